@@ -1,0 +1,72 @@
+# Needs Python 3.11 or later and make; everything else goes into .venv.
+
+# The first that is new enough, whatever it is called here. Or name one: make test PYTHON=/opt/py/bin/python
+PYTHON ?=
+CANDIDATES = python3 python3.14 python3.13 python3.12 python3.11 python
+# What pytest gets besides: make test PYTEST_ARGS='-k rollback -x'
+PYTEST_ARGS ?=
+# What the benchmarks get: make bench BENCH_ARGS='flights --peers'
+BENCH_ARGS ?= all
+
+BIN = .venv/bin
+INSTALLED = .venv/.installed
+
+.DEFAULT_GOAL = help
+.PHONY: help demo test lint types check picture bench clean
+
+help: ## print this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+
+demo: $(INSTALLED) ## migrate a private PostgreSQL under .lfmigrate/ and verify it
+	$(BIN)/lfmigrate up --embedded
+	$(BIN)/lfmigrate verify --embedded
+
+test: $(INSTALLED) ## run the tests on the embedded PostgreSQL, or the server in LFMIGRATE_TEST_URL
+	$(BIN)/python -m pytest -n auto $(PYTEST_ARGS) tests
+
+lint: $(INSTALLED) ## look for mistakes and unformatted code
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(INSTALLED) ## check the types
+	$(BIN)/mypy src tests bench docs .ci/servers.py
+
+check: lint types ## lint and types
+
+picture: $(INSTALLED) ## draw the README's picture anew from a real run
+	$(BIN)/python docs/make_picture.py
+
+bench: $(INSTALLED) ## measure; bench/README.md says what
+	$(BIN)/python -m bench $(BENCH_ARGS)
+
+# Not .lfmigrate: the demo's database lives there, and somebody may have put rows into it.
+clean: ## remove .venv, caches and built packages
+	rm -rf .venv dist .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find bench docs src tests .ci -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Debian's Python comes without what makes a virtual environment; looking for ensurepip finds out
+# before a half-made .venv does. A candidate may exist and not run (pyenv's shims), so each is run.
+$(INSTALLED): pyproject.toml
+	@python=''; \
+	for candidate in $(or $(PYTHON),$(CANDIDATES)); do \
+	  if "$$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+	    python=$$candidate; break; \
+	  fi; \
+	done; \
+	if [ -z "$$python" ]; then \
+	  echo "error: no Python 3.11 or later was found as any of: $(or $(PYTHON),$(CANDIDATES))" >&2; \
+	  echo "hint: Install one, or name it: make PYTHON=/path/to/python" >&2; \
+	  exit 1; \
+	fi; \
+	if ! "$$python" -c 'import ensurepip, venv' 2>/dev/null; then \
+	  echo "error: $$python has no venv module" >&2; \
+	  echo "hint: On Debian and Ubuntu: apt-get install python3-venv" >&2; \
+	  exit 1; \
+	fi; \
+	if [ ! -x $(BIN)/python ]; then \
+	  echo "making .venv with $$("$$python" --version)"; \
+	  "$$python" -m venv .venv; \
+	fi
+	@echo "installing lfmigrate and its tools into .venv"
+	@$(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check --editable '.[embedded,dev]'
+	@touch $@
