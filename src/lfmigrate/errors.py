@@ -1,0 +1,110 @@
+"""Everything that can go wrong, one class for each thing that a caller can do about it.
+
+An error carries facts, not a rendered text: `report` turns it into lines or JSON, and `cli` into
+an exit code. Messages are one line, lower case, without a full stop; details are facts, one a
+line; a hint is a whole sentence that says the way out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+NOTHING_CHANGED = "Nothing was changed."
+
+
+class LfmigrateError(Exception):
+    """The root of all errors that lfmigrate raises on purpose.
+
+    Attributes:
+        exit_code: What the process exits with.
+        code: A stable word for scripts, such as ``statement_failed``.
+        message: One line, lower case, no full stop.
+        detail: Facts, one a line; may be empty.
+        hint: A whole sentence that says the way out, or None.
+        sqlstate: The server's five-character code, or None.
+        file: The name of the SQL file, or None.
+        line: The line in it, from 1, or None.
+        column: The column in that line in characters, from 1, or None.
+    """
+
+    exit_code: int = 1
+    code: ClassVar[str] = "error"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        detail: Sequence[str] = (),
+        hint: str | None = None,
+        sqlstate: str | None = None,
+        file: str | None = None,
+        line: int | None = None,
+        column: int | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.detail = tuple(detail)
+        self.hint = hint
+        self.sqlstate = sqlstate
+        self.file = file
+        self.line = line
+        self.column = column
+
+
+class UsageError(LfmigrateError):
+    """Wrong usage or configuration; nothing was sent. Correct the call."""
+
+    exit_code = 2
+    code = "usage"
+
+
+class SqlFileError(UsageError):
+    """A file or a folder of SQL that cannot be run as it is; nothing was sent. Correct the file."""
+
+    code = "sql_file"
+
+
+class DifferenceFound(LfmigrateError):  # noqa: N818 (it is a finding, and callers read it as one)
+    """The database is not as the files say, or not up to date.
+
+    Attributes:
+        report: What the verb would have returned, with the differences in it; may be None.
+    """
+
+    exit_code = 3
+    code = "difference_found"
+    report: object | None = None
+
+
+class DatabaseError(LfmigrateError):
+    """The database said no; everything was rolled back."""
+
+    exit_code = 4
+    code = "database"
+
+
+class ConnectionFailed(DatabaseError):  # noqa: N818 (what happened, as in StatementFailed)
+    """No connection could be made, or it was lost. Look at the URL or the network."""
+
+    code = "connection_failed"
+
+
+class StatementFailed(DatabaseError):  # noqa: N818 (PostgreSQL reports failed statements)
+    """A statement failed, a file's or lfmigrate's own. Correct the file, the role or the data."""
+
+    code = "statement_failed"
+
+
+class Refused(LfmigrateError):  # noqa: N818 (the word that the contract uses)
+    """Refused to protect data. Confirm it, or remove what stands in the way."""
+
+    exit_code = 5
+    code = "refused"
+
+
+class Interrupted(LfmigrateError):  # noqa: N818 (as KeyboardInterrupt is)
+    """Stopped by a signal, and rolled back. The exit code is the shell's own: 128 + the signal."""
+
+    code = "interrupted"
+    exit_code = 130

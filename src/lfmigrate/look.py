@@ -1,0 +1,133 @@
+"""The database as a verb finds it: the server, the history, and what is live of what it expects."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from psycopg import pq
+
+from lfmigrate import catalog, history
+from lfmigrate.catalog import Server
+from lfmigrate.database import Connection, Flight, Scope, quote_name, rolled_back_on_error
+from lfmigrate.errors import NOTHING_CHANGED, DatabaseError, StatementFailed, UsageError
+from lfmigrate.history import History
+from lfmigrate.snapshot import Key, Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What was read before anything was done.
+
+    Attributes:
+        server: Where the connection leads.
+        schema: The schema that unqualified names go to.
+        history: What was recorded for that schema.
+        live: The relations that the history expects, as far as they are there.
+        ids: Their keys by `Found.id`, which outlives a change of name.
+    """
+
+    server: Server
+    schema: str
+    history: History
+    live: Snapshot
+    ids: Mapping[str, Key]
+
+    @property
+    def missing(self) -> tuple[Key, ...]:
+        """Return what the history expects and the database does not have."""
+        return tuple(key for key in self.history.expected if key not in self.live)
+
+
+def look(conn: Connection, scope: Scope, *, at_relations: bool = True) -> Look:
+    """Read the history and the live relations that it expects, in one consistent snapshot.
+
+    Only reads, in a read-only transaction of one or two flights, without lfmigrate's lock. Where
+    nothing is expected yet the transaction stays open and empty, so that ending it costs no round
+    trip of its own: the next `Flight.begin` does that, or `end`.
+
+    Args:
+        conn: An open connection without an open transaction.
+        scope: Where to look.
+        at_relations: Whether to read the live relations too.
+
+    Raises:
+        UsageError: A transaction is open, or the connection speaks another encoding than UTF-8.
+        DatabaseError: There is no such schema, or the role may not read the history.
+    """
+    if conn.pgconn.transaction_status != pq.TransactionStatus.IDLE:
+        raise UsageError(
+            "the connection has an open transaction",
+            detail=[NOTHING_CHANGED],
+            hint="Commit it or roll it back first; lfmigrate begins and ends its own.",
+        )
+    encoding = conn.pgconn.parameter_status(b"client_encoding")
+    if encoding not in {None, b"UTF8"}:
+        # Files are sent as the UTF-8 that they are; the server would take it for something else.
+        raise UsageError(
+            f"the connection speaks {(encoding or b'').decode()}, and SQL files are UTF-8",
+            detail=[NOTHING_CHANGED],
+            hint='Connect with client_encoding="UTF8", as lfmigrate.connect does.',
+        )
+    flight = Flight(conn)
+    flight.begin(scope, read_only=True)
+    asked_server = flight.ask(catalog.server())
+    flight.sync()
+    asked_history = flight.ask(history.read(scope))
+    flight.sync(*history.ABSENT)
+    with rolled_back_on_error(conn, note=NOTHING_CHANGED):
+        try:
+            flight.go()
+        except StatementFailed as error:
+            if error.sqlstate == "42501" and error is asked_history.error:
+                raise _unreadable(error, asked_server.value, scope) from None
+            raise
+        server = asked_server.value
+        schema = _schema(server, scope)
+        known = History() if asked_history.error is not None else asked_history.value
+        live = Snapshot()
+        ids: dict[str, Key] = {}
+        if at_relations and known.expected:
+            reading = Flight(conn)
+            reading.look_at(schema)
+            found = reading.ask(catalog.snapshot(known.expected, ledger=history.table(scope)))
+            reading.do("COMMIT")
+            reading.go()
+            live = Snapshot(item.relation for item in found.value)
+            ids = {item.id: item.relation.key for item in found.value}
+    return Look(server, schema, known, live, ids)
+
+
+def end(conn: Connection) -> None:
+    """End the transaction that `look` may have left open; there is nothing in it."""
+    if conn.pgconn.transaction_status != pq.TransactionStatus.IDLE:
+        flight = Flight(conn)
+        flight.do("ROLLBACK")
+        flight.go()
+
+
+def _schema(server: Server, scope: Scope) -> str:
+    if scope.schema is not None and server.schema != scope.schema:
+        raise DatabaseError(
+            f'schema "{scope.schema}" does not exist in database "{server.database}"'
+            f' or is hidden from role "{server.role}"',
+            hint="Create it, or grant USAGE on it; lfmigrate makes no schema for --schema.",
+        )
+    if server.schema is None:
+        raise DatabaseError(
+            f'no schema of the search path "{server.search_path}" exists',
+            hint="Name the schema with --schema.",
+        )
+    return server.schema
+
+
+def _unreadable(error: StatementFailed, server: Server, scope: Scope) -> StatementFailed:
+    name, schema = history.table(scope), quote_name(scope.history_schema)
+    role = quote_name(server.role)
+    return StatementFailed(
+        f'role "{server.role}" may not read the history, {name}',
+        detail=[error.message],
+        hint=f"Let its owner run: GRANT USAGE ON SCHEMA {schema} TO {role};"
+        f" GRANT SELECT ON {name} TO {role};",
+        sqlstate=error.sqlstate,
+    )

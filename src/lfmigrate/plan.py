@@ -1,0 +1,160 @@
+"""The folder held against the history: what is applied, pending, edited or gone. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from lfmigrate.errors import NOTHING_CHANGED, Refused, SqlFileError, UsageError
+from lfmigrate.history import Event, History
+from lfmigrate.sqlfile import NO_TRANSACTION, Folder, Migration, ViewFile
+
+
+@dataclass(frozen=True, slots=True)
+class MigrationState:
+    """A migration that is in the folder, in the history, or in both.
+
+    Attributes:
+        version: As the file's name has it, or had it when it was applied.
+        name: Likewise.
+        status: ``edited`` is applied with another text than the file's; ``file_missing`` is
+            applied and no longer in the folder.
+        event: The event that applied it; None if it is pending.
+        migration: The files; None if they are missing.
+    """
+
+    version: str
+    name: str
+    status: Literal["applied", "pending", "edited", "file_missing"]
+    event: Event | None
+    migration: Migration | None
+
+    @property
+    def number(self) -> int:
+        """Return the version as a number."""
+        return int(self.version)
+
+
+@dataclass(frozen=True, slots=True)
+class ViewState:
+    """A view file and whether its present text is what ran last."""
+
+    view: ViewFile
+    status: Literal["applied", "pending", "edited"]
+    event: Event | None
+
+
+def migration_states(folder: Folder, history: History) -> tuple[MigrationState, ...]:
+    """Return every migration of the folder and of the history, in version order."""
+    states: dict[int, MigrationState] = {}
+    for migration in folder.migrations:
+        event = history.applied.get(migration.number)
+        if event is None:
+            status: Literal["applied", "pending", "edited"] = "pending"
+        elif event.checksum != migration.up.checksum:
+            status = "edited"
+        else:
+            status = "applied"
+        states[migration.number] = MigrationState(
+            migration.version, migration.name, status, event, migration
+        )
+    for number, event in history.applied.items():
+        if number not in states:
+            states[number] = MigrationState(
+                event.version or str(number), event.name, "file_missing", event, None
+            )
+    return tuple(states[number] for number in sorted(states))
+
+
+def view_states(folder: Folder, history: History) -> tuple[ViewState, ...]:
+    """Return every view file of the folder, in the order in which they run."""
+    states = []
+    for view in folder.views:
+        event = history.views.get(view.name)
+        if event is None:
+            states.append(ViewState(view, "pending", None))
+        elif event.checksum != view.file.checksum:
+            states.append(ViewState(view, "edited", event))
+        else:
+            states.append(ViewState(view, "applied", event))
+    return tuple(states)
+
+
+def pending_migrations(
+    folder: Folder, history: History, *, to: str | None, allow_out_of_order: bool
+) -> tuple[Migration, ...]:
+    """Choose the migrations that an ``up`` has to run.
+
+    Args:
+        folder: The files.
+        history: What was applied.
+        to: The last version to run; None for all.
+        allow_out_of_order: Whether a version below an applied one may still run.
+
+    Returns:
+        In version order.
+
+    Raises:
+        UsageError: ``to`` is no version of the folder.
+        Refused: A version below an applied one is pending.
+        SqlFileError: One asks for what this version cannot do.
+    """
+    chosen = [m for m in folder.migrations if m.number not in history.applied]
+    if to is not None:
+        last = _version(folder, to)
+        chosen = [m for m in chosen if m.number <= last]
+    newest = max(history.applied, default=-1)
+    late = [m for m in chosen if m.number < newest]
+    if late and not allow_out_of_order:
+        applied = history.applied[newest]
+        raise Refused(
+            f"migration {late[0].label} is pending, but the newer"
+            f" {applied.version}_{applied.name} is already applied",
+            detail=[*(f"also pending: {m.label}" for m in late[1:]), NOTHING_CHANGED],
+            hint="Give it a version above the applied one, or run it all the same with"
+            " --allow-out-of-order.",
+        )
+    for migration in chosen:
+        if NO_TRANSACTION in migration.up.directives:
+            raise SqlFileError(
+                "files that ask for no transaction cannot be run yet",
+                detail=[NOTHING_CHANGED],
+                hint="Run its statements with psql, and leave the file out of the folder.",
+                file=migration.up.name,
+                line=1,
+                column=1,
+            )
+    return tuple(chosen)
+
+
+def notes(folder: Folder, history: History) -> tuple[str, ...]:
+    """Return what is worth a warning, one line each: edited and missing files, and the folder's."""
+    lines = list(folder.notes)
+    for state in migration_states(folder, history):
+        label = f"{state.version}_{state.name}"
+        if state.status == "edited":
+            lines.append(f"{label} was edited after it was applied; the edit was not run")
+        elif state.status == "file_missing":
+            lines.append(f"{label} is applied, but its file is not in the folder")
+        elif state.status == "pending" and state.migration and not state.migration.up.statements:
+            lines.append(f"{state.migration.up.name} has no statements")
+    views = {view.name for view in folder.views}
+    lines += [
+        f"{event.file} ran, but is not in the folder"
+        for name, event in history.views.items()
+        if name not in views and any(r.key in history.expected for r in event.expected)
+    ]
+    return tuple(lines)
+
+
+def _version(folder: Folder, to: str) -> int:
+    versions = [m.version for m in folder.migrations]
+    for migration in folder.migrations:
+        # Compared as text, because a number of any length may be asked for.
+        if migration.version.lstrip("0") == to.lstrip("0") and to:
+            return migration.number
+    raise UsageError(
+        f'there is no migration "{to}"',
+        detail=[f"versions in {folder.path}: {', '.join(versions) or 'none'}", NOTHING_CHANGED],
+        hint="Give a version as it stands at the beginning of the file's name.",
+    )

@@ -1,0 +1,9 @@
+-- Which server, database and schema is this, and may anything be written?
+SELECT jsonb_build_object(
+    'version', current_setting('server_version_num')::int,
+    'database', current_database(),
+    'role', current_user,
+    'schema', current_schema(),
+    'search_path', current_setting('search_path'),
+    'standby', pg_is_in_recovery(),
+    'read_only', current_setting('default_transaction_read_only')::boolean)

@@ -1,0 +1,378 @@
+-- What are these relations, down to every column, constraint, index and trigger?
+--
+-- $1  jsonb array of {"space", "schema", "name", "base"}: the relations to describe; "base" is a
+--     routine's name without its arguments. Unknown ones are left out.
+-- $2  text: the qualified name of lfmigrate's own ledger, which is left out; it need not exist.
+-- $3  jsonb array of ids as this query gives them: described too, whatever they are called now.
+--
+-- Besides those in $1, whatever this very transaction has written is described. A visible catalog
+-- row whose writer is still in progress can only have been written by this transaction (or one of
+-- its subtransactions): rows of other open transactions are not visible. `age(xmin) <= 0` comes
+-- first because it is cheap, and because pg_xact_status() wants recent transaction ids only.
+-- `cids` are the commands within the transaction that wrote it, ascending, so that each relation can be
+-- told to the migration that made it.
+--
+-- Definitions are the server's own texts and depend on search_path: set it to the schema that is
+-- described, alone. One row: a jsonb array of
+--   {id, kind, schema, name, created, cids, parts: [[part, text, written here?], ...]}
+-- where `created` is known for relations and types only: a routine, a schema or an extension that
+-- is replaced or altered looks as if it were new, so its maker is told by fingerprints.sql.
+WITH self AS MATERIALIZED (
+    SELECT pg_current_xact_id_if_assigned()::text::bigint AS xid
+),
+wanted AS MATERIALIZED (
+    SELECT w.space, n.oid AS schema_oid, w.name, w.base
+    FROM jsonb_to_recordset($1::jsonb) AS w (space text, schema text, name text, base text)
+    LEFT JOIN pg_namespace AS n ON n.nspname = w.schema
+),
+-- Every catalog row that this transaction wrote and that belongs to an object of a user.
+written_row AS MATERIALIZED (
+    SELECT r.classid, r.objid, r.what, r.cid
+    FROM self
+    CROSS JOIN LATERAL (
+        SELECT 'pg_class'::regclass AS classid, c.oid AS objid, 'object' AS what, c.xmin, c.cmin::text::int AS cid FROM pg_class AS c WHERE self.xid IS NOT NULL AND age(c.xmin) <= 0
+        UNION ALL
+        -- An object's dependency on its schema is recorded when it is made, and stays as it is when
+        -- it is altered or replaced.
+        SELECT d.classid::regclass, d.objid, 'birth', d.xmin, d.cmin::text::int FROM pg_depend AS d
+        WHERE self.xid IS NOT NULL AND d.refclassid = 'pg_namespace'::regclass AND d.deptype = 'n'
+          AND d.classid IN ('pg_class'::regclass, 'pg_type'::regclass) AND age(d.xmin) <= 0
+        UNION ALL
+        SELECT 'pg_class'::regclass, a.attrelid, 'part', a.xmin, a.cmin::text::int FROM pg_attribute AS a WHERE self.xid IS NOT NULL AND a.attnum > 0 AND age(a.xmin) <= 0
+        UNION ALL
+        SELECT 'pg_class'::regclass, d.adrelid, 'part', d.xmin, d.cmin::text::int FROM pg_attrdef AS d WHERE self.xid IS NOT NULL AND age(d.xmin) <= 0
+        UNION ALL
+        SELECT 'pg_class'::regclass, k.conrelid, 'part', k.xmin, k.cmin::text::int FROM pg_constraint AS k WHERE self.xid IS NOT NULL AND k.conrelid <> 0 AND age(k.xmin) <= 0
+        UNION ALL
+        SELECT 'pg_class'::regclass, i.indrelid, 'part', i.xmin, i.cmin::text::int FROM pg_index AS i WHERE self.xid IS NOT NULL AND age(i.xmin) <= 0
+        UNION ALL
+        SELECT 'pg_class'::regclass, g.tgrelid, 'part', g.xmin, g.cmin::text::int FROM pg_trigger AS g WHERE self.xid IS NOT NULL AND NOT g.tgisinternal AND age(g.xmin) <= 0
+        UNION ALL
+        SELECT 'pg_class'::regclass, u.ev_class, 'part', u.xmin, u.cmin::text::int FROM pg_rewrite AS u WHERE self.xid IS NOT NULL AND age(u.xmin) <= 0
+        UNION ALL
+        SELECT 'pg_class'::regclass, p.polrelid, 'part', p.xmin, p.cmin::text::int FROM pg_policy AS p WHERE self.xid IS NOT NULL AND age(p.xmin) <= 0
+        UNION ALL
+        SELECT 'pg_class'::regclass, s.stxrelid, 'part', s.xmin, s.cmin::text::int FROM pg_statistic_ext AS s WHERE self.xid IS NOT NULL AND age(s.xmin) <= 0
+        UNION ALL
+        SELECT 'pg_class'::regclass, q.seqrelid, 'part', q.xmin, q.cmin::text::int FROM pg_sequence AS q WHERE self.xid IS NOT NULL AND age(q.xmin) <= 0
+        UNION ALL
+        SELECT 'pg_proc'::regclass, f.oid, 'part', f.xmin, f.cmin::text::int FROM pg_proc AS f WHERE self.xid IS NOT NULL AND age(f.xmin) <= 0
+        UNION ALL
+        SELECT 'pg_type'::regclass, t.oid, 'part', t.xmin, t.cmin::text::int FROM pg_type AS t WHERE self.xid IS NOT NULL AND age(t.xmin) <= 0
+        UNION ALL
+        SELECT 'pg_type'::regclass, c.reltype, 'part', a.xmin, a.cmin::text::int FROM pg_attribute AS a JOIN pg_class AS c ON c.oid = a.attrelid AND c.relkind = 'c' WHERE self.xid IS NOT NULL AND age(a.xmin) <= 0
+        UNION ALL
+        SELECT 'pg_type'::regclass, e.enumtypid, 'part', e.xmin, e.cmin::text::int FROM pg_enum AS e WHERE self.xid IS NOT NULL AND age(e.xmin) <= 0
+        UNION ALL
+        SELECT 'pg_type'::regclass, k.contypid, 'part', k.xmin, k.cmin::text::int FROM pg_constraint AS k WHERE self.xid IS NOT NULL AND k.contypid <> 0 AND age(k.xmin) <= 0
+        UNION ALL
+        SELECT 'pg_namespace'::regclass, n.oid, 'part', n.xmin, n.cmin::text::int FROM pg_namespace AS n WHERE self.xid IS NOT NULL AND age(n.xmin) <= 0
+        UNION ALL
+        SELECT 'pg_extension'::regclass, x.oid, 'part', x.xmin, x.cmin::text::int FROM pg_extension AS x WHERE self.xid IS NOT NULL AND age(x.xmin) <= 0
+    ) AS r
+    WHERE pg_xact_status(((self.xid - age(r.xmin))::text)::xid8) = 'in progress'
+),
+written AS MATERIALIZED (
+    SELECT classid, objid,
+        bool_or(what = 'birth') AS born,
+        bool_or(what <> 'object') AS more_than_a_flag,
+        coalesce(
+            array_agg(DISTINCT cid) FILTER (WHERE what <> 'object'), array_agg(DISTINCT cid)) AS cids
+    FROM written_row
+    GROUP BY classid, objid
+),
+-- A table's own row also changes when another table refers to it (relhastriggers): not a change. What
+-- is wanted counts all the same, because options and row level security stand in that row, too.
+chosen AS MATERIALIZED (
+    SELECT classid, objid, born AS created, cids, more_than_a_flag AS counts FROM written
+    UNION ALL
+    SELECT 'pg_class'::regclass, c.oid, false, NULL, true
+    FROM wanted AS w
+    JOIN pg_class AS c ON c.relname = w.name AND c.relnamespace = w.schema_oid
+    WHERE w.space = 'relation'
+    UNION ALL
+    SELECT 'pg_proc'::regclass, p.oid, false, NULL, true
+    FROM wanted AS w
+    JOIN pg_proc AS p ON p.proname = w.base AND p.pronamespace = w.schema_oid
+    WHERE w.space = 'routine'
+      AND w.name = p.proname || '(' || oidvectortypes(p.proargtypes) || ')'
+    UNION ALL
+    SELECT 'pg_type'::regclass, t.oid, false, NULL, true
+    FROM wanted AS w
+    JOIN pg_type AS t ON t.typname = w.name AND t.typnamespace = w.schema_oid
+    WHERE w.space = 'type'
+    UNION ALL
+    SELECT 'pg_namespace'::regclass, n.oid, false, NULL, true
+    FROM wanted AS w
+    JOIN pg_namespace AS n ON n.nspname = w.name
+    WHERE w.space = 'schema'
+    UNION ALL
+    SELECT 'pg_extension'::regclass, x.oid, false, NULL, true
+    FROM wanted AS w
+    JOIN pg_extension AS x ON x.extname = w.name
+    WHERE w.space = 'extension'
+    UNION ALL
+    SELECT split_part(known.id, ':', 1)::regclass, split_part(known.id, ':', 2)::oid, false, NULL, true
+    FROM jsonb_array_elements_text($3::jsonb) AS known (id)
+),
+object AS MATERIALIZED (
+    SELECT classid, objid, bool_or(created) AS created, max(cids) AS cids
+    FROM chosen
+    GROUP BY classid, objid
+    HAVING bool_or(counts)
+),
+-- The members of an extension are the extension's business, and the ledger is lfmigrate's own.
+named AS MATERIALIZED (
+    SELECT o.classid, o.objid, o.created, o.cids, c.relkind::text AS subkind, n.nspname AS schema, c.relname::text AS name,
+        CASE c.relkind
+            WHEN 'r' THEN 'table' WHEN 'p' THEN 'table' WHEN 'f' THEN 'foreign table'
+            WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialized view' WHEN 'S' THEN 'sequence'
+        END AS kind
+    FROM object AS o
+    JOIN pg_class AS c ON c.oid = o.objid
+    JOIN pg_namespace AS n ON n.oid = c.relnamespace
+    WHERE o.classid = 'pg_class'::regclass
+      AND c.relkind IN ('r', 'p', 'f', 'v', 'm', 'S')
+      AND c.relpersistence <> 't'
+      AND n.nspname NOT LIKE 'pg\_toast%'
+      AND c.oid IS DISTINCT FROM to_regclass($2)
+      -- The sequence of a serial or identity column is a part of the column's table.
+      AND NOT (c.relkind = 'S' AND EXISTS (
+          SELECT FROM pg_depend AS d
+          WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid
+            AND d.refclassid = 'pg_class'::regclass AND d.refobjsubid > 0 AND d.deptype IN ('a', 'i')))
+    UNION ALL
+    SELECT o.classid, o.objid, o.created, o.cids, p.prokind::text, n.nspname,
+        p.proname || '(' || oidvectortypes(p.proargtypes) || ')',
+        CASE p.prokind WHEN 'p' THEN 'procedure' WHEN 'a' THEN 'aggregate' WHEN 'w' THEN 'window function' ELSE 'function' END
+    FROM object AS o
+    JOIN pg_proc AS p ON p.oid = o.objid
+    JOIN pg_namespace AS n ON n.oid = p.pronamespace
+    WHERE o.classid = 'pg_proc'::regclass
+      -- A range type makes its constructor functions itself.
+      AND NOT EXISTS (
+          SELECT FROM pg_depend AS d
+          WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'i')
+    UNION ALL
+    SELECT o.classid, o.objid, o.created, o.cids, t.typtype::text, n.nspname, t.typname::text, 'type'
+    FROM object AS o
+    JOIN pg_type AS t ON t.oid = o.objid
+    JOIN pg_namespace AS n ON n.oid = t.typnamespace
+    LEFT JOIN pg_class AS c ON c.oid = t.typrelid
+    WHERE o.classid = 'pg_type'::regclass
+      AND (t.typtype IN ('e', 'd', 'r') OR t.typtype = 'c' AND c.relkind = 'c')
+    UNION ALL
+    SELECT o.classid, o.objid, o.created, o.cids, '', '', n.nspname::text, 'schema'
+    FROM object AS o
+    JOIN pg_namespace AS n ON n.oid = o.objid
+    WHERE o.classid = 'pg_namespace'::regclass
+      AND n.oid IS DISTINCT FROM (SELECT c.relnamespace FROM pg_class AS c WHERE c.oid = to_regclass($2))
+    UNION ALL
+    SELECT o.classid, o.objid, o.created, o.cids, '', '', x.extname::text, 'extension'
+    FROM object AS o
+    JOIN pg_extension AS x ON x.oid = o.objid
+    WHERE o.classid = 'pg_extension'::regclass
+),
+ours AS MATERIALIZED (
+    SELECT *
+    FROM named AS m
+    -- Temporary objects live in schemas of the server's own, which all start so.
+    WHERE concat(m.schema, CASE m.kind WHEN 'schema' THEN m.name END) NOT LIKE 'pg\_%'
+      AND NOT EXISTS (
+        SELECT FROM pg_depend AS d
+        WHERE d.classid = m.classid AND d.objid = m.objid AND d.deptype = 'e')
+),
+part AS (
+    -- Columns, also those of views and composite types.
+    SELECT m.classid, m.objid, 1 AS rank, a.attnum::int AS place, 'column ' || a.attname AS part,
+        format_type(a.atttypid, a.atttypmod)
+        || CASE WHEN a.attcollation <> t.typcollation AND a.attcollation <> 0
+            THEN ' COLLATE ' || (SELECT quote_ident(l.collname) FROM pg_collation AS l WHERE l.oid = a.attcollation) ELSE '' END
+        || CASE a.attidentity WHEN 'a' THEN ' GENERATED ALWAYS AS IDENTITY' WHEN 'd' THEN ' GENERATED BY DEFAULT AS IDENTITY' ELSE '' END
+        || CASE
+            WHEN d.oid IS NULL THEN ''
+            WHEN a.attgenerated = 's' THEN ' GENERATED ALWAYS AS (' || pg_get_expr(d.adbin, d.adrelid) || ') STORED'
+            WHEN a.attgenerated <> '' THEN ' GENERATED ALWAYS AS (' || pg_get_expr(d.adbin, d.adrelid) || ') VIRTUAL'
+            ELSE ' DEFAULT ' || pg_get_expr(d.adbin, d.adrelid)
+        END
+        || CASE WHEN a.attnotnull THEN ' NOT NULL' ELSE '' END
+        || coalesce(' OPTIONS (' || array_to_string(a.attfdwoptions, ', ') || ')', '') AS text,
+        age(a.xmin) <= 0 OR coalesce(age(d.xmin) <= 0, false) AS recent
+    FROM ours AS m
+    JOIN pg_attribute AS a ON a.attnum > 0 AND NOT a.attisdropped AND m.subkind <> 'S'
+        AND a.attrelid = CASE WHEN m.classid = 'pg_class'::regclass THEN m.objid
+            ELSE (SELECT y.typrelid FROM pg_type AS y WHERE y.oid = m.objid AND m.kind = 'type' AND y.typtype = 'c') END
+    JOIN pg_type AS t ON t.oid = a.atttypid
+    LEFT JOIN pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+    UNION ALL
+    -- Constraints. A NOT NULL is said by its column, unless it is not what it seems (PostgreSQL 18).
+    SELECT m.classid, m.objid, 2, 0, 'constraint ' || k.conname,
+        pg_get_constraintdef(k.oid, true)
+        -- What a foreign key or a deferrable constraint demands is checked by triggers of its own;
+        -- one that fires on replicas only checks nothing here.
+        || CASE WHEN EXISTS (
+                SELECT FROM pg_trigger AS g WHERE g.tgconstraint = k.oid AND g.tgenabled IN ('D', 'R'))
+            THEN ' DISABLED' ELSE '' END
+        || CASE WHEN k.contype IN ('p', 'u', 'x') AND EXISTS (
+                SELECT FROM pg_index AS i
+                WHERE i.indexrelid = k.conindid AND NOT (i.indisvalid AND i.indisready AND i.indislive))
+            THEN ' INVALID' ELSE '' END,
+        age(k.xmin) <= 0
+    FROM ours AS m
+    JOIN pg_constraint AS k ON k.conrelid = m.objid AND m.classid = 'pg_class'::regclass
+    WHERE k.contype IN ('c', 'f', 'p', 'u', 'x') AND k.conparentid = 0
+       OR k.contype = 'n' AND NOT k.convalidated
+    UNION ALL
+    SELECT m.classid, m.objid, 2, 0, 'constraint ' || k.conname, pg_get_constraintdef(k.oid, true), age(k.xmin) <= 0
+    FROM ours AS m
+    JOIN pg_constraint AS k ON k.contypid = m.objid AND m.classid = 'pg_type'::regclass
+    WHERE k.contype = 'c' OR k.contype = 'n' AND NOT k.convalidated
+    UNION ALL
+    -- Indexes, but for those that a constraint owns.
+    SELECT m.classid, m.objid, 3, 0, 'index ' || c.relname,
+        pg_get_indexdef(i.indexrelid, 0, true)
+        || CASE WHEN i.indisvalid AND i.indisready AND i.indislive THEN '' ELSE ' INVALID' END,
+        age(i.xmin) <= 0
+    FROM ours AS m
+    JOIN pg_index AS i ON i.indrelid = m.objid AND m.classid = 'pg_class'::regclass
+    JOIN pg_class AS c ON c.oid = i.indexrelid
+    WHERE NOT EXISTS (
+        SELECT FROM pg_constraint AS k
+        WHERE k.conindid = i.indexrelid AND k.conrelid = m.objid AND k.contype IN ('p', 'u', 'x'))
+    UNION ALL
+    SELECT m.classid, m.objid, 4, 0, 'trigger ' || g.tgname,
+        pg_get_triggerdef(g.oid, true)
+        || CASE g.tgenabled WHEN 'D' THEN ' DISABLED' WHEN 'R' THEN ' ENABLE REPLICA' WHEN 'A' THEN ' ENABLE ALWAYS' ELSE '' END,
+        age(g.xmin) <= 0
+    FROM ours AS m
+    JOIN pg_trigger AS g ON g.tgrelid = m.objid AND m.classid = 'pg_class'::regclass
+    WHERE NOT g.tgisinternal
+    UNION ALL
+    SELECT m.classid, m.objid, 5, 0, 'rule ' || u.rulename,
+        pg_get_ruledef(u.oid, true) || CASE u.ev_enabled WHEN 'D' THEN ' DISABLED' WHEN 'R' THEN ' ENABLE REPLICA' WHEN 'A' THEN ' ENABLE ALWAYS' ELSE '' END,
+        age(u.xmin) <= 0
+    FROM ours AS m
+    JOIN pg_rewrite AS u ON u.ev_class = m.objid AND m.classid = 'pg_class'::regclass
+    WHERE u.rulename <> '_RETURN'
+    UNION ALL
+    SELECT m.classid, m.objid, 6, 0, 'policy ' || p.polname,
+        CASE WHEN p.polpermissive THEN 'PERMISSIVE' ELSE 'RESTRICTIVE' END
+        || ' FOR ' || CASE p.polcmd WHEN 'r' THEN 'SELECT' WHEN 'a' THEN 'INSERT' WHEN 'w' THEN 'UPDATE' WHEN 'd' THEN 'DELETE' ELSE 'ALL' END
+        || ' TO ' || (SELECT string_agg(CASE WHEN role = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(role)) END, ', ' ORDER BY role) FROM unnest(p.polroles) AS role)
+        || coalesce(' USING (' || pg_get_expr(p.polqual, p.polrelid) || ')', '')
+        || coalesce(' WITH CHECK (' || pg_get_expr(p.polwithcheck, p.polrelid) || ')', ''),
+        age(p.xmin) <= 0
+    FROM ours AS m
+    JOIN pg_policy AS p ON p.polrelid = m.objid AND m.classid = 'pg_class'::regclass
+    UNION ALL
+    SELECT m.classid, m.objid, 7, 0, 'statistics ' || s.stxname,
+        array_to_string(s.stxkind, ',') || ' ON ' || pg_get_statisticsobjdef_columns(s.oid),
+        age(s.xmin) <= 0
+    FROM ours AS m
+    JOIN pg_statistic_ext AS s ON s.stxrelid = m.objid AND m.classid = 'pg_class'::regclass
+    UNION ALL
+    -- The sequences of serial and identity columns.
+    SELECT m.classid, m.objid, 8, d.refobjsubid, 'sequence ' || c.relname,
+        format('AS %s START %s INCREMENT %s MINVALUE %s MAXVALUE %s CACHE %s%s OWNED BY %I', format_type(q.seqtypid, NULL),
+            q.seqstart, q.seqincrement, q.seqmin, q.seqmax, q.seqcache, CASE WHEN q.seqcycle THEN ' CYCLE' ELSE '' END,
+            (SELECT a.attname FROM pg_attribute AS a WHERE a.attrelid = d.refobjid AND a.attnum = d.refobjsubid)),
+        age(q.xmin) <= 0
+    FROM ours AS m
+    JOIN pg_depend AS d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = m.objid AND d.refobjsubid > 0
+        AND d.classid = 'pg_class'::regclass AND d.deptype IN ('a', 'i')
+    JOIN pg_class AS c ON c.oid = d.objid AND c.relkind = 'S'
+    JOIN pg_sequence AS q ON q.seqrelid = c.oid
+    WHERE m.classid = 'pg_class'::regclass
+    UNION ALL
+    SELECT m.classid, m.objid, 0, 0, 'definition',
+        format('AS %s START %s INCREMENT %s MINVALUE %s MAXVALUE %s CACHE %s%s', format_type(q.seqtypid, NULL),
+            q.seqstart, q.seqincrement, q.seqmin, q.seqmax, q.seqcache, CASE WHEN q.seqcycle THEN ' CYCLE' ELSE '' END),
+        age(q.xmin) <= 0
+    FROM ours AS m
+    JOIN pg_sequence AS q ON q.seqrelid = m.objid
+    WHERE m.classid = 'pg_class'::regclass AND m.kind = 'sequence'
+    UNION ALL
+    SELECT m.classid, m.objid, 0, 0, 'definition', pg_get_viewdef(m.objid, true),
+        (SELECT age(u.xmin) <= 0 FROM pg_rewrite AS u WHERE u.ev_class = m.objid AND u.rulename = '_RETURN')
+    FROM ours AS m
+    WHERE m.kind IN ('view', 'materialized view')
+    UNION ALL
+    -- What a table is beside its columns; parts that are as they usually are are left out.
+    SELECT m.classid, m.objid, 9, x.place, x.part, x.text, age(c.xmin) <= 0
+    FROM ours AS m
+    JOIN pg_class AS c ON c.oid = m.objid AND m.classid = 'pg_class'::regclass
+    CROSS JOIN LATERAL (VALUES
+        (1, 'persistence', CASE WHEN c.relpersistence = 'u' THEN 'UNLOGGED' END),
+        (2, 'options', array_to_string(c.reloptions, ', ')),
+        (3, 'row level security', nullif(concat_ws(' ', CASE WHEN c.relrowsecurity THEN 'ENABLED' END, CASE WHEN c.relforcerowsecurity THEN 'FORCED' END), '')),
+        (4, 'partition key', CASE WHEN c.relkind = 'p' THEN pg_get_partkeydef(c.oid) END),
+        (5, 'partition bound', CASE WHEN c.relispartition THEN pg_get_expr(c.relpartbound, c.oid) END),
+        (6, 'inherits', (SELECT string_agg(h.inhparent::regclass::text, ', ' ORDER BY h.inhseqno) FROM pg_inherits AS h WHERE h.inhrelid = c.oid)),
+        (7, 'foreign server', (SELECT s.srvname || coalesce(' (' || array_to_string(f.ftoptions, ', ') || ')', '') FROM pg_foreign_table AS f JOIN pg_foreign_server AS s ON s.oid = f.ftserver WHERE f.ftrelid = c.oid)),
+        (8, 'replica identity', CASE
+            WHEN c.relkind NOT IN ('r', 'p', 'm') THEN NULL
+            WHEN c.relreplident = 'f' THEN 'FULL'
+            WHEN c.relreplident = 'n' THEN 'NOTHING'
+            WHEN c.relreplident = 'i' THEN 'USING INDEX ' || (SELECT i.indexrelid::regclass FROM pg_index AS i WHERE i.indrelid = c.oid AND i.indisreplident)
+        END)
+    ) AS x (place, part, text)
+    WHERE x.text IS NOT NULL
+    UNION ALL
+    -- The schema's name is cut out of the first line, so that texts of two schemas can be compared.
+    SELECT m.classid, m.objid, 0, 0, 'definition',
+        overlay(f.text PLACING '' FROM strpos(f.text, quote_ident(m.schema) || '.') FOR length(quote_ident(m.schema)) + 1),
+        true
+    FROM ours AS m
+    CROSS JOIN LATERAL (SELECT pg_get_functiondef(m.objid) AS text WHERE m.subkind <> 'a') AS f
+    WHERE m.classid = 'pg_proc'::regclass AND m.subkind <> 'a'
+    UNION ALL
+    SELECT m.classid, m.objid, 0, 0, 'definition',
+        concat_ws(', ', 'RETURNS ' || pg_get_function_result(m.objid), 'KIND ' || g.aggkind::text,
+            'SFUNC ' || g.aggtransfn::oid::regprocedure, 'STYPE ' || format_type(g.aggtranstype, NULL), 'SSPACE ' || g.aggtransspace,
+            'FINALFUNC ' || nullif(g.aggfinalfn::oid, 0)::regprocedure, 'FINALFUNC_EXTRA ' || g.aggfinalextra, 'FINALFUNC_MODIFY ' || g.aggfinalmodify::text,
+            'COMBINEFUNC ' || nullif(g.aggcombinefn::oid, 0)::regprocedure, 'SERIALFUNC ' || nullif(g.aggserialfn::oid, 0)::regprocedure,
+            'DESERIALFUNC ' || nullif(g.aggdeserialfn::oid, 0)::regprocedure, 'INITCOND ' || quote_literal(g.agginitval),
+            'MSFUNC ' || nullif(g.aggmtransfn::oid, 0)::regprocedure, 'MINVFUNC ' || nullif(g.aggminvtransfn::oid, 0)::regprocedure,
+            'MSTYPE ' || format_type(nullif(g.aggmtranstype, 0), NULL), 'MSSPACE ' || g.aggmtransspace, 'MFINALFUNC ' || nullif(g.aggmfinalfn::oid, 0)::regprocedure,
+            'MFINALFUNC_EXTRA ' || g.aggmfinalextra, 'MFINALFUNC_MODIFY ' || g.aggmfinalmodify::text, 'MINITCOND ' || quote_literal(g.aggminitval),
+            'SORTOP ' || nullif(g.aggsortop, 0)::regoperator, 'PARALLEL ' || p.proparallel::text),
+        true
+    FROM ours AS m
+    JOIN pg_aggregate AS g ON g.aggfnoid = m.objid
+    JOIN pg_proc AS p ON p.oid = m.objid
+    WHERE m.classid = 'pg_proc'::regclass AND m.subkind = 'a'
+    UNION ALL
+    SELECT m.classid, m.objid, 0, 0, 'definition',
+        CASE t.typtype
+            WHEN 'e' THEN 'ENUM (' || coalesce((SELECT string_agg(quote_literal(e.enumlabel), ', ' ORDER BY e.enumsortorder) FROM pg_enum AS e WHERE e.enumtypid = t.oid), '') || ')'
+            WHEN 'd' THEN 'DOMAIN ' || format_type(t.typbasetype, t.typtypmod)
+                || coalesce(' COLLATE ' || (SELECT quote_ident(l.collname) FROM pg_collation AS l JOIN pg_type AS b ON b.oid = t.typbasetype
+                    WHERE l.oid = t.typcollation AND t.typcollation <> b.typcollation), '')
+                || coalesce(' DEFAULT ' || t.typdefault, '') || CASE WHEN t.typnotnull THEN ' NOT NULL' ELSE '' END
+            WHEN 'r' THEN (
+                SELECT format('RANGE (%s)', concat_ws(', ', 'SUBTYPE ' || format_type(r.rngsubtype, NULL),
+                    'SUBTYPE_OPCLASS ' || (SELECT quote_ident(o.opcname) FROM pg_opclass AS o WHERE o.oid = r.rngsubopc),
+                    'COLLATION ' || (SELECT quote_ident(l.collname) FROM pg_collation AS l WHERE l.oid = r.rngcollation),
+                    'CANONICAL ' || nullif(r.rngcanonical::oid, 0)::regprocedure, 'SUBTYPE_DIFF ' || nullif(r.rngsubdiff::oid, 0)::regprocedure,
+                    'MULTIRANGE_TYPE_NAME ' || format_type(r.rngmultitypid, NULL)))
+                FROM pg_range AS r WHERE r.rngtypid = t.oid)
+            ELSE 'COMPOSITE'
+        END,
+        true
+    FROM ours AS m
+    JOIN pg_type AS t ON t.oid = m.objid
+    WHERE m.kind = 'type'
+),
+parts AS (
+    SELECT p.classid, p.objid,
+        jsonb_agg(jsonb_build_array(p.part, p.text, p.recent) ORDER BY p.rank, p.place, p.part COLLATE "C") AS list
+    FROM part AS p
+    GROUP BY p.classid, p.objid
+)
+SELECT coalesce(jsonb_agg(
+    jsonb_build_object(
+        'id', m.classid::text || ':' || m.objid, 'kind', m.kind, 'schema', m.schema, 'name', m.name, 'created', m.created, 'cids', coalesce(to_jsonb(m.cids), '[]'),
+        'parts', coalesce(p.list, '[]'))
+    ORDER BY m.cids[1] NULLS FIRST, m.schema COLLATE "C", m.name COLLATE "C"), '[]')
+FROM ours AS m
+LEFT JOIN parts AS p USING (classid, objid)

@@ -1,0 +1,638 @@
+"""Reports and errors, turned into tables for people or JSON for scripts. Nothing else prints."""
+
+from __future__ import annotations
+
+import difflib
+import io
+import json
+import os
+import re
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from typing import Any, TextIO
+
+from rich import box
+from rich.cells import cell_len
+from rich.console import Console, Group, RenderableType
+from rich.progress import Progress, SpinnerColumn, TextColumn
+from rich.table import Table
+from rich.text import Text
+
+from lfmigrate.database import Answer
+from lfmigrate.errors import LfmigrateError, UsageError
+from lfmigrate.snapshot import Difference, Relation, Verdict
+from lfmigrate.verbs.new import NewReport
+from lfmigrate.verbs.status import StatusReport
+from lfmigrate.verbs.up import MigrationResult, UpReport
+from lfmigrate.verbs.verify import VerifyReport
+
+Report = UpReport | VerifyReport | StatusReport | NewReport
+
+# Green, red and magenta are readable on light and on dark ground; yellow, cyan and blue are not on
+# one of the two. The word says it all without them.
+_STYLES = {
+    "created": "green",
+    "applied": "green",
+    "repaired": "green",
+    "ok": "green",
+    "skipped": "",
+    "planned": "",
+    "replaced": "magenta",
+    "altered": "magenta",
+    "unchanged": "dim",
+    "already_applied": "dim",
+    "pending": "bold",
+    "edited": "bold magenta",
+    "file_missing": "bold red",
+    "drifted": "bold red",
+    "dropped": "bold red",
+    "changed": "red",
+    "unexpected": "bold magenta",
+    "missing": "bold red",
+}
+# The order of a summary: what happened first, what did not last.
+_SUMMARY = (
+    "created",
+    "replaced",
+    "altered",
+    "dropped",
+    "skipped",
+    "ok",
+    "unchanged",
+    "drifted",
+    "unexpected",
+    "missing",
+)
+# What is worth a row even with -q.
+_TROUBLE = frozenset({"drifted", "unexpected", "missing"})
+
+# Below this width, the headings of the counts are cut short, so that names stay on one line.
+_WIDE = 100
+# A pipe has no width; what reads it should get each row on one line.
+_PIPE_WIDTH = 160
+# More migrations than this are told by the first and the last.
+_MANY = 20
+# Between two columns.
+_GAP = 2
+# A name is broken over lines rather than be given less than this.
+_LEAST_NAME = 8
+# Long texts (views, functions) are told by the lines that differ, this many at the most.
+_DIFF_LINES = 12
+# What a terminal would take for a command, in a name that somebody gave an object.
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+class Screen:
+    """Where a command's output goes.
+
+    Reports go to standard output, everything else to standard error; with ``--json`` one document
+    goes to standard output and nothing else does. Each text passes ``clean`` on its way.
+    """
+
+    def __init__(
+        self,
+        *,
+        as_json: bool = False,
+        quiet: bool = False,
+        verbose: bool = False,
+        clean: Callable[[str], str] = str,
+        out: TextIO | None = None,
+        err: TextIO | None = None,
+    ) -> None:
+        self._json = as_json
+        self._quiet = quiet
+        self._verbose = verbose
+        self._clean = clean
+        self._out = _console(out or sys.stdout)
+        self._err = _console(err or sys.stderr)
+
+    def show(self, report: Report, *, elapsed_ms: float) -> None:
+        """Print a report as tables; with ``--json`` the caller prints the document instead."""
+        if self._json:
+            return
+        self._warn(getattr(report, "notes", ()))
+        width = self._out.width
+        parts: list[RenderableType]
+        match report:
+            case UpReport():
+                report = replace(report, relations=self._cleaned(report.relations))
+                parts = _up(report, elapsed_ms, quiet=self._quiet, width=width)
+            case VerifyReport():
+                report = replace(report, relations=self._cleaned(report.relations))
+                parts = _verify(report, elapsed_ms, quiet=self._quiet, width=width)
+            case StatusReport():
+                parts = _status(report, quiet=self._quiet, width=width)
+            case NewReport():
+                parts = [Text(str(report.up)), Text(str(report.down))]
+        # Tables pad their last column; nobody wants those blanks in a file.
+        lines = [
+            line.rstrip()
+            for line in self._rendered(parts, soft_wrap=isinstance(report, NewReport)).splitlines()
+        ]
+        if lines:
+            self._write("\n".join(lines) + "\n")
+
+    def document(self, document: dict[str, Any]) -> None:
+        """Print the JSON document of a command, if JSON was asked for."""
+        if self._json:
+            # Cleaned before it is encoded: escapes would hide a password's beginning.
+            self._write(
+                json.dumps(
+                    _each_text(document, self._clean),
+                    ensure_ascii=not self._out.encoding.startswith("utf"),
+                    indent=2,
+                )
+                + "\n"
+            )
+
+    def fail(self, error: LfmigrateError) -> None:
+        """Print an error; with ``--json`` it is in the document, and here nothing is said."""
+        if not self._json:
+            for line in _error_lines(error):
+                self._say(line)
+
+    def print(self, line: str) -> None:
+        """Print a line that a program may read."""
+        self._write(self._printable(line) + "\n")
+
+    def say(self, line: str) -> None:
+        """Print a line of progress or advice."""
+        if not self._quiet and not self._json:
+            self._say(Text(line, style="dim"))
+
+    @contextmanager
+    def progress(self) -> Iterator[Callable[[Answer[Any]], None] | None]:
+        """Show how statements run: a counter on a terminal, and with ``-v`` a line for each.
+
+        Yields:
+            What to call with each answer; None if nothing is shown.
+        """
+        if self._verbose and not self._json:
+            yield self._trace
+            return
+        if self._quiet or self._json or not self._err.is_terminal:
+            yield None
+            return
+        with Progress(
+            SpinnerColumn("line"),  # ASCII, which every terminal has
+            TextColumn("{task.completed} done  {task.description}"),
+            console=self._err,
+            transient=True,
+        ) as bar:
+            task = bar.add_task("", total=None)
+
+            def advance(answer: Answer[Any]) -> None:
+                statement = answer.statement
+                if statement is not None:
+                    bar.update(
+                        task, advance=1, description=f"last {statement.file}:{statement.line}"
+                    )
+
+            yield advance
+
+    def _trace(self, answer: Answer[Any]) -> None:
+        statement = answer.statement
+        if statement is None:
+            return
+        line = Text(f"{answer.elapsed_ms:8.1f} ms  ", style="dim")
+        line.append(f"{statement.file}:{statement.line}  ", style="bold")
+        line.append(" ".join(statement.text.split())[:100])
+        self._say(line)
+        for notice in answer.notices:
+            self._say(Text(f"             {notice.message}", style="dim"))
+
+    def _warn(self, notes: Sequence[str]) -> None:
+        for note in notes:
+            self._say(Text.assemble(("warning: ", "bold magenta"), note))
+
+    def _say(self, text: Text) -> None:
+        clean = self._printable(text.plain)
+        self._err.print(text if clean == text.plain else Text(clean), soft_wrap=True)
+
+    def _cleaned(self, verdicts: Sequence[Verdict]) -> tuple[Verdict, ...]:
+        """Clean what may hold anything, before a table breaks it over lines."""
+        return tuple(
+            replace(
+                verdict,
+                relation=replace(
+                    verdict.relation,
+                    schema=self._printable(verdict.relation.schema),
+                    name=self._printable(verdict.relation.name),
+                ),
+                differences=tuple(
+                    replace(
+                        d,
+                        part=self._printable(d.part),
+                        expected=None if d.expected is None else self._printable(d.expected),
+                        live=None if d.live is None else self._printable(d.live),
+                    )
+                    for d in verdict.differences
+                ),
+            )
+            for verdict in verdicts
+        )
+
+    def _rendered(self, parts: Sequence[RenderableType], *, soft_wrap: bool) -> str:
+        """Lay parts out for standard output, without writing there: `_write` knows how to."""
+        page = io.StringIO()
+        out = self._out
+        console = Console(
+            file=page,
+            width=out.width,
+            force_terminal=out.is_terminal,
+            # Rich's own names for what it found; it knows a StringIO for no terminal.
+            color_system=out.color_system,  # type: ignore[arg-type]
+            no_color=out.no_color,
+            highlight=False,
+            emoji=False,
+            markup=False,
+        )
+        for part in parts:
+            console.print(part, soft_wrap=soft_wrap)
+        return page.getvalue()
+
+    def _printable(self, text: str) -> str:
+        return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", self._clean(text))
+
+    def _write(self, text: str) -> None:
+        file = self._out.file
+        try:
+            file.write(text)
+            file.flush()
+        except OSError as error:
+            _discard(file)
+            # Whoever reads has read enough: "lfmigrate status | head" is no failure.
+            if not isinstance(error, BrokenPipeError):
+                raise UsageError(
+                    f"standard output cannot be written: {error.strerror}",
+                    hint='What was done, was done; "lfmigrate status" shows it.',
+                ) from None
+
+
+def to_json(report: Report) -> dict[str, Any]:
+    """Return what a report says, as the keys of a command's JSON document."""
+    match report:
+        case UpReport():
+            return {
+                "dry_run": report.dry_run,
+                "migrations": [_migration_json(m) for m in report.migrations],
+                "relations": [_verdict_json(v, counts=False) for v in report.relations],
+                "notes": list(report.notes),
+            }
+        case VerifyReport():
+            return {
+                "source": report.source,
+                "relations": [_verdict_json(v, counts=True) for v in report.relations],
+                "edited": [
+                    {"version": e.version, "name": e.name, "diff": list(e.diff)}
+                    for e in report.edited
+                ],
+                "notes": list(report.notes),
+            }
+        case StatusReport():
+            return {
+                "migrations": [
+                    {
+                        "version": m.version,
+                        "name": m.name,
+                        "status": m.status,
+                        "applied_at": m.event.executed_at if m.event else None,
+                        "applied_by": m.event.executed_by if m.event else None,
+                        "elapsed_ms": m.event.elapsed_ms if m.event else None,
+                    }
+                    for m in report.migrations
+                ],
+                "views": [{"name": v.view.name, "status": v.status} for v in report.views],
+                "notes": list(report.notes),
+            }
+        case NewReport():
+            return {"files": [str(report.up), str(report.down)]}
+
+
+def error_json(error: LfmigrateError) -> dict[str, Any]:
+    """Return an error as the ``error`` of a command's JSON document."""
+    return {
+        "code": error.code,
+        "message": error.message,
+        "detail": list(error.detail),
+        "hint": error.hint,
+        "sqlstate": error.sqlstate,
+        "file": error.file,
+        "line": error.line,
+        "column": error.column,
+    }
+
+
+def _each_text(value: Any, clean: Callable[[str], str]) -> Any:  # noqa: ANN401 (JSON)
+    match value:
+        case str():
+            return clean(value)
+        case dict():
+            return {key: _each_text(item, clean) for key, item in value.items()}
+        case list() | tuple():
+            return [_each_text(item, clean) for item in value]
+    return value
+
+
+def _console(file: TextIO) -> Console:
+    # Rich asks the environment for NO_COLOR, COLUMNS and TERM itself.
+    width = None if file.isatty() or "COLUMNS" in os.environ else _PIPE_WIDTH
+    return _PatientConsole(file=file, width=width, highlight=False, emoji=False, markup=False)
+
+
+class _PatientConsole(Console):
+    def on_broken_pipe(self) -> None:
+        """Let the command end as it would have, although nobody reads its progress."""
+        _discard(self.file)
+
+
+def _discard(file: Any) -> None:  # noqa: ANN401 (a text stream)
+    """Send what is still to come to nowhere; Python flushes each stream when it exits."""
+    with suppress(OSError, ValueError):  # a stream without a number of its own
+        os.dup2(os.open(os.devnull, os.O_WRONLY), file.fileno())
+
+
+def _error_lines(error: LfmigrateError) -> Iterator[Text]:
+    yield Text.assemble(("error: ", "bold red"), error.message)
+    place = ":".join(str(p) for p in (error.file, error.line, error.column) if p is not None)
+    state = f"SQLSTATE {error.sqlstate}" if error.sqlstate else ""
+    if place or state:
+        yield Text("  " + ", ".join(p for p in (place, state) if p), style="bold")
+    for line in error.detail:
+        yield Text(f"  {line}")
+    if error.hint:
+        yield Text.assemble(("hint: ", "bold"), error.hint)
+
+
+def _up(report: UpReport, elapsed_ms: float, *, quiet: bool, width: int) -> list[RenderableType]:
+    relations = _relations(report.relations, report.schema, quiet=quiet, width=width)
+    if quiet:
+        return relations
+    ran = [m for m in report.migrations if m.status != "already_applied"]
+    lines: list[Text] = [_sentence(m) for m in ran]
+    if len(ran) > _MANY:
+        total_ms = sum(m.elapsed_ms for m in ran)
+        lines = [
+            lines[0],
+            Text(f"... and {len(ran) - 2} more, {total_ms} ms in all"),
+            lines[-1],
+        ]
+    if not ran:
+        are = "migration is" if len(report.migrations) == 1 else "migrations are"
+        lines = [Text(f"nothing is pending: {len(report.migrations)} {are} applied")]
+    if report.dry_run:
+        lines.append(Text("dry run: everything was rolled back, nothing was changed"))
+    return [
+        _headline("up --dry-run" if report.dry_run else "up", report),
+        *relations,
+        Text(),
+        *lines,
+        _counts(report.relations, elapsed_ms),
+    ]
+
+
+def _verify(
+    report: VerifyReport, elapsed_ms: float, *, quiet: bool, width: int
+) -> list[RenderableType]:
+    parts: list[RenderableType] = []
+    if not quiet:
+        parts.append(_headline("verify", report))
+    parts += _relations(report.relations, report.schema, quiet=quiet, width=width)
+    for edit in report.edited:
+        head = Text.assemble(
+            ("edited", _STYLES["edited"]), f" {edit.version}_{edit.name}, since it was applied"
+        )
+        parts += [Text(), head, _indented(_diff(edit.diff))]
+    if not quiet:
+        source = "the history" if report.source == "history" else "a replay of the files"
+        parts += [
+            Text(),
+            Text(f"compared with {source}"),
+            _counts(report.relations, elapsed_ms),
+        ]
+    return parts
+
+
+def _status(report: StatusReport, *, quiet: bool, width: int) -> list[RenderableType]:
+    rows = [
+        (
+            m.version,
+            m.name,
+            _word(m.status),
+            m.event.executed_at[:19].replace("T", " ") if m.event else "",
+            m.event.executed_by if m.event else "",
+            str(m.event.elapsed_ms) if m.event else "",
+        )
+        for m in report.migrations
+        if not quiet or m.status != "applied"
+    ]
+    headings = ("Version", "Name", "Status", "Applied at", "By", "ms")
+    parts: list[RenderableType] = [] if quiet else [_headline("status", report)]
+    if rows:
+        parts.append(_table(headings, rows, width=width, numbers=1))
+    waiting = [f"{v.view.name} ({v.status})" for v in report.views if v.status != "applied"]
+    if waiting:
+        parts += [Text(), Text(f"views to run: {', '.join(waiting)}")]
+    if not quiet:
+        counts = Counter(m.status for m in report.migrations)
+        told = [f"{counts[s]} {_word(s)}" for s in ("edited", "file_missing") if counts[s]]
+        pending = counts["pending"]
+        applied = len(report.migrations) - pending
+        if waiting:
+            told.append(f"{len(waiting)} {'view' if len(waiting) == 1 else 'views'} to run")
+        parts += [Text(), Text(", ".join([f"{applied} applied", f"{pending} pending", *told]))]
+    return parts
+
+
+def _headline(what: str, report: UpReport | VerifyReport | StatusReport) -> Text:
+    major, minor = divmod(report.server.version, 10000)
+    return Text.assemble(
+        (f"lfmigrate {what}", "bold"),
+        f": database {report.server.database}, schema {report.schema},"
+        f" PostgreSQL {major}.{minor}\n",
+    )
+
+
+def _relations(
+    verdicts: Sequence[Verdict], schema: str, *, quiet: bool, width: int
+) -> list[RenderableType]:
+    shown = [v for v in verdicts if not quiet or v.status in _TROUBLE]
+    if not shown:
+        return []
+    rows = [
+        (v.relation.kind, _name(v.relation, schema), _word(v.status), *_count_cells(v.relation))
+        for v in shown
+    ]
+    counts = ("Columns", "Indexes", "Constraints") if width >= _WIDE else ("Col", "Idx", "Con")
+    parts: list[RenderableType] = [
+        _table(("Kind", "Name", "Status", *counts), rows, width=width, numbers=len(counts))
+    ]
+    parts += [_differences(v, schema) for v in shown if v.differences]
+    return parts
+
+
+def _count_cells(relation: Relation) -> tuple[str, str, str]:
+    """Return the three counts; empty where the kind has none of that sort."""
+    if relation.kind in {"table", "foreign table", "materialized view", "view"}:
+        columns = str(relation.count("column"))
+        if relation.kind == "view":
+            return columns, "", ""
+        return columns, str(relation.index_count), str(relation.count("constraint"))
+    return "", "", ""
+
+
+def _differences(verdict: Verdict, schema: str) -> RenderableType:
+    relation = verdict.relation
+    head = Text.assemble(
+        (verdict.status, _STYLES[verdict.status]), f" {relation.kind} {_name(relation, schema)}"
+    )
+    grid = Table.grid(padding=(0, _GAP, 0, 0))
+    grid.add_column(no_wrap=True)
+    grid.add_column(overflow="fold")
+    for difference in verdict.differences:
+        grid.add_row(*_difference(difference))
+    return Group(Text(), head, _indented(grid))
+
+
+def _difference(difference: Difference) -> tuple[Text, RenderableType]:
+    part, expected, live = difference.part, difference.expected, difference.live
+    if expected is None:
+        return _word("unexpected"), Text(f"{part}: {_one_line(live or '')}")
+    if live is None:
+        return _word("missing"), Text(f"{part}: {_one_line(expected)}")
+    if _one_line(expected) != _one_line(live) and part != "definition":
+        both = Table.grid(padding=(0, _GAP, 0, 0))
+        both.add_column(no_wrap=True)
+        both.add_column(overflow="fold")
+        both.add_row("expected", Text(_one_line(expected)))
+        both.add_row("found", Text(_one_line(live)))
+        return _word("changed"), Group(Text(part), both)
+    lines = difflib.unified_diff(
+        expected.splitlines(), live.splitlines(), "expected", "found", lineterm="", n=1
+    )
+    diff = _diff([line for line in lines if not line.startswith("@@")])
+    return _word("changed"), Group(Text(part), diff)
+
+
+def _indented(item: RenderableType) -> RenderableType:
+    grid = Table.grid()
+    grid.add_column(width=_GAP)
+    grid.add_column(overflow="fold")
+    grid.add_row("", item)
+    return grid
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _diff(lines: Sequence[str]) -> RenderableType:
+    text = Text()
+    for line in lines[:_DIFF_LINES]:
+        style = "green" if line.startswith("+") else "red" if line.startswith("-") else "dim"
+        text.append(line + "\n", style=style)
+    if len(lines) > _DIFF_LINES:
+        text.append(f"... {len(lines) - _DIFF_LINES} more lines; --json has all\n", style="dim")
+    text.rstrip()
+    return text
+
+
+def _table(
+    headings: Sequence[str], rows: Sequence[Sequence[str | Text]], *, width: int, numbers: int
+) -> Table:
+    """Return a table whose second column, the name, gives way where there is no room.
+
+    Args:
+        headings: One for each column.
+        rows: As many cells each.
+        width: How much room there is.
+        numbers: How many of the last columns are aligned on the right.
+    """
+    widest = [
+        max(len(heading), *(cell_len(str(row[i])) for row in rows))
+        for i, heading in enumerate(headings)
+    ]
+    room = max(_LEAST_NAME, width - sum(widest) + widest[1] - _GAP * (len(widest) - 1))
+    table = Table(
+        box=box.SIMPLE_HEAD,
+        show_edge=False,
+        pad_edge=False,
+        padding=(0, _GAP - 1, 0, 0),
+        header_style="bold",
+    )
+    for i, heading in enumerate(headings):
+        right = i >= len(headings) - numbers
+        table.add_column(heading, justify="right" if right else "left", overflow="fold")
+    for row in rows:
+        table.add_row(row[0], _broken(str(row[1]), room), *row[2:])
+    return table
+
+
+def _broken(name: str, room: int) -> str:
+    """Break a name over lines where its words end, if it has to be broken."""
+    lines = [""]
+    for word in re.findall(r"[^_.,(]*[_.,(]*", name):
+        if lines[-1] and cell_len(lines[-1] + word) > room:
+            lines.append("")
+        lines[-1] += word
+    return "\n".join(lines)
+
+
+def _name(relation: Relation, schema: str) -> str:
+    """Return a relation's name, with its schema where that is not the usual one."""
+    if relation.schema in {"", schema}:
+        return relation.name
+    return f"{relation.schema}.{relation.name}"
+
+
+def _word(status: str) -> Text:
+    return Text(status.replace("_", " "), style=_STYLES.get(status, ""))
+
+
+def _counts(verdicts: Sequence[Verdict], elapsed_ms: float) -> Text:
+    counts = Counter(verdict.status for verdict in verdicts)
+    text = Text(f"{len(verdicts)} {'relation' if len(verdicts) == 1 else 'relations'}")
+    for place, status in enumerate(s for s in _SUMMARY if counts[s]):
+        text.append(", " if place else ": ")
+        text.append(f"{counts[status]} {status}", style=_STYLES[status])
+    return text.append(f"; {elapsed_ms / 1000:.2f} s")
+
+
+def _sentence(migration: MigrationResult) -> Text:
+    label = f"{migration.version}_{migration.name} "
+    word = _word(migration.status)
+    if migration.status == "planned":
+        return Text.assemble(label, word, f": ran in {migration.elapsed_ms} ms, rolled back")
+    return Text.assemble(label, word, f" in {migration.elapsed_ms} ms")
+
+
+def _migration_json(migration: MigrationResult) -> dict[str, Any]:
+    return {
+        "version": migration.version,
+        "name": migration.name,
+        "status": migration.status,
+        "elapsed_ms": migration.elapsed_ms,
+    }
+
+
+def _verdict_json(verdict: Verdict, *, counts: bool) -> dict[str, Any]:
+    relation = verdict.relation
+    document: dict[str, Any] = {
+        "kind": relation.kind,
+        "schema": relation.schema,
+        "name": relation.name,
+        "status": verdict.status,
+    }
+    if counts:
+        document |= {
+            "columns": relation.count("column"),
+            "indexes": relation.index_count,
+            "constraints": relation.count("constraint"),
+        }
+    document["differences"] = [
+        {"part": d.part, "expected": d.expected, "live": d.live} for d in verdict.differences
+    ]
+    return document

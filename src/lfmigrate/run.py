@@ -1,0 +1,466 @@
+"""One transaction: run files, learn what they did, record it and commit. Shared by the verbs."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from typing import Literal
+from uuid import uuid4
+
+from lfmigrate import __version__, catalog, history
+from lfmigrate.catalog import Fingerprints, Found, Server
+from lfmigrate.database import (
+    Answer,
+    Connection,
+    Flight,
+    Progress,
+    Scope,
+    Stall,
+    connect,
+    quote_name,
+    rolled_back_on_error,
+)
+from lfmigrate.effects import After, Before, Judgement, judge
+from lfmigrate.errors import (
+    NOTHING_CHANGED,
+    DatabaseError,
+    Interrupted,
+    Refused,
+    StatementFailed,
+)
+from lfmigrate.history import Entry, Event, History, Recorded
+from lfmigrate.look import Look, end
+from lfmigrate.replay import NOT_MADE_ANEW, Made, replay
+from lfmigrate.snapshot import Key, Relation, Snapshot, Verdict, compare
+from lfmigrate.sqlfile import Folder, Migration, SqlFile, ViewFile
+
+# How long a run waits for another one: the longest deploy that waits politely.
+LOCK_WAIT_S = 60.0
+
+# SQLSTATEs of queries/lock.sql.
+LOCK_HELD = "LF001"
+HISTORY_MOVED = "LF002"
+
+# A statement that has not answered for so long may be waiting for somebody.
+_LOOK_AFTER_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One file to run, and why."""
+
+    action: Literal["up", "repair", "view"]
+    source: Migration | ViewFile
+
+    @property
+    def file(self) -> SqlFile:
+        return self.source.up if isinstance(self.source, Migration) else self.source.file
+
+    @property
+    def label(self) -> str:
+        return self.source.label if isinstance(self.source, Migration) else self.file.name
+
+    @property
+    def entry(self) -> Entry:
+        version = down_sql = None
+        if isinstance(self.source, Migration):
+            version = self.source.version
+            down_sql = self.source.down.text if self.source.down is not None else None
+        return Entry(
+            action=self.action,
+            version=version,
+            name=self.source.name,
+            file=self.file.name,
+            checksum=self.file.checksum,
+            sql=self.file.text,
+            down_sql=down_sql,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What one transaction did, and the database as it left it."""
+
+    steps: Sequence[Step]
+    recorded: Sequence[Recorded]
+    verdicts: Sequence[Verdict]
+    notes: Sequence[str]
+    after: Look
+    uncompared: Sequence[str] = ()
+
+
+@dataclass(slots=True)
+class Blockers:
+    """Who was in the way when last looked: after a lock timeout, nobody waits any more."""
+
+    address: str = field(repr=False)
+    on_wait: Callable[[str], None] | None
+    lines: list[str] = field(default_factory=list)
+
+    def look(self) -> None:
+        """Ask through a second connection; the first one is waiting."""
+        try:
+            with closing(connect(self.address)) as second:
+                flight = Flight(second)
+                asked = flight.ask(catalog.blockers(history.LOCK_KEY))
+                flight.go()
+        except DatabaseError:
+            return  # it was only a question
+        if asked.value and not self.lines and self.on_wait is not None:
+            self.on_wait(f"waiting for a lock: {asked.value[0]}")
+        self.lines = asked.value or self.lines
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What stays the same over all runs of one command."""
+
+    conn: Connection
+    folder: Folder
+    scope: Scope
+    dry_run: bool
+    progress: Progress | None
+    blockers: Blockers
+
+
+@dataclass(slots=True)
+class Turn:
+    """The wait for one's turn, while another run is at work.
+
+    Attributes:
+        on_wait: Called once with a line that names who is at work.
+        give_up_at: When to give up, by the monotonic clock.
+    """
+
+    on_wait: Callable[[str], None] | None
+    give_up_at: float = field(default_factory=lambda: time.monotonic() + LOCK_WAIT_S)
+    told: bool = False
+
+    def wait(self, error: StatementFailed, *, note: str) -> None:
+        """Return when it is time to look again.
+
+        Args:
+            error: Why the run could not begin; any that is not about the lock is raised again.
+            note: What to add to an error of this wait, such as "Nothing was changed."
+
+        Raises:
+            Refused: The other run takes too long.
+            Interrupted: A signal came.
+        """
+        if error.sqlstate == HISTORY_MOVED:
+            return  # the other run was quicker: look at once what is left to do
+        if error.sqlstate != LOCK_HELD:
+            raise error
+        holder = error.detail[0]
+        if time.monotonic() > self.give_up_at:
+            raise Refused(
+                error.message, detail=[holder, note], hint="Try again when it has ended."
+            ) from None
+        if self.on_wait is not None and not self.told:
+            self.on_wait(f"waiting for another run of lfmigrate: {holder}")
+            self.told = True
+        try:
+            # Jitter, so that twenty waiters do not knock together.
+            time.sleep(random.uniform(0.05, 0.25))  # noqa: S311 (no secret is made here)
+        except KeyboardInterrupt as interrupt:
+            raise Interrupted("interrupted", detail=[note]) from interrupt
+
+
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    """A run that is on its way, and the answers that are to come."""
+
+    run_id: str
+    steps: Sequence[Step]
+    home: Answer[None]
+    fingerprints_before: Answer[Fingerprints]
+    statements: Sequence[Answer[None]]
+    fingerprints_after: Answer[Fingerprints]
+    found: Answer[tuple[Found, ...]]
+    recorded: Answer[tuple[Recorded, ...]]
+
+    @property
+    def skipped(self) -> bool:
+        """Return whether a statement found that what it makes is already there."""
+        return any(answer.has_skipped for answer in self.statements)
+
+
+def run_files(
+    job: Job,
+    before: Look,
+    steps: Sequence[Step],
+    *,
+    note: str,
+    review: Callable[[Run, Judgement], None],
+) -> Run:
+    """Run some files in one transaction, find out what they did, record it and commit.
+
+    Args:
+        job: The connection, the folder and the options.
+        before: The database as it was when the steps were chosen. If the history has moved since,
+            nothing is run.
+        steps: The files, in order; at least one.
+        note: What to add to an error once all is rolled back, such as "Nothing was changed."
+        review: Called before the commit with what happened; what it raises rolls everything back.
+
+    Returns:
+        What was done. With ``job.dry_run`` it is rolled back all the same.
+
+    Raises:
+        StatementFailed: A statement failed; with SQLSTATE `LOCK_HELD` or `HISTORY_MOVED` it is the
+            lock's, and another run is or was at work.
+        ConnectionFailed: The connection was lost; the details say what became of the transaction.
+        DatabaseError: Nothing can be written here.
+        Interrupted: A signal came.
+    """
+    _refuse_read_only(before.server)
+    flight, sent = _board(job, before, steps)
+    try:
+        with rolled_back_on_error(job.conn, note=note):
+            flight.go(job.progress, _stall(job))
+            run, judgement = _what_happened(job, before, sent)
+            review(run, judgement)
+            # Still in here: whatever comes before the commit is told as rolled back.
+            last = Flight(job.conn)
+            if job.dry_run:
+                last.do("ROLLBACK")
+                last.go()
+                return run
+            history.complete(
+                last,
+                job.scope,
+                {
+                    entry.id: (effects.made, effects.gone)
+                    for entry, effects in zip(run.recorded, judgement.effects, strict=True)
+                },
+            )
+    except StatementFailed as error:
+        raise _explained(job, before, sent, error) from None
+    history.commit(job.conn, last, job.scope, sent.run_id, note=note)
+    return run
+
+
+def _stall(job: Job) -> Stall:
+    """Look who is in the way while waiting, and at least once before a lock timeout."""
+    before_timeout_s = job.scope.lock_timeout_ms / 2000 or _LOOK_AFTER_S
+    return Stall(min(_LOOK_AFTER_S, before_timeout_s), job.blockers.look)
+
+
+def _board(job: Job, before: Look, steps: Sequence[Step]) -> tuple[Flight, _Sent]:
+    """Put a whole run into one flight: the lock, the files, and the questions about their effects.
+
+    All of it is on its way before the first answer comes. That is safe because each statement
+    runs only if the one before it succeeded, the lock's included.
+    """
+    run_id = str(uuid4())
+    flight = Flight(job.conn)
+    flight.begin(job.scope)
+    history.begin_run(flight, run_id, before.history)
+    flight.do(catalog.query_text("lock"))
+    home = flight.do(catalog.query_text("create_history"))
+    fingerprints = flight.ask(catalog.fingerprints())
+    statements: list[Answer[None]] = []
+    for step in steps:
+        statements += flight.run_file(step.file, job.scope)
+        if step.file.may_set:
+            history.begin_run(flight, run_id, before.history)
+        history.record(
+            flight, job.scope, step.entry, schema=before.schema, tool_version=__version__
+        )
+    flight.look_at(before.schema)
+    ledger = history.table(job.scope)
+    return flight, _Sent(
+        run_id=run_id,
+        steps=steps,
+        home=home,
+        fingerprints_before=fingerprints,
+        statements=statements,
+        fingerprints_after=flight.ask(catalog.fingerprints()),
+        found=flight.ask(catalog.snapshot(before.history.expected, ledger=ledger, ids=before.ids)),
+        recorded=flight.ask(history.recorded(job.scope, run_id)),
+    )
+
+
+def _what_happened(job: Job, before: Look, sent: _Sent) -> tuple[Run, Judgement]:
+    """Tell what the files did, while it can still be rolled back.
+
+    What they skipped is compared with what they make in a scratch schema; only then is one made.
+    """
+    recorded = sent.recorded.value
+    if len(recorded) != len(sent.steps):
+        raise DatabaseError("a file has changed lfmigrate's own history")
+    would_be: dict[Key, tuple[Relation, int]] = {}
+    uncompared: tuple[str, ...] = ()
+    skipped: dict[Key, Found] = {}
+    notes = []
+    if sent.skipped:
+        files = _files_of_schema(job.folder, before.history, sent.steps)
+        try:
+            again = replay(job.conn, files, job.scope, schema=before.schema, inside=True)
+        except StatementFailed as error:
+            notes.append(
+                "what was skipped could not be compared, because the files cannot be run in a"
+                f" scratch schema: {error.message}"
+            )
+        else:
+            would_be = _by_step(again.made, files, sent.steps)
+            uncompared = again.skipped
+            if uncompared:
+                notes.append(f"skipped, and not compared: {', '.join(uncompared)}; {NOT_MADE_ANEW}")
+            skipped = {f.relation.key: f for f in _live(job, before.schema, would_be)}
+    judgement = judge(
+        Before(before.history.expected, before.live, before.ids, sent.fingerprints_before.value),
+        After(
+            found=sent.found.value,
+            fingerprints=sent.fingerprints_after.value,
+            step_ends=[entry.cid for entry in recorded],
+            would_be=would_be,
+            skipped=skipped,
+        ),
+    )
+    after = _after(before, sent.steps, recorded, judgement)
+    return Run(sent.steps, recorded, judgement.verdicts, notes, after, uncompared), judgement
+
+
+def _files_of_schema(folder: Folder, known: History, steps: Sequence[Step]) -> list[SqlFile]:
+    """Return the migrations that make up the schema when the steps have run, in order."""
+    running = {step.entry.version for step in steps}
+    return [m.up for m in folder.migrations if m.number in known.applied or m.version in running]
+
+
+def _by_step(
+    made: Sequence[Made], replayed: Sequence[SqlFile], steps: Sequence[Step]
+) -> dict[Key, tuple[Relation, int]]:
+    """Tell each replayed relation to the step whose file makes it; to the last one otherwise."""
+    place = {step.file.name: index for index, step in enumerate(steps)}
+    return {
+        item.relation.key: (
+            item.relation,
+            place.get(replayed[item.file_index].name, len(steps) - 1),
+        )
+        for item in made
+    }
+
+
+def _live(job: Job, schema: str, wanted: Iterable[Key]) -> tuple[Found, ...]:
+    """Read relations as they are, in the open transaction."""
+    flight = Flight(job.conn)
+    flight.look_at(schema)
+    found = flight.ask(catalog.snapshot(wanted, ledger=history.table(job.scope)))
+    flight.go()
+    return found.value
+
+
+def _after(
+    before: Look, steps: Sequence[Step], recorded: Sequence[Recorded], judgement: Judgement
+) -> Look:
+    """Return the database as the run leaves it, so that the next run need not ask."""
+    events = [
+        Event(
+            id=entry.id,
+            action=step.action,
+            version=step.entry.version,
+            name=step.entry.name,
+            file=step.entry.file,
+            checksum=step.entry.checksum,
+            expected=tuple(effects.made),
+            gone=tuple(effects.gone),
+            server_version=before.server.version,
+            executed_at="",
+            executed_by=before.server.role,
+            elapsed_ms=entry.elapsed_ms,
+        )
+        for step, entry, effects in zip(steps, recorded, judgement.effects, strict=True)
+    ]
+    known = History(events=(*before.history.events, *events), position=recorded[-1].id, exists=True)
+    return replace(before, history=known, live=judgement.live, ids=judgement.ids)
+
+
+def _refuse_read_only(server: Server) -> None:
+    if server.standby:
+        raise DatabaseError(
+            "this server is a standby, which is read-only",
+            detail=[NOTHING_CHANGED],
+            hint="Connect to the primary server; verify and status work here too.",
+        )
+    if server.read_only:
+        raise DatabaseError(
+            "transactions are read-only here (default_transaction_read_only is on)",
+            detail=[NOTHING_CHANGED],
+            hint=f'Connect with a role that may write; it is set for role "{server.role}", for'
+            f' database "{server.database}" or for the server.',
+        )
+
+
+def _no_home(error: StatementFailed, server: Server, scope: Scope) -> StatementFailed:
+    """Say how the history gets a place to live."""
+    if error.sqlstate != "42501":
+        return error
+    home = quote_name(scope.history_schema)
+    return StatementFailed(
+        f'role "{server.role}" may not make the history, {history.table(scope)}',
+        detail=[error.message, *error.detail[-1:]],
+        hint=f"Let its owner run: GRANT CREATE ON DATABASE {quote_name(server.database)} TO"
+        f" {quote_name(server.role)}; or, if schema {home} is there, GRANT USAGE, CREATE ON SCHEMA"
+        f" {home} TO {quote_name(server.role)}; or name a schema that the role may create tables in"
+        f" with --history-schema.",
+        sqlstate=error.sqlstate,
+    )
+
+
+def _explained(job: Job, before: Look, sent: _Sent, error: StatementFailed) -> StatementFailed:
+    """Add to a failed statement what only the run knows: roles, schemas, skipped relations."""
+    if error is sent.home.error:
+        return _no_home(error, before.server, job.scope)
+    if error.file is None:
+        return error
+    if error.sqlstate == "55P03" and job.blockers.lines:
+        *facts, note = error.detail
+        error.detail = (*facts, *(f"held by {line}" for line in job.blockers.lines), note)
+    if error.sqlstate == "42501" and "for schema" in error.message:
+        error.hint = (
+            f"Let the schema's owner run: GRANT USAGE, CREATE ON SCHEMA"
+            f" {quote_name(before.schema)} TO {quote_name(before.server.role)};"
+        )
+    if sent.skipped:
+        lines = _drifted_columns(job, before, sent)
+        if lines:
+            *facts, note = error.detail
+            error.detail = (*facts, *lines, note)
+            error.hint = 'Run "lfmigrate verify --replay" to see how it differs.'
+    return error
+
+
+def _drifted_columns(job: Job, before: Look, sent: _Sent) -> list[str]:
+    """Say which skipped relations are not what the files need them to be; after the rollback.
+
+    ``IF NOT EXISTS`` lets a table with the right name and the wrong columns pass, and a later
+    statement stumbles over it.
+    """
+    files = _files_of_schema(job.folder, before.history, sent.steps)
+    try:
+        made = replay(job.conn, files, job.scope, schema=before.schema, inside=False).made
+        begun = Flight(job.conn)
+        begun.begin(job.scope, read_only=True)
+        begun.go()
+        live = Snapshot(
+            item.relation for item in _live(job, before.schema, [m.relation.key for m in made])
+        )
+        end(job.conn)
+    except DatabaseError:
+        return []  # then the failure has to speak for itself
+    lines = []
+    for item in made:
+        expected = item.relation
+        found = live.get(expected.key)
+        if found is not None and compare(expected, found):
+            columns = [part for part in expected.parts if part.startswith("column ")]
+            there = sum(1 for part in columns if part in found.parts)
+            lines.append(
+                f"{expected.name} was already there and was skipped; it has {there} of"
+                f" {len(columns)} expected columns."
+            )
+    return lines

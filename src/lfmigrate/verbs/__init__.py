@@ -1,0 +1,1 @@
+"""The commands, a file each: they take a connection, return a report, and never print."""

@@ -1,0 +1,65 @@
+"""`status`: which migrations are applied, and which are not. Only reads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lfmigrate import plan
+from lfmigrate.catalog import Server
+from lfmigrate.database import Connection, Scope
+from lfmigrate.look import end, look
+from lfmigrate.plan import MigrationState, ViewState
+from lfmigrate.sqlfile import Folder
+
+
+@dataclass(frozen=True, slots=True)
+class StatusReport:
+    """Every migration and view file, and what the history says of it.
+
+    Attributes:
+        server: Where it was read.
+        schema: The schema that the migrations are for.
+        migrations: In version order, those included that are in the history alone.
+        views: In the order in which they run.
+        notes: What is worth a warning.
+    """
+
+    server: Server
+    schema: str
+    migrations: tuple[MigrationState, ...]
+    views: tuple[ViewState, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def pending(self) -> int:
+        """Return how many migrations and views the next ``up`` would run."""
+        return sum(1 for m in self.migrations if m.status == "pending") + sum(
+            1 for v in self.views if v.status != "applied"
+        )
+
+
+def status(conn: Connection, folder: Folder, *, scope: Scope | None = None) -> StatusReport:
+    """Tell which migrations of a folder are applied to a database.
+
+    Only reads, in a read-only transaction.
+
+    Args:
+        conn: An open connection without an open transaction.
+        folder: The files.
+        scope: The schema; by default the connection's own.
+
+    Returns:
+        Every migration of the folder and of the history.
+
+    Raises:
+        DatabaseError: The role may not read the history, or the connection was lost.
+    """
+    before = look(conn, scope or Scope(), at_relations=False)
+    end(conn)
+    return StatusReport(
+        server=before.server,
+        schema=before.schema,
+        migrations=plan.migration_states(folder, before.history),
+        views=plan.view_states(folder, before.history),
+        notes=plan.notes(folder, before.history),
+    )

@@ -1,0 +1,341 @@
+"""`up`: run what is pending, in one transaction, and tell what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from lfmigrate import plan
+from lfmigrate.catalog import Server
+from lfmigrate.database import Connection, Progress, Scope, address_of, rolled_back_on_error
+from lfmigrate.effects import Judgement, stand
+from lfmigrate.errors import (
+    NOTHING_CHANGED,
+    DifferenceFound,
+    StatementFailed,
+)
+from lfmigrate.history import Event
+from lfmigrate.look import Look, end, look
+from lfmigrate.run import Blockers, Job, Run, Step, Turn, run_files
+from lfmigrate.snapshot import NAMED_PARTS, Key, Relation, Verdict, compare
+from lfmigrate.sqlfile import Folder, Migration, SqlFile
+
+
+@dataclass(frozen=True, slots=True)
+class MigrationResult:
+    """What became of one migration, and how long its statements took on the server."""
+
+    version: str
+    name: str
+    status: Literal["applied", "already_applied", "planned", "repaired"]
+    elapsed_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class UpReport:
+    """What an ``up`` did, or would do.
+
+    Attributes:
+        server: Where it was done.
+        schema: The schema that it was done in.
+        migrations: Every applied or planned migration, in version order.
+        relations: A verdict per relation of the migrations and views: ``created``, ``skipped``,
+            ``drifted``, ``replaced``, ``altered``, ``dropped``, ``unchanged``, or ``missing`` for a
+            view that waits for what is still pending. What a migration made on a
+            relation that it did not make (an index, say) is a row of its own.
+        notes: What is worth a warning.
+        dry_run: Whether all of it was rolled back on purpose.
+    """
+
+    server: Server
+    schema: str
+    migrations: tuple[MigrationResult, ...]
+    relations: tuple[Verdict, ...]
+    notes: tuple[str, ...]
+    dry_run: bool
+
+
+def up(
+    conn: Connection,
+    folder: Folder,
+    *,
+    scope: Scope | None = None,
+    to: str | None = None,
+    dry_run: bool = False,
+    strict: bool = False,
+    per_migration: bool = False,
+    allow_out_of_order: bool = False,
+    progress: Progress | None = None,
+    on_wait: Callable[[str], None] | None = None,
+) -> UpReport:
+    """Run every pending migration, and the views that are new, changed or missing.
+
+    Writes, in one transaction. Relations that exist are skipped and compared. A relation of an
+    applied migration that has gone missing is made again, in a transaction before that one, if all
+    statements of its file may be run again and bring back nothing else.
+
+    Args:
+        conn: An open connection without an open transaction.
+        folder: The files.
+        scope: The schema, and how patiently; by default the connection's own schema.
+        to: The last version to run; None for all. Views run only when nothing stays pending.
+        dry_run: Do it all, and roll back.
+        strict: Roll back if a relation differs from what is expected.
+        per_migration: Commit after each file instead of once.
+        allow_out_of_order: Run a pending version below an applied one all the same.
+        progress: Called with each statement's answer as it comes.
+        on_wait: Called once with a line if another run holds the lock.
+
+    Returns:
+        What was done.
+
+    Raises:
+        UsageError: ``to`` is no version of the folder, or a transaction is open.
+        DifferenceFound: ``strict`` met drift, or something is missing and cannot be made again;
+            ``report`` holds what was found. All was rolled back.
+        DatabaseError: The database said no. All was rolled back.
+        Refused: Another run held the lock for too long, or versions are out of order.
+        Interrupted: A signal came. All was rolled back.
+    """
+    job = Job(
+        conn,
+        folder,
+        scope or Scope(),
+        dry_run,
+        progress,
+        Blockers(address_of(conn), on_wait),
+    )
+
+    def review(run: Run, judgement: Judgement) -> None:
+        actions = {step.action for step in run.steps}
+        if "repair" in actions and "up" not in actions:
+            _refuse_spoiled(before, run, judgement)
+        if strict:
+            _refuse_uncompared(run)
+            _refuse_drift(_report(folder, run.after, [run], dry_run=dry_run))
+
+    turn = Turn(on_wait)
+    runs: list[Run] = []
+    while True:
+        before = look(conn, job.scope)
+        try:
+            steps = _steps(folder, before, to=to, allow_out_of_order=allow_out_of_order)
+            for batch in _batches(steps, dry_run=dry_run, one_by_one=per_migration):
+                run = run_files(job, before, batch, note=_still_there(runs), review=review)
+                runs.append(run)
+                before = run.after
+        except StatementFailed as error:
+            turn.wait(error, note=_still_there(runs))
+        else:
+            break
+    end(conn)
+    report = _report(folder, before, runs, dry_run=dry_run)
+    if strict and not runs:
+        with rolled_back_on_error(conn, note=NOTHING_CHANGED):
+            _refuse_drift(report)
+    return report
+
+
+def _steps(folder: Folder, before: Look, *, to: str | None, allow_out_of_order: bool) -> list[Step]:
+    """Choose the files to run: what went missing and what is pending, in order, then the views."""
+    known = before.history
+    pending = plan.pending_migrations(folder, known, to=to, allow_out_of_order=allow_out_of_order)
+    again = _repairs(folder, before)
+    migrations = [Step("up", m) for m in pending] + [Step("repair", m) for m in again]
+    migrations.sort(key=lambda step: int(step.entry.version or 0))
+    applied = known.applied.keys() | {m.number for m in pending}
+    if any(m.number not in applied for m in folder.migrations):
+        return migrations  # a view may need what is not there yet
+    missing = set(before.missing)
+    all_again = any(_may_drop_a_view(step.file) for step in migrations)
+    return migrations + [
+        Step("view", state.view)
+        for state in plan.view_states(folder, known)
+        if all_again
+        or state.event is None
+        or state.status == "edited"
+        or any(relation.key in missing for relation in state.event.expected)
+    ]
+
+
+def _may_drop_a_view(file: SqlFile) -> bool:
+    """Return whether a file might take a view with it; running a view once more does no harm."""
+    return any(statement.head[:1] in {("DROP",), ("ALTER",)} for statement in file.statements)
+
+
+def _repairs(folder: Folder, before: Look) -> list[Migration]:
+    """Choose the applied migrations to run again, for the relations that have gone missing."""
+    by_number = {m.number: m for m in folder.migrations}
+    views = {view.name for view in folder.views}
+    chosen: dict[int, Migration] = {}
+    problems: list[str] = []
+    for key in before.missing:
+        relation = before.history.expected[key]
+        for event in before.history.makers[key]:
+            if event.number is None:
+                # A view runs again by itself, but for one whose file is gone.
+                if event.name in views:
+                    continue
+                problems.append(f"{relation.kind} {_label(relation)}: {event.file} is gone")
+                continue
+            problem = _why_not_again(by_number.get(event.number), event)
+            if problem is None:
+                chosen[event.number] = by_number[event.number]
+            else:
+                problems.append(f"{relation.kind} {_label(relation)}: {problem}")
+    if problems:
+        raise DifferenceFound(
+            f"{len(problems)} relations of applied migrations are missing and cannot be made again"
+            if len(problems) > 1
+            else "a relation of an applied migration is missing and cannot be made again",
+            detail=[*problems, NOTHING_CHANGED],
+            hint='Restore it by hand, and see "lfmigrate verify".',
+        )
+    return list(chosen.values())
+
+
+def _why_not_again(migration: Migration | None, event: Event) -> str | None:
+    if migration is None:
+        return f"{event.file} is not in the folder"
+    if migration.up.checksum != event.checksum:
+        return f"{event.file} was edited after it was applied"
+    blocking = migration.up.first_not_rerunnable()
+    if blocking is not None:
+        head = " ".join(blocking.head[:3])
+        return f"{event.file}:{blocking.line} ({head}) may not run twice"
+    return None
+
+
+def _batches(steps: list[Step], *, dry_run: bool, one_by_one: bool) -> Iterator[list[Step]]:
+    """Part the steps into transactions: repairs first, so that they can be held to the history.
+
+    A dry run has only one, because what it rolls back is not there for the next.
+    """
+    if dry_run and steps:
+        yield steps
+        return
+    repairs = [step for step in steps if step.action == "repair"]
+    others = [step for step in steps if step.action != "repair"]
+    if repairs:
+        yield repairs
+    if one_by_one:
+        yield from ([step] for step in others)
+    elif others:
+        yield others
+
+
+def _still_there(runs: Sequence[Run]) -> str:
+    """Say what a failure has changed: nothing, but for what was committed before."""
+    kept = [step.label for run in runs for step in run.steps]
+    if not kept:
+        return NOTHING_CHANGED
+    return f"Rolled back; committed before it and kept: {', '.join(kept)}."
+
+
+def _report(folder: Folder, after: Look, runs: Sequence[Run], *, dry_run: bool) -> UpReport:
+    done: dict[int, MigrationResult] = {}
+    for event in after.history.applied.values():
+        if event.number is not None and event.version is not None:
+            done[event.number] = MigrationResult(
+                event.version, event.name, "already_applied", event.elapsed_ms
+            )
+    rows: dict[Key, Verdict] = {}
+    for run in runs:
+        for step, entry in zip(run.steps, run.recorded, strict=True):
+            if step.action != "view" and step.entry.version is not None:
+                status: Literal["planned", "repaired", "applied"] = (
+                    "planned" if dry_run else "repaired" if step.action == "repair" else "applied"
+                )
+                done[int(step.entry.version)] = MigrationResult(
+                    step.entry.version, step.entry.name, status, entry.elapsed_ms
+                )
+        for verdict in run.verdicts:
+            key = verdict.relation.key
+            if verdict.status == "dropped" and key in rows and rows[key].status == "created":
+                del rows[key]  # made and removed by the same command
+            elif verdict.status != "unchanged" or key not in rows:
+                rows[key] = verdict
+    # What a run has made and a later one has removed is not there any more.
+    ever = {key for run in runs for key in run.after.history.expected}
+    rows = {
+        key: verdict
+        for key, verdict in rows.items()
+        if key in after.history.expected or key not in ever or verdict.status == "dropped"
+    }
+    if not runs:
+        rows = {
+            verdict.relation.key: verdict
+            for verdict in stand(after.history.expected, after.live, agreed="unchanged")
+        }
+    return UpReport(
+        server=after.server,
+        schema=after.schema,
+        migrations=tuple(done[number] for number in sorted(done)),
+        relations=tuple(rows.values()),
+        notes=(*plan.notes(folder, after.history), *(n for run in runs for n in run.notes)),
+        dry_run=dry_run,
+    )
+
+
+def _refuse_drift(report: UpReport) -> None:
+    drifted = [v for v in report.relations if v.status in {"drifted", "missing"}]
+    if drifted:
+        differ = "differs" if len(drifted) == 1 else "differ"
+        error = DifferenceFound(
+            f"{len(drifted)} of {len(report.relations)} relations {differ} from what the files say",
+            detail=[f"{v.relation.kind} {v.relation.schema}.{v.relation.name}" for v in drifted],
+            hint='Without --strict they are left as they are; "lfmigrate verify" shows them again.',
+        )
+        # It is told as what would have been done, because by then it has been rolled back.
+        ran = {"applied", "repaired"}
+        error.report = replace(
+            report,
+            migrations=tuple(
+                replace(m, status="planned") if m.status in ran else m for m in report.migrations
+            ),
+        )
+        raise error
+
+
+def _refuse_spoiled(before: Look, run: Run, judgement: Judgement) -> None:
+    """Refuse a repair that does more than bring back what was missing, as it was.
+
+    An old file knows nothing of what later migrations did: it may make again what one of them
+    dropped, or put an old function in the place of a newer one.
+    """
+    expected = before.history.expected
+    problems = [
+        f"{_label(v.relation)}: {d.part} is not as it was"
+        for v in judgement.spoiled
+        for d in v.differences
+    ]
+    for verdict in run.verdicts:
+        relation = verdict.relation
+        if verdict.status not in {"created", "replaced", "altered"}:
+            continue
+        if relation.kind in NAMED_PARTS and relation.kind != "sequence":
+            continue  # a row for a part; its relation has a row of its own
+        if relation.key not in expected:
+            problems.append(f"{relation.kind} {_label(relation)} would be there again")
+        elif relation.key in before.live and compare(expected[relation.key], relation):
+            problems.append(f"{relation.kind} {_label(relation)} would be as it was before")
+    if problems:
+        raise DifferenceFound(
+            "what is missing cannot be made again without changing more than that",
+            detail=problems,
+            hint='Restore it by hand, and see "lfmigrate verify".',
+        )
+
+
+def _refuse_uncompared(run: Run) -> None:
+    if run.uncompared:
+        raise DifferenceFound(
+            "what was skipped could not all be compared",
+            detail=[f"skipped: {place}" for place in run.uncompared],
+            hint="Without --strict they are left as they are.",
+        )
+
+
+def _label(relation: Relation) -> str:
+    return f"{relation.schema}.{relation.name}" if relation.schema else relation.name
