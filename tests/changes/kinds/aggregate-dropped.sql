@@ -1,0 +1,2 @@
+-- expect: missing aggregate total(integer)
+DROP AGGREGATE total(integer);

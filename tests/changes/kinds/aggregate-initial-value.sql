@@ -1,0 +1,2 @@
+-- expect: drifted aggregate total(integer): definition
+CREATE OR REPLACE AGGREGATE total(integer) (SFUNC = added, STYPE = integer, INITCOND = '1');

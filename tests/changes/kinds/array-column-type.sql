@@ -1,0 +1,2 @@
+-- expect: drifted table account: column tags
+ALTER TABLE account ALTER COLUMN tags TYPE varchar(5)[];

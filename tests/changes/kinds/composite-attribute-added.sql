@@ -1,0 +1,2 @@
+-- expect: unexpected type address: column city
+ALTER TYPE address ADD ATTRIBUTE city text;

@@ -1,0 +1,2 @@
+-- expect: drifted type address: column zip
+ALTER TYPE address DROP ATTRIBUTE zip;

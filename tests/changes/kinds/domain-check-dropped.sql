@@ -1,0 +1,2 @@
+-- expect: drifted type share: constraint share_check
+ALTER DOMAIN share DROP CONSTRAINT share_check;

@@ -1,0 +1,2 @@
+-- expect: drifted type share: definition
+ALTER DOMAIN share SET DEFAULT 1;

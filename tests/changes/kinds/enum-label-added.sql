@@ -1,0 +1,2 @@
+-- expect: drifted type mood: definition
+ALTER TYPE mood ADD VALUE 'elated';

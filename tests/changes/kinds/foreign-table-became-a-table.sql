@@ -1,0 +1,3 @@
+-- expect: drifted table distant: kind; foreign server
+DROP FOREIGN TABLE distant;
+CREATE TABLE distant (id integer);

@@ -1,0 +1,2 @@
+-- expect: missing function doubled(text)
+DROP FUNCTION doubled(text);

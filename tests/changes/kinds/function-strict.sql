@@ -1,0 +1,2 @@
+-- expect: drifted function doubled(text): definition
+ALTER FUNCTION doubled(text) CALLED ON NULL INPUT;

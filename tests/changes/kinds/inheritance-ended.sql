@@ -1,0 +1,2 @@
+-- expect: drifted table child: inherits
+ALTER TABLE child NO INHERIT parent;

@@ -1,0 +1,2 @@
+-- expect: drifted materialized view account_names: index account_names_id_idx
+DROP INDEX account_names_id_idx;

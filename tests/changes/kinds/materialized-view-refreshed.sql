@@ -1,0 +1,3 @@
+-- expect: ok
+INSERT INTO account (name, rate) VALUES ('a', 1);
+REFRESH MATERIALIZED VIEW CONCURRENTLY account_names;

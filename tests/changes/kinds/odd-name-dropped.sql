@@ -1,0 +1,2 @@
+-- expect: missing table Odd Name
+DROP TABLE "Odd Name";

@@ -1,0 +1,2 @@
+-- expect: drifted table account: policy account_readers
+ALTER POLICY account_readers ON account USING (true);

@@ -1,0 +1,4 @@
+-- expect: drifted table account: policy account_readers
+DROP POLICY account_readers ON account;
+CREATE POLICY account_readers ON account AS RESTRICTIVE FOR SELECT TO pg_read_all_data
+    USING (rate > 0);

@@ -1,0 +1,2 @@
+-- expect: missing procedure tidy(integer)
+DROP PROCEDURE tidy;

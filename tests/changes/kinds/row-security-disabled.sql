@@ -1,0 +1,2 @@
+-- expect: drifted table account: row level security
+ALTER TABLE account DISABLE ROW LEVEL SECURITY;

@@ -1,0 +1,2 @@
+-- expect: missing sequence invoice_number
+DROP SEQUENCE invoice_number;

@@ -1,0 +1,2 @@
+-- expect: drifted sequence invoice_number: definition
+ALTER SEQUENCE invoice_number INCREMENT 2;

@@ -1,0 +1,2 @@
+-- expect: drifted table account: column id
+ALTER TABLE account ALTER COLUMN id DROP DEFAULT;

@@ -1,0 +1,2 @@
+-- expect: drifted table account: statistics account_statistics
+DROP STATISTICS account_statistics;

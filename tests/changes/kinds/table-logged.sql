@@ -1,0 +1,2 @@
+-- expect: drifted table scratchpad: persistence
+ALTER TABLE scratchpad SET LOGGED;

@@ -1,0 +1,2 @@
+-- expect: drifted table account: options
+ALTER TABLE account SET (fillfactor = 90);

@@ -1,0 +1,2 @@
+-- expect: drifted table account: options
+ALTER TABLE account RESET (fillfactor);

@@ -1,0 +1,3 @@
+-- expect: drifted type span: definition
+DROP TYPE span;
+CREATE TYPE span AS ENUM ('short', 'long');

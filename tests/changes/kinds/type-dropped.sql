@@ -1,0 +1,2 @@
+-- expect: missing type span
+DROP TYPE span;

@@ -1,0 +1,2 @@
+-- expect: drifted table program_resources: column author_role
+ALTER TABLE program_resources DROP COLUMN author_role;

@@ -1,0 +1,2 @@
+-- expect: drifted table program_resources: constraint program_resources_recommendation_id_fkey
+ALTER TABLE program_resources DROP CONSTRAINT program_resources_recommendation_id_fkey;

@@ -1,0 +1,3 @@
+-- expect: ok
+ALTER TABLE program_resources DISABLE TRIGGER ALL;
+ALTER TABLE program_resources ENABLE TRIGGER ALL;

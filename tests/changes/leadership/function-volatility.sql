@@ -1,0 +1,2 @@
+-- expect: drifted function leadership_feedback_set_updated_at(): definition
+ALTER FUNCTION leadership_feedback_set_updated_at() STABLE;

@@ -1,0 +1,2 @@
+-- expect: ok
+REINDEX INDEX recommendations_status_idx;

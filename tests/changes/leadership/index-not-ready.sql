@@ -1,0 +1,2 @@
+-- expect: drifted table recommendations: index recommendations_status_idx
+UPDATE pg_index SET indisready = false WHERE indexrelid = 'recommendations_status_idx'::regclass;

@@ -1,0 +1,3 @@
+-- expect: drifted table performance_periods: index performance_periods_is_active_idx
+DROP INDEX performance_periods_is_active_idx;
+CREATE INDEX performance_periods_is_active_idx ON performance_periods (is_active) WHERE is_active;

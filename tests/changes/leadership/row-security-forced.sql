@@ -1,0 +1,2 @@
+-- expect: drifted table recommendations: row level security
+ALTER TABLE recommendations FORCE ROW LEVEL SECURITY;

@@ -1,0 +1,2 @@
+-- expect: unexpected table recommendations: rule keep
+CREATE RULE keep AS ON DELETE TO recommendations DO INSTEAD NOTHING;

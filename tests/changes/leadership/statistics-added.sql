@@ -1,0 +1,2 @@
+-- expect: unexpected table recommendations: statistics together
+CREATE STATISTICS together ON status, priority FROM recommendations;

@@ -1,0 +1,2 @@
+-- expect: missing table program_resources
+DROP TABLE program_resources;

@@ -1,0 +1,2 @@
+-- expect: ok
+CREATE TABLE special () INHERITS (program_resources);

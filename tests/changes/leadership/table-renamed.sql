@@ -1,0 +1,2 @@
+-- expect: missing table program_resources
+ALTER TABLE program_resources RENAME TO resources;

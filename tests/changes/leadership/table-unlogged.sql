@@ -1,0 +1,2 @@
+-- expect: drifted table program_resources: persistence
+ALTER TABLE program_resources SET UNLOGGED;

@@ -1,0 +1,2 @@
+-- expect: drifted table cost_categories: trigger cost_categories_set_updated_at
+ALTER TABLE cost_categories ENABLE REPLICA TRIGGER cost_categories_set_updated_at;

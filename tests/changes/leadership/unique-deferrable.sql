@@ -1,0 +1,4 @@
+-- expect: drifted table efficiency_kpis: constraint efficiency_kpis_period_id_kpi_type_key
+ALTER TABLE efficiency_kpis
+    DROP CONSTRAINT efficiency_kpis_period_id_kpi_type_key,
+    ADD CONSTRAINT efficiency_kpis_period_id_kpi_type_key UNIQUE (period_id, kpi_type) DEFERRABLE;

@@ -1,0 +1,2 @@
+-- expect: drifted table efficiency_kpis: constraint efficiency_kpis_period_id_kpi_type_key
+ALTER TABLE efficiency_kpis DROP CONSTRAINT efficiency_kpis_period_id_kpi_type_key;

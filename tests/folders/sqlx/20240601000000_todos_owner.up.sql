@@ -1,0 +1,1 @@
+ALTER TABLE todos ADD COLUMN owner uuid REFERENCES "user" (user_id);

@@ -1,0 +1,71 @@
+"""Behind a transaction pooler: the session belongs to somebody else a moment later."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+import lfmigrate
+
+pytestmark = pytest.mark.pooler
+
+
+@pytest.fixture
+def pooled(pooler_url: str, database: str) -> str:
+    """Return the URL of an empty database, through the pooler."""
+    return make_conninfo(pooler_url, dbname=str(conninfo_to_dict(database)["dbname"]))
+
+
+def _up(url: str) -> set[str]:
+    with lfmigrate.connect(url, wait_s=15) as conn:
+        report = lfmigrate.up(conn, lfmigrate.read_folder(lfmigrate.shipped_folder()))
+    return {m.status for m in report.migrations}
+
+
+def test_up_verify_and_status_work_through_a_pooler(
+    pooled: str, cli: Callable[..., object]
+) -> None:
+    """No command needs the session."""
+    codes = [
+        getattr(cli(command, "--database-url", pooled), "returncode", None)
+        for command in ("up", "verify", "status")
+    ]
+
+    assert codes == [0, 0, 0]
+
+
+def test_twenty_runs_over_two_server_connections_apply_once(pooled: str, database: str) -> None:
+    """The lock is the transaction's, so a pooler cannot hand it to somebody else."""
+    with ThreadPoolExecutor(20) as pool:
+        outcomes = list(pool.map(_up, [pooled] * 20))
+
+    assert sorted(map(sorted, outcomes)) == [["already_applied"]] * 19 + [["applied"]]
+    with psycopg.connect(database) as conn:
+        row = conn.execute("SELECT count(*) FROM lfmigrate.lfmigrate_history").fetchone()
+    assert row == (3,)
+
+
+def test_nothing_of_a_run_leaks_into_the_pool(pooled: str, folder: Callable[..., Path]) -> None:
+    """Not the settings, not a file's SET, not a lock, not a temporary table."""
+    root = folder({"001_set.up.sql": "SET search_path = ''; SET lock_timeout = 77; SELECT 1;"})
+    settings = """
+        SELECT current_setting('search_path'), current_setting('lock_timeout'),
+               current_setting('client_min_messages'), current_setting('jit'),
+               (SELECT count(*) FROM pg_locks JOIN pg_database AS d ON d.oid = database
+                WHERE locktype = 'advisory' AND d.datname = current_database()),
+               (SELECT count(*) FROM pg_class WHERE relpersistence = 't')
+    """
+    with psycopg.connect(pooled, autocommit=True, prepare_threshold=None) as conn:
+        before = conn.execute(settings).fetchone()
+
+    with lfmigrate.connect(pooled) as conn:
+        lfmigrate.up(conn, lfmigrate.read_folder(root))
+
+    with psycopg.connect(pooled, autocommit=True, prepare_threshold=None) as conn:
+        after = conn.execute(settings).fetchone()
+    assert after == before
