@@ -1,0 +1,52 @@
+"""Measure lfmigrate: ``python -m bench flights``."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from typing import NamedTuple
+
+from bench import flights, foreign, many, startup
+from bench.measure import Settings, server_url
+
+
+class Benchmark(NamedTuple):
+    """What is measured, and how often unless told otherwise."""
+
+    run: Callable[[Settings], None]
+    runs: int
+    purpose: str
+
+
+BENCHMARKS = {
+    "startup": Benchmark(startup.run, 20, "lfmigrate --version beside importing typer"),
+    "flights": Benchmark(flights.run, 5, "flights and time of the shipped migration"),
+    "foreign": Benchmark(foreign.run, 5, "verify beside 20,000 other tables"),
+    # Once, because psql takes a minute and dbmate four, and the differences are large.
+    "many": Benchmark(many.run, 1, "1,000 pending migrations over a slow link"),
+}
+
+
+def main() -> None:
+    """Run the benchmarks that the command line names."""
+    width = max(map(len, BENCHMARKS))
+    listed = "\n".join(f"  {name:{width}}  {each.purpose}" for name, each in BENCHMARKS.items())
+    parser = argparse.ArgumentParser(
+        prog="python -m bench",
+        description=f"Measure lfmigrate and print tables.\n\n{listed}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("names", nargs="+", choices=[*BENCHMARKS, "all"], metavar="NAME")
+    parser.add_argument("--runs", type=int, help="measure so often and show medians")
+    parser.add_argument("--peers", action="store_true", help="install dbmate and node-pg-migrate")
+    parser.add_argument("--url", help="a superuser's database (default: an embedded server's)")
+    options = parser.parse_args()
+    url = options.url or server_url()
+    for name in BENCHMARKS if "all" in options.names else options.names:
+        benchmark = BENCHMARKS[name]
+        runs = benchmark.runs if options.runs is None else options.runs
+        benchmark.run(Settings(url=url, runs=runs, peers=options.peers))
+
+
+if __name__ == "__main__":
+    main()
