@@ -23,7 +23,10 @@ if TYPE_CHECKING:
     from lfmigrate.errors import LfmigrateError as LfmigrateError
     from lfmigrate.sqlfile import read_folder as read_folder
     from lfmigrate.sqlfile import shipped_folder as shipped_folder
+    from lfmigrate.verbs.backup import backup as backup
     from lfmigrate.verbs.new import new as new
+    from lfmigrate.verbs.restore import restore as restore
+    from lfmigrate.verbs.rollback import rollback as rollback
     from lfmigrate.verbs.status import status as status
     from lfmigrate.verbs.up import up as up
     from lfmigrate.verbs.verify import verify as verify
@@ -31,9 +34,12 @@ if TYPE_CHECKING:
 _HOMES = {
     "LfmigrateError": "lfmigrate.errors",
     "Scope": "lfmigrate.database",
+    "backup": "lfmigrate.verbs.backup",
     "connect": "lfmigrate.database",
     "new": "lfmigrate.verbs.new",
     "read_folder": "lfmigrate.sqlfile",
+    "restore": "lfmigrate.verbs.restore",
+    "rollback": "lfmigrate.verbs.rollback",
     "shipped_folder": "lfmigrate.sqlfile",
     "status": "lfmigrate.verbs.status",
     "up": "lfmigrate.verbs.up",

@@ -143,3 +143,141 @@ def blockers(lock_key: int) -> Query[list[str]]:
         A line per session: process, role, application, since when, and what it does.
     """
     return Query(query_text("blockers"), (str(lock_key),), list)
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """Anything in the catalogs that can be dropped: a relation, or a part of one.
+
+    Attributes:
+        id: As `inventory` gives it.
+        kind: In the server's words, such as ``view``, ``table constraint`` or ``policy``.
+        name: The server's own, qualified and quoted.
+        schema: Of a relation, unquoted; None for what lives in none.
+        relname: The relation's name, unquoted; None for what is no relation.
+        relkind: pg_class's letter; None for what is no relation.
+        owners: The ids of what it goes with.
+        relation: The id of the relation that it is a part of.
+        part: What `Relation.parts` calls it; None where that has no name for it.
+        definition: A statement that makes it again; None where there is none.
+    """
+
+    id: str
+    kind: str
+    name: str
+    schema: str | None
+    relname: str | None
+    relkind: str | None
+    owners: tuple[str, ...]
+    relation: str | None
+    part: str | None
+    definition: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of a table: its type in the server's words, and whether the server computes it."""
+
+    name: str
+    type: str
+    generated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Sequence:
+    """A sequence, and the column that it belongs to; None for one of its own."""
+
+    schema: str
+    name: str
+    column: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignKey:
+    """A foreign key to the table with the id ``references``."""
+
+    name: str
+    references: str
+    deferrable: bool
+    deferred: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Trigger:
+    """A user's trigger that fires; ``enabled`` is pg_trigger's letter."""
+
+    name: str
+    enabled: str
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """What saving and restoring a table's rows takes; ``bytes`` is its size on the server."""
+
+    id: str
+    schema: str
+    name: str
+    partitioned: bool
+    bytes: int
+    columns: tuple[Column, ...]
+    sequences: tuple[Sequence, ...]
+    foreign_keys: tuple[ForeignKey, ...]
+    triggers: tuple[Trigger, ...]
+
+
+def inventory() -> Query[frozenset[str]]:
+    """Ask for an id of everything that somebody made. Only reads; see the query."""
+    return Query(query_text("inventory"), (), frozenset)
+
+
+def changed_rows() -> Query[frozenset[str]]:
+    """Ask for the ids of the tables whose rows this transaction changed or deleted. Only reads."""
+    return Query(query_text("changed_rows"), (), frozenset)
+
+
+def dependents(roots: Iterable[tuple[str, str | None]]) -> Query[frozenset[str]]:
+    """Ask what would fall with some objects. Only reads.
+
+    Args:
+        roots: An id, and a column's name if only that column is meant.
+
+    Returns:
+        The ids of the dependents, theirs, and so on; those of the roots as well.
+    """
+    document = [{"id": root, "column": column} for root, column in roots]
+    return Query(query_text("dependents"), (json.dumps(document),), frozenset)
+
+
+def items(ids: Iterable[str]) -> Query[Mapping[str, Item]]:
+    """Ask what some ids stand for. Only reads."""
+
+    def decode(value: Any) -> Mapping[str, Item]:  # noqa: ANN401 (parsed JSON)
+        return {
+            document["id"]: Item(**{**document, "owners": tuple(document["owners"])})
+            for document in value
+        }
+
+    return Query(query_text("items"), (json.dumps(sorted(ids)),), decode)
+
+
+def tables(names: Iterable[tuple[str, str]]) -> Query[tuple[Table, ...]]:
+    """Ask how some tables, given by schema and name, are saved and restored. Only reads."""
+    document = [{"schema": schema, "name": name} for schema, name in names]
+
+    def decode(value: Any) -> tuple[Table, ...]:  # noqa: ANN401 (parsed JSON)
+        return tuple(
+            Table(
+                id=found["id"],
+                schema=found["schema"],
+                name=found["name"],
+                partitioned=found["partitioned"],
+                bytes=found["bytes"],
+                columns=tuple(Column(**column) for column in found["columns"]),
+                sequences=tuple(Sequence(**sequence) for sequence in found["sequences"]),
+                foreign_keys=tuple(ForeignKey(**key) for key in found["foreign_keys"]),
+                triggers=tuple(Trigger(**trigger) for trigger in found["triggers"]),
+            )
+            for found in value
+        )
+
+    return Query(query_text("tables"), (json.dumps(document),), decode)

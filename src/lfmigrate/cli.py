@@ -32,6 +32,7 @@ from lfmigrate.errors import (
     DifferenceFound,
     Interrupted,
     LfmigrateError,
+    Refused,
     UsageError,
 )
 
@@ -218,7 +219,7 @@ def _call(command: str, flags: Flags) -> Iterator[_Call]:
     except LfmigrateError as error:
         if isinstance(error.__cause__, KeyboardInterrupt):
             error.exit_code = _exit_code(error.__cause__)
-        if isinstance(error, DifferenceFound) and error.report is not None:
+        if error.report is not None:
             call.show(error.report)  # type: ignore[arg-type]  # a verb's own report
         call.end(error)
         raise typer.Exit(error.exit_code) from None
@@ -369,6 +370,152 @@ def status(
                 else f"{report.pending} migrations or views are pending",
                 hint='Run "lfmigrate up".',
             )
+
+
+_Yes = Annotated[bool, typer.Option("--yes", help="Do it without asking.")]
+
+
+@app.command(
+    short_help="Undo the newest migration, after a backup.",
+    epilog="Example: lfmigrate rollback --dry-run",
+)
+@_on_a_database
+def rollback(
+    flags: Flags,
+    *,
+    yes: _Yes = False,
+    to: Annotated[
+        str | None,
+        typer.Option(metavar="VERSION", help="Undo all above this version; 0 undoes all."),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would be lost, and stop.")
+    ] = False,
+    cascade: Annotated[
+        bool, typer.Option("--cascade", help="Drop what depends on it, too; the backup keeps it.")
+    ] = False,
+    recorded: Annotated[
+        bool,
+        typer.Option("--recorded", help="Run the down text of when the migration was applied."),
+    ] = False,
+    backup_dir: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="Where the backup's folder is made; default: lfmigrate-backups."
+        ),
+    ] = None,
+    no_backup: Annotated[bool, typer.Option("--no-backup", help="Make no backup.")] = False,
+) -> None:
+    """Undo the newest applied migration: show what is lost, ask, save it, and drop it."""
+    from lfmigrate.verbs import rollback as verb  # noqa: PLC0415
+    from lfmigrate.verbs.backup import DEFAULT_PARENT  # noqa: PLC0415
+
+    with _call("rollback", flags) as call:
+        if no_backup and backup_dir is not None:
+            raise UsageError(
+                "--no-backup and --backup-dir contradict one another", detail=[NOTHING_CHANGED]
+            )
+
+        def confirm(preview: Report) -> None:
+            call.show(preview)
+            _confirm(call, "Undo this?")
+
+        with (
+            _connected(call) as (conn, folder, scope),
+            call.screen.progress() as progress,
+            call.screen.rows() as watch,
+        ):
+            report = verb.rollback(
+                conn,
+                folder,
+                scope=scope,
+                to=to,
+                dry_run=dry_run,
+                cascade=cascade,
+                recorded=recorded,
+                backup_dir=None if no_backup else backup_dir or DEFAULT_PARENT,
+                confirm=None if yes else confirm,
+                progress=progress,
+                watch=watch,
+                on_wait=call.screen.say,
+            )
+        call.show(report)
+
+
+def _confirm(call: _Call, question: str) -> None:
+    """Ask on a terminal; what is no clear yes is a no.
+
+    Raises:
+        Refused: It was not confirmed.
+    """
+    if call.flags.json or not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise Refused(
+            "not confirmed", detail=[NOTHING_CHANGED], hint="Add --yes to do what is shown."
+        )
+    try:
+        answer = typer.confirm(question, default=False, err=True)
+    except typer.Abort:
+        answer = False
+    if not answer:
+        raise Refused("not confirmed", detail=[NOTHING_CHANGED])
+
+
+@app.command(
+    short_help="Save the rows of the migrations' tables.",
+    epilog="Example: lfmigrate backup --out /srv/backups/before-the-import",
+)
+@_on_a_database
+def backup(
+    flags: Flags,
+    *,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="The folder to make; default: lfmigrate-backups/<database>-<time in UTC>.",
+        ),
+    ] = None,
+) -> None:
+    """Save every row of the migrations' tables, as CSV files with a manifest. Only reads."""
+    from lfmigrate.verbs import backup as verb  # noqa: PLC0415
+
+    with _call("backup", flags) as call, _connected(call) as (conn, folder, scope):
+        with call.screen.rows() as watch:
+            report = verb.backup(conn, folder, scope=scope, out=out, watch=watch)
+        call.show(report)
+
+
+@app.command(
+    short_help="Bring back the rows of a backup.",
+    epilog="Example: lfmigrate restore lfmigrate-backups/app-2026-11-24T081500Z",
+)
+@_on_a_database
+def restore(
+    flags: Flags,
+    path: Annotated[Path, typer.Argument(metavar="DIR", help="The backup's folder.")],
+    *,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Empty the tables first, after a backup of them.")
+    ] = False,
+    yes: _Yes = False,
+) -> None:
+    """Bring back the rows of a backup, all or none, into tables that are empty."""
+    from lfmigrate.verbs import restore as verb  # noqa: PLC0415
+
+    with _call("restore", flags) as call:
+        if replace and not yes:
+            _confirm(call, "Replace the rows that are there?")
+        with _connected(call) as (conn, folder, scope), call.screen.rows() as watch:
+            report = verb.restore(
+                conn,
+                folder,
+                path,
+                scope=scope,
+                replace=replace,
+                watch=watch,
+                on_wait=call.screen.say,
+            )
+        call.show(report)
 
 
 @app.command(

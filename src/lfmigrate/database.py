@@ -198,9 +198,9 @@ class Answer(Generic[T]):
     @property
     def value(self) -> T:
         """Return the answer to a `Query`."""
-        if self.decode is None or self.text is None:
+        if self.decode is None or not self.landed:
             raise LookupError(f"no value: {self.sql[:60]}")
-        return self.decode(json.loads(self.text))
+        return self.decode(None if self.text is None else json.loads(self.text))
 
 
 Progress = Callable[[Answer[Any]], None]
@@ -572,6 +572,37 @@ def connect(
         # Jitter, so that jobs that started together do not knock together.
         time.sleep(pause_s * random.uniform(0.8, 1.2))  # noqa: S311 (no secret is made here)
         pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
+
+
+@contextmanager
+def copying(conn: Connection, sql: str) -> Iterator[psycopg.Copy]:
+    """Run a COPY to or from the client in the open transaction.
+
+    Args:
+        conn: The connection.
+        sql: The statement.
+
+    Yields:
+        What to read lines from or write blocks to.
+
+    Raises:
+        StatementFailed: The server refused it, or a row of it.
+        ConnectionFailed: The connection was lost.
+    """
+    try:
+        with conn.cursor() as cursor, cursor.copy(sql.encode()) as copy:
+            yield copy
+    except psycopg.Error as error:
+        if conn.pgconn.status != pq.ConnStatus.OK:
+            conn.close()
+            raise _lost(str(error).splitlines()) from None
+        said = error.diag
+        raise StatementFailed(
+            said.message_primary or str(error),
+            detail=[*(said.message_detail or "").splitlines(), *(said.context or "").splitlines()],
+            hint=_HINTS.get(said.sqlstate or ""),
+            sqlstate=said.sqlstate,
+        ) from None
 
 
 def address_of(conn: Connection) -> str:

@@ -26,6 +26,7 @@ class LfmigrateError(Exception):
         file: The name of the SQL file, or None.
         line: The line in it, from 1, or None.
         column: The column in that line in characters, from 1, or None.
+        report: What the verb would have returned, as far as it is known; may be None.
     """
 
     exit_code: int = 1
@@ -50,6 +51,7 @@ class LfmigrateError(Exception):
         self.file = file
         self.line = line
         self.column = column
+        self.report: object | None = None
 
 
 class UsageError(LfmigrateError):
@@ -66,15 +68,10 @@ class SqlFileError(UsageError):
 
 
 class DifferenceFound(LfmigrateError):  # noqa: N818 (it is a finding, and callers read it as one)
-    """The database is not as the files say, or not up to date.
-
-    Attributes:
-        report: What the verb would have returned, with the differences in it; may be None.
-    """
+    """The database is not as the files say, or not up to date; ``report`` has the differences."""
 
     exit_code = 3
     code = "difference_found"
-    report: object | None = None
 
 
 class DatabaseError(LfmigrateError):
@@ -101,6 +98,12 @@ class Refused(LfmigrateError):  # noqa: N818 (the word that the contract uses)
 
     exit_code = 5
     code = "refused"
+
+
+class ArchiveError(UsageError):
+    """A backup that cannot be restored as it is; nothing was written. Use another one."""
+
+    code = "archive"
 
 
 class Interrupted(LfmigrateError):  # noqa: N818 (as KeyboardInterrupt is)

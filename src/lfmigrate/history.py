@@ -42,7 +42,8 @@ class Event:
     Attributes:
         id: Grows with every event of the database.
         action: ``up``: a migration ran; ``repair``: it ran again, for what had gone missing;
-            ``view``: a view file ran.
+            ``view``: a view file ran; ``rollback``: a migration was undone or, without a version,
+            a view file's view was dropped for that.
         version: The migration's version as its file's name has it; None for a view file.
         name: The migration's or the view's name.
         file: The file's name.
@@ -90,13 +91,34 @@ class History:
 
     @cached_property
     def applied(self) -> Mapping[int, Event]:
-        """Return the event that applied each migration, by number."""
-        return {e.number: e for e in self.events if e.number is not None and e.action == "up"}
+        """Return the event that applied each migration that was not undone since, by number."""
+        applied: dict[int, Event] = {}
+        for event in self.events:
+            if event.number is None:
+                continue
+            if event.action == "up":
+                applied[event.number] = event
+            elif event.action == "rollback":
+                applied.pop(event.number, None)
+        return applied
 
     @cached_property
     def views(self) -> Mapping[str, Event]:
-        """Return the last event of each view file, by name."""
-        return {event.name: event for event in self.events if event.action == "view"}
+        """Return the last event of each view file whose view was not dropped since, by name."""
+        ran: dict[str, Event] = {}
+        keys: dict[str, set[Key]] = {}
+        for event in self.events:
+            if event.action == "view":
+                ran[event.name] = event
+                keys.setdefault(event.name, set()).update(r.key for r in event.expected)
+            elif event.action == "rollback" and event.version is None:
+                ran.pop(event.name, None)
+        return {
+            name: event
+            for name, event in ran.items()
+            # A migration's way back may have dropped it, too.
+            if not keys[name] or any(key in self.expected for key in keys[name])
+        }
 
     @cached_property
     def expected(self) -> Snapshot:
@@ -173,6 +195,15 @@ def recorded_text(scope: Scope, event: Event) -> Query[str]:
     """Ask for the SQL text that an event ran. Only reads."""
     return Query(
         f"SELECT to_jsonb(sql) FROM {table(scope)} WHERE id = $1::bigint", (str(event.id),), str
+    )
+
+
+def recorded_down(scope: Scope, event: Event) -> Query[str | None]:
+    """Ask for the down file's text as it was when a migration was applied. Only reads."""
+    return Query(
+        f"SELECT to_jsonb(down_sql) FROM {table(scope)} WHERE id = $1::bigint",
+        (str(event.id),),
+        lambda value: value,
     )
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
 from lfmigrate.errors import NOTHING_CHANGED, Refused, SqlFileError, UsageError
 from lfmigrate.history import Event, History
-from lfmigrate.sqlfile import NO_TRANSACTION, Folder, Migration, ViewFile
+from lfmigrate.sqlfile import NO_TRANSACTION, Folder, Migration, SqlFile, ViewFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,16 +116,82 @@ def pending_migrations(
             " --allow-out-of-order.",
         )
     for migration in chosen:
-        if NO_TRANSACTION in migration.up.directives:
-            raise SqlFileError(
-                "files that ask for no transaction cannot be run yet",
-                detail=[NOTHING_CHANGED],
-                hint="Run its statements with psql, and leave the file out of the folder.",
-                file=migration.up.name,
-                line=1,
-                column=1,
-            )
+        refuse_no_transaction(migration.up)
     return tuple(chosen)
+
+
+def refuse_no_transaction(file: SqlFile) -> None:
+    """Refuse a file that asks to be run outside of a transaction.
+
+    Raises:
+        SqlFileError: It does.
+    """
+    if NO_TRANSACTION in file.directives:
+        raise SqlFileError(
+            "files that ask for no transaction cannot be run yet",
+            detail=[NOTHING_CHANGED],
+            hint="Run its statements with psql, and leave the file out of the folder.",
+            file=file.name,
+            line=1,
+            column=1,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Undoing:
+    """An applied migration that is to be undone.
+
+    Attributes:
+        number: Its version as a number.
+        version: As the file's name has it, or had it when it was applied.
+        name: Likewise.
+        event: The event that applied it; None where there is no history.
+        migration: The files; None if they are missing.
+    """
+
+    number: int
+    version: str
+    name: str
+    event: Event | None
+    migration: Migration | None
+
+
+def undoings(
+    folder: Folder, history: History, numbers: Iterable[int], *, newest_only: bool
+) -> tuple[Undoing, ...]:
+    """Return what is to be undone, newest first.
+
+    Args:
+        folder: The files.
+        history: What was recorded.
+        numbers: The applied migrations that may be undone.
+        newest_only: Whether only the newest of them is.
+    """
+    chosen = sorted(numbers, reverse=True)[: 1 if newest_only else None]
+    by_number = {migration.number: migration for migration in folder.migrations}
+    found = []
+    for number in chosen:
+        event, migration = history.applied.get(number), by_number.get(number)
+        version = event.version if event is not None else None
+        name = event.name if event is not None else ""
+        if migration is not None:
+            version, name = version or migration.version, name or migration.name
+        found.append(Undoing(number, version or str(number), name, event, migration))
+    return tuple(found)
+
+
+def version_to_keep(folder: Folder, history: History, to: str) -> int:
+    """Return the version to go back to as a number; ``0`` undoes everything.
+
+    Raises:
+        UsageError: There is no such migration.
+    """
+    if to and not to.strip("0"):
+        return -1
+    for number, event in history.applied.items():
+        if event.version is not None and event.version.lstrip("0") == to.lstrip("0"):
+            return number
+    return _version(folder, to)
 
 
 def notes(folder: Folder, history: History) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, TextIO
 
 from rich import box
@@ -24,12 +25,24 @@ from rich.text import Text
 from lfmigrate.database import Answer
 from lfmigrate.errors import LfmigrateError, UsageError
 from lfmigrate.snapshot import Difference, Relation, Verdict
+from lfmigrate.transfer import Moved, Watch
+from lfmigrate.verbs.backup import BackupReport
 from lfmigrate.verbs.new import NewReport
+from lfmigrate.verbs.restore import RestoreReport
+from lfmigrate.verbs.rollback import Lost, RollbackReport
 from lfmigrate.verbs.status import StatusReport
 from lfmigrate.verbs.up import MigrationResult, UpReport
 from lfmigrate.verbs.verify import VerifyReport
 
-Report = UpReport | VerifyReport | StatusReport | NewReport
+Report = (
+    UpReport
+    | VerifyReport
+    | StatusReport
+    | NewReport
+    | RollbackReport
+    | BackupReport
+    | RestoreReport
+)
 
 # Green, red and magenta are readable on light and on dark ground; yellow, cyan and blue are not on
 # one of the two. The word says it all without them.
@@ -47,6 +60,7 @@ _STYLES = {
     "pending": "bold",
     "edited": "bold magenta",
     "file_missing": "bold red",
+    "rolled_back": "bold red",
     "drifted": "bold red",
     "dropped": "bold red",
     "changed": "red",
@@ -126,12 +140,13 @@ class Screen:
             case StatusReport():
                 parts = _status(report, quiet=self._quiet, width=width)
             case NewReport():
-                parts = [Text(str(report.up)), Text(str(report.down))]
+                parts = [_path(report.up), _path(report.down)]
+            case RollbackReport():
+                parts = _rollback(report, quiet=self._quiet, width=width)
+            case BackupReport() | RestoreReport():
+                parts = _saved(report, elapsed_ms, quiet=self._quiet, width=width)
         # Tables pad their last column; nobody wants those blanks in a file.
-        lines = [
-            line.rstrip()
-            for line in self._rendered(parts, soft_wrap=isinstance(report, NewReport)).splitlines()
-        ]
+        lines = [line.rstrip() for line in self._rendered(parts).splitlines()]
         if lines:
             self._write("\n".join(lines) + "\n")
 
@@ -193,6 +208,31 @@ class Screen:
 
             yield advance
 
+    @contextmanager
+    def rows(self) -> Iterator[Watch | None]:
+        """Show how rows move, on a terminal.
+
+        Yields:
+            What to call as they do; None if nothing is shown.
+        """
+        if self._quiet or self._json or not self._err.is_terminal:
+            yield None
+            return
+        with Progress(
+            SpinnerColumn("line"),
+            TextColumn("{task.description}"),
+            console=self._err,
+            transient=True,
+        ) as bar:
+            task = bar.add_task("", total=None)
+
+            def advance(moved: Moved) -> None:
+                rows = "" if moved.rows is None else f"{moved.rows:,} rows, "
+                table = self._printable(moved.table)
+                bar.update(task, description=f"{table}: {rows}{_size(moved.bytes)}")
+
+            yield advance
+
     def _trace(self, answer: Answer[Any]) -> None:
         statement = answer.statement
         if statement is None:
@@ -235,7 +275,7 @@ class Screen:
             for verdict in verdicts
         )
 
-    def _rendered(self, parts: Sequence[RenderableType], *, soft_wrap: bool) -> str:
+    def _rendered(self, parts: Sequence[RenderableType]) -> str:
         """Lay parts out for standard output, without writing there: `_write` knows how to."""
         page = io.StringIO()
         out = self._out
@@ -251,7 +291,8 @@ class Screen:
             markup=False,
         )
         for part in parts:
-            console.print(part, soft_wrap=soft_wrap)
+            # A path is to be copied, so it is never broken over lines.
+            console.print(part, soft_wrap=isinstance(part, Text) and part.no_wrap is True)
         return page.getvalue()
 
     def _printable(self, text: str) -> str:
@@ -310,6 +351,29 @@ def to_json(report: Report) -> dict[str, Any]:
             }
         case NewReport():
             return {"files": [str(report.up), str(report.down)]}
+        case RollbackReport():
+            return {
+                "dry_run": report.dry_run,
+                "migrations": [
+                    {"version": m.version, "name": m.name, "status": m.status}
+                    for m in report.migrations
+                ],
+                "lost": [_lost_json(lost) for lost in report.lost],
+                "dependents": [_lost_json(lost) for lost in report.dependents],
+                "backup": None if report.backup is None else str(report.backup),
+                "notes": list(report.notes),
+            }
+        case BackupReport() | RestoreReport():
+            document: dict[str, Any] = {
+                "path": str(report.path),
+                "tables": [
+                    {"schema": t.schema, "name": t.name, "rows": t.rows, "sha256": t.sha256}
+                    for t in report.tables
+                ],
+            }
+            if isinstance(report, RestoreReport):
+                document["backup"] = None if report.saved is None else str(report.saved)
+            return document
 
 
 def error_json(error: LfmigrateError) -> dict[str, Any]:
@@ -447,7 +511,92 @@ def _status(report: StatusReport, *, quiet: bool, width: int) -> list[Renderable
     return parts
 
 
-def _headline(what: str, report: UpReport | VerifyReport | StatusReport) -> Text:
+def _rollback(report: RollbackReport, *, quiet: bool, width: int) -> list[RenderableType]:
+    if quiet:
+        return [] if report.backup is None else [_path(report.backup)]
+    parts: list[RenderableType] = [
+        _headline("rollback --dry-run" if report.dry_run else "rollback", report)
+    ]
+    if not report.migrations:
+        return [*parts, Text("nothing is applied here that could be undone")]
+    would = "would be " if report.dry_run else ""
+    if report.lost:
+        parts += [Text(f"{would}lost", style="bold"), _losses(report.lost, width), Text()]
+    if report.dependents:
+        title = f"{would}lost with it, and not made by the migration"
+        parts += [Text(title, style="bold red"), _losses(report.dependents, width), Text()]
+    for migration in report.migrations:
+        label = f"{migration.version}_{migration.name} "
+        parts.append(Text.assemble(label, _word(migration.status)))
+    rows = sum(lost.rows or 0 for lost in (*report.lost, *report.dependents))
+    parts.append(Text(f"{_rows(rows)} {would}lost"))
+    if report.dry_run:
+        parts.append(Text("everything was rolled back, nothing was changed"))
+    elif report.backup is not None:
+        parts += [Text("saved in"), _path(report.backup)]
+    else:
+        parts.append(Text("no backup was made" if rows else "there was no row to save"))
+    return parts
+
+
+def _losses(losses: Sequence[Lost], width: int) -> RenderableType:
+    rows = [
+        (
+            lost.kind,
+            _CONTROL.sub("?", lost.name),
+            "" if lost.rows is None else f"{lost.rows:,}",
+            "" if lost.bytes is None else _size(lost.bytes),
+        )
+        for lost in losses
+    ]
+    return _table(("Kind", "Name", "Rows", "Size"), rows, width=width, numbers=2)
+
+
+def _saved(
+    report: BackupReport | RestoreReport, elapsed_ms: float, *, quiet: bool, width: int
+) -> list[RenderableType]:
+    if quiet:
+        return []
+    rows = [(_CONTROL.sub("?", t.name), f"{t.rows:,}", _size(t.bytes)) for t in report.tables]
+    what = "backup" if isinstance(report, BackupReport) else "restore"
+    total = sum(table.rows for table in report.tables)
+    done = "saved" if isinstance(report, BackupReport) else "restored"
+    parts: list[RenderableType] = [_headline(what, report)]
+    if rows:
+        # The name gives way, as everywhere: it is the second column.
+        numbered = [(str(number), *row) for number, row in enumerate(rows, 1)]
+        parts += [_table(("", "Table", "Rows", "CSV"), numbered, width=width, numbers=2), Text()]
+    if isinstance(report, RestoreReport) and report.saved is not None:
+        parts += [Text("what was there before is saved in"), _path(report.saved)]
+    return [*parts, Text(f"{_rows(total)} {done}; {elapsed_ms / 1000:.2f} s"), _path(report.path)]
+
+
+def _rows(count: int) -> str:
+    return "1 row" if count == 1 else f"{count:,} rows"
+
+
+def _size(count: int) -> str:
+    """Return a number of bytes as people read it, in powers of 1,000."""
+    size = float(count)
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 1000:  # noqa: PLR2004 (what the units count in)
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} TB"
+
+
+def _path(path: Path) -> Text:
+    return Text(_CONTROL.sub("?", str(path)), no_wrap=True)
+
+
+def _lost_json(lost: Lost) -> dict[str, Any]:
+    return {"kind": lost.kind, "name": lost.name, "rows": lost.rows, "bytes": lost.bytes}
+
+
+def _headline(
+    what: str,
+    report: UpReport | VerifyReport | StatusReport | RollbackReport | BackupReport | RestoreReport,
+) -> Text:
     major, minor = divmod(report.server.version, 10000)
     return Text.assemble(
         (f"lfmigrate {what}", "bold"),

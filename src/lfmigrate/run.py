@@ -50,33 +50,47 @@ _LOOK_AFTER_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One file to run, and why."""
+    """One file to run, and why.
 
-    action: Literal["up", "repair", "view"]
-    source: Migration | ViewFile
+    Attributes:
+        action: As the history calls it.
+        version: The migration's; None for a view.
+        name: The migration's or the view's.
+        file: What runs.
+        down_sql: What would undo it, to be recorded.
+    """
 
-    @property
-    def file(self) -> SqlFile:
-        return self.source.up if isinstance(self.source, Migration) else self.source.file
+    action: Literal["up", "repair", "view", "rollback"]
+    version: str | None
+    name: str
+    file: SqlFile
+    down_sql: str | None = None
+
+    @classmethod
+    def of_migration(cls, action: Literal["up", "repair"], migration: Migration) -> Step:
+        """Return the step that runs a migration's up file."""
+        down_sql = None if migration.down is None else migration.down.text
+        return cls(action, migration.version, migration.name, migration.up, down_sql)
+
+    @classmethod
+    def of_view(cls, view: ViewFile) -> Step:
+        """Return the step that runs a view file."""
+        return cls("view", None, view.name, view.file)
 
     @property
     def label(self) -> str:
-        return self.source.label if isinstance(self.source, Migration) else self.file.name
+        return self.file.name if self.version is None else f"{self.version}_{self.name}"
 
     @property
     def entry(self) -> Entry:
-        version = down_sql = None
-        if isinstance(self.source, Migration):
-            version = self.source.version
-            down_sql = self.source.down.text if self.source.down is not None else None
         return Entry(
             action=self.action,
-            version=version,
-            name=self.source.name,
+            version=self.version,
+            name=self.name,
             file=self.file.name,
             checksum=self.file.checksum,
             sql=self.file.text,
-            down_sql=down_sql,
+            down_sql=self.down_sql,
         )
 
 
@@ -175,7 +189,6 @@ class _Sent:
 
     run_id: str
     steps: Sequence[Step]
-    home: Answer[None]
     fingerprints_before: Answer[Fingerprints]
     statements: Sequence[Answer[None]]
     fingerprints_after: Answer[Fingerprints]
@@ -195,6 +208,7 @@ def run_files(
     *,
     note: str,
     review: Callable[[Run, Judgement], None],
+    prepare: Callable[[], None] | None = None,
 ) -> Run:
     """Run some files in one transaction, find out what they did, record it and commit.
 
@@ -205,6 +219,7 @@ def run_files(
         steps: The files, in order; at least one.
         note: What to add to an error once all is rolled back, such as "Nothing was changed."
         review: Called before the commit with what happened; what it raises rolls everything back.
+        prepare: Called in the open transaction, under the lock, before the files are sent.
 
     Returns:
         What was done. With ``job.dry_run`` it is rolled back all the same.
@@ -217,10 +232,18 @@ def run_files(
         Interrupted: A signal came.
     """
     _refuse_read_only(before.server)
-    flight, sent = _board(job, before, steps)
+    run_id = str(uuid4())
+    sent: _Sent | None = None
+    flight = Flight(job.conn)
+    home = _open(flight, job, before, run_id)
     try:
         with rolled_back_on_error(job.conn, note=note):
-            flight.go(job.progress, _stall(job))
+            if prepare is not None:
+                flight.go()
+                prepare()
+                flight = Flight(job.conn)
+            sent = _board(flight, job, before, steps, run_id)
+            flight.go(job.progress, stall(job))
             run, judgement = _what_happened(job, before, sent)
             review(run, judgement)
             # Still in here: whatever comes before the commit is told as rolled back.
@@ -238,29 +261,33 @@ def run_files(
                 },
             )
     except StatementFailed as error:
+        if error is home.error:
+            raise _no_home(error, before.server, job.scope) from None
         raise _explained(job, before, sent, error) from None
-    history.commit(job.conn, last, job.scope, sent.run_id, note=note)
+    history.commit(job.conn, last, job.scope, run_id, note=note)
     return run
 
 
-def _stall(job: Job) -> Stall:
+def stall(job: Job) -> Stall:
     """Look who is in the way while waiting, and at least once before a lock timeout."""
     before_timeout_s = job.scope.lock_timeout_ms / 2000 or _LOOK_AFTER_S
     return Stall(min(_LOOK_AFTER_S, before_timeout_s), job.blockers.look)
 
 
-def _board(job: Job, before: Look, steps: Sequence[Step]) -> tuple[Flight, _Sent]:
-    """Put a whole run into one flight: the lock, the files, and the questions about their effects.
+def _open(flight: Flight, job: Job, before: Look, run_id: str) -> Answer[None]:
+    """Add the beginning of a run: the lock, and a home for the history, which is returned."""
+    flight.begin(job.scope)
+    history.begin_run(flight, run_id, before.history)
+    flight.do(catalog.query_text("lock"))
+    return flight.do(catalog.query_text("create_history"))
+
+
+def _board(flight: Flight, job: Job, before: Look, steps: Sequence[Step], run_id: str) -> _Sent:
+    """Add the files and the questions about their effects to the flight that opens the run.
 
     All of it is on its way before the first answer comes. That is safe because each statement
     runs only if the one before it succeeded, the lock's included.
     """
-    run_id = str(uuid4())
-    flight = Flight(job.conn)
-    flight.begin(job.scope)
-    history.begin_run(flight, run_id, before.history)
-    flight.do(catalog.query_text("lock"))
-    home = flight.do(catalog.query_text("create_history"))
     fingerprints = flight.ask(catalog.fingerprints())
     statements: list[Answer[None]] = []
     for step in steps:
@@ -272,10 +299,9 @@ def _board(job: Job, before: Look, steps: Sequence[Step]) -> tuple[Flight, _Sent
         )
     flight.look_at(before.schema)
     ledger = history.table(job.scope)
-    return flight, _Sent(
+    return _Sent(
         run_id=run_id,
         steps=steps,
-        home=home,
         fingerprints_before=fingerprints,
         statements=statements,
         fingerprints_after=flight.ask(catalog.fingerprints()),
@@ -327,7 +353,7 @@ def _what_happened(job: Job, before: Look, sent: _Sent) -> tuple[Run, Judgement]
 
 def _files_of_schema(folder: Folder, known: History, steps: Sequence[Step]) -> list[SqlFile]:
     """Return the migrations that make up the schema when the steps have run, in order."""
-    running = {step.entry.version for step in steps}
+    running = {step.version for step in steps}
     return [m.up for m in folder.migrations if m.number in known.applied or m.version in running]
 
 
@@ -362,10 +388,10 @@ def _after(
         Event(
             id=entry.id,
             action=step.action,
-            version=step.entry.version,
-            name=step.entry.name,
-            file=step.entry.file,
-            checksum=step.entry.checksum,
+            version=step.version,
+            name=step.name,
+            file=step.file.name,
+            checksum=step.file.checksum,
             expected=tuple(effects.made),
             gone=tuple(effects.gone),
             server_version=before.server.version,
@@ -411,15 +437,15 @@ def _no_home(error: StatementFailed, server: Server, scope: Scope) -> StatementF
     )
 
 
-def _explained(job: Job, before: Look, sent: _Sent, error: StatementFailed) -> StatementFailed:
+def _explained(
+    job: Job, before: Look, sent: _Sent | None, error: StatementFailed
+) -> StatementFailed:
     """Add to a failed statement what only the run knows: roles, schemas, skipped relations."""
-    if error is sent.home.error:
-        return _no_home(error, before.server, job.scope)
-    if error.file is None:
-        return error
     if error.sqlstate == "55P03" and job.blockers.lines:
         *facts, note = error.detail
         error.detail = (*facts, *(f"held by {line}" for line in job.blockers.lines), note)
+    if error.file is None or sent is None:
+        return error
     if error.sqlstate == "42501" and "for schema" in error.message:
         error.hint = (
             f"Let the schema's owner run: GRANT USAGE, CREATE ON SCHEMA"

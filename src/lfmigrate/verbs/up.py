@@ -142,15 +142,16 @@ def _steps(folder: Folder, before: Look, *, to: str | None, allow_out_of_order: 
     known = before.history
     pending = plan.pending_migrations(folder, known, to=to, allow_out_of_order=allow_out_of_order)
     again = _repairs(folder, before)
-    migrations = [Step("up", m) for m in pending] + [Step("repair", m) for m in again]
-    migrations.sort(key=lambda step: int(step.entry.version or 0))
+    migrations = [Step.of_migration("up", m) for m in pending]
+    migrations += [Step.of_migration("repair", m) for m in again]
+    migrations.sort(key=lambda step: int(step.version or 0))
     applied = known.applied.keys() | {m.number for m in pending}
     if any(m.number not in applied for m in folder.migrations):
         return migrations  # a view may need what is not there yet
     missing = set(before.missing)
     all_again = any(_may_drop_a_view(step.file) for step in migrations)
     return migrations + [
-        Step("view", state.view)
+        Step.of_view(state.view)
         for state in plan.view_states(folder, known)
         if all_again
         or state.event is None
@@ -243,12 +244,12 @@ def _report(folder: Folder, after: Look, runs: Sequence[Run], *, dry_run: bool) 
     rows: dict[Key, Verdict] = {}
     for run in runs:
         for step, entry in zip(run.steps, run.recorded, strict=True):
-            if step.action != "view" and step.entry.version is not None:
+            if step.version is not None:
                 status: Literal["planned", "repaired", "applied"] = (
                     "planned" if dry_run else "repaired" if step.action == "repair" else "applied"
                 )
-                done[int(step.entry.version)] = MigrationResult(
-                    step.entry.version, step.entry.name, status, entry.elapsed_ms
+                done[int(step.version)] = MigrationResult(
+                    step.version, step.name, status, entry.elapsed_ms
                 )
         for verdict in run.verdicts:
             key = verdict.relation.key

@@ -82,7 +82,7 @@ def verify(
     notes = list(plan.notes(folder, known))
     states = plan.migration_states(folder, known)
     pending = [s for s in states if s.status == "pending"]
-    if known.applied and pending:
+    if known.events and pending:
         notes.append(f"{len(pending)} pending, and not expected yet: {_labels(pending)}")
     notes += [
         f"views/{s.view.name}.sql was edited after it ran; run up to replace the view"
@@ -92,11 +92,12 @@ def verify(
     notes += [
         f"views/{s.view.name}.sql has not run yet, and its view is not expected"
         for s in plan.view_states(folder, known)
-        if s.status == "pending" and known.applied
+        if s.status == "pending" and known.events
     ]
     foreign = known.majors - {before.server.major}
-    # Migrations that only change rows leave nothing to expect, and that is known all the same.
-    if (known.applied or known.expected) and not foreign and not replay_files:
+    # Migrations that only change rows leave nothing to expect, nor do those that were undone, and
+    # that is known all the same.
+    if known.events and not foreign and not replay_files:
         source: Literal["history", "replay"] = "history"
         expected, live = known.expected, before.live
     else:
@@ -106,8 +107,8 @@ def verify(
                 f" from those of {before.server.major}; the files were replayed instead"
             )
         source = "replay"
-        files = [s.migration.up for s in states if s.migration and (s.event or not known.applied)]
-        if not known.applied or not pending:
+        files = [s.migration.up for s in states if s.migration and (s.event or not known.events)]
+        if not known.events or not pending:
             files += [view.file for view in folder.views]
         elif folder.views:
             notes.append("the view files were not replayed, because they may need what is pending")

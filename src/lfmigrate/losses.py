@@ -1,0 +1,132 @@
+"""What a rollback takes away: what the migrations made, and what is somebody else's. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from lfmigrate.catalog import Item
+from lfmigrate.history import Event, History
+from lfmigrate.snapshot import Key, Relation
+
+# Relations of their own, whatever they hang on.
+_WHOLE = frozenset("rpfvm")
+
+
+@dataclass(slots=True)
+class Owned:
+    """What some migrations made.
+
+    Attributes:
+        whole: The relations, and the names of the parts that are the migrations' as well.
+        parts: Of relations that they did not make, the names of the parts that they did.
+    """
+
+    whole: dict[Key, set[str]] = field(default_factory=dict)
+    parts: dict[Key, set[str]] = field(default_factory=dict)
+
+    def forget(self, key: Key) -> None:
+        """Note that a relation was dropped."""
+        self.whole.pop(key, None)
+        self.parts.pop(key, None)
+
+    def add(self, relation: Relation, before: Relation | None) -> None:
+        """Note that a relation was made or changed, and what it was before."""
+        new = set(relation.parts) - set(before.parts if before is not None else ())
+        if before is None and relation.complete:
+            self.whole[relation.key] = new
+        elif relation.key in self.whole:
+            self.whole[relation.key] |= new
+        else:
+            self.parts.setdefault(relation.key, set()).update(new)
+
+
+@dataclass(frozen=True, slots=True)
+class Losses:
+    """What goes, told by the biggest thing that holds it: a table and not its columns.
+
+    Attributes:
+        own: What the migrations made.
+        outside: What they did not make.
+    """
+
+    own: tuple[Item, ...]
+    outside: tuple[Item, ...]
+
+
+def owned_by(known: History, numbers: Iterable[int]) -> Owned:
+    """Return what the applied migrations with these numbers made, and what is still theirs."""
+    undone = frozenset(numbers)
+    owned = Owned()
+    expected: dict[Key, Relation] = {}
+    for event in known.events:
+        for key in event.gone:
+            expected.pop(key, None)
+            owned.forget(key)
+        for relation in event.expected:
+            if _made_by(event, undone):
+                owned.add(relation, expected.get(relation.key))
+            expected[relation.key] = relation
+    return owned
+
+
+def _made_by(event: Event, numbers: frozenset[int]) -> bool:
+    return event.action in {"up", "repair"} and event.number in numbers
+
+
+def part_losses(gone: Mapping[str, Item], owned: Owned, ids: Mapping[Key, str]) -> Losses:
+    """Part what goes into what the migrations made and what they did not.
+
+    Args:
+        gone: What goes, by id.
+        owned: What the migrations made.
+        ids: The ids of relations that are there, by key.
+    """
+    whole = {ids[key] for key in owned.whole if key in ids}
+    parts = {ids[key]: names for key, names in (owned.whole | owned.parts).items() if key in ids}
+    verdicts: dict[str, bool] = {}
+
+    def is_own(item_id: str) -> bool:
+        if item_id not in verdicts:
+            verdicts[item_id] = False  # in a circle, somebody else has to say that it is ours
+            verdicts[item_id] = decide(item_id)
+        return verdicts[item_id]
+
+    def decide(item_id: str) -> bool:
+        if item_id in whole:
+            return True
+        item = gone.get(item_id)
+        if item is None:
+            # It stays; its table may be one that the migrations changed.
+            return item_id.rpartition(":")[0] in whole or item_id.split(":", 2)[1] in kept
+        if item.part is not None and item.relation is not None:
+            return item.part in parts.get(item.relation, ())
+        return any(is_own(owner) for owner in _owners(item, gone))
+
+    kept = {item_id.split(":")[1] for item_id in parts}
+    own = {item_id for item_id in gone if is_own(item_id)}
+    outside = gone.keys() - own
+    return Losses(_biggest(own, gone), _biggest(outside, gone))
+
+
+def _biggest(ids: Iterable[str], gone: Mapping[str, Item]) -> tuple[Item, ...]:
+    chosen = set(ids)
+    tops = [
+        gone[item_id]
+        for item_id in chosen
+        if gone[item_id].relkind in _WHOLE or not chosen.intersection(_owners(gone[item_id], gone))
+    ]
+    return tuple(sorted(tops, key=lambda item: (_rank(item), item.name)))
+
+
+def _owners(item: Item, gone: Mapping[str, Item]) -> Iterator[str]:
+    """Return what an item goes with; the whole relation where its column is not told apart."""
+    for owner in item.owners:
+        whole = owner.rpartition(":")[0]
+        yield owner if owner in gone or whole not in gone else whole
+
+
+def _rank(item: Item) -> int:
+    """Tables first: they are what holds rows."""
+    order = ("r", "p", "f", "m", "v", "S")
+    return order.index(item.relkind) if item.relkind in order else len(order)

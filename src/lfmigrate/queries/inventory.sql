@@ -1,0 +1,22 @@
+-- What is there, of everything that somebody may have made?
+--
+-- Asked before and after a down file, to know what it takes away. An object is told by its catalog
+-- and oid, "pg_class:16400"; a column by its number behind that, "pg_class:16400:2"; the storage of a
+-- table's rows by "rows:16400:16403", which changes when the table is emptied or rewritten.
+-- Below 16384 are the server's own. One row: a jsonb array of those words.
+SELECT coalesce(jsonb_agg(i.id), '[]')
+FROM (
+    SELECT d.classid::regclass || ':' || d.objid AS id FROM pg_depend AS d WHERE d.objid >= 16384
+    UNION SELECT 'pg_namespace:' || n.oid FROM pg_namespace AS n WHERE n.oid >= 16384
+    UNION SELECT 'pg_extension:' || x.oid FROM pg_extension AS x WHERE x.oid >= 16384
+    UNION SELECT 'pg_publication:' || p.oid FROM pg_publication AS p
+    UNION SELECT 'pg_event_trigger:' || e.oid FROM pg_event_trigger AS e
+    UNION SELECT 'pg_foreign_server:' || s.oid FROM pg_foreign_server AS s
+    UNION ALL
+    SELECT 'pg_class:' || a.attrelid || ':' || a.attnum
+    FROM pg_class AS c
+    JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+    WHERE c.oid >= 16384 AND c.relkind IN ('r', 'p', 'f', 'v', 'm', 'c')
+    UNION ALL
+    SELECT 'rows:' || c.oid || ':' || pg_relation_filenode(c.oid) FROM pg_class AS c WHERE c.oid >= 16384 AND c.relkind = 'r'
+) AS i

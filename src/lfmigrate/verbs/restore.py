@@ -1,0 +1,260 @@
+"""`restore`: bring back the rows of a backup, all of them or none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+from lfmigrate import __version__, archive, catalog, history, plan, transfer
+from lfmigrate.archive import About, Archive, SavedTable
+from lfmigrate.catalog import Server, Table
+from lfmigrate.database import Connection, Flight, Query, Scope, quote_name, rolled_back_on_error
+from lfmigrate.errors import (
+    NOTHING_CHANGED,
+    ConnectionFailed,
+    DifferenceFound,
+    Refused,
+    StatementFailed,
+)
+from lfmigrate.look import Look, end, look
+from lfmigrate.run import Turn
+from lfmigrate.sqlfile import Folder
+from lfmigrate.transfer import Watch
+from lfmigrate.verbs.backup import DEFAULT_PARENT
+
+
+@dataclass(frozen=True, slots=True)
+class RestoreReport:
+    """A backup that was restored.
+
+    Attributes:
+        server: Where.
+        schema: The schema that unqualified names go to.
+        path: The backup.
+        tables: What was restored.
+        saved: The backup of what was there before; None where there was nothing.
+    """
+
+    server: Server
+    schema: str
+    path: Path
+    tables: tuple[SavedTable, ...]
+    saved: Path | None
+
+
+def restore(
+    conn: Connection,
+    folder: Folder,
+    path: Path,
+    *,
+    scope: Scope | None = None,
+    replace: bool = False,
+    backup_dir: Path | None = None,
+    watch: Watch | None = None,
+    on_wait: Callable[[str], None] | None = None,
+) -> RestoreReport:
+    """Load a backup's rows into the tables that they came from, in one transaction.
+
+    Everything is checked before anything is written: the files against the manifest, the tables'
+    columns against the manifest's. Triggers of users do not fire. Sequences are set.
+
+    Args:
+        conn: An open connection without an open transaction.
+        folder: The migrations, for the record of a backup that is made on the way.
+        path: The backup's folder.
+        scope: The schema; tables of the backup's own schema go there.
+        replace: Empty the tables first, after a backup of the rows that are in them.
+        backup_dir: Where that backup goes.
+        watch: Called as rows go.
+        on_wait: Called once with a line if another run holds the lock.
+
+    Returns:
+        What was restored.
+
+    Raises:
+        ArchiveError: The backup is damaged or incomplete.
+        Refused: It is of another database, or a table has rows and ``replace`` is not given.
+        DifferenceFound: A table is missing or has other columns than the backup.
+        DatabaseError: The database said no; all was rolled back.
+    """
+    job = _Job(
+        conn,
+        folder,
+        scope or Scope(),
+        archive.read(path),
+        replace,
+        backup_dir or DEFAULT_PARENT,
+        watch,
+    )
+    saved = job.saved
+    turn = Turn(on_wait)
+    while True:
+        before = look(conn, job.scope, at_relations=False)
+        end(conn)
+        if saved.about.database != before.server.database:
+            raise Refused(
+                f'the backup is of database "{saved.about.database}", and this one is'
+                f' "{before.server.database}"',
+                detail=[NOTHING_CHANGED],
+                hint="README says how psql loads its files into another database.",
+            )
+        try:
+            kept = _restore(job, before)
+        except StatementFailed as error:
+            turn.wait(error, note=NOTHING_CHANGED)
+        else:
+            return RestoreReport(before.server, before.schema, path, saved.tables, kept)
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """What a restore is about."""
+
+    conn: Connection
+    folder: Folder
+    scope: Scope
+    saved: Archive
+    replace: bool
+    backup_parent: Path
+    watch: Watch | None
+
+
+def _restore(job: _Job, before: Look) -> Path | None:
+    conn, saved = job.conn, job.saved
+    flight = Flight(conn)
+    flight.begin(job.scope)
+    history.begin_run(flight, str(uuid4()), before.history)
+    flight.do(catalog.query_text("lock"))
+    kept = None
+    with rolled_back_on_error(conn, note=NOTHING_CHANGED):
+        names = [(_schema(t.schema, saved, before), t.name) for t in saved.tables]
+        asked = flight.ask(catalog.tables(names))
+        flight.go()
+        pairs = _pairs(saved, names, asked.value)
+        full = _lock_and_count(conn, [table for _, table in pairs])
+        if full and not job.replace:
+            raise Refused(
+                f"{len(full)} of {len(pairs)} tables have rows already",
+                detail=full,
+                hint='Empty them first, or let "--replace --yes" do it, which backs them up.',
+            )
+        if full:
+            kept = _save_first(job, names, before)
+            _empty(conn, [table for _, table in pairs])
+        transfer.load(conn, saved, pairs, watch=job.watch)
+    _commit(conn)
+    return kept
+
+
+def _schema(schema: str, saved: Archive, before: Look) -> str:
+    return before.schema if schema == saved.about.schema else schema
+
+
+def _pairs(
+    saved: Archive, names: Sequence[tuple[str, str]], tables: Sequence[Table]
+) -> list[tuple[SavedTable, Table]]:
+    """Pair the saved tables with those of the database, and name every difference."""
+    by_name = {(table.schema, table.name): table for table in tables}
+    problems = []
+    pairs = []
+    for name, saved_table in zip(names, saved.tables, strict=True):
+        label = f"table {name[0]}.{name[1]}"
+        table = by_name.get(name)
+        if table is None:
+            problems.append(f"{label} does not exist")
+            continue
+        there = {column.name: column for column in table.columns}
+        then = dict(saved_table.columns)
+        problems += [f"{label} has no column {c} any more" for c in then if c not in there]
+        problems += [
+            f"{label}: column {c} is computed by the server now"
+            for c in then
+            if c in there and there[c].generated
+        ]
+        problems += [
+            f"{label} has a column {c.name} that the backup does not have"
+            for c in table.columns
+            if c.name not in then and not c.generated
+        ]
+        pairs.append((saved_table, table))
+    if problems:
+        raise DifferenceFound(
+            "the tables are not those that were saved",
+            detail=problems,
+            hint='Bring them to the state of the backup first ("applied" in its manifest.json says'
+            " which migrations it had).",
+        )
+    return pairs
+
+
+def _lock_and_count(conn: Connection, tables: Sequence[Table]) -> list[str]:
+    """Lock the tables against everybody, and tell which have rows."""
+    if not tables:
+        return []
+    flight = Flight(conn)
+    flight.do(f"LOCK TABLE {_names(tables)} IN ACCESS EXCLUSIVE MODE")
+    asked = [
+        flight.ask(_has_rows(f"{quote_name(table.schema)}.{quote_name(table.name)}"))
+        for table in tables
+    ]
+    flight.go()
+    return [
+        f"table {table.schema}.{table.name}"
+        for table, answer in zip(tables, asked, strict=True)
+        if answer.value
+    ]
+
+
+def _has_rows(name: str) -> Query[bool]:
+    return Query(f"SELECT to_jsonb(EXISTS (SELECT FROM {name}))", (), bool)
+
+
+def _save_first(job: _Job, names: Sequence[tuple[str, str]], before: Look) -> Path:
+    conn = job.conn
+    states = plan.migration_states(job.folder, before.history)
+    about = About(
+        reason="restore --replace",
+        database=before.server.database,
+        schema=before.schema,
+        applied=tuple(f"{s.version}_{s.name}" for s in states if s.event is not None),
+        tool_version=__version__,
+        server_version=before.server.version,
+    )
+    target = archive.default_folder(job.backup_parent, before.server.database)
+    flight = Flight(conn)
+    flight.do("SAVEPOINT lfmigrate_backup")
+    flight.go()
+    made = transfer.save(conn, names, (), target, about, watch=job.watch)
+    flight = Flight(conn)
+    flight.do("ROLLBACK TO SAVEPOINT lfmigrate_backup")
+    flight.go()
+    return made.path
+
+
+def _empty(conn: Connection, tables: Sequence[Table]) -> None:
+    flight = Flight(conn)
+    # One statement, because they may refer to one another; it refuses if others refer to them.
+    flight.do(f"TRUNCATE {_names(tables)}")
+    flight.go()
+
+
+def _names(tables: Sequence[Table]) -> str:
+    return ", ".join(
+        f"{'' if table.partitioned else 'ONLY '}{quote_name(table.schema)}.{quote_name(table.name)}"
+        for table in tables
+    )
+
+
+def _commit(conn: Connection) -> None:
+    flight = Flight(conn)
+    flight.do("COMMIT")
+    try:
+        flight.go()
+    except ConnectionFailed as error:
+        error.detail = (
+            *error.detail,
+            "Whether it was committed is not known: either all rows are there, or none.",
+        )
+        raise

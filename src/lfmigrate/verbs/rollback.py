@@ -1,0 +1,583 @@
+"""`rollback`: undo migrations, with a backup of every row that goes, or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Literal
+
+from lfmigrate import __version__, archive, catalog, history, losses, ours, plan, transfer
+from lfmigrate.archive import About, Dropped
+from lfmigrate.catalog import Item, Server
+from lfmigrate.database import (
+    Answer,
+    Connection,
+    Flight,
+    Progress,
+    Query,
+    Scope,
+    address_of,
+    quote_name,
+)
+from lfmigrate.effects import Judgement
+from lfmigrate.errors import NOTHING_CHANGED, LfmigrateError, Refused, SqlFileError, StatementFailed
+from lfmigrate.look import Look, look
+from lfmigrate.losses import Losses
+from lfmigrate.ours import Ours
+from lfmigrate.plan import Undoing
+from lfmigrate.run import Blockers, Job, Run, Step, Turn, run_files, stall
+from lfmigrate.sqlfile import Folder, SqlFile, from_text
+from lfmigrate.transfer import Watch
+from lfmigrate.verbs.backup import DEFAULT_PARENT
+
+# Something depends on what a statement wants to drop.
+_DEPENDED_ON = "2BP01"
+
+_TRIAL = "lfmigrate_trial"
+
+
+@dataclass(frozen=True, slots=True)
+class Undone:
+    """A migration that was undone or, in a dry run, would be."""
+
+    version: str
+    name: str
+    status: Literal["rolled_back", "planned"]
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """Something that goes.
+
+    Attributes:
+        kind: In the server's words.
+        name: Qualified and quoted where needed.
+        rows: How many there are, of a table.
+        bytes: How much room it takes on the disk, indexes included, of a table.
+    """
+
+    kind: str
+    name: str
+    rows: int | None = None
+    bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RollbackReport:
+    """What a rollback took away, or would take away.
+
+    Attributes:
+        server: Where.
+        schema: The schema it was done in.
+        migrations: What was undone, newest first; none if nothing is applied.
+        lost: What the migrations made, and tables whose rows the down files change.
+        dependents: What they did not make, and what goes with it.
+        backup: The folder with the rows; None if there was no row, or none was wanted.
+        notes: What is worth a warning.
+        dry_run: Whether nothing was done.
+    """
+
+    server: Server
+    schema: str
+    migrations: tuple[Undone, ...]
+    lost: tuple[Lost, ...] = ()
+    dependents: tuple[Lost, ...] = ()
+    backup: Path | None = None
+    notes: tuple[str, ...] = ()
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Wishes:
+    """The options that decide what a rollback may take."""
+
+    to: str | None
+    cascade: bool
+    recorded: bool
+    backup_parent: Path | None
+
+
+@dataclass(slots=True)
+class _Findings:
+    """What the trial run of the down files has shown."""
+
+    inventory: frozenset[str] = frozenset()
+    gone: frozenset[str] = frozenset()
+    lost: tuple[Lost, ...] = ()
+    dependents: tuple[Lost, ...] = ()
+    backup: Path | None = None
+    notes: list[str] = field(default_factory=list)
+
+
+def rollback(
+    conn: Connection,
+    folder: Folder,
+    *,
+    scope: Scope | None = None,
+    to: str | None = None,
+    dry_run: bool = False,
+    cascade: bool = False,
+    recorded: bool = False,
+    backup_dir: Path | None = DEFAULT_PARENT,
+    confirm: Callable[[RollbackReport], None] | None = None,
+    progress: Progress | None = None,
+    watch: Watch | None = None,
+    on_wait: Callable[[str], None] | None = None,
+) -> RollbackReport:
+    """Undo the newest applied migration, or all above a version, newest first.
+
+    In one transaction: the tables are locked, the down files run once behind a savepoint to see
+    what they take away, the rows of that are saved, and the files run again. It is refused if
+    anything would go that the undone migrations, or the folder's view files, did not make.
+
+    Args:
+        conn: An open connection without an open transaction.
+        folder: The files.
+        scope: The schema, and how patiently; by default the connection's own schema.
+        to: The version to go back to, which stays; ``0`` undoes all. None: the newest one.
+        dry_run: Do it all but the backup, and roll back.
+        cascade: Drop what depends on it as well; the backup's manifest keeps the definitions.
+        recorded: Use the down text that was recorded when the migration was applied.
+        backup_dir: Where the backup's folder is made; None for no backup.
+        confirm: Called with what would be lost, outside of any transaction; what it raises ends
+            the command with nothing changed. None asks nobody.
+        progress: Called with each statement's answer as it comes.
+        watch: Called as rows are saved.
+        on_wait: Called once with a line if another run holds the lock.
+
+    Returns:
+        What was undone, and where the backup is.
+
+    Raises:
+        Refused: Something else would be lost, a migration has no way back, the backup failed, or
+            another run held the lock for too long; ``report`` says what would be lost.
+        SqlFileError: A down file is gone.
+        UsageError: ``to`` is no version.
+        DatabaseError: The database said no. All was rolled back.
+        Interrupted: A signal came. All was rolled back.
+    """
+    job = Job(
+        conn, folder, scope or Scope(), dry_run, progress, Blockers(address_of(conn), on_wait)
+    )
+    wishes = _Wishes(to, cascade, recorded, backup_dir)
+    if confirm is not None and not dry_run:
+        preview = _take_turns(replace(job, dry_run=True), wishes, on_wait, None)
+        if not preview.migrations:
+            return replace(preview, dry_run=False)
+        confirm(preview)
+    return _take_turns(job, wishes, on_wait, watch)
+
+
+def _take_turns(
+    job: Job, wishes: _Wishes, on_wait: Callable[[str], None] | None, watch: Watch | None
+) -> RollbackReport:
+    turn = Turn(on_wait)
+    while True:
+        try:
+            return _undo(job, wishes, watch)
+        except StatementFailed as error:
+            turn.wait(error, note=NOTHING_CHANGED)
+
+
+def _undo(job: Job, wishes: _Wishes, watch: Watch | None) -> RollbackReport:
+    before = look(job.conn, job.scope)
+    mine = ours.above(job.conn, job.folder, job.scope, before, _floor(job, before, wishes.to))
+    undoings = plan.undoings(
+        job.folder, before.history, mine.numbers, newest_only=wishes.to is None
+    )
+    if wishes.to is None and undoings:
+        floor = undoings[0].number - 1
+        mine = ours.above(job.conn, job.folder, job.scope, before, floor)
+    report = RollbackReport(
+        before.server, before.schema, (), notes=tuple(job.folder.notes), dry_run=job.dry_run
+    )
+    if not undoings:
+        return report
+    downs, notes = _downs(job, undoings, recorded=wishes.recorded)
+    findings = _Findings(notes=notes)
+    steps = [
+        Step(
+            "rollback", undoing.version, undoing.name, _cascading(down) if wishes.cascade else down
+        )
+        for undoing, down in zip(undoings, downs, strict=True)
+    ]
+    steps = [*_view_steps(job, before, mine, steps), *steps]
+    trial = _Trial(job, before, mine, steps, wishes, findings, watch)
+    try:
+        run_files(
+            job,
+            before,
+            steps,
+            note=NOTHING_CHANGED,
+            review=trial.review,
+            prepare=trial.prepare,
+        )
+    except LfmigrateError as error:
+        if findings.backup is not None:
+            error.detail = (*error.detail, f"The backup in {findings.backup} is complete.")
+        if isinstance(error, Refused):
+            error.report = replace(
+                report,
+                migrations=_undone(undoings, "planned"),
+                lost=findings.lost,
+                dependents=findings.dependents,
+                notes=(*report.notes, *findings.notes),
+                dry_run=True,
+            )
+        raise
+    return replace(
+        report,
+        migrations=_undone(undoings, "planned" if job.dry_run else "rolled_back"),
+        lost=findings.lost,
+        dependents=findings.dependents,
+        backup=findings.backup,
+        notes=(*report.notes, *findings.notes),
+    )
+
+
+def _floor(job: Job, before: Look, to: str | None) -> int | None:
+    return None if to is None else plan.version_to_keep(job.folder, before.history, to)
+
+
+def _undone(
+    undoings: Sequence[Undoing], status: Literal["rolled_back", "planned"]
+) -> tuple[Undone, ...]:
+    return tuple(Undone(undoing.version, undoing.name, status) for undoing in undoings)
+
+
+def _downs(
+    job: Job, undoings: Sequence[Undoing], *, recorded: bool
+) -> tuple[list[SqlFile], list[str]]:
+    """Return the down file of each migration, and what is worth a warning."""
+    flight = Flight(job.conn)
+    asked: Mapping[int, Answer[str | None]] = {
+        undoing.number: flight.ask(history.recorded_down(job.scope, undoing.event))
+        for undoing in undoings
+        if undoing.event is not None
+    }
+    if asked:
+        flight.go()
+    downs = []
+    notes = []
+    for undoing in undoings:
+        answer = asked.get(undoing.number)
+        then = answer.value if answer is not None else None
+        now = undoing.migration.down if undoing.migration is not None else None
+        label = f"{undoing.version}_{undoing.name}"
+        if then is None and now is None:
+            raise Refused(
+                f"migration {label} has no way back: it was applied without a down file",
+                detail=[NOTHING_CHANGED],
+                hint="Write its .down.sql, or undo it with a new migration.",
+            )
+        past = None if then is None else from_text(f"{label}.down.sql (recorded)", then)
+        if recorded:
+            if past is None:
+                raise Refused(
+                    f"no down text of migration {label} was recorded",
+                    detail=[NOTHING_CHANGED],
+                    hint="Leave out --recorded to run the file in the folder.",
+                )
+            downs.append(past)
+        elif now is None:
+            raise SqlFileError(
+                f"the down file of migration {label} is not in {job.folder.path}",
+                detail=[NOTHING_CHANGED],
+                hint="Put it back, or use the text that was recorded when the migration was"
+                " applied: --recorded.",
+            )
+        else:
+            if past is not None and past.checksum != now.checksum:
+                notes.append(
+                    f"{now.name} was edited since the migration was applied; the file was run, and"
+                    " --recorded would run the text of then"
+                )
+            downs.append(now)
+    for down in downs:
+        plan.refuse_no_transaction(down)
+    return downs, notes
+
+
+def _cascading(file: SqlFile) -> SqlFile:
+    """Return a down file whose DROP statements take what depends on what they drop."""
+    text = ""
+    done = 0
+    for statement in file.statements:
+        end = file.text.index(statement.text, done) + len(statement.text)
+        text += file.text[done:end]
+        done = end
+        words = statement.text.upper().split()
+        if statement.head[:1] == ("DROP",) and words[-1] not in {"CASCADE", "RESTRICT"}:
+            # On a line of its own, a comment at the statement's end does not swallow it.
+            text += "\nCASCADE"
+    return from_text(file.name, text + file.text[done:])
+
+
+def _view_steps(job: Job, before: Look, mine: Ours, steps: Sequence[Step]) -> list[Step]:
+    """Drop the view files' views that need what goes, unless the down files know of them."""
+    roots = list(_roots(mine))
+    if not mine.views or not roots:
+        return []
+    flight = Flight(job.conn)
+    flight.begin(job.scope, read_only=True)
+    flight.look_at(before.schema)
+    asked = flight.ask(catalog.dependents(roots))
+    flight.do("COMMIT")
+    flight.go()
+    known = {
+        word.strip('";,').rpartition(".")[2].strip('"')
+        for step in steps
+        for statement in step.file.statements
+        if statement.head[:1] == ("DROP",)
+        for word in statement.text.lower().replace(",", " ").split()
+    }
+    dropped = []
+    for name, keys in mine.views.items():
+        for key in keys:
+            if key in mine.ids and mine.ids[key] in asked.value and key.name.lower() not in known:
+                kind = mine.live[key].kind.upper()
+                qualified = f"{quote_name(key.schema)}.{quote_name(key.name)}"
+                file = from_text(f"views/{name}.sql", f"DROP {kind} IF EXISTS {qualified}")
+                dropped.append(Step("rollback", None, name, file))
+    # A later view may need an earlier one.
+    return dropped[::-1]
+
+
+def _roots(mine: Ours) -> Iterable[tuple[str, str | None]]:
+    """Return the ids of what the migrations made, without the views that stand on top of it."""
+    on_top = {key for keys in mine.views.values() for key in keys}
+    for key in mine.owned.whole:
+        if key in mine.ids and key not in on_top:
+            yield mine.ids[key], None
+    for key, parts in mine.owned.parts.items():
+        for part in parts:
+            kind, _, name = part.partition(" ")
+            if key in mine.ids and kind == "column":
+                yield mine.ids[key], name
+
+
+@dataclass(slots=True)
+class _Trial:
+    """The down files, run to see what they do, and what is done about it before they run."""
+
+    job: Job
+    before: Look
+    mine: Ours
+    steps: Sequence[Step]
+    wishes: _Wishes
+    findings: _Findings
+    watch: Watch | None
+
+    def prepare(self) -> None:
+        """Find out what would go, refuse what must not go, and save the rows of the rest."""
+        failure, changed = self._try()
+        gone, ids = self._gone(failure)
+        named = self._named([*gone, *changed, *_tables_of_columns(gone)])
+        lost = losses.part_losses(
+            {item_id: named[item_id] for item_id in gone if item_id in named},
+            self.mine.owned,
+            self.mine.ids,
+        )
+        self._count(lost, named, ids | changed)
+        if lost.outside and not self.wishes.cascade:
+            self._refuse(lost.outside)
+        if failure is not None:
+            raise failure
+        if not self.job.dry_run and self.wishes.backup_parent is not None:
+            self._save(lost, named, ids | changed)
+
+    def review(self, run: Run, judgement: Judgement) -> None:
+        """Hold what went against what the trial has shown, and correct what is expected."""
+        flight = Flight(self.job.conn)
+        flight.look_at(self.before.schema)
+        asked = flight.ask(catalog.inventory())
+        flight.go()
+        more = {
+            item_id
+            for item_id in self.findings.inventory - asked.value - self.findings.gone
+            if not item_id.startswith("rows:")
+        }
+        if more:
+            raise Refused(
+                "the down files have dropped more than they did a moment before",
+                detail=[f"{len(more)} objects more: {', '.join(sorted(more)[:5])}"],
+                hint="Somebody else is at work here; try again.",
+            )
+        self._forget(run, judgement)
+
+    def _try(self) -> tuple[StatementFailed | None, frozenset[str]]:
+        """Run the down files behind a savepoint; return their failure and the tables they change.
+
+        Raises:
+            StatementFailed: They fail, and not because something depends on what they drop.
+        """
+        job = self.job
+        flight = Flight(job.conn)
+        tables = [r for r in self.mine.live.values() if r.kind == "table"]
+        owned = self.mine.owned.whole.keys() | self.mine.owned.parts.keys()
+        names = [f"{quote_name(r.schema)}.{quote_name(r.name)}" for r in tables if r.key in owned]
+        if names:
+            flight.do(f"LOCK TABLE {', '.join(sorted(names))} IN ACCESS EXCLUSIVE MODE")
+        flight.look_at(self.before.schema)
+        inventory = flight.ask(catalog.inventory())
+        flight.do(f"SAVEPOINT {_TRIAL}")
+        flight.sync()
+        statements: list[Answer[None]] = []
+        for step in self.steps:
+            statements += flight.run_file(step.file, job.scope)
+        flight.look_at(self.before.schema)
+        changed = flight.ask(catalog.changed_rows())
+        after = flight.ask(catalog.inventory())
+        flight.sync(_DEPENDED_ON)
+        flight.do(f"ROLLBACK TO SAVEPOINT {_TRIAL}")
+        flight.go(None, stall(job))
+        self.findings.inventory = inventory.value
+        failure = next((a.error for a in statements if a.error is not None), None)
+        if failure is not None:
+            return failure, frozenset()
+        self.findings.gone = inventory.value - after.value
+        return None, changed.value
+
+    def _gone(self, failure: StatementFailed | None) -> tuple[frozenset[str], frozenset[str]]:
+        """Return what goes, and the tables whose rows go although they stay."""
+        if failure is not None:
+            flight = Flight(self.job.conn)
+            flight.look_at(self.before.schema)
+            asked = flight.ask(catalog.dependents(_roots(self.mine)))
+            flight.go()
+            return asked.value, frozenset()
+        gone = self.findings.gone
+        rewritten = {f"pg_class:{i.split(':')[1]}" for i in gone if i.startswith("rows:")}
+        dropped = frozenset(i for i in gone if not i.startswith("rows:"))
+        emptied = frozenset(i for i in rewritten if i not in dropped)
+        return dropped, emptied | frozenset(_tables_of_columns(dropped))
+
+    def _named(self, ids: Iterable[str]) -> Mapping[str, Item]:
+        flight = Flight(self.job.conn)
+        flight.look_at(self.before.schema)
+        asked = flight.ask(catalog.items(set(ids) | self._rewritten()))
+        flight.go()
+        return asked.value
+
+    def _rewritten(self) -> set[str]:
+        return {f"pg_class:{i.split(':')[1]}" for i in self.findings.gone if i.startswith("rows:")}
+
+    def _count(self, lost: Losses, named: Mapping[str, Item], stay: frozenset[str]) -> None:
+        """Count the rows of what goes, for the report."""
+        flight = Flight(self.job.conn)
+        counted = {
+            item.id: flight.ask(_rows_and_bytes(item))
+            for item in named.values()
+            if item.relkind in {"r", "p"}
+            and (item.id in stay or item in lost.own or item in lost.outside)
+        }
+        flight.go()
+
+        def told(item: Item) -> Lost:
+            answer = counted.get(item.id)
+            rows, size = answer.value if answer is not None else (None, None)
+            return Lost(item.kind, _plain(item, self.before.schema), rows, size)
+
+        self.findings.lost = (
+            *(told(item) for item in lost.own),
+            *(
+                replace(told(named[i]), kind="rows of table")
+                for i in sorted(stay)
+                if i in named and i in counted and named[i] not in lost.own + lost.outside
+            ),
+        )
+        self.findings.dependents = tuple(told(item) for item in lost.outside)
+
+    def _refuse(self, outside: Sequence[Item]) -> None:
+        many = len(outside) != 1
+        raise Refused(
+            f"{len(outside)} {'objects' if many else 'object'} outside the migration"
+            f" {'depend' if many else 'depends'} on what would be dropped",
+            detail=[f"{item.kind} {item.name}" for item in outside],
+            hint="Move or drop them first, or let --cascade take them; the backup's manifest then"
+            " keeps their definitions.",
+        )
+
+    def _save(self, lost: Losses, named: Mapping[str, Item], stay: frozenset[str]) -> None:
+        rows = sum(item.rows or 0 for item in self.findings.lost + self.findings.dependents)
+        kept = [Dropped(item.kind, item.name, item.definition) for item in lost.outside]
+        if not rows and not kept:
+            return
+        tables = [
+            item
+            for item in named.values()
+            if item.relkind in {"r", "p"} and (item.id in self.findings.gone or item.id in stay)
+        ]
+        names = [(i.schema, i.relname) for i in tables if i.schema and i.relname]
+        sequences = [
+            (i.schema, i.relname) for i in lost.own if i.relkind == "S" and i.schema and i.relname
+        ]
+        about = About(
+            reason="rollback of "
+            + ", ".join(step.label for step in self.steps if step.version is not None),
+            database=self.before.server.database,
+            schema=self.before.schema,
+            applied=tuple(
+                f"{event.version}_{event.name}"
+                for _, event in sorted(self.before.history.applied.items())
+            ),
+            tool_version=__version__,
+            server_version=self.before.server.version,
+            dropped=tuple(kept),
+        )
+        parent = self.wishes.backup_parent or DEFAULT_PARENT
+        target = archive.default_folder(parent, self.before.server.database)
+        flight = Flight(self.job.conn)
+        if names:
+            # What the migrations did not make is not locked yet.
+            listed = ", ".join(f"{quote_name(s)}.{quote_name(n)}" for s, n in sorted(names))
+            flight.do(f"LOCK TABLE {listed} IN ACCESS EXCLUSIVE MODE")
+        flight.do(f"SAVEPOINT {_TRIAL}")
+        flight.go(None, stall(self.job))
+        saved = transfer.save(self.job.conn, names, sequences, target, about, watch=self.watch)
+        self.findings.backup = saved.path
+        flight = Flight(self.job.conn)
+        flight.do(f"ROLLBACK TO SAVEPOINT {_TRIAL}")
+        flight.go()
+
+    def _forget(self, run: Run, judgement: Judgement) -> None:
+        """Expect nothing any more of what the migrations made, even if a down file left it."""
+        whole = self.mine.owned.whole.keys() - {
+            key for keys in self.mine.views.values() for key in keys
+        }
+        last = judgement.effects[-1]
+        for effects in judgement.effects:
+            effects.made[:] = [r for r in effects.made if r.key not in whole]
+        last.gone += [key for key in whole if key not in last.gone]
+        self.findings.notes += [
+            f"the down file left {run.after.live[key].kind} {key.schema}.{key.name} in place"
+            for key in whole
+            if key in run.after.live
+        ]
+
+
+def _tables_of_columns(ids: Iterable[str]) -> set[str]:
+    """Return the tables that lose a column and stay."""
+    every = set(ids)
+    columns = [i for i in every if i.startswith("pg_class:") and i.count(":") == 2]  # noqa: PLR2004 (catalog:oid:number)
+    return {c.rpartition(":")[0] for c in columns} - every
+
+
+def _rows_and_bytes(item: Item) -> Query[tuple[int, int]]:
+    name = f"{quote_name(item.schema or '')}.{quote_name(item.relname or '')}"
+    only = "" if item.relkind == "p" else "ONLY "
+    return Query(
+        "SELECT jsonb_build_array((SELECT count(*) FROM "
+        f"{only}{name}), (SELECT coalesce(sum(pg_total_relation_size(t.relid)), 0) FROM"
+        " (SELECT $1::regclass UNION SELECT p.relid FROM pg_partition_tree($1::regclass) AS p)"
+        " AS t (relid)))",
+        (name,),
+        lambda value: (value[0], value[1]),
+    )
+
+
+def _plain(item: Item, schema: str) -> str:
+    """Return a name without the schema that is the usual one."""
+    usual = (schema if schema.isidentifier() and schema.islower() else quote_name(schema)) + "."
+    return item.name.removeprefix(usual)
