@@ -127,6 +127,6 @@ def test_the_readme_knows_every_command_and_option() -> None:
     for command in group.commands.values():
         offered |= {option for param in command.params for option in param.opts}
     # Each short one stands beside its long one, which the table leaves out.
-    offered -= {"name", "--quiet", "--verbose", "--help"}
+    offered -= {"name", "path", "--quiet", "--verbose", "--help"}
 
     assert sorted(word for word in offered if word not in readme) == []

@@ -23,6 +23,9 @@ from lfmigrate.errors import ArchiveError, Refused
 
 MANIFEST = "manifest.json"
 
+# Where backups go unless they are sent elsewhere, below the working directory.
+DEFAULT_PARENT = Path("lfmigrate-backups")
+
 # Raised when a folder can no longer be read by older versions.
 _FORMAT = 1
 
@@ -175,7 +178,12 @@ class Writer:
 def default_folder(parent: Path, database: str) -> Path:
     """Return the folder for a backup that is made now: the database's name and the time in UTC."""
     name = re.sub(r"[^\w.-]+", "_", database).strip(".") or "database"
-    return parent / f"{name}-{datetime.now(UTC):%Y-%m-%dT%H%M%SZ}"
+    first = chosen = f"{name}-{datetime.now(UTC):%Y-%m-%dT%H%M%SZ}"
+    number = 1
+    while (parent / chosen).exists():
+        number += 1
+        chosen = f"{first}-{number}"
+    return parent / chosen
 
 
 @contextmanager

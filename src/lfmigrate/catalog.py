@@ -50,14 +50,14 @@ class Found:
         relation: What it is.
         created: Whether this transaction made it; not known for routines, schemas, extensions.
         cids: The commands of this transaction that made or changed it, ascending; none if empty.
-        written: The names of the parts that this transaction wrote.
+        written: The parts that this transaction wrote, by name, with the last command that did.
     """
 
     id: str
     relation: Relation
     created: bool
     cids: tuple[int, ...]
-    written: tuple[str, ...]
+    written: Mapping[str, int]
 
 
 Fingerprints = Mapping[str, str]
@@ -111,7 +111,7 @@ def snapshot(
                 relation=Relation.from_json(found),
                 created=found["created"],
                 cids=tuple(found["cids"]),
-                written=tuple(part for part, _, recent in found["parts"] if recent),
+                written={part: cid for part, _, cid in found["parts"] if cid is not None},
             )
             for found in value
         )

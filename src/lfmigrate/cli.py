@@ -407,8 +407,8 @@ def rollback(
     no_backup: Annotated[bool, typer.Option("--no-backup", help="Make no backup.")] = False,
 ) -> None:
     """Undo the newest applied migration: show what is lost, ask, save it, and drop it."""
+    from lfmigrate.archive import DEFAULT_PARENT  # noqa: PLC0415
     from lfmigrate.verbs import rollback as verb  # noqa: PLC0415
-    from lfmigrate.verbs.backup import DEFAULT_PARENT  # noqa: PLC0415
 
     with _call("rollback", flags) as call:
         if no_backup and backup_dir is not None:

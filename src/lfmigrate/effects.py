@@ -34,6 +34,21 @@ class StepEffects:
 
 
 @dataclass(frozen=True, slots=True)
+class WouldBe:
+    """A relation as the files make it in an empty schema.
+
+    Attributes:
+        relation: As the last one leaves it.
+        step: The step that makes it.
+        part_steps: The step that wrote each part last.
+    """
+
+    relation: Relation
+    step: int
+    part_steps: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
 class Before:
     """What was known when the run began.
 
@@ -58,15 +73,14 @@ class After:
         found: What is there of the expected, and whatever the run wrote.
         fingerprints: Of all views and routines.
         step_ends: The command that ended each step, ascending: what a step wrote has a lower one.
-        would_be: What the files make in an empty schema, with the step that makes each; empty if
-            no statement was skipped.
+        would_be: What the files make in an empty schema; empty if no statement was skipped.
         skipped: What is there under the names of ``would_be`` and was not found otherwise.
     """
 
     found: Sequence[Found]
     fingerprints: Fingerprints
     step_ends: Sequence[int]
-    would_be: Mapping[Key, tuple[Relation, int]] = field(default_factory=dict)
+    would_be: Mapping[Key, WouldBe] = field(default_factory=dict)
     skipped: Mapping[Key, Found] = field(default_factory=dict)
 
 
@@ -101,17 +115,20 @@ def judge(before: Before, after: After) -> Judgement:
         else:
             expected, rows[key] = _judge_new(found, before, after)
         if expected != before.expected.get(key):
+            written = {p: _step(cid, after.step_ends) for p, cid in found.written.items()}
             for index in _steps(found, after.step_ends):
-                effects[index].made.append(expected)
+                effects[index].made.append(_as_of(expected, written, index))
     gone = [key for key in before.live if key not in rows]
     # Nothing in the catalogs tells which step it was.
     effects[-1].gone += gone
     renamed = {before.ids[found.id] for found in after.found if found.id in before.ids}
     rows |= {key: [Verdict(before.live[key], "dropped")] for key in gone if key not in renamed}
-    for key, (relation, step_index) in after.would_be.items():
+    for key, would_be in after.would_be.items():
         if key not in rows and key in after.skipped:
-            effects[step_index].made.append(relation)
-            rows[key] = [_verdict("skipped", relation, after.skipped[key].relation)]
+            for index in {would_be.step, *would_be.part_steps.values()}:
+                made = _as_of(would_be.relation, would_be.part_steps, index)
+                effects[index].made.append(made)
+            rows[key] = [_verdict("skipped", would_be.relation, after.skipped[key].relation)]
             there.append(after.skipped[key])
 
     order: dict[Key, int] = {}
@@ -217,7 +234,7 @@ def _first_met(found: Found, before: Before, after: After) -> tuple[Relation, st
     if relation.kind in _REPLACEABLE and "definition" in found.written:
         return relation, _replaced_or_not(found, before, after)
     if relation.key in after.would_be:
-        return after.would_be[relation.key][0], "skipped"
+        return after.would_be[relation.key].relation, "skipped"
     # Somebody else's: only what the run wrote on it is ours.
     parts = {p: relation.parts[p] for p in found.written if p.partition(" ")[0] in NAMED_PARTS}
     return Relation(relation.kind, relation.schema, relation.name, parts, complete=False), "altered"
@@ -247,8 +264,20 @@ def _changed_parts(found: Found, was: Relation | None) -> list[Verdict]:
 
 def _steps(found: Found, ends: Sequence[int]) -> set[int]:
     """Return the steps that wrote a relation; the last one if only something of it is gone."""
-    last = len(ends) - 1
-    return {min(bisect_left(ends, cid), last) for cid in found.cids} or {last}
+    return {_step(cid, ends) for cid in found.cids} or {len(ends) - 1}
+
+
+def _step(cid: int, ends: Sequence[int]) -> int:
+    return min(bisect_left(ends, cid), len(ends) - 1)
+
+
+def _as_of(relation: Relation, part_steps: Mapping[str, int], step: int) -> Relation:
+    """Return a relation without the parts that only a later step has written.
+
+    What a step is told to have made is what undoing it may take away.
+    """
+    parts = {p: text for p, text in relation.parts.items() if part_steps.get(p, step) <= step}
+    return replace(relation, parts=parts)
 
 
 def _rank(rows: Iterable[Verdict]) -> int:

@@ -14,6 +14,11 @@ from lfmigrate.errors import NOTHING_CHANGED, DatabaseError, StatementFailed, Us
 from lfmigrate.history import History
 from lfmigrate.snapshot import Key, Snapshot
 
+# What the server says when a relation is dropped while it is described: the catalogs are read as of
+# one moment, and the texts of definitions are made of what is there now.
+_VANISHED = ("cache lookup failed", "could not open relation")
+_VANISHED_ATTEMPTS = 5
+
 
 @dataclass(frozen=True, slots=True)
 class Look:
@@ -69,6 +74,16 @@ def look(conn: Connection, scope: Scope, *, at_relations: bool = True) -> Look:
             detail=[NOTHING_CHANGED],
             hint='Connect with client_encoding="UTF8", as lfmigrate.connect does.',
         )
+    for _ in range(_VANISHED_ATTEMPTS):
+        try:
+            return _look(conn, scope, at_relations=at_relations)
+        except StatementFailed as error:
+            if not error.message.startswith(_VANISHED):
+                raise
+    return _look(conn, scope, at_relations=at_relations)
+
+
+def _look(conn: Connection, scope: Scope, *, at_relations: bool) -> Look:
     flight = Flight(conn)
     flight.begin(scope, read_only=True)
     asked_server = flight.ask(catalog.server())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lfmigrate import catalog, history
 from lfmigrate.database import Connection, Flight, Scope, rolled_back_on_error
@@ -11,7 +11,7 @@ from lfmigrate.errors import NOTHING_CHANGED, StatementFailed
 from lfmigrate.look import Look, end
 from lfmigrate.losses import Owned, owned_by
 from lfmigrate.replay import replay
-from lfmigrate.snapshot import Key, Relation, Snapshot
+from lfmigrate.snapshot import Key, Snapshot
 from lfmigrate.sqlfile import Folder
 
 
@@ -106,16 +106,18 @@ def _replayed(
     owned = Owned()
     views: dict[str, set[Key]] = {}
     numbers: set[int] = set()
-    seen: dict[Key, Relation] = {}
+    last = len(folder.migrations) - 1
     for item in made:
         relation = item.relation
         if item.file_index >= len(folder.migrations):
             name = folder.views[item.file_index - len(folder.migrations)].name
             views.setdefault(name, set()).add(relation.key)
             continue
-        maker = folder.migrations[item.file_index].number
-        if relation.key in live and (number is None or maker > number):
-            numbers.add(maker)
-            owned.add(relation, seen.get(relation.key))
-        seen[relation.key] = relation
+        for index in sorted({item.file_index, *item.part_files.values()}):
+            maker = folder.migrations[min(index, last)].number
+            if relation.key in live and (number is None or maker > number):
+                numbers.add(maker)
+                new = {p: t for p, t in relation.parts.items() if item.part_files.get(p) == index}
+                before_it = None if index == item.file_index else replace(relation, parts={})
+                owned.add(replace(relation, parts=new), before_it)
     return owned, live, {f.relation.key: f.id for f in found.value}, views, sorted(numbers)

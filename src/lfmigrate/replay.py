@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from lfmigrate import catalog
@@ -21,10 +21,17 @@ _MARKER = "lfmigrate_marker"
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """A relation that a file makes in an empty schema, and the file's place in the sequence."""
+    """A relation that files make in an empty schema.
+
+    Attributes:
+        relation: As the last file leaves it.
+        file_index: The place in the sequence of the file that makes it.
+        part_files: The place of the file that wrote each part last.
+    """
 
     relation: Relation
     file_index: int
+    part_files: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +104,11 @@ def replay(
             relation = replace(relation, schema=schema)
         elif inside or not (item.created or relation.key.space in {"routine", "schema"}):
             continue
-        made.append(Made(relation, bisect_left(ends, item.cids[0])))
+        first = bisect_left(ends, item.cids[0])
+        part_files = {
+            part: max(first, bisect_left(ends, cid)) for part, cid in item.written.items()
+        }
+        made.append(Made(relation, first, part_files))
     return Replay(
         made=tuple(made),
         skipped=_once(

@@ -23,7 +23,7 @@ from lfmigrate.database import (
     quote_name,
     rolled_back_on_error,
 )
-from lfmigrate.effects import After, Before, Judgement, judge
+from lfmigrate.effects import After, Before, Judgement, WouldBe, judge
 from lfmigrate.errors import (
     NOTHING_CHANGED,
     DatabaseError,
@@ -34,7 +34,7 @@ from lfmigrate.errors import (
 from lfmigrate.history import Entry, Event, History, Recorded
 from lfmigrate.look import Look, end
 from lfmigrate.replay import NOT_MADE_ANEW, Made, replay
-from lfmigrate.snapshot import Key, Relation, Snapshot, Verdict, compare
+from lfmigrate.snapshot import Key, Snapshot, Verdict, compare
 from lfmigrate.sqlfile import Folder, Migration, SqlFile, ViewFile
 
 # How long a run waits for another one: the longest deploy that waits politely.
@@ -318,7 +318,7 @@ def _what_happened(job: Job, before: Look, sent: _Sent) -> tuple[Run, Judgement]
     recorded = sent.recorded.value
     if len(recorded) != len(sent.steps):
         raise DatabaseError("a file has changed lfmigrate's own history")
-    would_be: dict[Key, tuple[Relation, int]] = {}
+    would_be: dict[Key, WouldBe] = {}
     uncompared: tuple[str, ...] = ()
     skipped: dict[Key, Found] = {}
     notes = []
@@ -359,13 +359,18 @@ def _files_of_schema(folder: Folder, known: History, steps: Sequence[Step]) -> l
 
 def _by_step(
     made: Sequence[Made], replayed: Sequence[SqlFile], steps: Sequence[Step]
-) -> dict[Key, tuple[Relation, int]]:
-    """Tell each replayed relation to the step whose file makes it; to the last one otherwise."""
+) -> dict[Key, WouldBe]:
+    """Tell what was replayed to the steps whose files make it; to the last one otherwise."""
     place = {step.file.name: index for index, step in enumerate(steps)}
+
+    def step_of(file_index: int) -> int:
+        return place.get(replayed[file_index].name, len(steps) - 1)
+
     return {
-        item.relation.key: (
+        item.relation.key: WouldBe(
             item.relation,
-            place.get(replayed[item.file_index].name, len(steps) - 1),
+            step_of(item.file_index),
+            {part: step_of(file_index) for part, file_index in item.part_files.items()},
         )
         for item in made
     }

@@ -24,31 +24,34 @@ SELECT coalesce(jsonb_agg(jsonb_build_object(
             UNION ALL
             SELECT 'pg_class:' || o.objid WHERE o.objsubid > 0
         ) AS w),
-    'relation', 'pg_class:' || p.relation, 'part', p.part, 'definition', p.definition)), '[]')
+    'relation', CASE WHEN p.row_type <> 0 THEN 'pg_type:' || p.row_type ELSE 'pg_class:' || p.relation END, 'part', p.part, 'definition', p.definition)), '[]')
 FROM asked AS o
 CROSS JOIN LATERAL pg_identify_object(o.classid, o.objid, o.objsubid) AS t
 LEFT JOIN pg_class AS c ON o.classid = 'pg_class'::regclass AND o.objsubid = 0 AND c.oid = o.objid
 LEFT JOIN LATERAL (
     SELECT a.attrelid AS relation, 'column ' || a.attname AS part,
-        format('ALTER TABLE %s ADD COLUMN %I %s', a.attrelid::regclass, a.attname, format_type(a.atttypid, a.atttypmod)) AS definition
+        format('ALTER TABLE %s ADD COLUMN %I %s', a.attrelid::regclass, a.attname, format_type(a.atttypid, a.atttypmod)) AS definition,
+        -- A composite type is told by the type, and its columns hang on a row of pg_class.
+        CASE r.relkind WHEN 'c' THEN r.reltype END AS row_type
     FROM pg_attribute AS a
+    JOIN pg_class AS r ON r.oid = a.attrelid
     WHERE o.classid = 'pg_class'::regclass AND o.objsubid > 0 AND a.attrelid = o.objid AND a.attnum = o.objsubid
     UNION ALL
     SELECT k.conrelid, CASE WHEN k.conrelid <> 0 AND k.contype IN ('c', 'f', 'p', 'u', 'x') AND k.conparentid = 0 THEN 'constraint ' || k.conname END,
-        CASE WHEN k.conrelid <> 0 THEN format('ALTER TABLE %s ADD CONSTRAINT %I %s', k.conrelid::regclass, k.conname, pg_get_constraintdef(k.oid)) END
+        CASE WHEN k.conrelid <> 0 THEN format('ALTER TABLE %s ADD CONSTRAINT %I %s', k.conrelid::regclass, k.conname, pg_get_constraintdef(k.oid)) END, NULL
     FROM pg_constraint AS k
     WHERE o.classid = 'pg_constraint'::regclass AND k.oid = o.objid
     UNION ALL
     SELECT i.indrelid, CASE WHEN NOT EXISTS (SELECT FROM pg_constraint AS k WHERE k.conindid = i.indexrelid AND k.conrelid = i.indrelid AND k.contype IN ('p', 'u', 'x'))
-        AND c.relkind IN ('i', 'I') AND NOT c.relispartition THEN 'index ' || c.relname END, pg_get_indexdef(i.indexrelid)
+        AND c.relkind IN ('i', 'I') AND NOT c.relispartition THEN 'index ' || c.relname END, pg_get_indexdef(i.indexrelid), NULL
     FROM pg_index AS i
     WHERE o.classid = 'pg_class'::regclass AND o.objsubid = 0 AND i.indexrelid = o.objid AND c.relnamespace <> 'pg_toast'::regnamespace
     UNION ALL
-    SELECT g.tgrelid, CASE WHEN NOT g.tgisinternal AND g.tgparentid = 0 THEN 'trigger ' || g.tgname END, pg_get_triggerdef(g.oid)
+    SELECT g.tgrelid, CASE WHEN NOT g.tgisinternal AND g.tgparentid = 0 THEN 'trigger ' || g.tgname END, pg_get_triggerdef(g.oid), NULL
     FROM pg_trigger AS g
     WHERE o.classid = 'pg_trigger'::regclass AND g.oid = o.objid
     UNION ALL
-    SELECT u.ev_class, CASE WHEN u.rulename <> '_RETURN' THEN 'rule ' || u.rulename END, pg_get_ruledef(u.oid)
+    SELECT u.ev_class, CASE WHEN u.rulename <> '_RETURN' THEN 'rule ' || u.rulename END, pg_get_ruledef(u.oid), NULL
     FROM pg_rewrite AS u
     WHERE o.classid = 'pg_rewrite'::regclass AND u.oid = o.objid
     UNION ALL
@@ -56,19 +59,19 @@ LEFT JOIN LATERAL (
         format('CREATE POLICY %I ON %s AS %s FOR %s TO %s', y.polname, y.polrelid::regclass, CASE WHEN y.polpermissive THEN 'PERMISSIVE' ELSE 'RESTRICTIVE' END,
             CASE y.polcmd WHEN 'r' THEN 'SELECT' WHEN 'a' THEN 'INSERT' WHEN 'w' THEN 'UPDATE' WHEN 'd' THEN 'DELETE' ELSE 'ALL' END,
             (SELECT string_agg(CASE WHEN role = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(role)) END, ', ') FROM unnest(y.polroles) AS role))
-        || coalesce(' USING (' || pg_get_expr(y.polqual, y.polrelid) || ')', '') || coalesce(' WITH CHECK (' || pg_get_expr(y.polwithcheck, y.polrelid) || ')', '')
+        || coalesce(' USING (' || pg_get_expr(y.polqual, y.polrelid) || ')', '') || coalesce(' WITH CHECK (' || pg_get_expr(y.polwithcheck, y.polrelid) || ')', ''), NULL
     FROM pg_policy AS y
     WHERE o.classid = 'pg_policy'::regclass AND y.oid = o.objid
     UNION ALL
-    SELECT s.stxrelid, 'statistics ' || s.stxname, pg_get_statisticsobjdef(s.oid)
+    SELECT s.stxrelid, 'statistics ' || s.stxname, pg_get_statisticsobjdef(s.oid), NULL
     FROM pg_statistic_ext AS s
     WHERE o.classid = 'pg_statistic_ext'::regclass AND s.oid = o.objid
     UNION ALL
-    SELECT d.refobjid, 'sequence ' || c.relname, NULL
+    SELECT d.refobjid, 'sequence ' || c.relname, NULL, NULL
     FROM pg_depend AS d
     WHERE c.relkind = 'S' AND d.classid = 'pg_class'::regclass AND d.objid = o.objid AND d.refclassid = 'pg_class'::regclass AND d.refobjsubid > 0 AND d.deptype IN ('a', 'i')
     UNION ALL
-    SELECT NULL, NULL, format('CREATE %s %s AS %s', CASE c.relkind WHEN 'm' THEN 'MATERIALIZED VIEW' ELSE 'VIEW' END, c.oid::regclass, pg_get_viewdef(c.oid))
+    SELECT NULL, NULL, format('CREATE %s %s AS %s', CASE c.relkind WHEN 'm' THEN 'MATERIALIZED VIEW' ELSE 'VIEW' END, c.oid::regclass, pg_get_viewdef(c.oid)), NULL
     WHERE c.relkind IN ('v', 'm')
     UNION ALL
     SELECT NULL, NULL, format('CREATE TABLE %s (%s)', c.oid::regclass, (
@@ -77,15 +80,15 @@ LEFT JOIN LATERAL (
                 CASE WHEN a.attnotnull THEN 'NOT NULL' END), ', ' ORDER BY a.attnum)
             FROM pg_attribute AS a
             LEFT JOIN pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
-            WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped))
-        || coalesce((SELECT ' INHERITS (' || string_agg(h.inhparent::regclass::text, ', ' ORDER BY h.inhseqno) || ')' FROM pg_inherits AS h WHERE h.inhrelid = c.oid AND NOT c.relispartition), '')
+            WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attislocal))
+        || coalesce((SELECT ' INHERITS (' || string_agg(h.inhparent::regclass::text, ', ' ORDER BY h.inhseqno) || ')' FROM pg_inherits AS h WHERE h.inhrelid = c.oid AND NOT c.relispartition), ''), NULL
     WHERE c.relkind IN ('r', 'p')
     UNION ALL
-    SELECT NULL, NULL, CASE WHEN f.prokind <> 'a' THEN pg_get_functiondef(f.oid) END
+    SELECT NULL, NULL, CASE WHEN f.prokind <> 'a' THEN pg_get_functiondef(f.oid) END, NULL
     FROM pg_proc AS f
     WHERE o.classid = 'pg_proc'::regclass AND f.oid = o.objid
     UNION ALL
-    SELECT d.adrelid, NULL, format('ALTER TABLE %s ALTER COLUMN %I SET DEFAULT %s', d.adrelid::regclass, a.attname, pg_get_expr(d.adbin, d.adrelid))
+    SELECT d.adrelid, NULL, format('ALTER TABLE %s ALTER COLUMN %I SET DEFAULT %s', d.adrelid::regclass, a.attname, pg_get_expr(d.adbin, d.adrelid)), NULL
     FROM pg_attrdef AS d
     JOIN pg_attribute AS a ON a.attrelid = d.adrelid AND a.attnum = d.adnum
     WHERE o.classid = 'pg_attrdef'::regclass AND d.oid = o.objid AND a.attgenerated = ''

@@ -14,8 +14,10 @@
 --
 -- Definitions are the server's own texts and depend on search_path: set it to the schema that is
 -- described, alone. One row: a jsonb array of
---   {id, kind, schema, name, created, cids, parts: [[part, text, written here?], ...]}
--- where `created` is known for relations and types only: a routine, a schema or an extension that
+--   {id, kind, schema, name, created, cids, parts: [[part, text, cid], ...]}
+-- where a part's `cid` is the command of this transaction that wrote it last (0: it did, and which
+-- command is not told apart), null if none did, and
+-- `created` is known for relations and types only: a routine, a schema or an extension that
 -- is replaced or altered looks as if it were new, so its maker is told by fingerprints.sql.
 WITH self AS MATERIALIZED (
     SELECT pg_current_xact_id_if_assigned()::text::bigint AS xid
@@ -197,7 +199,7 @@ part AS (
         END
         || CASE WHEN a.attnotnull THEN ' NOT NULL' ELSE '' END
         || coalesce(' OPTIONS (' || array_to_string(a.attfdwoptions, ', ') || ')', '') AS text,
-        age(a.xmin) <= 0 OR coalesce(age(d.xmin) <= 0, false) AS recent
+        greatest(CASE WHEN age(a.xmin) <= 0 THEN a.cmin::text::int END, CASE WHEN age(d.xmin) <= 0 THEN d.cmin::text::int END) AS cid
     FROM ours AS m
     JOIN pg_attribute AS a ON a.attnum > 0 AND NOT a.attisdropped AND m.subkind <> 'S'
         AND a.attrelid = CASE WHEN m.classid = 'pg_class'::regclass THEN m.objid
@@ -217,13 +219,13 @@ part AS (
                 SELECT FROM pg_index AS i
                 WHERE i.indexrelid = k.conindid AND NOT (i.indisvalid AND i.indisready AND i.indislive))
             THEN ' INVALID' ELSE '' END,
-        age(k.xmin) <= 0
+        CASE WHEN age(k.xmin) <= 0 THEN k.cmin::text::int END
     FROM ours AS m
     JOIN pg_constraint AS k ON k.conrelid = m.objid AND m.classid = 'pg_class'::regclass
     WHERE k.contype IN ('c', 'f', 'p', 'u', 'x') AND k.conparentid = 0
        OR k.contype = 'n' AND NOT k.convalidated
     UNION ALL
-    SELECT m.classid, m.objid, 2, 0, 'constraint ' || k.conname, pg_get_constraintdef(k.oid, true), age(k.xmin) <= 0
+    SELECT m.classid, m.objid, 2, 0, 'constraint ' || k.conname, pg_get_constraintdef(k.oid, true), CASE WHEN age(k.xmin) <= 0 THEN k.cmin::text::int END
     FROM ours AS m
     JOIN pg_constraint AS k ON k.contypid = m.objid AND m.classid = 'pg_type'::regclass
     WHERE k.contype = 'c' OR k.contype = 'n' AND NOT k.convalidated
@@ -232,7 +234,7 @@ part AS (
     SELECT m.classid, m.objid, 3, 0, 'index ' || c.relname,
         pg_get_indexdef(i.indexrelid, 0, true)
         || CASE WHEN i.indisvalid AND i.indisready AND i.indislive THEN '' ELSE ' INVALID' END,
-        age(i.xmin) <= 0
+        CASE WHEN age(i.xmin) <= 0 THEN i.cmin::text::int END
     FROM ours AS m
     JOIN pg_index AS i ON i.indrelid = m.objid AND m.classid = 'pg_class'::regclass
     JOIN pg_class AS c ON c.oid = i.indexrelid
@@ -243,14 +245,14 @@ part AS (
     SELECT m.classid, m.objid, 4, 0, 'trigger ' || g.tgname,
         pg_get_triggerdef(g.oid, true)
         || CASE g.tgenabled WHEN 'D' THEN ' DISABLED' WHEN 'R' THEN ' ENABLE REPLICA' WHEN 'A' THEN ' ENABLE ALWAYS' ELSE '' END,
-        age(g.xmin) <= 0
+        CASE WHEN age(g.xmin) <= 0 THEN g.cmin::text::int END
     FROM ours AS m
     JOIN pg_trigger AS g ON g.tgrelid = m.objid AND m.classid = 'pg_class'::regclass
     WHERE NOT g.tgisinternal
     UNION ALL
     SELECT m.classid, m.objid, 5, 0, 'rule ' || u.rulename,
         pg_get_ruledef(u.oid, true) || CASE u.ev_enabled WHEN 'D' THEN ' DISABLED' WHEN 'R' THEN ' ENABLE REPLICA' WHEN 'A' THEN ' ENABLE ALWAYS' ELSE '' END,
-        age(u.xmin) <= 0
+        CASE WHEN age(u.xmin) <= 0 THEN u.cmin::text::int END
     FROM ours AS m
     JOIN pg_rewrite AS u ON u.ev_class = m.objid AND m.classid = 'pg_class'::regclass
     WHERE u.rulename <> '_RETURN'
@@ -261,13 +263,13 @@ part AS (
         || ' TO ' || (SELECT string_agg(CASE WHEN role = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(role)) END, ', ' ORDER BY role) FROM unnest(p.polroles) AS role)
         || coalesce(' USING (' || pg_get_expr(p.polqual, p.polrelid) || ')', '')
         || coalesce(' WITH CHECK (' || pg_get_expr(p.polwithcheck, p.polrelid) || ')', ''),
-        age(p.xmin) <= 0
+        CASE WHEN age(p.xmin) <= 0 THEN p.cmin::text::int END
     FROM ours AS m
     JOIN pg_policy AS p ON p.polrelid = m.objid AND m.classid = 'pg_class'::regclass
     UNION ALL
     SELECT m.classid, m.objid, 7, 0, 'statistics ' || s.stxname,
         array_to_string(s.stxkind, ',') || ' ON ' || pg_get_statisticsobjdef_columns(s.oid),
-        age(s.xmin) <= 0
+        CASE WHEN age(s.xmin) <= 0 THEN s.cmin::text::int END
     FROM ours AS m
     JOIN pg_statistic_ext AS s ON s.stxrelid = m.objid AND m.classid = 'pg_class'::regclass
     UNION ALL
@@ -276,7 +278,7 @@ part AS (
         format('AS %s START %s INCREMENT %s MINVALUE %s MAXVALUE %s CACHE %s%s OWNED BY %I', format_type(q.seqtypid, NULL),
             q.seqstart, q.seqincrement, q.seqmin, q.seqmax, q.seqcache, CASE WHEN q.seqcycle THEN ' CYCLE' ELSE '' END,
             (SELECT a.attname FROM pg_attribute AS a WHERE a.attrelid = d.refobjid AND a.attnum = d.refobjsubid)),
-        age(q.xmin) <= 0
+        CASE WHEN age(q.xmin) <= 0 THEN q.cmin::text::int END
     FROM ours AS m
     JOIN pg_depend AS d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = m.objid AND d.refobjsubid > 0
         AND d.classid = 'pg_class'::regclass AND d.deptype IN ('a', 'i')
@@ -287,18 +289,18 @@ part AS (
     SELECT m.classid, m.objid, 0, 0, 'definition',
         format('AS %s START %s INCREMENT %s MINVALUE %s MAXVALUE %s CACHE %s%s', format_type(q.seqtypid, NULL),
             q.seqstart, q.seqincrement, q.seqmin, q.seqmax, q.seqcache, CASE WHEN q.seqcycle THEN ' CYCLE' ELSE '' END),
-        age(q.xmin) <= 0
+        CASE WHEN age(q.xmin) <= 0 THEN q.cmin::text::int END
     FROM ours AS m
     JOIN pg_sequence AS q ON q.seqrelid = m.objid
     WHERE m.classid = 'pg_class'::regclass AND m.kind = 'sequence'
     UNION ALL
     SELECT m.classid, m.objid, 0, 0, 'definition', pg_get_viewdef(m.objid, true),
-        (SELECT age(u.xmin) <= 0 FROM pg_rewrite AS u WHERE u.ev_class = m.objid AND u.rulename = '_RETURN')
+        (SELECT CASE WHEN age(u.xmin) <= 0 THEN u.cmin::text::int END FROM pg_rewrite AS u WHERE u.ev_class = m.objid AND u.rulename = '_RETURN')
     FROM ours AS m
     WHERE m.kind IN ('view', 'materialized view')
     UNION ALL
     -- What a table is beside its columns; parts that are as they usually are are left out.
-    SELECT m.classid, m.objid, 9, x.place, x.part, x.text, age(c.xmin) <= 0
+    SELECT m.classid, m.objid, 9, x.place, x.part, x.text, CASE WHEN age(c.xmin) <= 0 THEN c.cmin::text::int END
     FROM ours AS m
     JOIN pg_class AS c ON c.oid = m.objid AND m.classid = 'pg_class'::regclass
     CROSS JOIN LATERAL (VALUES
@@ -321,7 +323,7 @@ part AS (
     -- The schema's name is cut out of the first line, so that texts of two schemas can be compared.
     SELECT m.classid, m.objid, 0, 0, 'definition',
         overlay(f.text PLACING '' FROM strpos(f.text, quote_ident(m.schema) || '.') FOR length(quote_ident(m.schema)) + 1),
-        true
+        0
     FROM ours AS m
     CROSS JOIN LATERAL (SELECT pg_get_functiondef(m.objid) AS text WHERE m.subkind <> 'a') AS f
     WHERE m.classid = 'pg_proc'::regclass AND m.subkind <> 'a'
@@ -336,7 +338,7 @@ part AS (
             'MSTYPE ' || format_type(nullif(g.aggmtranstype, 0), NULL), 'MSSPACE ' || g.aggmtransspace, 'MFINALFUNC ' || nullif(g.aggmfinalfn::oid, 0)::regprocedure,
             'MFINALFUNC_EXTRA ' || g.aggmfinalextra, 'MFINALFUNC_MODIFY ' || g.aggmfinalmodify::text, 'MINITCOND ' || quote_literal(g.aggminitval),
             'SORTOP ' || nullif(g.aggsortop, 0)::regoperator, 'PARALLEL ' || p.proparallel::text),
-        true
+        0
     FROM ours AS m
     JOIN pg_aggregate AS g ON g.aggfnoid = m.objid
     JOIN pg_proc AS p ON p.oid = m.objid
@@ -358,14 +360,14 @@ part AS (
                 FROM pg_range AS r WHERE r.rngtypid = t.oid)
             ELSE 'COMPOSITE'
         END,
-        true
+        0
     FROM ours AS m
     JOIN pg_type AS t ON t.oid = m.objid
     WHERE m.kind = 'type'
 ),
 parts AS (
     SELECT p.classid, p.objid,
-        jsonb_agg(jsonb_build_array(p.part, p.text, p.recent) ORDER BY p.rank, p.place, p.part COLLATE "C") AS list
+        jsonb_agg(jsonb_build_array(p.part, p.text, p.cid) ORDER BY p.rank, p.place, p.part COLLATE "C") AS list
     FROM part AS p
     GROUP BY p.classid, p.objid
 )

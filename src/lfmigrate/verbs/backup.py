@@ -6,16 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lfmigrate import __version__, archive, ours, plan, transfer
-from lfmigrate.archive import About, SavedTable
+from lfmigrate.archive import DEFAULT_PARENT, About, SavedTable
 from lfmigrate.catalog import Server
 from lfmigrate.database import Connection, Flight, Scope, rolled_back_on_error
 from lfmigrate.errors import NOTHING_CHANGED, Refused
 from lfmigrate.look import look
 from lfmigrate.sqlfile import Folder
 from lfmigrate.transfer import Watch
-
-# Where backups go unless they are sent elsewhere, below the working directory.
-DEFAULT_PARENT = Path("lfmigrate-backups")
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from lfmigrate import __version__, archive, catalog, history, plan, transfer
-from lfmigrate.archive import About, Archive, SavedTable
+from lfmigrate.archive import DEFAULT_PARENT, About, Archive, SavedTable
 from lfmigrate.catalog import Server, Table
 from lfmigrate.database import Connection, Flight, Query, Scope, quote_name, rolled_back_on_error
 from lfmigrate.errors import (
@@ -22,7 +22,6 @@ from lfmigrate.look import Look, end, look
 from lfmigrate.run import Turn
 from lfmigrate.sqlfile import Folder
 from lfmigrate.transfer import Watch
-from lfmigrate.verbs.backup import DEFAULT_PARENT
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from lfmigrate import __version__, archive, catalog, history, losses, ours, plan, transfer
-from lfmigrate.archive import About, Dropped
+from lfmigrate.archive import DEFAULT_PARENT, About, Dropped
 from lfmigrate.catalog import Item, Server
 from lfmigrate.database import (
     Answer,
@@ -29,7 +29,6 @@ from lfmigrate.plan import Undoing
 from lfmigrate.run import Blockers, Job, Run, Step, Turn, run_files, stall
 from lfmigrate.sqlfile import Folder, SqlFile, from_text
 from lfmigrate.transfer import Watch
-from lfmigrate.verbs.backup import DEFAULT_PARENT
 
 # Something depends on what a statement wants to drop.
 _DEPENDED_ON = "2BP01"
