@@ -39,6 +39,26 @@ def test_up_verify_and_status_work_through_a_pooler(
     assert codes == [0, 0, 0]
 
 
+def test_rollback_backup_and_restore_work_through_a_pooler(
+    pooled: str, database: str, folder: Callable[..., Path], tmp_path: Path
+) -> None:
+    """Rows travel with COPY within one transaction, whoever else uses the session."""
+    files = lfmigrate.read_folder(
+        folder({"001_a.up.sql": "CREATE TABLE a (n serial)", "001_a.down.sql": "DROP TABLE a"})
+    )
+    with lfmigrate.connect(pooled) as conn, psycopg.connect(database, autocommit=True) as direct:
+        lfmigrate.up(conn, files)
+        direct.execute("INSERT INTO a SELECT FROM generate_series(1, 5000)")
+        saved = lfmigrate.backup(conn, files, out=tmp_path / "out")
+        undone = lfmigrate.rollback(conn, files, backup_dir=tmp_path)
+        lfmigrate.up(conn, files)
+        lfmigrate.restore(conn, files, saved.path)
+        row = direct.execute("SELECT count(*), nextval('a_n_seq') FROM a").fetchone()
+
+    assert undone.backup is not None
+    assert row == (5000, 5001)
+
+
 def test_twenty_runs_over_two_server_connections_apply_once(pooled: str, database: str) -> None:
     """The lock is the transaction's, so a pooler cannot hand it to somebody else."""
     with ThreadPoolExecutor(20) as pool:

@@ -297,17 +297,22 @@ def complete(
     )
 
 
-def commit(conn: Connection, flight: Flight, scope: Scope, run_id: str, *, note: str) -> None:
+def was_recorded(scope: Scope, run_id: str) -> Query[bool]:
+    """Ask whether a run's events are there: they are committed with what they tell of."""
+    return Query(
+        f"SELECT to_jsonb(EXISTS (SELECT FROM {table(scope)} WHERE run_id = $1::uuid))",
+        (run_id,),
+        bool,
+    )
+
+
+def commit(conn: Connection, flight: Flight, was_committed: Query[bool], *, note: str) -> None:
     """Commit at the end of a flight, and find out the truth if the server's answer gets lost.
 
-    A run's events are committed with what they tell of, so whether they are there is whether the
-    commit happened.
-
     Args:
-        conn: The connection of the run.
+        conn: The connection of the run, which holds lfmigrate's lock.
         flight: What is left to do before the commit.
-        scope: Where the history is.
-        run_id: The run, as `begin_run` named it.
+        was_committed: The question whether it happened, for when the transaction has ended.
         note: What to add to the error if nothing was committed, such as "Nothing was changed."
 
     Raises:
@@ -325,7 +330,7 @@ def commit(conn: Connection, flight: Flight, scope: Scope, run_id: str, *, note:
         raise
     except (ConnectionFailed, Interrupted) as error:
         try:
-            committed = _was_committed(address, scope, run_id)
+            committed = _ask_elsewhere(address, was_committed)
         except DatabaseError:
             truth = "Whether it was committed is not known: the server cannot be asked."
             error.hint = 'Look with "lfmigrate status" when the server is back.'
@@ -335,12 +340,7 @@ def commit(conn: Connection, flight: Flight, scope: Scope, run_id: str, *, note:
         raise
 
 
-def _was_committed(address: str, scope: Scope, run_id: str) -> bool:
-    asked: Query[bool] = Query(
-        f"SELECT to_jsonb(EXISTS (SELECT FROM {table(scope)} WHERE run_id = $1::uuid))",
-        (run_id,),
-        bool,
-    )
+def _ask_elsewhere(address: str, question: Query[bool]) -> bool:
     with closing(connect(address, wait_s=_RECONNECT_S)) as second:
         flight = Flight(second)
         # A snapshot taken while waiting for the lock would not show what was committed meanwhile.
@@ -348,7 +348,7 @@ def _was_committed(address: str, scope: Scope, run_id: str) -> bool:
         flight.do("SELECT set_config('lock_timeout', $1, true)", str(_SETTLE_MS))
         # The lost transaction holds this lock until it has ended in one way or the other.
         flight.do("SELECT pg_advisory_xact_lock($1::bigint)", str(LOCK_KEY))
-        answer = flight.ask(asked)
+        answer = flight.ask(question)
         flight.sync(*ABSENT)
         flight.do("ROLLBACK")
         flight.go()

@@ -264,7 +264,7 @@ def run_files(
         if error is home.error:
             raise _no_home(error, before.server, job.scope) from None
         raise _explained(job, before, sent, error) from None
-    history.commit(job.conn, last, job.scope, run_id, note=note)
+    history.commit(job.conn, last, history.was_recorded(job.scope, run_id), note=note)
     return run
 
 

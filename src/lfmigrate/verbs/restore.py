@@ -13,7 +13,6 @@ from lfmigrate.catalog import Server, Table
 from lfmigrate.database import Connection, Flight, Query, Scope, quote_name, rolled_back_on_error
 from lfmigrate.errors import (
     NOTHING_CHANGED,
-    ConnectionFailed,
     DifferenceFound,
     Refused,
     StatementFailed,
@@ -126,6 +125,7 @@ def _restore(job: _Job, before: Look) -> Path | None:
     flight.begin(job.scope)
     history.begin_run(flight, str(uuid4()), before.history)
     flight.do(catalog.query_text("lock"))
+    own = flight.ask(_transaction_id())
     kept = None
     with rolled_back_on_error(conn, note=NOTHING_CHANGED):
         names = [(_schema(t.schema, saved, before), t.name) for t in saved.tables]
@@ -143,7 +143,7 @@ def _restore(job: _Job, before: Look) -> Path | None:
             kept = _save_first(job, names, before)
             _empty(conn, [table for _, table in pairs])
         transfer.load(conn, saved, pairs, watch=job.watch)
-    _commit(conn)
+    history.commit(conn, Flight(conn), _was_committed(own.value), note=NOTHING_CHANGED)
     return kept
 
 
@@ -246,14 +246,11 @@ def _names(tables: Sequence[Table]) -> str:
     )
 
 
-def _commit(conn: Connection) -> None:
-    flight = Flight(conn)
-    flight.do("COMMIT")
-    try:
-        flight.go()
-    except ConnectionFailed as error:
-        error.detail = (
-            *error.detail,
-            "Whether it was committed is not known: either all rows are there, or none.",
-        )
-        raise
+def _transaction_id() -> Query[str]:
+    return Query("SELECT to_jsonb(pg_current_xact_id()::text)", (), str)
+
+
+def _was_committed(transaction_id: str) -> Query[bool]:
+    return Query(
+        "SELECT to_jsonb(pg_xact_status($1::text::xid8) = 'committed')", (transaction_id,), bool
+    )
