@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Callable
 from typing import NamedTuple
 
-from bench import flights, foreign, many, startup
+from bench import flights, foreign, many, rows, startup
 from bench.measure import Settings, server_url
 
 
@@ -22,6 +22,7 @@ BENCHMARKS = {
     "startup": Benchmark(startup.run, 20, "lfmigrate --version beside importing typer"),
     "flights": Benchmark(flights.run, 5, "flights and time of the shipped migration"),
     "foreign": Benchmark(foreign.run, 5, "verify beside 20,000 other tables"),
+    "rows": Benchmark(rows.run, 5, "backup and restore of two million rows, beside \\copy"),
     # Once, because psql takes a minute and dbmate four, and the differences are large.
     "many": Benchmark(many.run, 1, "1,000 pending migrations over a slow link"),
 }

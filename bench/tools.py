@@ -78,7 +78,7 @@ def installed_tools(*, install: bool) -> list[Tool]:
         flags = ("--silent", "--no-audit", "--no-fund", "--prefix", PEERS)
         subprocess.run(["npm", "install", *flags, *PEER_PACKAGES], check=True)
     tools = [Tool("lfmigrate", _write_nothing, _lfmigrate_up)]
-    if (psql := _psql_path()) is not None:
+    if (psql := psql_path()) is not None:
         tools.append(Tool("psql -f", _write_plain, lambda _, at, url: _psql_up(psql, at, url)))
     # One package per platform; npm installs the one that fits.
     dbmate = next(PEERS.glob("node_modules/@dbmate/*/bin/dbmate"), None)
@@ -175,7 +175,8 @@ def _write(folder: Path, files: Sequence[tuple[str, str]]) -> None:
         (folder / name).write_text(text, encoding="utf-8")
 
 
-def _psql_path() -> Path | None:
+def psql_path() -> Path | None:
+    """Return the psql to measure against, or None if there is none."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # as in server_url

@@ -127,7 +127,7 @@ class Writer:
         schema: str,
         name: str,
         columns: Sequence[tuple[str, str]],
-        lines: Iterator[Sequence[bytes]],
+        lines: Iterator[Sequence[bytes | memoryview]],
         sequences: Sequence[SavedSequence],
     ) -> SavedTable:
         """Write a table's file.

@@ -10,10 +10,10 @@ from typing import Any
 from lfmigrate import archive, catalog
 from lfmigrate.archive import About, Archive, SavedSequence, SavedTable
 from lfmigrate.catalog import ForeignKey, Table
-from lfmigrate.database import Connection, Flight, Query, copying, quote_name
+from lfmigrate.database import Buffer, Connection, Flight, Query, copy_in, copy_out, quote_name
 
 # How many rows go to the disk at once.
-_BATCH_ROWS = 2048
+_BATCH_ROWS = 4096
 
 # What decides how a value is written; none of it is left to a role's or a database's settings.
 # Without a path, a name in a value is written with its schema.
@@ -200,7 +200,7 @@ def _set_position(flight: Flight, schema: str, name: str, at: SavedSequence) -> 
     )
 
 
-def _lines(conn: Connection, table: Table, watch: Watch | None) -> Iterator[Sequence[bytes]]:
+def _lines(conn: Connection, table: Table, watch: Watch | None) -> Iterator[Sequence[Buffer]]:
     """Return a table as lines of CSV, in batches; the header is the first."""
     columns = ", ".join(quote_name(c.name) for c in table.columns if not c.generated)
     # A partitioned table holds no rows itself; of another one, heirs are tables of their own.
@@ -209,19 +209,14 @@ def _lines(conn: Connection, table: Table, watch: Watch | None) -> Iterator[Sequ
         if table.partitioned or not columns
         else f"{_name(table)} ({columns})"
     )
+    statement = f"COPY {source} TO STDOUT (FORMAT csv, HEADER, ENCODING 'UTF8')"
     size = rows = 0
-    batch: list[bytes] = []
-    with copying(conn, f"COPY {source} TO STDOUT (FORMAT csv, HEADER, ENCODING 'UTF8')") as copy:
-        for line in copy:
-            batch.append(bytes(line))
-            if len(batch) == _BATCH_ROWS:
-                rows += _BATCH_ROWS
-                size += sum(map(len, batch))
-                if watch is not None:
-                    watch(Moved(table.name, rows, size))
-                yield batch
-                batch = []
-    yield batch
+    for batch in copy_out(conn, statement, batch_rows=_BATCH_ROWS):
+        rows += len(batch)
+        size += sum(map(len, batch))
+        if watch is not None and len(batch) == _BATCH_ROWS:
+            watch(Moved(table.name, rows, size))
+        yield batch
 
 
 def _fill(
@@ -231,11 +226,11 @@ def _fill(
         return
     columns = ", ".join(quote_name(name) for name, _ in saved_table.columns)
     size = 0
-    with copying(
+    with copy_in(
         conn, f"COPY {_name(table)} ({columns}) FROM STDIN (FORMAT csv, HEADER, ENCODING 'UTF8')"
-    ) as copy:
+    ) as write:
         for block in archive.blocks(saved, saved_table):
-            copy.write(block)
+            write(block)
             size += len(block)
             if watch is not None:
                 watch(Moved(table.name, None, size))
