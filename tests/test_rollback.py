@@ -34,6 +34,7 @@ from lfmigrate.errors import (
 from lfmigrate.sqlfile import Folder, read_folder
 from lfmigrate.verbs.rollback import RollbackReport
 from tests.conftest import Cli, Psql
+from tests.databases import execute, value
 from tests.faults import Cutter, wait_until, wait_until_left
 
 Write = Callable[[Mapping[str, str | bytes]], Path]
@@ -57,21 +58,6 @@ def rollback(url: str, files: Path | None, parent: Path | None, **options: Any) 
     folder: Folder = lfmigrate.read_folder(files or lfmigrate.shipped_folder())
     with closing(lfmigrate.connect(url)) as conn:
         return lfmigrate.rollback(conn, folder, backup_dir=parent, **options)
-
-
-def execute(url: str, *statements: str) -> None:
-    """Run statements, each committed."""
-    with psycopg.connect(url, autocommit=True) as conn:
-        for statement in statements:
-            conn.execute(statement.encode())
-
-
-def value(url: str, query: str) -> Any:
-    """Return the one value of a query."""
-    with psycopg.connect(url, autocommit=True) as conn:
-        row = conn.execute(query.encode()).fetchone()
-    assert row is not None
-    return row[0]
 
 
 SIMPLE = {
@@ -291,6 +277,25 @@ def test_the_rows_of_what_is_dropped_with_it_are_saved(
 
     assert report.backup is not None
     assert [(t.name, t.rows) for t in read(report.backup).tables] == [("a", 0), ("heir", 1)]
+
+
+def test_a_down_file_that_does_more_the_second_time_is_stopped(
+    database: str, folder: Write, dump: Dump, tmp_path: Path
+) -> None:
+    """A file can tell that it has run before: a sequence is not rolled back."""
+    down = """
+        DO $$ BEGIN IF nextval('runs') = 2 THEN DROP TABLE theirs; END IF; END $$;
+        DROP TABLE a;
+    """
+    files = folder({"001_a.up.sql": "CREATE TABLE a (n int)", "001_a.down.sql": down})
+    execute(database, "CREATE SEQUENCE runs", "CREATE TABLE theirs (n int)")
+    up(database, files)
+    before = dump(database)
+
+    with pytest.raises(Refused, match="more than they did a moment before"):
+        rollback(database, files, tmp_path)
+
+    assert dump(database) == before
 
 
 def test_other_tables_that_stay_do_not_hinder(

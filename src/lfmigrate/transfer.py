@@ -12,8 +12,9 @@ from lfmigrate.archive import About, Archive, SavedSequence, SavedTable
 from lfmigrate.catalog import ForeignKey, Table
 from lfmigrate.database import Buffer, Connection, Flight, Query, copy_in, copy_out, quote_name
 
-# How many rows go to the disk at once.
-_BATCH_ROWS = 4096
+# How many rows go to the disk at once. With thousands, the processor's cache is too small: a fifth
+# slower.
+_BATCH_ROWS = 512
 
 # What decides how a value is written; none of it is left to a role's or a database's settings.
 # Without a path, a name in a value is written with its schema.
