@@ -301,7 +301,7 @@ def up(
     from lfmigrate.verbs import up as verb  # noqa: PLC0415
 
     with _call("up", flags) as call, _connected(call) as (conn, folder, scope):
-        with call.screen.progress() as progress:
+        with call.screen.progress() as working:
             report = verb.up(
                 conn,
                 folder,
@@ -311,7 +311,7 @@ def up(
                 strict=strict,
                 per_migration=per_migration,
                 allow_out_of_order=allow_out_of_order,
-                progress=progress,
+                progress=working.statement,
                 on_wait=call.screen.say,
             )
         call.show(report)
@@ -416,15 +416,13 @@ def rollback(
                 "--no-backup and --backup-dir contradict one another", detail=[NOTHING_CHANGED]
             )
 
-        def confirm(preview: Report) -> None:
-            call.show(preview)
-            _confirm(call, "Undo this?")
+        with _connected(call) as (conn, folder, scope), call.screen.progress() as working:
 
-        with (
-            _connected(call) as (conn, folder, scope),
-            call.screen.progress() as progress,
-            call.screen.rows() as watch,
-        ):
+            def confirm(preview: Report) -> None:
+                working.hide()
+                call.show(preview)
+                _confirm(call, "Undo this?")
+
             report = verb.rollback(
                 conn,
                 folder,
@@ -435,8 +433,8 @@ def rollback(
                 recorded=recorded,
                 backup_dir=None if no_backup else backup_dir or DEFAULT_PARENT,
                 confirm=None if yes else confirm,
-                progress=progress,
-                watch=watch,
+                progress=working.statement,
+                watch=working.rows,
                 on_wait=call.screen.say,
             )
         call.show(report)
@@ -480,8 +478,8 @@ def backup(
     from lfmigrate.verbs import backup as verb  # noqa: PLC0415
 
     with _call("backup", flags) as call, _connected(call) as (conn, folder, scope):
-        with call.screen.rows() as watch:
-            report = verb.backup(conn, folder, scope=scope, out=out, watch=watch)
+        with call.screen.progress() as working:
+            report = verb.backup(conn, folder, scope=scope, out=out, watch=working.rows)
         call.show(report)
 
 
@@ -505,14 +503,14 @@ def restore(
     with _call("restore", flags) as call:
         if replace and not yes:
             _confirm(call, "Replace the rows that are there?")
-        with _connected(call) as (conn, folder, scope), call.screen.rows() as watch:
+        with _connected(call) as (conn, folder, scope), call.screen.progress() as working:
             report = verb.restore(
                 conn,
                 folder,
                 path,
                 scope=scope,
                 replace=replace,
-                watch=watch,
+                watch=working.rows,
                 on_wait=call.screen.say,
             )
         call.show(report)

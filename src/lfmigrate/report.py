@@ -11,7 +11,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -99,6 +99,21 @@ _DIFF_LINES = 12
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
+@dataclass(frozen=True, slots=True)
+class Working:
+    """What to call while a command works, to show that it does.
+
+    Attributes:
+        statement: Called with each statement's answer; None if nothing is shown.
+        rows: Called as rows move; None if nothing is shown.
+        hide: Clears what is shown, before something is asked; the next call shows it again.
+    """
+
+    statement: Callable[[Answer[Any]], None] | None
+    rows: Watch | None
+    hide: Callable[[], None]
+
+
 class Screen:
     """Where a command's output goes.
 
@@ -179,59 +194,38 @@ class Screen:
             self._say(Text(line, style="dim"))
 
     @contextmanager
-    def progress(self) -> Iterator[Callable[[Answer[Any]], None] | None]:
-        """Show how statements run: a counter on a terminal, and with ``-v`` a line for each.
-
-        Yields:
-            What to call with each answer; None if nothing is shown.
-        """
+    def progress(self) -> Iterator[Working]:
+        """Show how statements run and rows move: on a terminal, and with ``-v`` line by line."""
         if self._verbose and not self._json:
-            yield self._trace
+            yield Working(self._trace, None, lambda: None)
             return
         if self._quiet or self._json or not self._err.is_terminal:
-            yield None
+            yield Working(None, None, lambda: None)
             return
         with Progress(
             SpinnerColumn("line"),  # ASCII, which every terminal has
-            TextColumn("{task.completed} done  {task.description}"),
-            console=self._err,
-            transient=True,
-        ) as bar:
-            task = bar.add_task("", total=None)
-
-            def advance(answer: Answer[Any]) -> None:
-                statement = answer.statement
-                if statement is not None:
-                    bar.update(
-                        task, advance=1, description=f"last {statement.file}:{statement.line}"
-                    )
-
-            yield advance
-
-    @contextmanager
-    def rows(self) -> Iterator[Watch | None]:
-        """Show how rows move, on a terminal.
-
-        Yields:
-            What to call as they do; None if nothing is shown.
-        """
-        if self._quiet or self._json or not self._err.is_terminal:
-            yield None
-            return
-        with Progress(
-            SpinnerColumn("line"),
             TextColumn("{task.description}"),
             console=self._err,
             transient=True,
         ) as bar:
-            task = bar.add_task("", total=None)
+            task = bar.add_task("0 done", total=None)
+            done = 0
 
-            def advance(moved: Moved) -> None:
-                rows = "" if moved.rows is None else f"{moved.rows:,} rows, "
-                table = self._printable(moved.table)
-                bar.update(task, description=f"{table}: {rows}{_size(moved.bytes)}")
+            def tell(words: str) -> None:
+                bar.start()  # it may be hidden
+                bar.update(task, description=self._printable(words))
 
-            yield advance
+            def statement(answer: Answer[Any]) -> None:
+                nonlocal done
+                if answer.statement is not None:
+                    done += 1
+                    tell(f"{done} done  last {answer.statement.file}:{answer.statement.line}")
+
+            def rows(moved: Moved) -> None:
+                count = "" if moved.rows is None else f"{_rows(moved.rows)}, "
+                tell(f"{moved.table}: {count}{_size(moved.bytes)}")
+
+            yield Working(statement, rows, bar.stop)
 
     def _trace(self, answer: Answer[Any]) -> None:
         statement = answer.statement
