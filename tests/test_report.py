@@ -215,8 +215,8 @@ def test_json_leaves_nothing_else_on_either_stream(screen: Make, out: Stream, er
     quiet.show(report(table("a", "ok")), elapsed_ms=1)
     quiet.say("working")
     quiet.fail(UsageError("no"))
-    with quiet.progress() as progress:
+    with quiet.progress() as working:
         pass
 
-    assert progress is None
+    assert (working.statement, working.rows) == (None, None)
     assert (out.getvalue(), err.getvalue()) == ("", "")

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, Literal
@@ -389,6 +389,112 @@ def test_a_relation_that_a_down_file_leaves_is_told_and_forgotten(
     assert any("left sequence public.numbers in place" in note for note in report.notes)
     with closing(lfmigrate.connect(database)) as conn:
         assert lfmigrate.verify(conn, lfmigrate.read_folder(files)).relations == ()
+
+
+# What ordinary migrations do, and what nobody else may be blamed for when it is undone.
+ORDINARY = {
+    "a table made anew": {
+        "001_a.up.sql": "CREATE TABLE a (n int)",
+        "001_a.down.sql": "DROP TABLE a",
+        "002_b.up.sql": "DROP TABLE a; CREATE TABLE a (m text)",
+        "002_b.down.sql": "DROP TABLE a; CREATE TABLE a (n int)",
+    },
+    "a view replaced": {
+        "001_a.up.sql": "CREATE TABLE a (n int, m int); CREATE VIEW v AS SELECT n FROM a",
+        "001_a.down.sql": "DROP VIEW v; DROP TABLE a",
+        "002_b.up.sql": "CREATE OR REPLACE VIEW v AS SELECT n, m FROM a",
+        "002_b.down.sql": "DROP VIEW v; CREATE VIEW v AS SELECT n FROM a",
+    },
+    "a column renamed": {
+        "001_a.up.sql": "CREATE TABLE a (n int)",
+        "001_a.down.sql": "DROP TABLE a",
+        "002_b.up.sql": "ALTER TABLE a RENAME n TO m",
+        "002_b.down.sql": "ALTER TABLE a RENAME m TO n",
+    },
+    "a column retyped": {
+        "001_a.up.sql": "CREATE TABLE a (n int)",
+        "001_a.down.sql": "DROP TABLE a",
+        "002_b.up.sql": "ALTER TABLE a ALTER n TYPE bigint, ALTER n SET NOT NULL",
+        "002_b.down.sql": "ALTER TABLE a ALTER n DROP NOT NULL, ALTER n TYPE int",
+    },
+    "a column, an index and a trigger on somebody's table": {
+        "001_a.up.sql": "CREATE TABLE own (n int)",
+        "001_a.down.sql": "DROP TABLE own",
+        "002_b.up.sql": """
+            ALTER TABLE theirs ADD extra int; CREATE INDEX i ON theirs (extra);
+            CREATE TRIGGER g BEFORE UPDATE ON theirs FOR EACH ROW
+                EXECUTE FUNCTION suppress_redundant_updates_trigger();
+        """,
+        "002_b.down.sql": "DROP TRIGGER g ON theirs; ALTER TABLE theirs DROP COLUMN extra",
+    },
+    "what is not verified": {
+        "001_a.up.sql": "CREATE FUNCTION f(int, int) RETURNS int LANGUAGE sql AS 'SELECT 1'",
+        "001_a.down.sql": "DROP FUNCTION f",
+        "002_b.up.sql": """
+            CREATE OPERATOR === (LEFTARG = int, RIGHTARG = int, FUNCTION = f);
+            CREATE TABLE published (n int); CREATE PUBLICATION news FOR TABLE published;
+            CREATE COLLATION plain (LOCALE = 'C');
+        """,
+        "002_b.down.sql": """
+            DROP COLLATION plain; DROP PUBLICATION news; DROP TABLE published;
+            DROP OPERATOR === (int, int);
+        """,
+    },
+    "types, a schema and partitions": {
+        "001_a.up.sql": "CREATE TABLE a (n int)",
+        "001_a.down.sql": "DROP TABLE a",
+        "002_b.up.sql": """
+            CREATE SCHEMA extra; CREATE TYPE extra.pair AS (a int, b text);
+            CREATE DOMAIN extra.share AS numeric CHECK (VALUE < 1);
+            CREATE TABLE extra.p (n int, s extra.share, x extra.pair) PARTITION BY RANGE (n);
+            CREATE TABLE extra.p1 PARTITION OF extra.p FOR VALUES FROM (0) TO (9);
+            CREATE INDEX ON extra.p (n);
+        """,
+        "002_b.down.sql": "DROP SCHEMA extra CASCADE",
+    },
+}
+
+
+@pytest.mark.parametrize("runs", [("2",), ("1", "2")], ids=["in one run", "in two runs"])
+@pytest.mark.parametrize("case", ORDINARY)
+def test_ordinary_migrations_are_undone_without_a_false_alarm(
+    case: str, runs: Sequence[str], database: str, folder: Write, dump: Dump
+) -> None:
+    """The newest one, however both were applied; then the schema is that of the first, verified."""
+    files = folder(ORDINARY[case])
+    execute(database, "CREATE TABLE theirs (n int)")
+    with closing(lfmigrate.connect(database)) as conn:
+        for version in runs:
+            lfmigrate.up(conn, lfmigrate.read_folder(files), to=version)
+    full = dump(database)
+
+    undone = rollback(database, files, files / "b")
+    halfway = dump(database)
+
+    assert [m.version for m in undone.migrations] == ["002"]
+    assert undone.notes == ()
+    with closing(lfmigrate.connect(database)) as conn:
+        verified = lfmigrate.verify(conn, lfmigrate.read_folder(files))
+        assert verified.ok
+        assert len(verified.relations) > 0
+        lfmigrate.up(conn, lfmigrate.read_folder(files))
+        assert _sorted(dump(database)) == _sorted(full)
+    rollback(database, files, files / "c")
+    assert _sorted(dump(database)) == _sorted(halfway)
+
+
+def test_a_table_is_not_taken_out_of_somebodys_publication(
+    database: str, folder: Write, tmp_path: Path
+) -> None:
+    """The server would do it without a word."""
+    files = folder(SIMPLE)
+    up(database, files)
+    execute(database, "CREATE PUBLICATION news FOR TABLE a")
+
+    with pytest.raises(Refused) as caught:
+        rollback(database, files, tmp_path)
+
+    assert "publication relation public.a in publication news" in caught.value.detail
 
 
 def test_it_works_without_a_history(database: str, psql: Psql, dump: Dump, tmp_path: Path) -> None:

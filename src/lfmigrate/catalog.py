@@ -230,9 +230,9 @@ def inventory() -> Query[frozenset[str]]:
     return Query(query_text("inventory"), (), frozenset)
 
 
-def changed_rows() -> Query[frozenset[str]]:
-    """Ask for the ids of the tables whose rows this transaction changed or deleted. Only reads."""
-    return Query(query_text("changed_rows"), (), frozenset)
+def changed_rows() -> Query[Mapping[str, int]]:
+    """Ask how many rows of which tables, by id, the session has changed. Only reads; see there."""
+    return Query(query_text("changed_rows"), (), dict)
 
 
 def dependents(roots: Iterable[tuple[str, str | None]]) -> Query[frozenset[str]]:

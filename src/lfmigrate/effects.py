@@ -115,9 +115,7 @@ def judge(before: Before, after: After) -> Judgement:
         else:
             expected, rows[key] = _judge_new(found, before, after)
         if expected != before.expected.get(key):
-            written = {p: _step(cid, after.step_ends) for p, cid in found.written.items()}
-            for index in _steps(found, after.step_ends):
-                effects[index].made.append(_as_of(expected, written, index))
+            _record(found, expected, before, after.step_ends, effects)
     gone = [key for key in before.live if key not in rows]
     # Nothing in the catalogs tells which step it was.
     effects[-1].gone += gone
@@ -144,6 +142,24 @@ def judge(before: Before, after: After) -> Judgement:
         ids={found.id: found.relation.key for found in there},
         spoiled=_spoiled(before, after),
     )
+
+
+def _record(
+    found: Found,
+    expected: Relation,
+    before: Before,
+    ends: Sequence[int],
+    effects: Sequence[StepEffects],
+) -> None:
+    """Tell a relation to the steps that wrote it."""
+    key = expected.key
+    steps = _steps(found, ends)
+    if found.created and key in before.expected and found.id not in before.ids:
+        # Another object by the same name: what is known of the old one is over.
+        effects[min(steps)].gone.append(key)
+    written = {part: _step(cid, ends) for part, cid in found.written.items()}
+    for index in steps:
+        effects[index].made.append(_as_of(expected, written, index))
 
 
 def stand(expected: Snapshot, live: Snapshot, *, agreed: str) -> tuple[Verdict, ...]:

@@ -12,6 +12,33 @@ from lfmigrate.snapshot import Key, Relation
 # Relations of their own, whatever they hang on.
 _WHOLE = frozenset("rpfvm")
 
+# Catalogs of what `Snapshot` does not describe, so that the history cannot tell who made it.
+_UNTRACKED = frozenset(
+    {
+        "pg_am",
+        "pg_cast",
+        "pg_collation",
+        "pg_conversion",
+        "pg_default_acl",
+        "pg_event_trigger",
+        "pg_foreign_data_wrapper",
+        "pg_foreign_server",
+        "pg_language",
+        "pg_opclass",
+        "pg_operator",
+        "pg_opfamily",
+        "pg_publication",
+        "pg_transform",
+        "pg_ts_config",
+        "pg_ts_dict",
+        "pg_ts_parser",
+        "pg_ts_template",
+        "pg_user_mapping",
+    }
+)
+# Of a publication as much as of the table that it publishes.
+_OF_BOTH = frozenset({"pg_publication_rel", "pg_publication_namespace"})
+
 
 @dataclass(slots=True)
 class Owned:
@@ -74,13 +101,24 @@ def _made_by(event: Event, numbers: frozenset[int]) -> bool:
     return event.action in {"up", "repair"} and event.number in numbers
 
 
-def part_losses(gone: Mapping[str, Item], owned: Owned, ids: Mapping[Key, str]) -> Losses:
+def part_losses(
+    gone: Mapping[str, Item],
+    owned: Owned,
+    ids: Mapping[Key, str],
+    *,
+    again: Iterable[Item] = (),
+    by_name: bool = True,
+) -> Losses:
     """Part what goes into what the migrations made and what they did not.
 
     Args:
         gone: What goes, by id.
         owned: What the migrations made.
         ids: The ids of relations that are there, by key.
+        again: What the down files make; what has the same name and kind as something that goes
+            takes its place.
+        by_name: Whether each DROP takes only what it names. What nobody keeps account of, such as
+            an operator, then went because a down file says so.
     """
     whole = {ids[key] for key in owned.whole if key in ids}
     parts = {ids[key]: names for key, names in (owned.whole | owned.parts).items() if key in ids}
@@ -99,13 +137,22 @@ def part_losses(gone: Mapping[str, Item], owned: Owned, ids: Mapping[Key, str]) 
         if item is None:
             # It stays; its table may be one that the migrations changed.
             return item_id.rpartition(":")[0] in whole or item_id.split(":", 2)[1] in kept
+        catalog = item_id.partition(":")[0]
+        if catalog in _UNTRACKED and by_name:
+            return True
+        if catalog in _OF_BOTH:
+            return all(is_own(owner) for owner in item.owners)
         if item.part is not None and item.relation is not None:
             return item.part in parts.get(item.relation, ())
         return any(is_own(owner) for owner in _owners(item, gone))
 
     kept = {item_id.split(":")[1] for item_id in parts}
     own = {item_id for item_id in gone if is_own(item_id)}
-    outside = gone.keys() - own
+    replaced = {(item.kind, item.name) for item in again}
+    stays = {i for i, item in gone.items() if (item.kind, item.name) in replaced}
+    outside = gone.keys() - own - stays
+    # A table that is made again is an empty one.
+    own -= {i for i in stays if gone[i].relkind not in {"r", "p"}}
     return Losses(_biggest(own, gone), _biggest(outside, gone))
 
 

@@ -29,7 +29,7 @@ from lfmigrate.transfer import Moved, Watch
 from lfmigrate.verbs.backup import BackupReport
 from lfmigrate.verbs.new import NewReport
 from lfmigrate.verbs.restore import RestoreReport
-from lfmigrate.verbs.rollback import Lost, RollbackReport
+from lfmigrate.verbs.rollback import CHANGED, Lost, RollbackReport
 from lfmigrate.verbs.status import StatusReport
 from lfmigrate.verbs.up import MigrationResult, UpReport
 from lfmigrate.verbs.verify import VerifyReport
@@ -522,14 +522,17 @@ def _rollback(report: RollbackReport, *, quiet: bool, width: int) -> list[Render
     for migration in report.migrations:
         label = f"{migration.version}_{migration.name} "
         parts.append(Text.assemble(label, _word(migration.status)))
-    rows = sum(lost.rows or 0 for lost in (*report.lost, *report.dependents))
-    parts.append(Text(f"{_rows(rows)} {would}lost"))
+    every = (*report.lost, *report.dependents)
+    rows = sum(lost.rows or 0 for lost in every if lost.kind != CHANGED)
+    changed = sum(lost.rows or 0 for lost in every if lost.kind == CHANGED)
+    also = f", and {_rows(changed)} in tables whose rows change" if changed else ""
+    parts.append(Text(f"{_rows(rows)} {would}lost{also}"))
     if report.dry_run:
         parts.append(Text("everything was rolled back, nothing was changed"))
     elif report.backup is not None:
         parts += [Text("saved in"), _path(report.backup)]
     else:
-        parts.append(Text("no backup was made" if rows else "there was no row to save"))
+        parts.append(Text("no backup was made" if rows + changed else "there was no row to save"))
     return parts
 
 

@@ -30,6 +30,9 @@ from lfmigrate.run import Blockers, Job, Run, Step, Turn, run_files, stall
 from lfmigrate.sqlfile import Folder, SqlFile, from_text
 from lfmigrate.transfer import Watch
 
+# The kind of a table that stays, and whose rows a down file changes, deletes or writes anew.
+CHANGED = "changed table"
+
 # Something depends on what a statement wants to drop.
 _DEPENDED_ON = "2BP01"
 
@@ -103,6 +106,7 @@ class _Findings:
 
     inventory: frozenset[str] = frozenset()
     gone: frozenset[str] = frozenset()
+    made: tuple[Item, ...] = ()
     lost: tuple[Lost, ...] = ()
     dependents: tuple[Lost, ...] = ()
     backup: Path | None = None
@@ -298,6 +302,11 @@ def _downs(
     return downs, notes
 
 
+def _cascades(file: SqlFile) -> bool:
+    """Return whether a statement may drop more than it names."""
+    return any("CASCADE" in statement.text.upper().split() for statement in file.statements)
+
+
 def _cascading(file: SqlFile) -> SqlFile:
     """Return a down file whose DROP statements take what depends on what they drop."""
     text = ""
@@ -377,6 +386,8 @@ class _Trial:
             {item_id: named[item_id] for item_id in gone if item_id in named},
             self.mine.owned,
             self.mine.ids,
+            again=self.findings.made,
+            by_name=not any(_cascades(step.file) for step in self.steps),
         )
         self._count(lost, named, ids | changed)
         if lost.outside and not self.wishes.cascade:
@@ -420,6 +431,7 @@ class _Trial:
             flight.do(f"LOCK TABLE {', '.join(sorted(names))} IN ACCESS EXCLUSIVE MODE")
         flight.look_at(self.before.schema)
         inventory = flight.ask(catalog.inventory())
+        changed_before = flight.ask(catalog.changed_rows())
         flight.do(f"SAVEPOINT {_TRIAL}")
         flight.sync()
         statements: list[Answer[None]] = []
@@ -429,14 +441,21 @@ class _Trial:
         changed = flight.ask(catalog.changed_rows())
         after = flight.ask(catalog.inventory())
         flight.sync(_DEPENDED_ON)
-        flight.do(f"ROLLBACK TO SAVEPOINT {_TRIAL}")
         flight.go(None, stall(job))
         self.findings.inventory = inventory.value
         failure = next((a.error for a in statements if a.error is not None), None)
-        if failure is not None:
+        flight = Flight(job.conn)
+        made = None
+        if failure is None:
+            self.findings.gone = inventory.value - after.value
+            made = flight.ask(catalog.items(after.value - inventory.value))
+        flight.do(f"ROLLBACK TO SAVEPOINT {_TRIAL}")
+        flight.go()
+        if failure is not None or made is None:
             return failure, frozenset()
-        self.findings.gone = inventory.value - after.value
-        return None, changed.value
+        self.findings.made = tuple(made.value.values())
+        before = changed_before.value
+        return None, frozenset(i for i, n in changed.value.items() if n > before.get(i, 0))
 
     def _gone(self, failure: StatementFailed | None) -> tuple[frozenset[str], frozenset[str]]:
         """Return what goes, and the tables whose rows go although they stay."""
@@ -481,7 +500,7 @@ class _Trial:
         self.findings.lost = (
             *(told(item) for item in lost.own),
             *(
-                replace(told(named[i]), kind="rows of table")
+                replace(told(named[i]), kind=CHANGED)
                 for i in sorted(stay)
                 if i in named and i in counted and named[i] not in lost.own + lost.outside
             ),
@@ -542,16 +561,21 @@ class _Trial:
 
     def _forget(self, run: Run, judgement: Judgement) -> None:
         """Expect nothing any more of what the migrations made, even if a down file left it."""
-        whole = self.mine.owned.whole.keys() - {
-            key for keys in self.mine.views.values() for key in keys
+        on_top = {key for keys in self.mine.views.values() for key in keys}
+        ids = {key: item_id for item_id, key in run.after.ids.items()}
+        # What has another id was made anew by a down file, and is expected as it is now.
+        over = {
+            key
+            for key in self.mine.owned.whole.keys() - on_top
+            if key not in ids or ids[key] == self.mine.ids.get(key)
         }
-        last = judgement.effects[-1]
         for effects in judgement.effects:
-            effects.made[:] = [r for r in effects.made if r.key not in whole]
-        last.gone += [key for key in whole if key not in last.gone]
+            effects.made[:] = [r for r in effects.made if r.key not in over]
+        last = judgement.effects[-1]
+        last.gone += [key for key in over if key not in last.gone]
         self.findings.notes += [
             f"the down file left {run.after.live[key].kind} {key.schema}.{key.name} in place"
-            for key in whole
+            for key in over
             if key in run.after.live
         ]
 
