@@ -238,6 +238,22 @@ def wait_until(is_so: Callable[[], bool], what: str) -> None:
         time.sleep(0.01)
 
 
+def wait_for_session(url: str, process: subprocess.Popen[str]) -> None:
+    """Wait until a process has a session in a database, or has ended."""
+    with psycopg.connect(url, autocommit=True) as conn:
+        wait_until(
+            lambda: (
+                process.poll() is not None
+                or conn.execute(
+                    "SELECT FROM pg_stat_activity WHERE datname = current_database()"
+                    " AND application_name = 'lfmigrate'"
+                ).fetchone()
+                is not None
+            ),
+            "the process has a session",
+        )
+
+
 def wait_until_left(url: str) -> None:
     """Wait until no session of lfmigrate is left in a database, busy or not."""
     with psycopg.connect(url, autocommit=True) as conn:

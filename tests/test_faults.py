@@ -42,6 +42,7 @@ from tests.faults import (
     Cutter,
     files_in_history,
     has_history,
+    wait_for_session,
     wait_until,
     wait_until_left,
 )
@@ -845,22 +846,6 @@ class Trial:
         with psycopg.connect(self.url, autocommit=True) as conn:
             conn.execute(PAUSED_RESET)
         return f"{'all' if is_done else 'nothing'}{', and said so' if said else ''}"
-
-
-def wait_for_session(url: str, process: subprocess.Popen[str]) -> None:
-    """Wait until a process has a session in a database, or has ended."""
-    with psycopg.connect(url, autocommit=True) as conn:
-        wait_until(
-            lambda: (
-                process.poll() is not None
-                or conn.execute(
-                    "SELECT FROM pg_stat_activity WHERE datname = current_database()"
-                    " AND application_name = 'lfmigrate'"
-                ).fetchone()
-                is not None
-            ),
-            "the process has a session",
-        )
 
 
 def test_the_server_rolls_back_what_a_killed_run_left_running(

@@ -35,7 +35,7 @@ from lfmigrate.sqlfile import Folder, read_folder
 from lfmigrate.verbs.rollback import RollbackReport
 from tests.conftest import Cli, Psql
 from tests.databases import execute, value
-from tests.faults import Cutter, wait_until, wait_until_left
+from tests.faults import Cutter, wait_for_session, wait_until, wait_until_left
 
 Write = Callable[[Mapping[str, str | bytes]], Path]
 Dump = Callable[..., str]
@@ -292,10 +292,34 @@ def test_a_down_file_that_does_more_the_second_time_is_stopped(
     up(database, files)
     before = dump(database)
 
-    with pytest.raises(Refused, match="more than they did a moment before"):
+    with pytest.raises(Refused, match="taken more than they did a moment before"):
         rollback(database, files, tmp_path)
 
     assert dump(database) == before
+
+
+@pytest.mark.parametrize(
+    "trick", ["DELETE FROM theirs", "TRUNCATE theirs", "ALTER TABLE theirs ALTER n TYPE bigint"]
+)
+def test_rows_that_only_the_second_run_touches_are_not_lost(
+    trick: str, database: str, folder: Write, dump: Dump, tmp_path: Path
+) -> None:
+    """They would be in no backup."""
+    down = f"""
+        DO $$ BEGIN IF nextval('runs') = 2 THEN {trick}; END IF; END $$;
+        DROP TABLE a;
+    """
+    files = folder({"001_a.up.sql": "CREATE TABLE a (n int)", "001_a.down.sql": down})
+    execute(database, "CREATE SEQUENCE runs", "CREATE TABLE theirs (n int)")
+    execute(database, "INSERT INTO theirs VALUES (1)")
+    up(database, files)
+    before = dump(database)
+
+    with pytest.raises(Refused, match="taken more than they did a moment before"):
+        rollback(database, files, tmp_path)
+
+    assert dump(database) == before
+    assert value(database, "SELECT count(*) FROM theirs") == 1
 
 
 def test_other_tables_that_stay_do_not_hinder(
@@ -840,22 +864,23 @@ def places(whole: int) -> list[int]:
 
 
 def test_a_killed_process_loses_nothing(database: str, folder: Write, tmp_path: Path) -> None:
-    """SIGKILL at 16 moments spread over the run; what is left is whole."""
-    slow = {
-        **SIMPLE,
-        "001_a.down.sql": "SELECT pg_sleep(0.02);" + SIMPLE["001_a.down.sql"],
-    }
-    files = folder(slow)
+    """SIGKILL at 16 moments spread over the session; what is left is whole."""
+    pauses = SIMPLE["001_a.down.sql"].replace(";", "; SELECT pg_sleep(0.02);")
+    files = folder({**SIMPLE, "001_a.down.sql": pauses})
     prepared(database, files)
+    process = _start(database, files, tmp_path / "whole")
+    wait_for_session(database, process)
     started = time.monotonic()
-    _start(database, files, tmp_path / "whole").wait(60)
+    process.wait(60)
     took_s = time.monotonic() - started
     prepared(database, files)
     outcomes = []
     for number in range(16):
         parent = tmp_path / str(number)
         process = _start(database, files, parent)
-        time.sleep(took_s * 0.3 + took_s * 0.8 * number / 16)
+        wait_for_session(database, process)
+        # The first one comes before anything can have happened.
+        time.sleep(1.2 * took_s * number / 16)
         process.kill()
         process.wait(60)
         wait_until_left(database)
@@ -868,7 +893,7 @@ def test_a_killed_process_loses_nothing(database: str, folder: Write, tmp_path: 
     assert check_all_or_saved(database, tmp_path / "last", "at the end")
 
 
-def _start(url: str, files: Path, parent: Path) -> subprocess.Popen[bytes]:
+def _start(url: str, files: Path, parent: Path) -> subprocess.Popen[str]:
     parent.mkdir(exist_ok=True)
     return subprocess.Popen(
         [
@@ -877,4 +902,5 @@ def _start(url: str, files: Path, parent: Path) -> subprocess.Popen[bytes]:
         ],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
+        text=True,
     )  # fmt: skip

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
@@ -19,6 +20,7 @@ from lfmigrate.database import (
     Scope,
     address_of,
     quote_name,
+    rolled_back_on_error,
 )
 from lfmigrate.effects import Judgement
 from lfmigrate.errors import NOTHING_CHANGED, LfmigrateError, Refused, SqlFileError, StatementFailed
@@ -102,10 +104,20 @@ class _Wishes:
 
 @dataclass(slots=True)
 class _Findings:
-    """What the trial run of the down files has shown."""
+    """What the trial run of the down files has shown.
 
-    inventory: frozenset[str] = frozenset()
+    Attributes:
+        before: What was there before they ran; after `prepare`, before they run for good.
+        gone: What of it was not there any more.
+        touched: The tables whose rows go or change; they are locked, and saved.
+        counted: The changed rows that the server has counted so far.
+        made: What the files make.
+    """
+
+    before: frozenset[str] = frozenset()
     gone: frozenset[str] = frozenset()
+    touched: frozenset[str] = frozenset()
+    counted: Mapping[str, int] = field(default_factory=dict)
     made: tuple[Item, ...] = ()
     lost: tuple[Lost, ...] = ()
     dependents: tuple[Lost, ...] = ()
@@ -304,7 +316,7 @@ def _downs(
 
 def _cascades(file: SqlFile) -> bool:
     """Return whether a statement may drop more than it names."""
-    return any("CASCADE" in statement.text.upper().split() for statement in file.statements)
+    return any(re.search(r"(?i)\bcascade\b", statement.text) for statement in file.statements)
 
 
 def _cascading(file: SqlFile) -> SqlFile:
@@ -332,7 +344,8 @@ def _view_steps(job: Job, before: Look, mine: Ours, steps: Sequence[Step]) -> li
     flight.look_at(before.schema)
     asked = flight.ask(catalog.dependents(roots))
     flight.do("COMMIT")
-    flight.go()
+    with rolled_back_on_error(job.conn, note=NOTHING_CHANGED):
+        flight.go()
     known = {
         word.strip('";,').rpartition(".")[2].strip('"')
         for step in steps
@@ -379,9 +392,16 @@ class _Trial:
 
     def prepare(self) -> None:
         """Find out what would go, refuse what must not go, and save the rows of the rest."""
-        failure, changed = self._try()
-        gone, ids = self._gone(failure)
-        named = self._named([*gone, *changed, *_tables_of_columns(gone)])
+        failure = self._try()
+        gone = _dropped(self.findings.gone) if failure is None else self._dependents()
+        named = self._named(gone | self.findings.touched)
+        tables = [
+            item
+            for item in named.values()
+            if item.relkind in {"r", "p"} and item.id in gone | self.findings.touched
+        ]
+        if failure is None:
+            self._lock(tables)
         lost = losses.part_losses(
             {item_id: named[item_id] for item_id in gone if item_id in named},
             self.mine.owned,
@@ -389,35 +409,40 @@ class _Trial:
             again=self.findings.made,
             by_name=not any(_cascades(step.file) for step in self.steps),
         )
-        self._count(lost, named, ids | changed)
+        self._count(lost, tables)
         if lost.outside and not self.wishes.cascade:
             self._refuse(lost.outside)
         if failure is not None:
             raise failure
         if not self.job.dry_run and self.wishes.backup_parent is not None:
-            self._save(lost, named, ids | changed)
+            self._save(lost, tables)
+        flight = Flight(self.job.conn)
+        flight.look_at(self.before.schema)
+        again = flight.ask(catalog.inventory())
+        counted = flight.ask(catalog.changed_rows())
+        flight.go()
+        self.findings.before, self.findings.counted = again.value, counted.value
 
     def review(self, run: Run, judgement: Judgement) -> None:
         """Hold what went against what the trial has shown, and correct what is expected."""
         flight = Flight(self.job.conn)
         flight.look_at(self.before.schema)
-        asked = flight.ask(catalog.inventory())
+        inventory = flight.ask(catalog.inventory())
+        counted = flight.ask(catalog.changed_rows())
         flight.go()
-        more = {
-            item_id
-            for item_id in self.findings.inventory - asked.value - self.findings.gone
-            if not item_id.startswith("rows:")
-        }
+        gone = self.findings.before - inventory.value
+        touched = _touched(gone, self.findings.counted, counted.value)
+        more = (_dropped(gone) - self.findings.gone) | (touched - self.findings.touched)
         if more:
             raise Refused(
-                "the down files have dropped more than they did a moment before",
-                detail=[f"{len(more)} objects more: {', '.join(sorted(more)[:5])}"],
+                "the down files have taken more than they did a moment before",
+                detail=[f"{len(more)} objects or tables more, {', '.join(sorted(more)[:5])}"],
                 hint="Somebody else is at work here; try again.",
             )
         self._forget(run, judgement)
 
-    def _try(self) -> tuple[StatementFailed | None, frozenset[str]]:
-        """Run the down files behind a savepoint; return their failure and the tables they change.
+    def _try(self) -> StatementFailed | None:
+        """Run the down files behind a savepoint; return their failure, if something depends.
 
         Raises:
             StatementFailed: They fail, and not because something depends on what they drop.
@@ -431,65 +456,58 @@ class _Trial:
             flight.do(f"LOCK TABLE {', '.join(sorted(names))} IN ACCESS EXCLUSIVE MODE")
         flight.look_at(self.before.schema)
         inventory = flight.ask(catalog.inventory())
-        changed_before = flight.ask(catalog.changed_rows())
+        counted = flight.ask(catalog.changed_rows())
         flight.do(f"SAVEPOINT {_TRIAL}")
         flight.sync()
         statements: list[Answer[None]] = []
         for step in self.steps:
             statements += flight.run_file(step.file, job.scope)
         flight.look_at(self.before.schema)
-        changed = flight.ask(catalog.changed_rows())
+        counted_after = flight.ask(catalog.changed_rows())
         after = flight.ask(catalog.inventory())
         flight.sync(_DEPENDED_ON)
         flight.go(None, stall(job))
-        self.findings.inventory = inventory.value
         failure = next((a.error for a in statements if a.error is not None), None)
         flight = Flight(job.conn)
         made = None
         if failure is None:
-            self.findings.gone = inventory.value - after.value
+            gone = inventory.value - after.value
+            self.findings.gone = gone
+            self.findings.touched = _touched(gone, counted.value, counted_after.value)
             made = flight.ask(catalog.items(after.value - inventory.value))
         flight.do(f"ROLLBACK TO SAVEPOINT {_TRIAL}")
         flight.go()
-        if failure is not None or made is None:
-            return failure, frozenset()
-        self.findings.made = tuple(made.value.values())
-        before = changed_before.value
-        return None, frozenset(i for i, n in changed.value.items() if n > before.get(i, 0))
+        if made is not None:
+            self.findings.made = tuple(made.value.values())
+        return failure
 
-    def _gone(self, failure: StatementFailed | None) -> tuple[frozenset[str], frozenset[str]]:
-        """Return what goes, and the tables whose rows go although they stay."""
-        if failure is not None:
-            flight = Flight(self.job.conn)
-            flight.look_at(self.before.schema)
-            asked = flight.ask(catalog.dependents(_roots(self.mine)))
-            flight.go()
-            return asked.value, frozenset()
-        gone = self.findings.gone
-        rewritten = {f"pg_class:{i.split(':')[1]}" for i in gone if i.startswith("rows:")}
-        dropped = frozenset(i for i in gone if not i.startswith("rows:"))
-        emptied = frozenset(i for i in rewritten if i not in dropped)
-        return dropped, emptied | frozenset(_tables_of_columns(dropped))
+    def _dependents(self) -> frozenset[str]:
+        """Return whatever needs what the migrations made, and that itself."""
+        flight = Flight(self.job.conn)
+        flight.look_at(self.before.schema)
+        asked = flight.ask(catalog.dependents(_roots(self.mine)))
+        flight.go()
+        return asked.value
 
     def _named(self, ids: Iterable[str]) -> Mapping[str, Item]:
         flight = Flight(self.job.conn)
         flight.look_at(self.before.schema)
-        asked = flight.ask(catalog.items(set(ids) | self._rewritten()))
+        asked = flight.ask(catalog.items(ids))
         flight.go()
         return asked.value
 
-    def _rewritten(self) -> set[str]:
-        return {f"pg_class:{i.split(':')[1]}" for i in self.findings.gone if i.startswith("rows:")}
+    def _lock(self, tables: Sequence[Item]) -> None:
+        """Lock what the migrations did not make, too, before its rows are counted and saved."""
+        names = sorted(_qualified(item) for item in tables)
+        if names:
+            flight = Flight(self.job.conn)
+            flight.do(f"LOCK TABLE {', '.join(names)} IN ACCESS EXCLUSIVE MODE")
+            flight.go(None, stall(self.job))
 
-    def _count(self, lost: Losses, named: Mapping[str, Item], stay: frozenset[str]) -> None:
+    def _count(self, lost: Losses, tables: Sequence[Item]) -> None:
         """Count the rows of what goes, for the report."""
         flight = Flight(self.job.conn)
-        counted = {
-            item.id: flight.ask(_rows_and_bytes(item))
-            for item in named.values()
-            if item.relkind in {"r", "p"}
-            and (item.id in stay or item in lost.own or item in lost.outside)
-        }
+        counted = {item.id: flight.ask(_rows_and_bytes(item)) for item in tables}
         flight.go()
 
         def told(item: Item) -> Lost:
@@ -500,9 +518,9 @@ class _Trial:
         self.findings.lost = (
             *(told(item) for item in lost.own),
             *(
-                replace(told(named[i]), kind=CHANGED)
-                for i in sorted(stay)
-                if i in named and i in counted and named[i] not in lost.own + lost.outside
+                replace(told(item), kind=CHANGED)
+                for item in tables
+                if item.id in self.findings.touched and item not in lost.own + lost.outside
             ),
         )
         self.findings.dependents = tuple(told(item) for item in lost.outside)
@@ -517,16 +535,11 @@ class _Trial:
             " keeps their definitions.",
         )
 
-    def _save(self, lost: Losses, named: Mapping[str, Item], stay: frozenset[str]) -> None:
+    def _save(self, lost: Losses, tables: Sequence[Item]) -> None:
         rows = sum(item.rows or 0 for item in self.findings.lost + self.findings.dependents)
         kept = [Dropped(item.kind, item.name, item.definition) for item in lost.outside]
         if not rows and not kept:
             return
-        tables = [
-            item
-            for item in named.values()
-            if item.relkind in {"r", "p"} and (item.id in self.findings.gone or item.id in stay)
-        ]
         names = [(i.schema, i.relname) for i in tables if i.schema and i.relname]
         sequences = [
             (i.schema, i.relname) for i in lost.own if i.relkind == "S" and i.schema and i.relname
@@ -547,12 +560,8 @@ class _Trial:
         parent = self.wishes.backup_parent or DEFAULT_PARENT
         target = archive.default_folder(parent, self.before.server.database)
         flight = Flight(self.job.conn)
-        if names:
-            # What the migrations did not make is not locked yet.
-            listed = ", ".join(f"{quote_name(s)}.{quote_name(n)}" for s, n in sorted(names))
-            flight.do(f"LOCK TABLE {listed} IN ACCESS EXCLUSIVE MODE")
         flight.do(f"SAVEPOINT {_TRIAL}")
-        flight.go(None, stall(self.job))
+        flight.go()
         saved = transfer.save(self.job.conn, names, sequences, target, about, watch=self.watch)
         self.findings.backup = saved.path
         flight = Flight(self.job.conn)
@@ -580,15 +589,35 @@ class _Trial:
         ]
 
 
-def _tables_of_columns(ids: Iterable[str]) -> set[str]:
-    """Return the tables that lose a column and stay."""
-    every = set(ids)
-    columns = [i for i in every if i.startswith("pg_class:") and i.count(":") == 2]  # noqa: PLR2004 (catalog:oid:number)
-    return {c.rpartition(":")[0] for c in columns} - every
+def _dropped(gone: Iterable[str]) -> frozenset[str]:
+    """Return the objects and columns among what an inventory misses."""
+    return frozenset(item_id for item_id in gone if not item_id.startswith("rows:"))
+
+
+def _touched(
+    gone: Collection[str], before: Mapping[str, int], after: Mapping[str, int]
+) -> frozenset[str]:
+    """Return the tables whose rows go or change, by id.
+
+    Args:
+        gone: What an inventory misses: the storage of rows, and columns among it.
+        before: The changed rows that the server had counted before.
+        after: Those that it has counted now.
+    """
+    tables = {i for i, rows in after.items() if rows > before.get(i, 0)}
+    for item_id in gone:
+        catalog_name, oid, *column = item_id.split(":")
+        if catalog_name == "rows" or (catalog_name == "pg_class" and column):
+            tables.add(f"pg_class:{oid}")
+    return frozenset(tables)
+
+
+def _qualified(item: Item) -> str:
+    return f"{quote_name(item.schema or '')}.{quote_name(item.relname or '')}"
 
 
 def _rows_and_bytes(item: Item) -> Query[tuple[int, int]]:
-    name = f"{quote_name(item.schema or '')}.{quote_name(item.relname or '')}"
+    name = _qualified(item)
     only = "" if item.relkind == "p" else "ONLY "
     return Query(
         "SELECT jsonb_build_array((SELECT count(*) FROM "
