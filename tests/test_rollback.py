@@ -451,6 +451,15 @@ ORDINARY = {
         """,
         "002_b.down.sql": "DROP TRIGGER g ON theirs; ALTER TABLE theirs DROP COLUMN extra",
     },
+    "a table rebuilt": {
+        "001_a.up.sql": "CREATE TABLE a (n int)",
+        "001_a.down.sql": "DROP TABLE a",
+        "002_b.up.sql": "ALTER TABLE a ADD m text",
+        "002_b.down.sql": """
+            CREATE TABLE a_new (n int); INSERT INTO a_new SELECT n FROM a;
+            DROP TABLE a; ALTER TABLE a_new RENAME TO a;
+        """,
+    },
     "what is not verified": {
         "001_a.up.sql": "CREATE FUNCTION f(int, int) RETURNS int LANGUAGE sql AS 'SELECT 1'",
         "001_a.down.sql": "DROP FUNCTION f",
@@ -505,6 +514,23 @@ def test_ordinary_migrations_are_undone_without_a_false_alarm(
         assert _sorted(dump(database)) == _sorted(full)
     rollback(database, files, files / "c")
     assert _sorted(dump(database)) == _sorted(halfway)
+
+
+def test_somebodys_table_may_not_be_rebuilt(
+    database: str, folder: Write, dump: Dump, tmp_path: Path
+) -> None:
+    """It would be there again, without its rows."""
+    down = "DROP TABLE a; DROP TABLE theirs; CREATE TABLE theirs (n int)"
+    files = folder({"001_a.up.sql": "CREATE TABLE a (n int)", "001_a.down.sql": down})
+    execute(database, "CREATE TABLE theirs (n int)", "INSERT INTO theirs VALUES (1)")
+    up(database, files)
+    before = dump(database, rows=True)
+
+    with pytest.raises(Refused) as caught:
+        rollback(database, files, tmp_path)
+
+    assert caught.value.detail == ("table public.theirs", NOTHING_CHANGED)
+    assert dump(database, rows=True) == before
 
 
 def test_a_table_is_not_taken_out_of_somebodys_publication(

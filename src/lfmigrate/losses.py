@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from lfmigrate.catalog import Item
@@ -114,7 +114,7 @@ def part_losses(
     Args:
         gone: What goes, by id.
         owned: What the migrations made.
-        ids: The ids of relations that are there, by key.
+        ids: The ids of all relations that any migration made and that are there, by key.
         again: What the down files make; what has the same name and kind as something that goes
             takes its place.
         by_name: Whether each DROP takes only what it names. What nobody keeps account of, such as
@@ -136,7 +136,7 @@ def part_losses(
         item = gone.get(item_id)
         if item is None:
             # It stays; its table may be one that the migrations changed.
-            return item_id.rpartition(":")[0] in whole or item_id.split(":", 2)[1] in kept
+            return ":".join(item_id.split(":")[:2]) in parts
         catalog = item_id.partition(":")[0]
         if catalog in _UNTRACKED and by_name:
             return True
@@ -146,14 +146,29 @@ def part_losses(
             return item.part in parts.get(item.relation, ())
         return any(is_own(owner) for owner in _owners(item, gone))
 
-    kept = {item_id.split(":")[1] for item_id in parts}
     own = {item_id for item_id in gone if is_own(item_id)}
     replaced = {(item.kind, item.name) for item in again}
+    tables = {i for i, item in gone.items() if item.relkind in {"r", "p"}}
     stays = {i for i, item in gone.items() if (item.kind, item.name) in replaced}
-    outside = gone.keys() - own - stays
-    # A table that is made again is an empty one.
-    own -= {i for i in stays if gone[i].relkind not in {"r", "p"}}
-    return Losses(_biggest(own, gone), _biggest(outside, gone))
+    # A table that is made again has other rows: somebody else's is not ours to rebuild.
+    excused = stays - (tables - set(ids.values()))
+    outside = {i for i in gone.keys() - own - excused if not _hangs_on(i, excused, gone)}
+    return Losses(_biggest(own - (stays - tables), gone), _biggest(outside, gone))
+
+
+def _hangs_on(item_id: str, excused: Collection[str], gone: Mapping[str, Item]) -> bool:
+    """Return whether something nameless, such as a TOAST table, goes with what is excused."""
+    waiting = [item_id]
+    seen: set[str] = set()
+    while waiting:
+        item = gone[waiting.pop()]
+        if item.id in excused:
+            return True
+        if item.id in seen or item.part is not None or item.relkind in _WHOLE:
+            continue
+        seen.add(item.id)
+        waiting += [owner for owner in _owners(item, gone) if owner in gone]
+    return False
 
 
 def _biggest(ids: Iterable[str], gone: Mapping[str, Item]) -> tuple[Item, ...]:
