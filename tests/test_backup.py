@@ -400,7 +400,7 @@ def test_tables_with_rows_are_left_alone_unless_replaced(
 
     with pytest.raises(Refused, match="1 of 2 tables have rows") as caught:
         restore(url, files, path)
-    assert "table public.b" in caught.value.detail
+    assert "table public.b, rows: 2" in caught.value.detail
     assert value(url, "SELECT count(*) FROM a") == 0
 
     report = restore(url, files, path, replace=True, backup_dir=tmp_path / "more")

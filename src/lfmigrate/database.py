@@ -13,7 +13,7 @@ import os
 import random
 import selectors
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
@@ -21,7 +21,13 @@ from typing import Any, Generic, TypeVar
 import psycopg
 from psycopg import conninfo, pq
 
-from lfmigrate.errors import ConnectionFailed, Interrupted, LfmigrateError, StatementFailed
+from lfmigrate.errors import (
+    ConnectionFailed,
+    Interrupted,
+    LfmigrateError,
+    Named,
+    StatementFailed,
+)
 from lfmigrate.sqlfile import SqlFile, Statement
 
 T = TypeVar("T")
@@ -172,6 +178,14 @@ class Query(Generic[T]):
 
 
 @dataclass(frozen=True, slots=True)
+class Selected:
+    """What a SELECT of a file returned: how many rows, and the first of them by column name."""
+
+    count: int
+    rows: tuple[dict[str, Any], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Notice:
     """What the server remarked while it ran a statement: its SQLSTATE and its words."""
 
@@ -187,6 +201,8 @@ class Answer(Generic[T]):
     params: tuple[str | None, ...] = ()
     decode: Callable[[Any], T] | None = None
     statement: Statement | None = None
+    # How many characters of `sql` come before the statement's own text.
+    lead: int = 0
     notices: list[Notice] = field(default_factory=list)
     error: StatementFailed | None = None
     elapsed_ms: float = 0.0
@@ -274,6 +290,13 @@ class Flight:
         Returns:
             An answer per statement.
         """
+        self.enter_file(*schemas)
+        answers = [self.run(statement) for statement in file.statements]
+        self.leave_file(file, scope)
+        return answers
+
+    def enter_file(self, *schemas: str) -> None:
+        """Set what a file's statements find; `run_file` says how."""
         self.do(
             "SELECT set_config('search_path', concat_ws(', ', nullif($1, ''),"
             " nullif(current_setting('lfmigrate.path'), '')), true),"
@@ -281,14 +304,15 @@ class Flight:
             " set_config('client_min_messages', 'notice', true)",
             ", ".join(quote_name(schema) for schema in schemas),
         )
-        answers = [self.run(statement) for statement in file.statements]
+
+    def leave_file(self, file: SqlFile, scope: Scope) -> None:
+        """Undo what a file's statements may have set; `run_file` says how."""
         self.do("SELECT set_config('role', current_setting('lfmigrate.role'), true)")
         if file.may_set:
             # RESET ALL leaves the role alone, which may have been the caller's choice.
             self.do("SELECT set_config('role', current_setting('lfmigrate.role'), false)")
             self.do("RESET ALL")
             self._arm(scope)
-        return answers
 
     def do(self, sql: str, *params: str | None) -> Answer[None]:
         """Add a statement of lfmigrate's own, whose rows nobody reads."""
@@ -301,6 +325,27 @@ class Flight:
     def run(self, statement: Statement) -> Answer[None]:
         """Add a statement of a SQL file. It gets no parameters, so a ``%`` is just a ``%``."""
         return self._add(Answer(statement.text, statement=statement))
+
+    def select(self, statement: Statement, limit: int) -> Answer[Selected]:
+        """Add a SELECT of a SQL file, whose rows are wanted.
+
+        Args:
+            statement: The SELECT, or a WITH that ends in one.
+            limit: How many rows to bring.
+        """
+        lead = "WITH selected AS MATERIALIZED (\n"
+        return self._add(
+            Answer(
+                # json, because jsonb would sort the columns.
+                f"{lead}{statement.text}\n)"
+                " SELECT json_build_object('count', (SELECT count(*) FROM selected),"
+                " 'rows', (SELECT coalesce(json_agg(row_to_json(first)), '[]')"
+                f" FROM (SELECT * FROM selected LIMIT {limit:d}) AS first))",
+                decode=lambda value: Selected(value["count"], tuple(value["rows"])),
+                statement=statement,
+                lead=len(lead),
+            )
+        )
 
     def sync(self, *tolerated: str) -> None:
         """End a group.
@@ -475,13 +520,16 @@ class _Wire:
         position = said(pq.DiagnosticField.STATEMENT_POSITION)
         statement = answer.statement
         if statement is not None:
-            line, column, excerpt = point_at(statement, int(position) if position else None)
+            # Outside of the statement's own text is what was put around it.
+            place = int(position) - answer.lead if position else 0
+            place = place if 1 <= place <= len(statement.text) else 0
+            line, column, excerpt = point_at(statement, place or None)
             detail += excerpt
         for what in (pq.DiagnosticField.MESSAGE_DETAIL, pq.DiagnosticField.CONTEXT):
             detail += (said(what) or "").splitlines()
         hint = said(pq.DiagnosticField.MESSAGE_HINT)
         sqlstate = said(pq.DiagnosticField.SQLSTATE) or ""
-        return StatementFailed(
+        error = StatementFailed(
             said(pq.DiagnosticField.MESSAGE_PRIMARY) or "the server failed without a message",
             detail=detail,
             # The server recommends CASCADE wherever something depends on something.
@@ -491,6 +539,13 @@ class _Wire:
             line=line,
             column=column,
         )
+        error.named = Named(
+            said(pq.DiagnosticField.SCHEMA_NAME),
+            said(pq.DiagnosticField.TABLE_NAME),
+            said(pq.DiagnosticField.COLUMN_NAME),
+            said(pq.DiagnosticField.CONSTRAINT_NAME),
+        )
+        return error
 
 
 def quote_name(name: str) -> str:
@@ -577,23 +632,27 @@ def connect(
         pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
 
 
-@contextmanager
-def copy_in(conn: Connection, sql: str) -> Iterator[Callable[[bytes], None]]:
+def copy_in(conn: Connection, sql: str, blocks: Iterable[bytes]) -> int:
     """Run a COPY FROM STDIN in the open transaction.
 
     Args:
         conn: The connection.
         sql: The statement.
+        blocks: What to send, wherever each ends. What it raises ends the COPY and fails the
+            transaction.
 
-    Yields:
-        What to call with each block, wherever it ends.
+    Returns:
+        How many rows the server took.
 
     Raises:
         StatementFailed: The server refused it, or a row of it.
         ConnectionFailed: The connection was lost.
     """
-    with _copy_errors(conn), conn.cursor() as cursor, cursor.copy(sql.encode()) as copy:
-        yield copy.write
+    with _copy_errors(conn), conn.cursor() as cursor:
+        with cursor.copy(sql.encode()) as copy:
+            for block in blocks:
+                copy.write(block)
+        return cursor.rowcount
 
 
 def copy_out(conn: Connection, sql: str, *, batch_rows: int) -> Iterator[Sequence[Buffer]]:
@@ -675,12 +734,16 @@ def _copy_errors(conn: Connection) -> Iterator[None]:
             conn.close()
             raise _lost(str(error).splitlines()) from None
         said = error.diag
-        raise StatementFailed(
+        failure = StatementFailed(
             said.message_primary or str(error),
             detail=[*(said.message_detail or "").splitlines(), *(said.context or "").splitlines()],
             hint=_HINTS.get(said.sqlstate or ""),
             sqlstate=said.sqlstate,
-        ) from None
+        )
+        failure.named = Named(
+            said.schema_name, said.table_name, said.column_name, said.constraint_name
+        )
+        raise failure from None
 
 
 def address_of(conn: Connection) -> str:

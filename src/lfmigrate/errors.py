@@ -8,6 +8,7 @@ line; a hint is a whole sentence that says the way out.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import ClassVar
 
 NOTHING_CHANGED = "Nothing was changed."
@@ -67,6 +68,12 @@ class SqlFileError(UsageError):
     code = "sql_file"
 
 
+class CsvFileError(UsageError):
+    """A CSV file that cannot be loaded as it is; nothing was written. Correct the file."""
+
+    code = "csv_file"
+
+
 class DifferenceFound(LfmigrateError):  # noqa: N818 (it is a finding, and callers read it as one)
     """The database is not as the files say, or not up to date; ``report`` has the differences."""
 
@@ -87,10 +94,25 @@ class ConnectionFailed(DatabaseError):  # noqa: N818 (what happened, as in State
     code = "connection_failed"
 
 
+@dataclass(frozen=True, slots=True)
+class Named:
+    """What the server named in an error, unquoted; None where it named nothing."""
+
+    schema: str | None = None
+    table: str | None = None
+    column: str | None = None
+    constraint: str | None = None
+
+
 class StatementFailed(DatabaseError):  # noqa: N818 (PostgreSQL reports failed statements)
-    """A statement failed, a file's or lfmigrate's own. Correct the file, the role or the data."""
+    """A statement failed, a file's or lfmigrate's own. Correct the file, the role or the data.
+
+    Attributes:
+        named: What the server named as its reason.
+    """
 
     code = "statement_failed"
+    named = Named()
 
 
 class Refused(LfmigrateError):  # noqa: N818 (the word that the contract uses)
@@ -111,3 +133,29 @@ class Interrupted(LfmigrateError):  # noqa: N818 (as KeyboardInterrupt is)
 
     code = "interrupted"
     exit_code = 130
+
+
+def together(problems: Sequence[LfmigrateError], message: str) -> LfmigrateError:
+    """Return one problem as itself, and several as one error of the first one's class.
+
+    Args:
+        problems: One or more.
+        message: What several of them are, such as ``3 problems in "sql"``.
+
+    Returns:
+        An error whose details have a line per problem, and whose place is the first one's.
+    """
+    first = problems[0]
+    if len(problems) == 1:
+        return first
+    return type(first)(
+        message,
+        detail=[*map(_in_one_line, problems), NOTHING_CHANGED],
+        hint=" ".join(dict.fromkeys(error.hint for error in problems if error.hint)) or None,
+        sqlstate=first.sqlstate,
+    )
+
+
+def _in_one_line(error: LfmigrateError) -> str:
+    places = [str(place) for place in (error.file, error.line, error.column) if place is not None]
+    return f"{':'.join(places)}: {error.message}" if places else error.message

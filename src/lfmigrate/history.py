@@ -306,6 +306,18 @@ def was_recorded(scope: Scope, run_id: str) -> Query[bool]:
     )
 
 
+def transaction_id() -> Query[str]:
+    """Ask for the running transaction's id, for `was_committed`."""
+    return Query("SELECT to_jsonb(pg_current_xact_id()::text)", (), str)
+
+
+def was_committed(transaction_id: str) -> Query[bool]:
+    """Ask whether a transaction that has ended was committed: for one that records no event."""
+    return Query(
+        "SELECT to_jsonb(pg_xact_status($1::text::xid8) = 'committed')", (transaction_id,), bool
+    )
+
+
 def commit(conn: Connection, flight: Flight, was_committed: Query[bool], *, note: str) -> None:
     """Commit at the end of a flight, and find out the truth if the server's answer gets lost.
 

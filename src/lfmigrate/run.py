@@ -231,7 +231,7 @@ def run_files(
         DatabaseError: Nothing can be written here.
         Interrupted: A signal came.
     """
-    _refuse_read_only(before.server)
+    refuse_read_only(before.server)
     run_id = str(uuid4())
     sent: _Sent | None = None
     flight = Flight(job.conn)
@@ -410,7 +410,8 @@ def _after(
     return replace(before, history=known, live=judgement.live, ids=judgement.ids)
 
 
-def _refuse_read_only(server: Server) -> None:
+def refuse_read_only(server: Server) -> None:
+    """Refuse to write where nobody can, before anything is sent."""
     if server.standby:
         raise DatabaseError(
             "this server is a standby, which is read-only",
@@ -442,13 +443,18 @@ def _no_home(error: StatementFailed, server: Server, scope: Scope) -> StatementF
     )
 
 
+def name_blockers(job: Job, error: StatementFailed) -> None:
+    """Say who was in the way, in an error of a lock timeout that has been rolled back."""
+    if error.sqlstate == "55P03" and job.blockers.lines:
+        *facts, note = error.detail
+        error.detail = (*facts, *(f"held by {line}" for line in job.blockers.lines), note)
+
+
 def _explained(
     job: Job, before: Look, sent: _Sent | None, error: StatementFailed
 ) -> StatementFailed:
     """Add to a failed statement what only the run knows: roles, schemas, skipped relations."""
-    if error.sqlstate == "55P03" and job.blockers.lines:
-        *facts, note = error.detail
-        error.detail = (*facts, *(f"held by {line}" for line in job.blockers.lines), note)
+    name_blockers(job, error)
     if error.file is None or sent is None:
         return error
     if error.sqlstate == "42501" and "for schema" in error.message:

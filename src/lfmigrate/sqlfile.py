@@ -13,7 +13,7 @@ from itertools import islice, pairwise
 from pathlib import Path
 from typing import NamedTuple
 
-from lfmigrate.errors import NOTHING_CHANGED, SqlFileError
+from lfmigrate.errors import NOTHING_CHANGED, SqlFileError, together
 from lfmigrate.lexer import Statement, Token, leading_comments, refusal, refuse_nul, split, tokens
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "Statement",
     "ViewFile",
     "from_text",
+    "read_file",
     "read_folder",
     "shipped_folder",
     "split",
@@ -243,6 +244,27 @@ def from_text(name: str, text: str) -> SqlFile:
     return SqlFile(name, None, text.removeprefix(_BOM))
 
 
+def read_file(folder: Path, name: str) -> SqlFile:
+    """Read one file of a folder. Only reads.
+
+    Args:
+        folder: The folder.
+        name: The file's path below it, which is its name in messages.
+
+    Raises:
+        SqlFileError: It cannot be read, is no regular file, or is not UTF-8.
+    """
+    path = folder / name
+    try:
+        return SqlFile(name, path, _decode(_read_bytes(path, name), name))
+    except OSError as error:
+        raise SqlFileError(
+            f"{name} cannot be read: {error.strerror}",
+            detail=[NOTHING_CHANGED],
+            hint="Mend it, or move it elsewhere.",
+        ) from None
+
+
 def read_folder(path: str | Path) -> Folder:
     """Read a folder of migrations and views, and refuse it unless all of it could be sent.
 
@@ -293,14 +315,8 @@ class _Reader:
         self.problems.append(SqlFileError(message, detail=[*detail, NOTHING_CHANGED], hint=hint))
 
     def refuse_problems(self) -> None:
-        if len(self.problems) == 1:
-            raise self.problems[0]
         if self.problems:
-            raise SqlFileError(
-                f'{len(self.problems)} problems in "{self.folder}"',
-                detail=[*map(_in_one_line, self.problems), NOTHING_CHANGED],
-                hint=" ".join(dict.fromkeys(error.hint for error in self.problems if error.hint)),
-            )
+            raise together(self.problems, f'{len(self.problems)} problems in "{self.folder}"')
 
     def migrations(self) -> list[Migration]:
         """Return the migrations of the folder in the order of their numbers."""
@@ -400,14 +416,9 @@ class _Reader:
 
     def _read(self, name: str, check: Callable[[SqlFile], object]) -> SqlFile | None:
         """Return a file, or None after noting what is wrong with it."""
-        path = self.folder / name
         try:
-            file = SqlFile(name, path, _decode(_read_bytes(path, name), name))
+            file = read_file(self.folder, name)
             check(file)
-        except OSError as error:
-            self.problem(
-                f"{name} cannot be read: {error.strerror}", hint="Mend it, or move it elsewhere."
-            )
         except SqlFileError as error:
             self.problems.append(error)
         else:
@@ -420,11 +431,6 @@ def _is_folder(path: Path) -> bool:
         return stat.S_ISDIR(path.stat().st_mode)
     except OSError:
         return False
-
-
-def _in_one_line(error: SqlFileError) -> str:
-    place = f"{error.file}:{error.line}:{error.column}: " if error.file else ""
-    return place + error.message
 
 
 def _read_bytes(path: Path, name: str) -> bytes:

@@ -7,10 +7,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lfmigrate import archive, catalog
-from lfmigrate.archive import About, Archive, SavedSequence, SavedTable
+from lfmigrate import __version__, archive, catalog
+from lfmigrate.archive import About, Archive, Dropped, SavedSequence, SavedTable
 from lfmigrate.catalog import ForeignKey, Table
-from lfmigrate.database import Buffer, Connection, Flight, Query, copy_in, copy_out, quote_name
+from lfmigrate.database import (
+    Buffer,
+    Connection,
+    Flight,
+    Query,
+    Stall,
+    copy_in,
+    copy_out,
+    quote_name,
+)
+from lfmigrate.look import Look
 
 # How many rows go to the disk at once. With thousands, the processor's cache is too small: a fifth
 # slower.
@@ -33,11 +43,19 @@ _EXACT = {
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """How far it is: a table, and what of it has been moved so far; rows where they are known."""
+    """How far it is: a table, and what of it has been moved so far.
+
+    Attributes:
+        table: Its name.
+        rows: How many; None where that is not known.
+        bytes: Of CSV.
+        of_bytes: How many there are in all; None where that is not known.
+    """
 
     table: str
     rows: int | None
     bytes: int
+    of_bytes: int | None = None
 
 
 Watch = Callable[[Moved], None]
@@ -93,6 +111,85 @@ def save(
                 [answer.value for answer in positions],
             )
         return archive.finish(writer, target, about, [answer.value for answer in free])
+
+
+def about(before: Look, reason: str, dropped: Sequence[Dropped] = ()) -> About:
+    """Return what a manifest says of a database as it was found."""
+    return About(
+        reason=reason,
+        database=before.server.database,
+        schema=before.schema,
+        applied=tuple(
+            f"{event.version}_{event.name}" for _, event in sorted(before.history.applied.items())
+        ),
+        tool_version=__version__,
+        server_version=before.server.version,
+        dropped=tuple(dropped),
+    )
+
+
+def save_aside(
+    conn: Connection,
+    names: Iterable[tuple[str, str]],
+    sequences: Iterable[tuple[str, str]],
+    parent: Path,
+    what: About,
+    *,
+    watch: Watch | None = None,
+) -> Archive:
+    """Save rows before they go, in a transaction that goes on: its settings stay as they are.
+
+    Args:
+        conn: A connection with an open transaction that has locked the tables.
+        names: Schema and name of each table.
+        sequences: Schema and name of each sequence that belongs to no column.
+        parent: Where the folder is made, named after the database and the time.
+        what: What the manifest says of the whole.
+        watch: Called every few hundred rows.
+
+    Returns:
+        The archive; it is on the disk, and complete.
+
+    Raises:
+        Refused: The folder could not be written.
+        DatabaseError: The rows could not be read.
+    """
+    target = archive.default_folder(parent, what.database)
+    flight = Flight(conn)
+    flight.do("SAVEPOINT lfmigrate_save")
+    flight.go()
+    saved = save(conn, names, sequences, target, what, watch=watch)
+    flight = Flight(conn)
+    flight.do("ROLLBACK TO SAVEPOINT lfmigrate_save")
+    flight.go()
+    return saved
+
+
+def lock_and_count(
+    conn: Connection, tables: Sequence[Table], stall: Stall | None = None
+) -> list[int]:
+    """Lock tables against everybody, and return how many rows each has."""
+    if not tables:
+        return []
+    flight = Flight(conn)
+    flight.do(f"LOCK TABLE {_listed(tables)} IN ACCESS EXCLUSIVE MODE")
+    asked = [flight.ask(count_rows(table)) for table in tables]
+    flight.go(None, stall)
+    return [answer.value for answer in asked]
+
+
+def count_rows(table: Table) -> Query[int]:
+    """Ask how many rows a table has; only reads."""
+    return Query(f"SELECT to_jsonb(count(*)) FROM {_listed([table])}", (), int)
+
+
+def empty(conn: Connection, tables: Sequence[Table]) -> None:
+    """Delete all rows of some tables, in the open transaction."""
+    if tables:
+        flight = Flight(conn)
+        # One statement, because they may refer to one another; it refuses if others refer to them.
+        flight.do(f"TRUNCATE {_listed(tables)}")
+        flight.go()
 
 
 def load(
@@ -176,6 +273,10 @@ def _name(table: Table) -> str:
     return f"{quote_name(table.schema)}.{quote_name(table.name)}"
 
 
+def _listed(tables: Sequence[Table]) -> str:
+    return ", ".join(f"{'' if table.partitioned else 'ONLY '}{_name(table)}" for table in tables)
+
+
 def _position(schema: str, name: str, column: str | None) -> Query[SavedSequence]:
     def decode(value: Any) -> SavedSequence:  # noqa: ANN401 (parsed JSON)
         return SavedSequence(schema, name, column, value["last_value"], value["is_called"])
@@ -226,15 +327,23 @@ def _fill(
     if not saved_table.columns:
         return
     columns = ", ".join(quote_name(name) for name, _ in saved_table.columns)
+    copy_in(
+        conn,
+        f"COPY {_name(table)} ({columns}) FROM STDIN (FORMAT csv, HEADER, ENCODING 'UTF8')",
+        watched(archive.blocks(saved, saved_table), table.name, saved_table.bytes, watch),
+    )
+
+
+def watched(
+    blocks: Iterable[bytes], table: str, of_bytes: int, watch: Watch | None
+) -> Iterator[bytes]:
+    """Return blocks as they come, and tell how far they are."""
     size = 0
-    with copy_in(
-        conn, f"COPY {_name(table)} ({columns}) FROM STDIN (FORMAT csv, HEADER, ENCODING 'UTF8')"
-    ) as write:
-        for block in archive.blocks(saved, saved_table):
-            write(block)
-            size += len(block)
-            if watch is not None:
-                watch(Moved(table.name, None, size))
+    for block in blocks:
+        yield block
+        size += len(block)
+        if watch is not None:
+            watch(Moved(table, None, size, of_bytes))
 
 
 def _order(tables: Sequence[Table]) -> tuple[list[Table], list[tuple[Table, ForeignKey]]]:

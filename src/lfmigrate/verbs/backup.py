@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from lfmigrate import __version__, archive, ours, plan, transfer
-from lfmigrate.archive import DEFAULT_PARENT, About, SavedTable
+from lfmigrate import archive, ours, transfer
+from lfmigrate.archive import DEFAULT_PARENT, SavedTable
 from lfmigrate.catalog import Server
 from lfmigrate.database import Connection, Flight, Scope, rolled_back_on_error
 from lfmigrate.errors import NOTHING_CHANGED, Refused
@@ -66,15 +66,6 @@ def backup(
             hint='Run "lfmigrate status" to see what is applied.',
         )
     target = out or archive.default_folder(DEFAULT_PARENT, before.server.database)
-    applied = [s for s in plan.migration_states(folder, before.history) if s.event is not None]
-    about = About(
-        reason="backup",
-        database=before.server.database,
-        schema=before.schema,
-        applied=tuple(f"{state.version}_{state.name}" for state in applied),
-        tool_version=__version__,
-        server_version=before.server.version,
-    )
     flight = Flight(conn)
     flight.begin(scope, read_only=True)
     with rolled_back_on_error(conn, note=NOTHING_CHANGED):
@@ -84,7 +75,7 @@ def backup(
             tables,
             [(r.schema, r.name) for r in relations if r.kind == "sequence"],
             target,
-            about,
+            transfer.about(before, "backup"),
             watch=watch,
         )
         ending = Flight(conn)

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
-from lfmigrate import __version__, archive, catalog, history, plan, transfer
-from lfmigrate.archive import DEFAULT_PARENT, About, Archive, SavedTable
+from lfmigrate import archive, catalog, history, transfer
+from lfmigrate.archive import DEFAULT_PARENT, Archive, SavedTable
 from lfmigrate.catalog import Server, Table
-from lfmigrate.database import Connection, Flight, Query, Scope, quote_name, rolled_back_on_error
+from lfmigrate.database import Connection, Flight, Scope, rolled_back_on_error
 from lfmigrate.errors import (
     NOTHING_CHANGED,
     DifferenceFound,
@@ -125,14 +125,16 @@ def _restore(job: _Job, before: Look) -> Path | None:
     flight.begin(job.scope)
     history.begin_run(flight, str(uuid4()), before.history)
     flight.do(catalog.query_text("lock"))
-    own = flight.ask(_transaction_id())
+    own = flight.ask(history.transaction_id())
     kept = None
     with rolled_back_on_error(conn, note=NOTHING_CHANGED):
         names = [(_schema(t.schema, saved, before), t.name) for t in saved.tables]
         asked = flight.ask(catalog.tables(names))
         flight.go()
         pairs = _pairs(saved, names, asked.value)
-        full = _lock_and_count(conn, [table for _, table in pairs])
+        tables = [table for _, table in pairs]
+        counted = zip(tables, transfer.lock_and_count(conn, tables), strict=True)
+        full = [f"table {t.schema}.{t.name}, rows: {rows:,}" for t, rows in counted if rows]
         if full and not job.replace:
             raise Refused(
                 f"{len(full)} of {len(pairs)} tables have rows already",
@@ -140,10 +142,12 @@ def _restore(job: _Job, before: Look) -> Path | None:
                 hint='Empty them first, or let "--replace --yes" do it, which backs them up.',
             )
         if full:
-            kept = _save_first(job, names, before)
-            _empty(conn, [table for _, table in pairs])
+            what = transfer.about(before, "restore --replace")
+            made = transfer.save_aside(conn, names, (), job.backup_parent, what, watch=job.watch)
+            kept = made.path
+            transfer.empty(conn, tables)
         transfer.load(conn, saved, pairs, watch=job.watch)
-    history.commit(conn, Flight(conn), _was_committed(own.value), note=NOTHING_CHANGED)
+    history.commit(conn, Flight(conn), history.was_committed(own.value), note=NOTHING_CHANGED)
     return kept
 
 
@@ -186,71 +190,3 @@ def _pairs(
             " which migrations it had).",
         )
     return pairs
-
-
-def _lock_and_count(conn: Connection, tables: Sequence[Table]) -> list[str]:
-    """Lock the tables against everybody, and tell which have rows."""
-    if not tables:
-        return []
-    flight = Flight(conn)
-    flight.do(f"LOCK TABLE {_names(tables)} IN ACCESS EXCLUSIVE MODE")
-    asked = [
-        flight.ask(_has_rows(f"{quote_name(table.schema)}.{quote_name(table.name)}"))
-        for table in tables
-    ]
-    flight.go()
-    return [
-        f"table {table.schema}.{table.name}"
-        for table, answer in zip(tables, asked, strict=True)
-        if answer.value
-    ]
-
-
-def _has_rows(name: str) -> Query[bool]:
-    return Query(f"SELECT to_jsonb(EXISTS (SELECT FROM {name}))", (), bool)
-
-
-def _save_first(job: _Job, names: Sequence[tuple[str, str]], before: Look) -> Path:
-    conn = job.conn
-    states = plan.migration_states(job.folder, before.history)
-    about = About(
-        reason="restore --replace",
-        database=before.server.database,
-        schema=before.schema,
-        applied=tuple(f"{s.version}_{s.name}" for s in states if s.event is not None),
-        tool_version=__version__,
-        server_version=before.server.version,
-    )
-    target = archive.default_folder(job.backup_parent, before.server.database)
-    flight = Flight(conn)
-    flight.do("SAVEPOINT lfmigrate_backup")
-    flight.go()
-    made = transfer.save(conn, names, (), target, about, watch=job.watch)
-    flight = Flight(conn)
-    flight.do("ROLLBACK TO SAVEPOINT lfmigrate_backup")
-    flight.go()
-    return made.path
-
-
-def _empty(conn: Connection, tables: Sequence[Table]) -> None:
-    flight = Flight(conn)
-    # One statement, because they may refer to one another; it refuses if others refer to them.
-    flight.do(f"TRUNCATE {_names(tables)}")
-    flight.go()
-
-
-def _names(tables: Sequence[Table]) -> str:
-    return ", ".join(
-        f"{'' if table.partitioned else 'ONLY '}{quote_name(table.schema)}.{quote_name(table.name)}"
-        for table in tables
-    )
-
-
-def _transaction_id() -> Query[str]:
-    return Query("SELECT to_jsonb(pg_current_xact_id()::text)", (), str)
-
-
-def _was_committed(transaction_id: str) -> Query[bool]:
-    return Query(
-        "SELECT to_jsonb(pg_xact_status($1::text::xid8) = 'committed')", (transaction_id,), bool
-    )

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
-from lfmigrate import __version__, archive, catalog, history, losses, ours, plan, transfer
-from lfmigrate.archive import DEFAULT_PARENT, About, Dropped
+from lfmigrate import catalog, history, losses, ours, plan, transfer
+from lfmigrate.archive import DEFAULT_PARENT, Dropped
 from lfmigrate.catalog import Item, Server
 from lfmigrate.database import (
     Answer,
@@ -544,29 +544,16 @@ class _Trial:
         sequences = [
             (i.schema, i.relname) for i in lost.own if i.relkind == "S" and i.schema and i.relname
         ]
-        about = About(
-            reason="rollback of "
-            + ", ".join(step.label for step in self.steps if step.version is not None),
-            database=self.before.server.database,
-            schema=self.before.schema,
-            applied=tuple(
-                f"{event.version}_{event.name}"
-                for _, event in sorted(self.before.history.applied.items())
-            ),
-            tool_version=__version__,
-            server_version=self.before.server.version,
-            dropped=tuple(kept),
+        undone = ", ".join(step.label for step in self.steps if step.version is not None)
+        saved = transfer.save_aside(
+            self.job.conn,
+            names,
+            sequences,
+            self.wishes.backup_parent or DEFAULT_PARENT,
+            transfer.about(self.before, f"rollback of {undone}", kept),
+            watch=self.watch,
         )
-        parent = self.wishes.backup_parent or DEFAULT_PARENT
-        target = archive.default_folder(parent, self.before.server.database)
-        flight = Flight(self.job.conn)
-        flight.do(f"SAVEPOINT {_TRIAL}")
-        flight.go()
-        saved = transfer.save(self.job.conn, names, sequences, target, about, watch=self.watch)
         self.findings.backup = saved.path
-        flight = Flight(self.job.conn)
-        flight.do(f"ROLLBACK TO SAVEPOINT {_TRIAL}")
-        flight.go()
 
     def _forget(self, run: Run, judgement: Judgement) -> None:
         """Expect nothing any more of what the migrations made, even if a down file left it."""
