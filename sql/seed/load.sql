@@ -5,9 +5,9 @@
 --        left out leaves its staging table empty, and nothing of its table is touched.
 --
 -- How:   The staging tables come first: they are the shape of the files. NOT NULL is a column that
---        a file must have, a DEFAULT stands for a column that it leaves out, UNIQUE is the natural
---        key. What has no NOT NULL may be left out, or empty: empty is NULL, which means unknown,
---        or computed below where a comment says so.
+--        a file must have, a DEFAULT stands for a column that it leaves out. What has no NOT NULL
+--        may be left out or empty. Empty is NULL, which means unknown, or computed below where a
+--        comment says so.
 --
 --        Then, table by table: a SELECT finds the rows that cannot be merged, as (tableoid, ctid,
 --        column, problem), and an INSERT adds those that are not there yet. Nothing that is there
@@ -20,7 +20,7 @@
 -- A key is COLLATE "C", which makes checking it cheap; there is no other meaning in it.
 
 CREATE TEMPORARY TABLE seed_performance_periods (
-    period_key     text          COLLATE "C" NOT NULL UNIQUE,
+    period_key     text          COLLATE "C" NOT NULL,
     period_label   varchar(100)  NOT NULL,
     start_date     date          NOT NULL,
     end_date       date          NOT NULL,
@@ -37,8 +37,7 @@ CREATE TEMPORARY TABLE seed_performance_metrics (
     previous_value   numeric(18,4),
     -- Computed where it is empty, for cost_pmpm and total_cost.
     benchmark_value  numeric(18,4),
-    display_format   varchar(50)    NOT NULL DEFAULT 'number',
-    UNIQUE (metric_type, period_key)
+    display_format   varchar(50)    NOT NULL DEFAULT 'number'
 ) ON COMMIT DROP;
 
 CREATE TEMPORARY TABLE seed_cost_categories (
@@ -54,12 +53,11 @@ CREATE TEMPORARY TABLE seed_cost_categories (
     aco_rank                 integer,
     total_categories         integer,
     description              text,
-    display_order            integer,
-    UNIQUE (slug, period_key)
+    display_order            integer
 ) ON COMMIT DROP;
 
 CREATE TEMPORARY TABLE seed_recommendations (
-    title                      text           COLLATE "C" NOT NULL UNIQUE,
+    title                      text           COLLATE "C" NOT NULL,
     description                text,
     status                     varchar(50)    NOT NULL DEFAULT 'not_started',
     priority                   varchar(20),
@@ -83,8 +81,7 @@ CREATE TEMPORARY TABLE seed_recommendation_cost_categories (
     recommendation_title  text           COLLATE "C" NOT NULL,
     period_key            text           COLLATE "C" NOT NULL,
     slug                  text           COLLATE "C" NOT NULL,
-    impact_amount         numeric(14,2),
-    UNIQUE (recommendation_title, slug, period_key)
+    impact_amount         numeric(14,2)
 ) ON COMMIT DROP;
 
 CREATE TEMPORARY TABLE seed_program_resources (
@@ -95,8 +92,7 @@ CREATE TEMPORARY TABLE seed_program_resources (
     title                 varchar(255),
     content               text          NOT NULL,
     author                varchar(255),
-    author_role           varchar(255),
-    UNIQUE (recommendation_title, resource_type, display_order)
+    author_role           varchar(255)
 ) ON COMMIT DROP;
 
 CREATE TEMPORARY TABLE seed_efficiency_kpis (
@@ -112,16 +108,14 @@ CREATE TEMPORARY TABLE seed_efficiency_kpis (
     performance_status  varchar(20),
     display_format      varchar(50)    NOT NULL DEFAULT 'number',
     display_order       integer,
-    aco_rank            integer,
-    UNIQUE (kpi_type, period_key)
+    aco_rank            integer
 ) ON COMMIT DROP;
 
 CREATE TEMPORARY TABLE seed_cost_opportunities (
     period_key         text     COLLATE "C" NOT NULL,
     slug               text     COLLATE "C" NOT NULL,
     display_order      integer,
-    show_on_dashboard  boolean  NOT NULL DEFAULT true,
-    UNIQUE (slug, period_key)
+    show_on_dashboard  boolean  NOT NULL DEFAULT true
 ) ON COMMIT DROP;
 
 CREATE TEMPORARY TABLE seed_cost_category_hospitals (
@@ -132,8 +126,7 @@ CREATE TEMPORARY TABLE seed_cost_category_hospitals (
     avg_los           numeric(5,2),
     spend             numeric(14,2),
     readmission_rate  numeric(5,2),
-    display_order     integer,
-    UNIQUE (hospital_name, slug, period_key)
+    display_order     integer
 ) ON COMMIT DROP;
 
 CREATE TEMPORARY TABLE seed_cost_category_drgs (
@@ -145,8 +138,7 @@ CREATE TEMPORARY TABLE seed_cost_category_drgs (
     patient_count    integer,
     total_spend      numeric(14,2),
     benchmark_avg    numeric(14,2),
-    display_order    integer,
-    UNIQUE (drg_code, slug, period_key)
+    display_order    integer
 ) ON COMMIT DROP;
 
 CREATE TEMPORARY TABLE seed_cost_category_discharging_hospitals (
@@ -157,9 +149,42 @@ CREATE TEMPORARY TABLE seed_cost_category_discharging_hospitals (
     -- Computed where it is empty: of the hospital's acute discharges in the same period.
     percent_discharged_to_irf            numeric(5,2),
     percent_discharged_to_irf_benchmark  numeric(5,2),
-    display_order                        integer,
-    UNIQUE (hospital_name, slug, period_key)
+    display_order                        integer
 ) ON COMMIT DROP;
+
+
+-- ------------------------------------------------------------------------------------------------
+-- Natural keys: each stands once in its file
+--
+-- Made when the rows are there, because checking row by row takes twice as long. The drill-downs may
+-- have millions of rows, so the server gets to know what is in them.
+-- ------------------------------------------------------------------------------------------------
+
+CREATE UNIQUE INDEX ON seed_performance_periods
+    (period_key);
+CREATE UNIQUE INDEX ON seed_performance_metrics
+    (period_key, metric_type);
+CREATE UNIQUE INDEX ON seed_cost_categories
+    (period_key, slug);
+CREATE UNIQUE INDEX ON seed_recommendations
+    (title);
+CREATE UNIQUE INDEX ON seed_recommendation_cost_categories
+    (recommendation_title, period_key, slug);
+CREATE UNIQUE INDEX ON seed_program_resources
+    (recommendation_title, resource_type, display_order);
+CREATE UNIQUE INDEX ON seed_efficiency_kpis
+    (period_key, kpi_type);
+CREATE UNIQUE INDEX ON seed_cost_opportunities
+    (period_key, slug);
+CREATE UNIQUE INDEX ON seed_cost_category_hospitals
+    (period_key, slug, hospital_name);
+CREATE UNIQUE INDEX ON seed_cost_category_drgs
+    (period_key, slug, drg_code);
+CREATE UNIQUE INDEX ON seed_cost_category_discharging_hospitals
+    (period_key, slug, hospital_name);
+
+ANALYZE seed_cost_category_hospitals, seed_cost_category_drgs,
+        seed_cost_category_discharging_hospitals;
 
 
 -- ------------------------------------------------------------------------------------------------
@@ -514,7 +539,8 @@ JOIN performance_periods AS period ON period.period_key = staged.period_key
 JOIN cost_categories AS category
      ON category.period_id = period.id AND category.slug = staged.slug
 CROSS JOIN LATERAL (
-    SELECT CASE WHEN staged.drg_code ~ '^[0-9]{1,2}$' THEN lpad(staged.drg_code, 3, '0')
+    SELECT CASE WHEN length(staged.drg_code) < 3 AND staged.drg_code ~ '^[0-9]+$'
+                THEN lpad(staged.drg_code, 3, '0')
                 ELSE staged.drg_code
            END
 ) AS code (padded)

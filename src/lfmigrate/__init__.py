@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from lfmigrate.verbs.new import new as new
     from lfmigrate.verbs.restore import restore as restore
     from lfmigrate.verbs.rollback import rollback as rollback
+    from lfmigrate.verbs.seed import check as check
+    from lfmigrate.verbs.seed import seed as seed
     from lfmigrate.verbs.status import status as status
     from lfmigrate.verbs.up import up as up
     from lfmigrate.verbs.verify import verify as verify
@@ -35,11 +37,13 @@ _HOMES = {
     "LfmigrateError": "lfmigrate.errors",
     "Scope": "lfmigrate.database",
     "backup": "lfmigrate.verbs.backup",
+    "check": "lfmigrate.verbs.seed",
     "connect": "lfmigrate.database",
     "new": "lfmigrate.verbs.new",
     "read_folder": "lfmigrate.sqlfile",
     "restore": "lfmigrate.verbs.restore",
     "rollback": "lfmigrate.verbs.rollback",
+    "seed": "lfmigrate.verbs.seed",
     "shipped_folder": "lfmigrate.sqlfile",
     "status": "lfmigrate.verbs.status",
     "up": "lfmigrate.verbs.up",

@@ -38,7 +38,8 @@ from lfmigrate.errors import (
 
 if TYPE_CHECKING:
     from lfmigrate.database import Connection, Scope
-    from lfmigrate.report import Report, Screen
+    from lfmigrate.document import Report
+    from lfmigrate.report import Screen
     from lfmigrate.sqlfile import Folder
 
 app = typer.Typer(
@@ -176,15 +177,15 @@ class _Call:
         return (time.perf_counter() - self.started) * 1000
 
     def show(self, report: Report) -> None:
-        from lfmigrate import report as rendering  # noqa: PLC0415
+        from lfmigrate.document import to_json  # noqa: PLC0415
 
-        self.document |= rendering.to_json(report)
+        self.document |= to_json(report)
         if hasattr(report, "schema"):
             self.document["schema"] = report.schema
         self.screen.show(report, elapsed_ms=self.elapsed_ms)
 
     def end(self, error: LfmigrateError | None) -> None:
-        from lfmigrate import report as rendering  # noqa: PLC0415
+        from lfmigrate.document import error_json  # noqa: PLC0415
 
         head: dict[str, Any] = {
             "command": self.command,
@@ -195,7 +196,7 @@ class _Call:
             "elapsed_ms": round(self.elapsed_ms),
         }
         if error is not None:
-            self.document["error"] = rendering.error_json(error)
+            self.document["error"] = error_json(error)
             self.screen.fail(error)
         self.screen.document(head | self.document)
 
@@ -456,6 +457,76 @@ def _confirm(call: _Call, question: str) -> None:
         answer = False
     if not answer:
         raise Refused("not confirmed", detail=[NOTHING_CHANGED])
+
+
+@app.command(
+    short_help="Load initial data from CSV files.",
+    epilog="Example: lfmigrate seed --from our-data --dry-run",
+)
+@_on_a_database
+def seed(
+    flags: Flags,
+    *,
+    source: Annotated[
+        Path | None,
+        typer.Option(
+            "--from",
+            metavar="DIR",
+            help="The folder of CSV files; default: seed/ of the SQL files.",
+        ),
+    ] = None,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Empty the tables first, after a backup of them.")
+    ] = False,
+    yes: _Yes = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Load it all, show it, and roll back.")
+    ] = False,
+    check: Annotated[
+        bool,
+        typer.Option("--check", help="Load nothing; exit 3 unless seed/checks/*.sql all hold."),
+    ] = False,
+) -> None:
+    """Load initial data from CSV files, in one transaction; rows that are there are kept."""
+    from lfmigrate.verbs import seed as verb  # noqa: PLC0415
+
+    with _call("seed", flags) as call:
+        if check:
+            if source is not None or replace or dry_run:
+                raise UsageError(
+                    "--check loads nothing, so it takes no --from, --replace or --dry-run",
+                    detail=[NOTHING_CHANGED],
+                )
+            with _connected(call) as (conn, folder, scope):
+                checked = verb.check(conn, folder, scope=scope)
+            call.show(checked)
+            if not checked.ok:
+                failed = sum(1 for each in checked.checks if each.count)
+                raise DifferenceFound(
+                    f"{failed} of {len(checked.checks)} checks do not hold",
+                    hint="The rows that offend are listed above; each check's file says more.",
+                )
+            return
+        with _connected(call) as (conn, folder, scope), call.screen.progress() as working:
+
+            def confirm(preview: Report) -> None:
+                working.hide()
+                call.show(preview)
+                _confirm(call, "Empty these and load?")
+
+            report = verb.seed(
+                conn,
+                folder,
+                scope=scope,
+                source=source,
+                replace=replace,
+                dry_run=dry_run,
+                confirm=None if yes else confirm,
+                progress=working.statement,
+                watch=working.rows,
+                on_wait=call.screen.say,
+            )
+        call.show(report)
 
 
 @app.command(

@@ -778,7 +778,8 @@ def rolled_back_on_error(conn: Connection, *, note: str) -> Iterator[None]:
         yield
     except LfmigrateError as error:
         roll_back(conn)
-        error.detail = (*error.detail, note)
+        if note not in error.detail:
+            error.detail = (*error.detail, note)
         raise
     except KeyboardInterrupt as interrupt:
         # Between two flights; what the server still has open it rolls back.

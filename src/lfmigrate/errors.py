@@ -143,7 +143,7 @@ def together(problems: Sequence[LfmigrateError], message: str) -> LfmigrateError
         message: What several of them are, such as ``3 problems in "sql"``.
 
     Returns:
-        An error whose details have a line per problem, and whose place is the first one's.
+        An error whose details have a line per problem.
     """
     first = problems[0]
     if len(problems) == 1:
@@ -152,7 +152,6 @@ def together(problems: Sequence[LfmigrateError], message: str) -> LfmigrateError
         message,
         detail=[*map(_in_one_line, problems), NOTHING_CHANGED],
         hint=" ".join(dict.fromkeys(error.hint for error in problems if error.hint)) or None,
-        sqlstate=first.sqlstate,
     )
 
 

@@ -1,4 +1,4 @@
-"""Reports and errors, turned into tables for people or JSON for scripts. Nothing else prints."""
+"""Reports and errors, as tables and lines for people. Nothing else prints."""
 
 from __future__ import annotations
 
@@ -18,11 +18,12 @@ from typing import Any, TextIO
 from rich import box
 from rich.cells import cell_len
 from rich.console import Console, Group, RenderableType
-from rich.progress import Progress, SpinnerColumn, TextColumn
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
 from lfmigrate.database import Answer
+from lfmigrate.document import Report
 from lfmigrate.errors import LfmigrateError, UsageError
 from lfmigrate.snapshot import Difference, Relation, Verdict
 from lfmigrate.transfer import Moved, Watch
@@ -30,19 +31,10 @@ from lfmigrate.verbs.backup import BackupReport
 from lfmigrate.verbs.new import NewReport
 from lfmigrate.verbs.restore import RestoreReport
 from lfmigrate.verbs.rollback import CHANGED, Lost, RollbackReport
+from lfmigrate.verbs.seed import CheckReport, CheckResult, SeedReport
 from lfmigrate.verbs.status import StatusReport
 from lfmigrate.verbs.up import MigrationResult, UpReport
 from lfmigrate.verbs.verify import VerifyReport
-
-Report = (
-    UpReport
-    | VerifyReport
-    | StatusReport
-    | NewReport
-    | RollbackReport
-    | BackupReport
-    | RestoreReport
-)
 
 # Green, red and magenta are readable on light and on dark ground; yellow, cyan and blue are not on
 # one of the two. The word says it all without them.
@@ -66,6 +58,7 @@ _STYLES = {
     "changed": "red",
     "unexpected": "bold magenta",
     "missing": "bold red",
+    "broken": "bold red",
 }
 # The order of a summary: what happened first, what did not last.
 _SUMMARY = (
@@ -91,6 +84,8 @@ _PIPE_WIDTH = 160
 _MANY = 20
 # Between two columns.
 _GAP = 2
+# The bar of a progress line, which leaves room for what is being done.
+_BAR_WIDTH = 16
 # A name is broken over lines rather than be given less than this.
 _LEAST_NAME = 8
 # Long texts (views, functions) are told by the lines that differ, this many at the most.
@@ -143,7 +138,13 @@ class Screen:
         if self._json:
             return
         self._warn(getattr(report, "notes", ()))
-        width = self._out.width
+        parts = self._parts(report, elapsed_ms, self._out.width)
+        # Tables pad their last column; nobody wants those blanks in a file.
+        lines = [line.rstrip() for line in self._rendered(parts).splitlines()]
+        if lines:
+            self._write("\n".join(lines) + "\n")
+
+    def _parts(self, report: Report, elapsed_ms: float, width: int) -> list[RenderableType]:
         parts: list[RenderableType]
         match report:
             case UpReport():
@@ -160,10 +161,12 @@ class Screen:
                 parts = _rollback(report, quiet=self._quiet, width=width)
             case BackupReport() | RestoreReport():
                 parts = _saved(report, elapsed_ms, quiet=self._quiet, width=width)
-        # Tables pad their last column; nobody wants those blanks in a file.
-        lines = [line.rstrip() for line in self._rendered(parts).splitlines()]
-        if lines:
-            self._write("\n".join(lines) + "\n")
+            case SeedReport():
+                parts = _seeded(report, elapsed_ms, quiet=self._quiet, width=width)
+            case CheckReport():
+                report = replace(report, checks=tuple(map(self._cleaned_check, report.checks)))
+                parts = _checked(report, elapsed_ms, quiet=self._quiet, width=width)
+        return parts
 
     def document(self, document: dict[str, Any]) -> None:
         """Print the JSON document of a command, if JSON was asked for."""
@@ -204,6 +207,8 @@ class Screen:
             return
         with Progress(
             SpinnerColumn("line"),  # ASCII, which every terminal has
+            BarColumn(bar_width=_BAR_WIDTH),
+            TimeElapsedColumn(),
             TextColumn("{task.description}"),
             console=self._err,
             transient=True,
@@ -211,9 +216,11 @@ class Screen:
             task = bar.add_task("0 done", total=None)
             done = 0
 
-            def tell(words: str) -> None:
+            def tell(words: str, completed: int = 0, total: int | None = None) -> None:
                 bar.start()  # it may be hidden
-                bar.update(task, description=self._printable(words))
+                words = self._printable(words)
+                # Where nobody knows how much is to come, the bar only shows that it goes on.
+                bar.update(task, description=words, completed=completed, total=total)
 
             def statement(answer: Answer[Any]) -> None:
                 nonlocal done
@@ -223,7 +230,8 @@ class Screen:
 
             def rows(moved: Moved) -> None:
                 count = "" if moved.rows is None else f"{_rows(moved.rows)}, "
-                tell(f"{moved.table}: {count}{_size(moved.bytes)}")
+                of = "" if moved.of_bytes is None else f" of {_size(moved.of_bytes)}"
+                tell(f"{moved.table}: {count}{_size(moved.bytes)}{of}", moved.bytes, moved.of_bytes)
 
             yield Working(statement, rows, bar.stop)
 
@@ -269,6 +277,16 @@ class Screen:
             for verdict in verdicts
         )
 
+    def _cleaned_check(self, check: CheckResult) -> CheckResult:
+        rows = tuple(
+            {
+                name: None if cell is None else self._printable(str(cell))
+                for name, cell in row.items()
+            }
+            for row in check.rows
+        )
+        return replace(check, rows=rows)
+
     def _rendered(self, parts: Sequence[RenderableType]) -> str:
         """Lay parts out for standard output, without writing there: `_write` knows how to."""
         page = io.StringIO()
@@ -305,83 +323,6 @@ class Screen:
                     f"standard output cannot be written: {error.strerror}",
                     hint='What was done, was done; "lfmigrate status" shows it.',
                 ) from None
-
-
-def to_json(report: Report) -> dict[str, Any]:
-    """Return what a report says, as the keys of a command's JSON document."""
-    match report:
-        case UpReport():
-            return {
-                "dry_run": report.dry_run,
-                "migrations": [_migration_json(m) for m in report.migrations],
-                "relations": [_verdict_json(v, counts=False) for v in report.relations],
-                "notes": list(report.notes),
-            }
-        case VerifyReport():
-            return {
-                "source": report.source,
-                "relations": [_verdict_json(v, counts=True) for v in report.relations],
-                "edited": [
-                    {"version": e.version, "name": e.name, "diff": list(e.diff)}
-                    for e in report.edited
-                ],
-                "notes": list(report.notes),
-            }
-        case StatusReport():
-            return {
-                "migrations": [
-                    {
-                        "version": m.version,
-                        "name": m.name,
-                        "status": m.status,
-                        "applied_at": m.event.executed_at if m.event else None,
-                        "applied_by": m.event.executed_by if m.event else None,
-                        "elapsed_ms": m.event.elapsed_ms if m.event else None,
-                    }
-                    for m in report.migrations
-                ],
-                "views": [{"name": v.view.name, "status": v.status} for v in report.views],
-                "notes": list(report.notes),
-            }
-        case NewReport():
-            return {"files": [str(report.up), str(report.down)]}
-        case RollbackReport():
-            return {
-                "dry_run": report.dry_run,
-                "migrations": [
-                    {"version": m.version, "name": m.name, "status": m.status}
-                    for m in report.migrations
-                ],
-                "lost": [_lost_json(lost) for lost in report.lost],
-                "dependents": [_lost_json(lost) for lost in report.dependents],
-                "backup": None if report.backup is None else str(report.backup),
-                "notes": list(report.notes),
-            }
-        case BackupReport() | RestoreReport():
-            document: dict[str, Any] = {
-                "path": str(report.path),
-                "tables": [
-                    {"schema": t.schema, "name": t.name, "rows": t.rows, "sha256": t.sha256}
-                    for t in report.tables
-                ],
-            }
-            if isinstance(report, RestoreReport):
-                document["backup"] = None if report.saved is None else str(report.saved)
-            return document
-
-
-def error_json(error: LfmigrateError) -> dict[str, Any]:
-    """Return an error as the ``error`` of a command's JSON document."""
-    return {
-        "code": error.code,
-        "message": error.message,
-        "detail": list(error.detail),
-        "hint": error.hint,
-        "sqlstate": error.sqlstate,
-        "file": error.file,
-        "line": error.line,
-        "column": error.column,
-    }
 
 
 def _each_text(value: Any, clean: Callable[[str], str]) -> Any:  # noqa: ANN401 (JSON)
@@ -568,6 +509,70 @@ def _saved(
     return [*parts, Text(f"{_rows(total)} {done}; {elapsed_ms / 1000:.2f} s"), _path(report.path)]
 
 
+def _seeded(
+    report: SeedReport, elapsed_ms: float, *, quiet: bool, width: int
+) -> list[RenderableType]:
+    parts: list[RenderableType] = []
+    if report.lost and not quiet:
+        # The name gives way, as everywhere: it is the second column.
+        emptied = [("table", _CONTROL.sub("?", t.name), f"{t.rows:,}") for t in report.lost]
+        total = sum(table.rows for table in report.lost)
+        parts += [
+            Text(f"{'would be emptied' if report.dry_run else 'emptied'}: {_rows(total)}\n"),
+            _table(("Kind", "Name", "Rows"), emptied, width=width, numbers=1),
+            Text(),
+        ]
+    if report.tables and not quiet:
+        rows = [
+            (str(number), _CONTROL.sub("?", t.name), f"{t.inserted:,}", f"{t.kept:,}")
+            for number, t in enumerate(report.tables, 1)
+        ]
+        parts.append(_table(("", "Table", "Inserted", "Kept"), rows, width=width, numbers=2))
+        inserted = sum(table.inserted for table in report.tables)
+        kept = sum(table.kept for table in report.tables)
+        end = "; rolled back, this was a dry run" if report.dry_run else ""
+        parts += [
+            Text(),
+            Text(f"{_rows(inserted)} inserted, {kept:,} kept; {elapsed_ms / 1000:.2f} s{end}"),
+        ]
+    if report.backup is not None:
+        parts += [Text("what was there before is saved in"), _path(report.backup)]
+    if parts and not quiet:
+        parts.insert(0, _headline("seed", report))
+    return parts
+
+
+def _checked(
+    report: CheckReport, elapsed_ms: float, *, quiet: bool, width: int
+) -> list[RenderableType]:
+    shown = [check for check in report.checks if check.count or not quiet]
+    if not shown:
+        return []
+    rows = [(_word(check.status), check.meaning, f"{check.count:,}") for check in shown]
+    parts: list[RenderableType] = [_headline("seed --check", report)]
+    parts.append(_table(("Status", "Check", "Offending"), rows, width=width, numbers=1))
+    for check in shown:
+        if check.count:
+            parts += [Text(), Text(f"{check.name}.sql", style="bold"), _indented(_offending(check))]
+    good = sum(1 for check in report.checks if not check.count)
+    parts += [
+        Text(),
+        Text(f"{good} of {len(report.checks)} checks hold; {elapsed_ms / 1000:.2f} s"),
+    ]
+    return parts
+
+
+def _offending(check: CheckResult) -> RenderableType:
+    names = list(check.rows[0]) if check.rows else []
+    grid = Table.grid(padding=(0, _GAP, 0, 0))
+    for _ in names:
+        grid.add_column(overflow="fold")
+    for row in check.rows:
+        grid.add_row(*("" if row.get(name) is None else str(row[name]) for name in names))
+    left = check.count - len(check.rows)
+    return Group(grid, Text(f"... {left:,} more")) if left else grid
+
+
 def _rows(count: int) -> str:
     return "1 row" if count == 1 else f"{count:,} rows"
 
@@ -586,13 +591,16 @@ def _path(path: Path) -> Text:
     return Text(_CONTROL.sub("?", str(path)), no_wrap=True)
 
 
-def _lost_json(lost: Lost) -> dict[str, Any]:
-    return {"kind": lost.kind, "name": lost.name, "rows": lost.rows, "bytes": lost.bytes}
-
-
 def _headline(
     what: str,
-    report: UpReport | VerifyReport | StatusReport | RollbackReport | BackupReport | RestoreReport,
+    report: UpReport
+    | VerifyReport
+    | StatusReport
+    | RollbackReport
+    | BackupReport
+    | RestoreReport
+    | SeedReport
+    | CheckReport,
 ) -> Text:
     major, minor = divmod(report.server.version, 10000)
     return Text.assemble(
@@ -753,32 +761,3 @@ def _sentence(migration: MigrationResult) -> Text:
     if migration.status == "planned":
         return Text.assemble(label, word, f": ran in {migration.elapsed_ms} ms, rolled back")
     return Text.assemble(label, word, f" in {migration.elapsed_ms} ms")
-
-
-def _migration_json(migration: MigrationResult) -> dict[str, Any]:
-    return {
-        "version": migration.version,
-        "name": migration.name,
-        "status": migration.status,
-        "elapsed_ms": migration.elapsed_ms,
-    }
-
-
-def _verdict_json(verdict: Verdict, *, counts: bool) -> dict[str, Any]:
-    relation = verdict.relation
-    document: dict[str, Any] = {
-        "kind": relation.kind,
-        "schema": relation.schema,
-        "name": relation.name,
-        "status": verdict.status,
-    }
-    if counts:
-        document |= {
-            "columns": relation.count("column"),
-            "indexes": relation.index_count,
-            "constraints": relation.count("constraint"),
-        }
-    document["differences"] = [
-        {"part": d.part, "expected": d.expected, "live": d.live} for d in verdict.differences
-    ]
-    return document

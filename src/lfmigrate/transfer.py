@@ -20,11 +20,15 @@ from lfmigrate.database import (
     copy_out,
     quote_name,
 )
+from lfmigrate.errors import Refused, StatementFailed
 from lfmigrate.look import Look
 
 # How many rows go to the disk at once. With thousands, the processor's cache is too small: a fifth
 # slower.
 _BATCH_ROWS = 512
+
+# What TRUNCATE says when other tables refer to one.
+_REFERRED_TO = "0A000"
 
 # What decides how a value is written; none of it is left to a role's or a database's settings.
 # Without a path, a name in a value is written with its schema.
@@ -184,12 +188,25 @@ def count_rows(table: Table) -> Query[int]:
 
 
 def empty(conn: Connection, tables: Sequence[Table]) -> None:
-    """Delete all rows of some tables, in the open transaction."""
+    """Delete all rows of some tables, in the open transaction.
+
+    Raises:
+        Refused: Other tables refer to them.
+    """
     if tables:
         flight = Flight(conn)
         # One statement, because they may refer to one another; it refuses if others refer to them.
         flight.do(f"TRUNCATE {_listed(tables)}")
-        flight.go()
+        try:
+            flight.go()
+        except StatementFailed as error:
+            if error.sqlstate != _REFERRED_TO:
+                raise
+            raise Refused(
+                "tables outside of the migrations refer to the rows that would be emptied",
+                detail=error.detail,
+                hint="Empty or drop those first.",
+            ) from None
 
 
 def load(

@@ -1,0 +1,17 @@
+-- How many rows of which tables has this session inserted, and how many updated or deleted?
+--
+-- Counted by the server as it goes, if track_counts is on. It may still count what earlier transactions
+-- of the session did, so ask before and after, and within one transaction. A partition's rows are
+-- those of the whole table. One row: null if nothing is counted, else a jsonb array of
+-- {schema, name, inserted, changed}.
+SELECT CASE WHEN current_setting('track_counts')::boolean THEN (
+    SELECT coalesce(jsonb_agg(jsonb_build_object('schema', n.nspname, 'name', c.relname, 'inserted', s.inserted, 'changed', s.changed)), '[]')
+    FROM (
+        SELECT coalesce(pg_partition_root(x.relid), x.relid) AS relid, sum(x.n_tup_ins) AS inserted, sum(x.n_tup_upd + x.n_tup_del) AS changed
+        FROM pg_stat_xact_user_tables AS x
+        WHERE x.n_tup_ins + x.n_tup_upd + x.n_tup_del > 0
+        GROUP BY 1
+    ) AS s
+    JOIN pg_class AS c ON c.oid = s.relid AND c.relpersistence <> 't'
+    JOIN pg_namespace AS n ON n.oid = c.relnamespace
+) END
