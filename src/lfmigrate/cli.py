@@ -502,8 +502,9 @@ def seed(
             call.show(checked)
             if not checked.ok:
                 failed = sum(1 for each in checked.checks if each.count)
+                do = "does" if failed == 1 else "do"
                 raise DifferenceFound(
-                    f"{failed} of {len(checked.checks)} checks do not hold",
+                    f"{failed} of {len(checked.checks)} checks {do} not hold",
                     hint="The rows that offend are listed above; each check's file says more.",
                 )
             return

@@ -202,13 +202,15 @@ def records(path: Path, *, start: int = 0, line: int = 1) -> Iterator[Record]:
 
 
 def blocks(file: CsvFile, start: int, end: int | None = None) -> Iterator[bytes]:
-    r"""Return a file's bytes from one record's beginning to another's, as they are.
+    r"""Return a file's header, and its bytes from one record's beginning to another's, as they are.
 
     Raises:
         CsvFileError: A line is ``\.``, at which servers before PostgreSQL 18 would stop reading
             and call that success.
     """
     tail = b""
+    header = file.header.content
+    yield header if header.endswith(b"\n") else header + b"\n"
     with file.path.open("rb") as content:
         content.seek(start)
         left = file.size - start if end is None else end - start
@@ -221,15 +223,30 @@ def blocks(file: CsvFile, start: int, end: int | None = None) -> Iterator[bytes]
 
 
 def record_of_line(file: CsvFile, start: int, first_line: int, line: int) -> Record | None:
-    """Return the record that a line belongs to, looking from a record's beginning on."""
-    return next(
-        (
-            record
-            for record in records(file.path, start=start, line=first_line)
-            if record.last_line >= line
-        ),
-        None,
-    )
+    """Return the record that COPY means by a line.
+
+    It counts records, and of the line breaks within quotes only those that begin like the end of
+    the header does: in a file with the line ends of Windows, a spreadsheet's line break in a cell
+    is none.
+
+    Args:
+        file: The file.
+        start: Where the first record behind the header that was sent begins.
+        first_line: The line of the file that it begins on.
+        line: What COPY said, from 1 for the header.
+
+    Returns:
+        The record; None if there is none.
+    """
+    end = b"\r" if file.header.content.endswith(b"\r\n") else b"\n"
+    counted = 1
+    record = None
+    for record in records(file.path, start=start, line=first_line):
+        counted += 1 + record.content.rstrip(b"\r\n").count(end)
+        if counted >= line:
+            break
+    # The end of the file is the end of its last record.
+    return record
 
 
 def record_of_row(file: CsvFile, row: int) -> Record | None:

@@ -221,10 +221,12 @@ def _copy(
     columns = ", ".join(quote_name(column) for column in file.columns)
     sql = (
         f"COPY pg_temp.{quote_name(staged.table.name)} ({columns})"
-        " FROM STDIN (FORMAT csv, ENCODING 'UTF8')"
+        " FROM STDIN (FORMAT csv, HEADER, ENCODING 'UTF8')"
     )
     blocks = csvfile.blocks(file, start, end)
-    return copy_in(conn, sql, transfer.watched(blocks, file.name, file.size - start, watch))
+    return copy_in(
+        conn, sql, transfer.watched(blocks, file.name, file.size - file.header.start, watch)
+    )
 
 
 def _problems(conn: Connection, staged: Sequence[Staged]) -> list[LfmigrateError]:
@@ -291,7 +293,7 @@ def _is_of_a_row(error: StatementFailed, table: StagingTable) -> bool:
 
 
 def _server_line(error: StatementFailed, table: StagingTable) -> tuple[int, str] | None:
-    """Return the line that COPY stopped at, counted from 1, and what it says of it.
+    """Return the line that COPY stopped at, from 1 for the header, and what it says of it.
 
     The server says it in its own language, but in this order.
     """
@@ -319,7 +321,7 @@ def _locate(staged: Staged, span: _Span, error: StatementFailed) -> tuple[Record
                 csvfile.refuse_bytes(file.name, record)
             except CsvFileError as not_text:
                 return record, not_text
-    record = csvfile.record_of_line(file, span.start, span.line, span.line + at_line - 1)
+    record = csvfile.record_of_line(file, span.start, span.line, at_line)
     if record is None:
         raise error
     if not record.closed:

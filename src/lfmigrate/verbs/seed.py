@@ -508,7 +508,8 @@ def _loaded(
     for each, count in zip(staged, rows, strict=True):
         if each.table.target is None:
             notes.append(
-                f"{each.file.name}: rows: {count:,}; there is no table of that name to count"
+                f"{each.file.name} has no table of its name, so what became of its {count:,} rows"
+                " is not known"
             )
             continue
         inserted = left.pop(each.table.target, Written(0, 0)).inserted
