@@ -5,6 +5,8 @@ PYTHON ?=
 CANDIDATES = python3 python3.14 python3.13 python3.12 python3.11 python
 # What pytest gets besides: make test PYTEST_ARGS='-k rollback -x'
 PYTEST_ARGS ?=
+# What the schema page gets: make schema SCHEMA_ARGS=--check
+SCHEMA_ARGS ?=
 # What the benchmarks get: make bench BENCH_ARGS='flights --peers'
 BENCH_ARGS ?= all
 
@@ -12,13 +14,14 @@ BIN = .venv/bin
 INSTALLED = .venv/.installed
 
 .DEFAULT_GOAL = help
-.PHONY: help demo test lint types check picture bench clean
+.PHONY: help demo test lint types check picture schema bench clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
 
-demo: $(INSTALLED) ## migrate a private PostgreSQL under .lfmigrate/ and verify it
+demo: $(INSTALLED) ## migrate, seed and verify a private PostgreSQL under .lfmigrate/
 	$(BIN)/lfmigrate up --embedded
+	$(BIN)/lfmigrate seed --embedded
 	$(BIN)/lfmigrate verify --embedded
 
 test: $(INSTALLED) ## run the tests on the embedded PostgreSQL, or the server in LFMIGRATE_TEST_URL
@@ -35,6 +38,9 @@ check: lint types ## lint and types
 
 picture: $(INSTALLED) ## draw the README's picture anew from a real run
 	$(BIN)/python docs/make_picture.py
+
+schema: $(INSTALLED) ## write docs/schema.md anew from a database
+	$(BIN)/python docs/make_schema.py $(SCHEMA_ARGS)
 
 bench: $(INSTALLED) ## measure; bench/README.md says what
 	$(BIN)/python -m bench $(BENCH_ARGS)

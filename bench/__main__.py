@@ -23,6 +23,7 @@ BENCHMARKS = {
     "flights": Benchmark(flights.run, 5, "flights and time of the shipped migration"),
     "foreign": Benchmark(foreign.run, 5, "verify beside 20,000 other tables"),
     "rows": Benchmark(rows.run, 5, "backup and restore of two million rows, beside \\copy"),
+    "seed": Benchmark(rows.run_seed, 3, "a seed of two million rows, beside \\copy"),
     # Once, because psql takes a minute and dbmate four, and the differences are large.
     "many": Benchmark(many.run, 1, "1,000 pending migrations over a slow link"),
 }

@@ -1,4 +1,4 @@
-r"""Two million rows to the disk and back, beside psql's ``\copy`` of the same table."""
+r"""Two million rows to the disk, back, and from a seed, beside psql's ``\copy``."""
 
 from __future__ import annotations
 
@@ -28,6 +28,20 @@ FILL = f"""
     SELECT 'DRG-' || n % 1000, 'a discharge, number ' || n, n % 100000 / 100.0,
         timestamptz '2026-01-01' + n * interval '1 second'
     FROM generate_series(1, {ROWS}) AS n"""
+
+CATEGORY_COUNT = 40
+CATEGORIES = (
+    """INSERT INTO performance_periods (period_key, period_label, start_date, end_date)
+       VALUES ('ytd', 'Year to date', '2026-01-01', '2026-09-30')""",
+    f"""INSERT INTO cost_categories (slug, category_name, period_id, spending_pmpm_actual,
+            spending_pmpm_benchmark, utilization_actual, utilization_benchmark, performance_status)
+        SELECT 'line-' || n, 'Line ' || n, 1, 1, 1, 1, 1, 'yellow'
+        FROM generate_series(0, {CATEGORY_COUNT - 1}) AS n""",
+)
+DRG_COLUMNS = (
+    "cost_category_id, drg_code, drg_description, patient_count, total_spend, benchmark_avg,"
+    " display_order"
+)
 
 
 def run(settings: Settings) -> None:
@@ -66,6 +80,58 @@ def run(settings: Settings) -> None:
         table.append((what, f"{base_s:.2f}", f"{own_s:.2f}", f"{base_s / own_s:.2f}"))
     header = ("", "psql, s", "lfmigrate, s", "of psql's rate")
     print_table(f"{ROWS:,} rows, whole process", header, table)
+
+
+def run_seed(settings: Settings) -> None:
+    """Measure the seed of the shipped migration's drill-down, and print the table.
+
+    psql gets the rows with the ids that the seed has to look up, and no staging table.
+    """
+    psql = psql_path()
+    if psql is None:
+        say("seed: psql was not found")
+        return
+    samples = {tool: Samples() for tool in ("psql", "lfmigrate")}
+    with tempfile.TemporaryDirectory() as name:
+        by_id, by_key = Path(name, "ids.csv"), Path(name, "from", "cost_category_drgs.csv")
+        by_key.parent.mkdir()
+        _write_drgs(by_id, by_key)
+        for number in range(settings.runs):
+            for tool, sample in samples.items():
+                say(f"seed: round {number + 1} of {settings.runs}, {tool}")
+                with fresh_database(settings.url) as url:
+                    timed([LFMIGRATE, "up", "--database-url", url])
+                    with psycopg.connect(url, autocommit=True) as conn:
+                        for statement in CATEGORIES:
+                            conn.execute(statement.encode())
+                        conn.execute("CHECKPOINT")
+                    copy = f"\\copy cost_category_drgs ({DRG_COLUMNS}) FROM '{by_id}' CSV HEADER"
+                    commands: dict[str, list[str | Path]] = {
+                        "psql": [psql, "-X", "-d", url, "-c", copy],
+                        "lfmigrate": [
+                            LFMIGRATE, "seed", "--from", by_key.parent, "--database-url", url,
+                        ],
+                    }  # fmt: skip
+                    sample.runs.append(Run(timed(commands[tool])))
+    base_s, own_s = (samples[tool].elapsed_s for tool in ("psql", "lfmigrate"))
+    header = ("", "psql, s", "lfmigrate, s", "of psql's rate")
+    row = ("seed", f"{base_s:.2f}", f"{own_s:.2f}", f"{base_s / own_s:.2f}")
+    print_table(f"{ROWS:,} rows of cost_category_drgs, whole process", header, [row])
+
+
+def _write_drgs(by_id: Path, by_key: Path) -> None:
+    """Write the same rows twice, category by category: with ids, and with natural keys."""
+    with by_id.open("w", encoding="utf-8") as ids, by_key.open("w", encoding="utf-8") as keys:
+        ids.write(f"{DRG_COLUMNS}\n".replace(" ", ""))
+        keys.write(f"period_key,slug,{DRG_COLUMNS.partition(',')[2]}\n".replace(" ", ""))
+        for n in range(ROWS):
+            category, code = divmod(n, ROWS // CATEGORY_COUNT)
+            rest = (
+                f'{code:06},"Group {n}, with a title of the usual length",{n % 50 + 1},'
+                f"{n % 100_000 / 7:.2f},{n % 9000 + 1},{code}\n"
+            )
+            ids.write(f"{category + 1},{rest}")
+            keys.write(f"ytd,line-{category},{rest}")
 
 
 def _copy(way: str, path: Path) -> str:

@@ -39,6 +39,35 @@ def test_up_verify_and_status_work_through_a_pooler(
     assert codes == [0, 0, 0]
 
 
+def test_seeds_at_once_work_through_a_pooler(pooled: str, database: str, tmp_path: Path) -> None:
+    """Staging tables are the transaction's; no session keeps one, or any setting."""
+    files = lfmigrate.read_folder(lfmigrate.shipped_folder())
+    _up(pooled)
+
+    def seed(_: int) -> int:
+        with lfmigrate.connect(pooled) as conn:
+            return sum(table.inserted for table in lfmigrate.seed(conn, files).tables)
+
+    with ThreadPoolExecutor(4) as pool:
+        inserted = sorted(pool.map(seed, range(4)))
+    with lfmigrate.connect(pooled) as conn, psycopg.connect(database) as direct:
+        replaced = lfmigrate.seed(conn, files, replace=True, backup_dir=tmp_path)
+        checked = lfmigrate.check(conn, files)
+        settings = conn.execute("SELECT current_setting('datestyle'), current_setting('timezone')")
+        assert (
+            settings.fetchone()
+            == direct.execute(
+                "SELECT current_setting('datestyle'), current_setting('timezone')"
+            ).fetchone()
+        )
+        left = direct.execute("SELECT count(*) FROM pg_class WHERE relpersistence = 't'").fetchone()
+
+    assert inserted[:3] == [0, 0, 0]
+    assert inserted[3] == sum(table.inserted for table in replaced.tables) > 300
+    assert checked.ok
+    assert left == (0,)
+
+
 def test_rollback_backup_and_restore_work_through_a_pooler(
     pooled: str, database: str, folder: Callable[..., Path], tmp_path: Path
 ) -> None:
