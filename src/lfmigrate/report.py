@@ -218,9 +218,14 @@ class Screen:
 
             def tell(words: str, completed: int = 0, total: int | None = None) -> None:
                 bar.start()  # it may be hidden
-                words = self._printable(words)
-                # Where nobody knows how much is to come, the bar only shows that it goes on.
-                bar.update(task, description=words, completed=completed, total=total)
+                # Where nobody knows how much is to come, the bar only shows that it goes on. One
+                # that is full would stop the clock.
+                bar.update(
+                    task,
+                    description=self._printable(words),
+                    completed=completed,
+                    total=None if total is None else max(total, completed + 1),
+                )
 
             def statement(answer: Answer[Any]) -> None:
                 nonlocal done
