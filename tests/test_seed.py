@@ -552,23 +552,28 @@ def test_another_folder_is_seeded_by_the_same_code(shop: tuple[str, Path]) -> No
     assert value(url, "SELECT nextval('shop_id_seq')") == 101
 
 
-def test_a_file_means_the_same_wherever_it_is_loaded(
-    shop: tuple[str, Path], tmp_path: Path
-) -> None:
-    """Not a role's date style decides which number is the month."""
-    url, path = shop
-    role = value(url, "SELECT current_user")
-    name = value(url, "SELECT current_database()")
-    execute(url, f"ALTER ROLE \"{role}\" IN DATABASE {name} SET datestyle = 'SQL, DMY'")
-    source = own_files(tmp_path, {"shop.csv": "name,opened\nA,2026-02-03\nB,2026/02/03\n"})
-
-    seed(url, path, source=source)
-
-    assert value(url, "SELECT array_agg(DISTINCT opened::text) FROM shop") in (
-        ["03/02/2026"],
-        ["2026-02-03"],
+def test_a_file_means_the_same_wherever_it_is_loaded(database: str, folder: Write) -> None:
+    """Not a role's settings decide which number is the month, and which noon is meant."""
+    path = folder(
+        {
+            "001_a.up.sql": "CREATE TABLE a (day date, at timestamptz)",
+            "seed/load.sql": "CREATE TEMP TABLE seed_a (day date, at timestamptz) ON COMMIT DROP;"
+            " INSERT INTO a SELECT day, at FROM seed_a",
+            "seed/a.csv": "day,at\n10-11-12,2026-01-01 12:00\n",
+        }
     )
-    assert value(url, "SELECT count(*) FROM shop WHERE opened = make_date(2026, 2, 3)") == 2
+    up(database, path)
+    name = value(database, "SELECT current_database()")
+    execute(
+        database,
+        f"ALTER DATABASE {name} SET datestyle = 'SQL, DMY'",
+        f"ALTER DATABASE {name} SET timezone = 'Asia/Tokyo'",
+    )
+
+    seed(database, path)
+
+    assert value(database, "SELECT day = make_date(2010, 11, 12) FROM a")
+    assert value(database, "SELECT at = make_timestamptz(2026, 1, 1, 12, 0, 0, 'UTC') FROM a")
 
 
 BAD = [
