@@ -146,7 +146,8 @@ def offenders(
         problem: What to say of each row.
 
     Returns:
-        An error for each, in the order of the file; none if the check is about other columns.
+        An error for each, in the order of the file, up to `MOST`; none if the check is about other
+        columns.
     """
     if not rule.columns <= set(staged.table.columns):
         return []
@@ -178,22 +179,24 @@ def duplicates(conn: Connection, staged: Staged, key: str) -> list[LfmigrateErro
         key: The columns of the key, as SQL.
 
     Returns:
-        An error for each row but the first of its key, in the order of the file.
+        An error for each row but the first of its key, in the order of the file, up to `MOST`.
     """
     flight = Flight(conn)
     asked = flight.ask(
         Query(
             "SELECT coalesce(jsonb_agg(jsonb_build_array(place, value) ORDER BY place), '[]')"
-            f" FROM (SELECT ctid AS place, concat_ws(', ', {key}) AS value, row_number() OVER"
+            " FROM (SELECT place, value FROM (SELECT ctid AS place,"
+            f" concat_ws(', ', {key}) AS value, row_number() OVER"
             f" (PARTITION BY {key} ORDER BY ctid) AS number"
-            f" FROM pg_temp.{quote_name(staged.table.name)}) AS numbered WHERE number > 1",
+            f" FROM pg_temp.{quote_name(staged.table.name)}) AS numbered"
+            f" WHERE number > 1 ORDER BY place LIMIT {MOST:d}) AS again",
             (),
             list,
         )
     )
     flight.go()
     problems: list[LfmigrateError] = []
-    for ctid, value in asked.value[:MOST]:
+    for ctid, value in asked.value:
         problems.append(
             StatementFailed(
                 f"this row repeats an earlier one: ({key}) = ({value})", sqlstate=_DUPLICATE
