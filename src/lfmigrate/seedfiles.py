@@ -75,7 +75,7 @@ def read_seed(sql_folder: Path, source: Path | None = None) -> Seed:
         raise UsageError(
             f'there are no CSV files in "{folder}"',
             detail=[NOTHING_CHANGED],
-            hint="A file is named after the table that it fills, such as recommendations.csv.",
+            hint="A file is named after the table that it fills: <table>.csv.",
         )
     return Seed(load, staging, load.statements[len(staging) :], folder, files)
 
