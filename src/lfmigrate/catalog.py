@@ -136,13 +136,17 @@ def _bases(name: str) -> list[str]:
     return [name[:place] for place, char in enumerate(name) if char == "("] or [name]
 
 
-def blockers(lock_key: int) -> Query[list[str]]:
-    """Ask whom the session waits for that holds an advisory lock. Only reads.
+def blockers(lock_key: int, process: int) -> Query[list[str]]:
+    """Ask whom a session waits for. Only reads; to be asked from another one.
+
+    Args:
+        lock_key: Of an advisory lock that the session holds.
+        process: The session's process, as far as the client knows it.
 
     Returns:
         A line per session: process, role, application, since when, and what it does.
     """
-    return Query(query_text("blockers"), (str(lock_key),), list)
+    return Query(query_text("blockers"), (str(lock_key), str(process)), list)
 
 
 @dataclass(frozen=True, slots=True)

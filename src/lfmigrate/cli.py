@@ -335,7 +335,9 @@ def verify(
     from lfmigrate.verbs import verify as verb  # noqa: PLC0415
 
     with _call("verify", flags) as call, _connected(call) as (conn, folder, scope):
-        report = verb.verify(conn, folder, scope=scope, replay_files=replay)
+        report = verb.verify(
+            conn, folder, scope=scope, replay_files=replay, on_wait=call.screen.say
+        )
         call.show(report)
         if not report.ok:
             wrong = sum(1 for v in report.relations if v.status != "ok")
@@ -551,7 +553,14 @@ def backup(
 
     with _call("backup", flags) as call, _connected(call) as (conn, folder, scope):
         with call.screen.progress() as working:
-            report = verb.backup(conn, folder, scope=scope, out=out, watch=working.rows)
+            report = verb.backup(
+                conn,
+                folder,
+                scope=scope,
+                out=out,
+                watch=working.rows,
+                on_wait=call.screen.say,
+            )
         call.show(report)
 
 

@@ -9,7 +9,7 @@ from psycopg import pq
 
 from lfmigrate import catalog, history
 from lfmigrate.catalog import Server
-from lfmigrate.database import Connection, Flight, Scope, quote_name, rolled_back_on_error
+from lfmigrate.database import Connection, Flight, Scope, Stall, quote_name, rolled_back_on_error
 from lfmigrate.errors import NOTHING_CHANGED, DatabaseError, StatementFailed, UsageError
 from lfmigrate.history import History
 from lfmigrate.snapshot import Key, Snapshot
@@ -44,7 +44,9 @@ class Look:
         return tuple(key for key in self.history.expected if key not in self.live)
 
 
-def look(conn: Connection, scope: Scope, *, at_relations: bool = True) -> Look:
+def look(
+    conn: Connection, scope: Scope, *, at_relations: bool = True, stall: Stall | None = None
+) -> Look:
     """Read the history and the live relations that it expects, in one consistent snapshot.
 
     Only reads, in a read-only transaction of one or two flights, without lfmigrate's lock. Where
@@ -55,6 +57,7 @@ def look(conn: Connection, scope: Scope, *, at_relations: bool = True) -> Look:
         conn: An open connection without an open transaction.
         scope: Where to look.
         at_relations: Whether to read the live relations too.
+        stall: What to do while the server does not answer.
 
     Raises:
         UsageError: A transaction is open, or the connection speaks another encoding than UTF-8.
@@ -76,14 +79,14 @@ def look(conn: Connection, scope: Scope, *, at_relations: bool = True) -> Look:
         )
     for _ in range(_VANISHED_ATTEMPTS):
         try:
-            return _look(conn, scope, at_relations=at_relations)
+            return _look(conn, scope, at_relations=at_relations, stall=stall)
         except StatementFailed as error:
             if not error.message.startswith(_VANISHED):
                 raise
-    return _look(conn, scope, at_relations=at_relations)
+    return _look(conn, scope, at_relations=at_relations, stall=stall)
 
 
-def _look(conn: Connection, scope: Scope, *, at_relations: bool) -> Look:
+def _look(conn: Connection, scope: Scope, *, at_relations: bool, stall: Stall | None) -> Look:
     flight = Flight(conn)
     flight.begin(scope, read_only=True)
     asked_server = flight.ask(catalog.server())
@@ -92,7 +95,7 @@ def _look(conn: Connection, scope: Scope, *, at_relations: bool) -> Look:
     flight.sync(*history.ABSENT)
     with rolled_back_on_error(conn, note=NOTHING_CHANGED):
         try:
-            flight.go()
+            flight.go(None, stall)
         except StatementFailed as error:
             if error.sqlstate == "42501" and error is asked_history.error:
                 raise _unreadable(error, asked_server.value, scope) from None
@@ -107,7 +110,7 @@ def _look(conn: Connection, scope: Scope, *, at_relations: bool) -> Look:
             reading.look_at(schema)
             found = reading.ask(catalog.snapshot(known.expected, ledger=history.table(scope)))
             reading.do("COMMIT")
-            reading.go()
+            reading.go(None, stall)
             live = Snapshot(item.relation for item in found.value)
             ids = {item.id: item.relation.key for item in found.value}
     return Look(server, schema, known, live, ids)

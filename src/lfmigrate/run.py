@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Literal, TypeVar
 from uuid import uuid4
 
 from lfmigrate import __version__, catalog, history
@@ -19,6 +19,7 @@ from lfmigrate.database import (
     Progress,
     Scope,
     Stall,
+    address_of,
     connect,
     quote_name,
     rolled_back_on_error,
@@ -32,10 +33,12 @@ from lfmigrate.errors import (
     StatementFailed,
 )
 from lfmigrate.history import Entry, Event, History, Recorded
-from lfmigrate.look import Look, end
+from lfmigrate.look import Look, end, look
 from lfmigrate.replay import NOT_MADE_ANEW, Made, replay
 from lfmigrate.snapshot import Key, Snapshot, Verdict, compare
 from lfmigrate.sqlfile import Folder, Migration, SqlFile, ViewFile
+
+T = TypeVar("T")
 
 # How long a run waits for another one: the longest deploy that waits politely.
 LOCK_WAIT_S = 60.0
@@ -43,6 +46,14 @@ LOCK_WAIT_S = 60.0
 # SQLSTATEs of queries/lock.sql.
 LOCK_HELD = "LF001"
 HISTORY_MOVED = "LF002"
+
+# A lock that did not come within lock_timeout.
+_LOCK_TIMEOUT = "55P03"
+
+# How often a run is tried again after that. In the pauses, which double, whoever queued behind it
+# is let through.
+_LOCK_RETRIES = 3
+_LOCK_PAUSE_S = 0.5
 
 # A statement that has not answered for so long may be waiting for somebody.
 _LOOK_AFTER_S = 1.0
@@ -111,15 +122,26 @@ class Blockers:
     """Who was in the way when last looked: after a lock timeout, nobody waits any more."""
 
     address: str = field(repr=False)
+    process: int
     on_wait: Callable[[str], None] | None
     lines: list[str] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, conn: Connection, on_wait: Callable[[str], None] | None) -> Blockers:
+        """Return those of a connection.
+
+        Args:
+            conn: The connection.
+            on_wait: Called once with a line when somebody is in the way.
+        """
+        return cls(address_of(conn), conn.info.backend_pid, on_wait)
 
     def look(self) -> None:
         """Ask through a second connection; the first one is waiting."""
         try:
             with closing(connect(self.address)) as second:
                 flight = Flight(second)
-                asked = flight.ask(catalog.blockers(history.LOCK_KEY))
+                asked = flight.ask(catalog.blockers(history.LOCK_KEY, self.process))
                 flight.go()
         except DatabaseError:
             return  # it was only a question
@@ -139,19 +161,30 @@ class Job:
     progress: Progress | None
     blockers: Blockers
 
+    def look(self, *, at_relations: bool = True) -> Look:
+        """Look at the database, and name whoever holds a lock that this needs."""
+        try:
+            return look(self.conn, self.scope, at_relations=at_relations, stall=stall(self))
+        except StatementFailed as error:
+            name_blockers(self, error)
+            raise
+
 
 @dataclass(slots=True)
 class Turn:
     """The wait for one's turn, while another run is at work.
 
     Attributes:
-        on_wait: Called once with a line that names who is at work.
-        give_up_at: When to give up, by the monotonic clock.
+        on_wait: Called with a line that names who is at work, or why it is tried again.
+        give_up_at: When to give up waiting for another run, by the monotonic clock.
+        told: Whether another run was named.
+        tries: How often a lock has not come in time.
     """
 
     on_wait: Callable[[str], None] | None
     give_up_at: float = field(default_factory=lambda: time.monotonic() + LOCK_WAIT_S)
     told: bool = False
+    tries: int = 0
 
     def wait(self, error: StatementFailed, *, note: str) -> None:
         """Return when it is time to look again.
@@ -161,11 +194,15 @@ class Turn:
             note: What to add to an error of this wait, such as "Nothing was changed."
 
         Raises:
+            StatementFailed: A lock has not come in time, however often it was tried.
             Refused: The other run takes too long.
             Interrupted: A signal came.
         """
         if error.sqlstate == HISTORY_MOVED:
             return  # the other run was quicker: look at once what is left to do
+        if error.sqlstate == _LOCK_TIMEOUT:
+            self._let_others_through(error, note)
+            return
         if error.sqlstate != LOCK_HELD:
             raise error
         holder = error.detail[0]
@@ -176,11 +213,48 @@ class Turn:
         if self.on_wait is not None and not self.told:
             self.on_wait(f"waiting for another run of lfmigrate: {holder}")
             self.told = True
+        # Jitter, so that twenty waiters do not knock together.
+        _pause(random.uniform(0.05, 0.25), note)  # noqa: S311 (no secret is made here)
+
+    def _let_others_through(self, error: StatementFailed, note: str) -> None:
+        self.tries += 1
+        if self.tries > _LOCK_RETRIES:
+            *facts, last = error.detail
+            error.detail = (*facts, f"Tried {self.tries} times.", last)
+            raise error
+        if self.on_wait is not None:
+            left = _LOCK_RETRIES + 1 - self.tries
+            again = "once more" if left == 1 else f"{left} times more"
+            self.on_wait(f"a lock did not come in time; trying {again}")
+        pause_s = _LOCK_PAUSE_S * 2 ** (self.tries - 1)
+        _pause(pause_s * random.uniform(0.8, 1.2), note)  # noqa: S311 (no secret is made here)
+
+
+def take_turns(attempt: Callable[[], T], on_wait: Callable[[str], None] | None) -> T:
+    """Return what an attempt does, when it is its turn; each one is a transaction of its own.
+
+    Args:
+        attempt: Changes nothing if it fails.
+        on_wait: Called with a line when it has to wait.
+
+    Raises:
+        StatementFailed: An attempt failed for another reason than that somebody else is at work.
+        Refused: Another run takes too long.
+        Interrupted: A signal came.
+    """
+    turn = Turn(on_wait)
+    while True:
         try:
-            # Jitter, so that twenty waiters do not knock together.
-            time.sleep(random.uniform(0.05, 0.25))  # noqa: S311 (no secret is made here)
-        except KeyboardInterrupt as interrupt:
-            raise Interrupted("interrupted", detail=[note]) from interrupt
+            return attempt()
+        except StatementFailed as error:
+            turn.wait(error, note=NOTHING_CHANGED)
+
+
+def _pause(seconds: float, note: str) -> None:
+    try:
+        time.sleep(seconds)
+    except KeyboardInterrupt as interrupt:
+        raise Interrupted("interrupted", detail=[note]) from interrupt
 
 
 @dataclass(frozen=True, slots=True)
@@ -445,7 +519,7 @@ def _no_home(error: StatementFailed, server: Server, scope: Scope) -> StatementF
 
 def name_blockers(job: Job, error: StatementFailed) -> None:
     """Say who was in the way, in an error of a lock timeout that has been rolled back."""
-    if error.sqlstate == "55P03" and job.blockers.lines:
+    if error.sqlstate == _LOCK_TIMEOUT and job.blockers.lines:
         *facts, note = error.detail
         error.detail = (*facts, *(f"held by {line}" for line in job.blockers.lines), note)
 

@@ -1,13 +1,23 @@
--- Whom does the session wait for that holds lfmigrate's lock?
+-- Whom does the session wait for that holds lfmigrate's lock, or whose process is known?
 --
--- Asked from a second connection. Behind a pooler, a client does not know the process that works for
--- it; but it is the one that holds the advisory lock, whose key is $1.
+-- $1  the key of the advisory lock.
+-- $2  the process, as the client knows it.
+--
+-- Asked from a second connection of the same application. Behind a pooler, a client does not know the
+-- process that works for it; but it is the one that holds the advisory lock, if it has got so far.
 SELECT coalesce(jsonb_agg(DISTINCT format('process %s, role %s, application "%s"%s: %s', a.pid, a.usename,
     a.application_name, ', transaction open since ' || date_trunc('second', a.xact_start),
     coalesce(nullif(left(regexp_replace(a.query, '\s+', ' ', 'g'), 80), ''), a.state))), '[]')
-FROM pg_locks AS l
-CROSS JOIN LATERAL unnest(pg_blocking_pids(l.pid)) AS blocker (pid)
+FROM (
+    SELECT l.pid
+    FROM pg_locks AS l
+    WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
+      AND l.database = (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database())
+      AND (l.classid::bigint << 32) | l.objid::bigint = $1::bigint
+    UNION
+    SELECT s.pid
+    FROM pg_stat_activity AS s
+    WHERE s.pid = $2::integer AND s.application_name = current_setting('application_name')
+) AS waiting
+CROSS JOIN LATERAL unnest(pg_blocking_pids(waiting.pid)) AS blocker (pid)
 JOIN pg_stat_activity AS a ON a.pid = blocker.pid
-WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
-  AND l.database = (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database())
-  AND (l.classid::bigint << 32) | l.objid::bigint = $1::bigint

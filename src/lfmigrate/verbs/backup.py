@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from lfmigrate.archive import DEFAULT_PARENT, SavedTable
 from lfmigrate.catalog import Server
 from lfmigrate.database import Connection, Flight, Scope, rolled_back_on_error
 from lfmigrate.errors import NOTHING_CHANGED, Refused
-from lfmigrate.look import look
+from lfmigrate.run import Blockers, Job, take_turns
 from lfmigrate.sqlfile import Folder
 from lfmigrate.transfer import Watch
 
@@ -33,6 +34,7 @@ def backup(
     scope: Scope | None = None,
     out: Path | None = None,
     watch: Watch | None = None,
+    on_wait: Callable[[str], None] | None = None,
 ) -> BackupReport:
     """Save every row of the tables that the applied migrations made, as of one moment.
 
@@ -46,6 +48,7 @@ def backup(
         out: The folder to make; by default one in ``lfmigrate-backups`` that is named after the
             database and the time.
         watch: Called as rows come.
+        on_wait: Called with a line when somebody else's lock has to be waited for.
 
     Returns:
         Where it is, and what is in it.
@@ -54,8 +57,14 @@ def backup(
         Refused: There is no table to save, or the folder cannot be written.
         DatabaseError: The database said no.
     """
-    scope = scope or Scope()
-    before = look(conn, scope)
+    blockers = Blockers.of(conn, on_wait)
+    job = Job(conn, folder, scope or Scope(), dry_run=False, progress=None, blockers=blockers)
+    return take_turns(lambda: _backup(job, out, watch), on_wait)
+
+
+def _backup(job: Job, out: Path | None, watch: Watch | None) -> BackupReport:
+    conn, folder, scope = job.conn, job.folder, job.scope
+    before = job.look()
     mine = ours.everything(conn, folder, scope, before)
     relations = [mine.live[key] for key in mine.owned.whole if key in mine.live]
     tables = [(r.schema, r.name) for r in relations if r.kind == "table"]

@@ -17,8 +17,8 @@ from lfmigrate.errors import (
     Refused,
     StatementFailed,
 )
-from lfmigrate.look import Look, end, look
-from lfmigrate.run import Turn
+from lfmigrate.look import Look, end
+from lfmigrate.run import Blockers, Job, name_blockers, stall, take_turns
 from lfmigrate.sqlfile import Folder
 from lfmigrate.transfer import Watch
 
@@ -77,78 +77,94 @@ def restore(
         DifferenceFound: A table is missing or has other columns than the backup.
         DatabaseError: The database said no; all was rolled back.
     """
-    job = _Job(
-        conn,
-        folder,
-        scope or Scope(),
-        archive.read(path),
-        replace,
-        backup_dir or DEFAULT_PARENT,
-        watch,
-    )
-    saved = job.saved
-    turn = Turn(on_wait)
-    while True:
-        before = look(conn, job.scope, at_relations=False)
-        end(conn)
-        if saved.about.database != before.server.database:
-            raise Refused(
-                f'the backup is of database "{saved.about.database}", and this one is'
-                f' "{before.server.database}"',
-                detail=[NOTHING_CHANGED],
-                hint="README says how psql loads its files into another database.",
-            )
-        try:
-            kept = _restore(job, before)
-        except StatementFailed as error:
-            turn.wait(error, note=NOTHING_CHANGED)
-        else:
-            return RestoreReport(before.server, before.schema, path, saved.tables, kept)
+    blockers = Blockers.of(conn, on_wait)
+    job = Job(conn, folder, scope or Scope(), dry_run=False, progress=None, blockers=blockers)
+    saved = archive.read(path)
+    restoring = _Restoring(job, saved, replace, backup_dir or DEFAULT_PARENT, watch)
+    return take_turns(restoring.run, on_wait)
 
 
 @dataclass(frozen=True, slots=True)
-class _Job:
+class _Restoring:
     """What a restore is about."""
 
-    conn: Connection
-    folder: Folder
-    scope: Scope
+    job: Job
     saved: Archive
     replace: bool
     backup_parent: Path
     watch: Watch | None
 
+    def run(self) -> RestoreReport:
+        """Restore, in one transaction."""
+        before = self.job.look(at_relations=False)
+        end(self.job.conn)
+        _refuse_another_database(self.saved, before)
+        try:
+            kept = self._run(before)
+        except StatementFailed as error:
+            name_blockers(self.job, error)
+            raise
+        saved = self.saved
+        return RestoreReport(before.server, before.schema, saved.path, saved.tables, kept)
 
-def _restore(job: _Job, before: Look) -> Path | None:
-    conn, saved = job.conn, job.saved
-    flight = Flight(conn)
-    flight.begin(job.scope)
-    history.begin_run(flight, str(uuid4()), before.history)
-    flight.do(catalog.query_text("lock"))
-    own = flight.ask(history.transaction_id())
-    kept = None
-    with rolled_back_on_error(conn, note=NOTHING_CHANGED):
-        names = [(_schema(t.schema, saved, before), t.name) for t in saved.tables]
-        asked = flight.ask(catalog.tables(names))
-        flight.go()
-        pairs = _pairs(saved, names, asked.value)
-        tables = [table for _, table in pairs]
-        counted = zip(tables, transfer.lock_and_count(conn, tables), strict=True)
-        full = [f"table {t.schema}.{t.name}, rows: {rows:,}" for t, rows in counted if rows]
-        if full and not job.replace:
+    def _run(self, before: Look) -> Path | None:
+        conn = self.job.conn
+        flight = Flight(conn)
+        flight.begin(self.job.scope)
+        history.begin_run(flight, str(uuid4()), before.history)
+        flight.do(catalog.query_text("lock"))
+        own = flight.ask(history.transaction_id())
+        with rolled_back_on_error(conn, note=NOTHING_CHANGED):
+            names = [(_schema(t.schema, self.saved, before), t.name) for t in self.saved.tables]
+            asked = flight.ask(catalog.tables(names))
+            flight.go()
+            tables = [table for _, table in _pairs(self.saved, names, asked.value)]
+            rows = transfer.lock_and_count(conn, tables, stall(self.job))
+            # Once more, because somebody may have altered one before it was locked.
+            flight = Flight(conn)
+            asked = flight.ask(catalog.tables(names))
+            flight.go()
+            pairs = _pairs(self.saved, names, asked.value)
+            kept = self._make_room(before, names, tables, rows)
+            transfer.load(conn, self.saved, pairs, watch=self.watch)
+        committed = history.was_committed(own.value)
+        history.commit(conn, Flight(conn), committed, note=NOTHING_CHANGED)
+        return kept
+
+    def _make_room(
+        self,
+        before: Look,
+        names: Sequence[tuple[str, str]],
+        tables: Sequence[Table],
+        rows: Sequence[int],
+    ) -> Path | None:
+        """Save and delete the rows that are there, or refuse; return where they are saved."""
+        counted = zip(tables, rows, strict=True)
+        full = [f"table {t.schema}.{t.name}, rows: {count:,}" for t, count in counted if count]
+        if not full:
+            return None
+        if not self.replace:
             raise Refused(
-                f"{len(full)} of {len(pairs)} tables have rows already",
+                f"{len(full)} of {len(tables)} tables have rows already",
                 detail=full,
                 hint='Empty them first, or let "--replace --yes" do it, which backs them up.',
             )
-        if full:
-            what = transfer.about(before, "restore --replace")
-            made = transfer.save_aside(conn, names, (), job.backup_parent, what, watch=job.watch)
-            kept = made.path
-            transfer.empty(conn, tables)
-        transfer.load(conn, saved, pairs, watch=job.watch)
-    history.commit(conn, Flight(conn), history.was_committed(own.value), note=NOTHING_CHANGED)
-    return kept
+        what = transfer.about(before, "restore --replace")
+        made = transfer.save_aside(
+            self.job.conn, names, (), self.backup_parent, what, watch=self.watch
+        )
+        transfer.empty(self.job.conn, tables)
+        return made.path
+
+
+def _refuse_another_database(saved: Archive, before: Look) -> None:
+    if saved.about.database != before.server.database:
+        raise Refused(
+            f'the backup is of database "{saved.about.database}", and this one is'
+            f' "{before.server.database}"',
+            detail=[NOTHING_CHANGED],
+            hint="README says how psql loads its files into another database.",
+        )
 
 
 def _schema(schema: str, saved: Archive, before: Look) -> str:

@@ -18,17 +18,16 @@ from lfmigrate.database import (
     Progress,
     Query,
     Scope,
-    address_of,
     quote_name,
     rolled_back_on_error,
 )
 from lfmigrate.effects import Judgement
 from lfmigrate.errors import NOTHING_CHANGED, LfmigrateError, Refused, SqlFileError, StatementFailed
-from lfmigrate.look import Look, look
+from lfmigrate.look import Look
 from lfmigrate.losses import Losses
 from lfmigrate.ours import Ours
 from lfmigrate.plan import Undoing
-from lfmigrate.run import Blockers, Job, Run, Step, Turn, run_files, stall
+from lfmigrate.run import Blockers, Job, Run, Step, run_files, stall, take_turns
 from lfmigrate.sqlfile import Folder, SqlFile, from_text
 from lfmigrate.transfer import Watch
 
@@ -172,31 +171,19 @@ def rollback(
         DatabaseError: The database said no. All was rolled back.
         Interrupted: A signal came. All was rolled back.
     """
-    job = Job(
-        conn, folder, scope or Scope(), dry_run, progress, Blockers(address_of(conn), on_wait)
-    )
+    job = Job(conn, folder, scope or Scope(), dry_run, progress, Blockers.of(conn, on_wait))
     wishes = _Wishes(to, cascade, recorded, backup_dir)
     if confirm is not None and not dry_run:
-        preview = _take_turns(replace(job, dry_run=True), wishes, on_wait, None)
+        trial = replace(job, dry_run=True)
+        preview = take_turns(lambda: _undo(trial, wishes, None), on_wait)
         if not preview.migrations:
             return replace(preview, dry_run=False)
         confirm(preview)
-    return _take_turns(job, wishes, on_wait, watch)
-
-
-def _take_turns(
-    job: Job, wishes: _Wishes, on_wait: Callable[[str], None] | None, watch: Watch | None
-) -> RollbackReport:
-    turn = Turn(on_wait)
-    while True:
-        try:
-            return _undo(job, wishes, watch)
-        except StatementFailed as error:
-            turn.wait(error, note=NOTHING_CHANGED)
+    return take_turns(lambda: _undo(job, wishes, watch), on_wait)
 
 
 def _undo(job: Job, wishes: _Wishes, watch: Watch | None) -> RollbackReport:
-    before = look(job.conn, job.scope)
+    before = job.look()
     mine = ours.above(job.conn, job.folder, job.scope, before, _floor(job, before, wishes.to))
     undoings = plan.undoings(
         job.folder, before.history, mine.numbers, newest_only=wishes.to is None

@@ -19,7 +19,6 @@ from lfmigrate.database import (
     Progress,
     Scope,
     Selected,
-    address_of,
     quote_name,
     roll_back,
     rolled_back_on_error,
@@ -33,7 +32,7 @@ from lfmigrate.errors import (
     together,
 )
 from lfmigrate.look import Look, look
-from lfmigrate.run import Blockers, Job, Turn, name_blockers, refuse_read_only, stall
+from lfmigrate.run import Blockers, Job, name_blockers, refuse_read_only, stall, take_turns
 from lfmigrate.seedfiles import Seed
 from lfmigrate.snapshot import compare
 from lfmigrate.sqlfile import Folder
@@ -172,18 +171,16 @@ def seed(
     """
     files = seedfiles.read_seed(folder.path, source)
     plan.refuse_no_transaction(files.load)
-    blockers = Blockers(address_of(conn), on_wait)
-    job = Job(conn, folder, scope or Scope(), dry_run, progress, blockers)
+    job = Job(conn, folder, scope or Scope(), dry_run, progress, Blockers.of(conn, on_wait))
     if replace and confirm is not None and not dry_run:
-        confirm(_preview(job))
-    turn = Turn(on_wait)
-    while True:
+        confirm(take_turns(lambda: _preview(job), on_wait))
+
+    def load() -> SeedReport:
         before = _ready(job)
         loading = _Loading(job, before, files, backup_dir or DEFAULT_PARENT, watch)
-        try:
-            return loading.run(_tables(job, before) if replace else ())
-        except StatementFailed as error:
-            turn.wait(error, note=NOTHING_CHANGED)
+        return loading.run(_tables(job, before) if replace else ())
+
+    return take_turns(load, on_wait)
 
 
 def check(conn: Connection, folder: Folder, *, scope: Scope | None = None) -> CheckReport:
@@ -229,7 +226,7 @@ def check(conn: Connection, folder: Folder, *, scope: Scope | None = None) -> Ch
 
 
 def _ready(job: Job) -> Look:
-    before = look(job.conn, job.scope)
+    before = job.look()
     refuse_read_only(before.server)
     _refuse_unapplied(job.folder, before)
     return before

@@ -8,7 +8,7 @@ from typing import Literal
 
 from lfmigrate import plan
 from lfmigrate.catalog import Server
-from lfmigrate.database import Connection, Progress, Scope, address_of, rolled_back_on_error
+from lfmigrate.database import Connection, Progress, Scope, rolled_back_on_error
 from lfmigrate.effects import Judgement, stand
 from lfmigrate.errors import (
     NOTHING_CHANGED,
@@ -16,7 +16,7 @@ from lfmigrate.errors import (
     StatementFailed,
 )
 from lfmigrate.history import Event
-from lfmigrate.look import Look, end, look
+from lfmigrate.look import Look, end
 from lfmigrate.run import Blockers, Job, Run, Step, Turn, run_files
 from lfmigrate.snapshot import NAMED_PARTS, Key, Relation, Verdict, compare
 from lfmigrate.sqlfile import Folder, Migration, SqlFile
@@ -104,7 +104,7 @@ def up(
         scope or Scope(),
         dry_run,
         progress,
-        Blockers(address_of(conn), on_wait),
+        Blockers.of(conn, on_wait),
     )
 
     def review(run: Run, judgement: Judgement) -> None:
@@ -118,8 +118,8 @@ def up(
     turn = Turn(on_wait)
     runs: list[Run] = []
     while True:
-        before = look(conn, job.scope)
         try:
+            before = job.look()
             steps = _steps(folder, before, to=to, allow_out_of_order=allow_out_of_order)
             for batch in _batches(steps, dry_run=dry_run, one_by_one=per_migration):
                 run = run_files(job, before, batch, note=_still_there(runs), review=review)

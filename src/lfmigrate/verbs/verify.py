@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -12,8 +12,9 @@ from lfmigrate.catalog import Server
 from lfmigrate.database import Connection, Flight, Scope, quote_name, rolled_back_on_error
 from lfmigrate.effects import stand
 from lfmigrate.errors import NOTHING_CHANGED, StatementFailed
-from lfmigrate.look import Look, end, look
+from lfmigrate.look import Look, end
 from lfmigrate.replay import NOT_MADE_ANEW, replay
+from lfmigrate.run import Blockers, Job, take_turns
 from lfmigrate.snapshot import Snapshot, Verdict
 from lfmigrate.sqlfile import Folder, SqlFile
 
@@ -55,7 +56,12 @@ class VerifyReport:
 
 
 def verify(
-    conn: Connection, folder: Folder, *, scope: Scope | None = None, replay_files: bool = False
+    conn: Connection,
+    folder: Folder,
+    *,
+    scope: Scope | None = None,
+    replay_files: bool = False,
+    on_wait: Callable[[str], None] | None = None,
 ) -> VerifyReport:
     """Compare the live schema with what the applied migrations and the views make.
 
@@ -69,6 +75,7 @@ def verify(
         folder: The files.
         scope: The schema; by default the connection's own.
         replay_files: Replay the files even if the history knows what to expect.
+        on_wait: Called with a line when somebody else's lock has to be waited for.
 
     Returns:
         How it stands; the comparison is complete whatever it found.
@@ -76,8 +83,14 @@ def verify(
     Raises:
         DatabaseError: The database said no, or a replay is needed and not allowed.
     """
-    scope = scope or Scope()
-    before = look(conn, scope)
+    blockers = Blockers.of(conn, on_wait)
+    job = Job(conn, folder, scope or Scope(), dry_run=False, progress=None, blockers=blockers)
+    return take_turns(lambda: _verify(job, replay_files=replay_files), on_wait)
+
+
+def _verify(job: Job, *, replay_files: bool) -> VerifyReport:
+    conn, folder, scope = job.conn, job.folder, job.scope
+    before = job.look()
     known = before.history
     notes = list(plan.notes(folder, known))
     states = plan.migration_states(folder, known)
