@@ -69,6 +69,8 @@ class Step:
         name: The migration's or the view's.
         file: What runs.
         down_sql: What would undo it, to be recorded.
+        anew: Whether it is a view that cannot be replaced: dropped first, and made again with what
+            else belonged to it.
     """
 
     action: Literal["up", "repair", "view", "rollback"]
@@ -76,6 +78,7 @@ class Step:
     name: str
     file: SqlFile
     down_sql: str | None = None
+    anew: bool = False
 
     @classmethod
     def of_migration(cls, action: Literal["up", "repair"], migration: Migration) -> Step:
@@ -84,9 +87,9 @@ class Step:
         return cls(action, migration.version, migration.name, migration.up, down_sql)
 
     @classmethod
-    def of_view(cls, view: ViewFile) -> Step:
+    def of_view(cls, view: ViewFile, *, anew: bool = False) -> Step:
         """Return the step that runs a view file."""
-        return cls("view", None, view.name, view.file)
+        return cls("view", None, view.name, view.file, anew=anew)
 
     @property
     def label(self) -> str:
@@ -365,7 +368,17 @@ def _board(flight: Flight, job: Job, before: Look, steps: Sequence[Step], run_id
     fingerprints = flight.ask(catalog.fingerprints())
     statements: list[Answer[None]] = []
     for step in steps:
+        if step.anew:
+            flight.do(
+                "SELECT set_config('lfmigrate.view_schema', $1, true),"
+                " set_config('lfmigrate.view_name', $2, true)",
+                before.schema,
+                step.name,
+            )
+            flight.do(catalog.query_text("drop_view"))
         statements += flight.run_file(step.file, job.scope)
+        if step.anew:
+            flight.do(catalog.query_text("give_back"))
         if step.file.may_set:
             history.begin_run(flight, run_id, before.history)
         history.record(
@@ -422,7 +435,19 @@ def _what_happened(job: Job, before: Look, sent: _Sent) -> tuple[Run, Judgement]
         ),
     )
     after = _after(before, sent.steps, recorded, judgement)
-    return Run(sent.steps, recorded, judgement.verdicts, notes, after, uncompared), judgement
+    verdicts = _told_of_views(sent.steps, judgement.verdicts)
+    return Run(sent.steps, recorded, verdicts, notes, after, uncompared), judgement
+
+
+def _told_of_views(steps: Sequence[Step], verdicts: Sequence[Verdict]) -> tuple[Verdict, ...]:
+    """Tell a view that was made anew as replaced: it was there, whatever is known of it."""
+    anew = {step.name for step in steps if step.anew}
+    return tuple(
+        replace(verdict, status="replaced")
+        if verdict.status == "created" and verdict.relation.name in anew
+        else verdict
+        for verdict in verdicts
+    )
 
 
 def _files_of_schema(folder: Folder, known: History, steps: Sequence[Step]) -> list[SqlFile]:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from lfmigrate import plan
+from lfmigrate import catalog, history, plan
 from lfmigrate.catalog import Server
-from lfmigrate.database import Connection, Progress, Scope, rolled_back_on_error
+from lfmigrate.database import Connection, Flight, Progress, Scope, rolled_back_on_error
 from lfmigrate.effects import Judgement, stand
 from lfmigrate.errors import (
     NOTHING_CHANGED,
     DifferenceFound,
+    Refused,
     StatementFailed,
 )
 from lfmigrate.history import Event
@@ -20,6 +21,11 @@ from lfmigrate.look import Look, end
 from lfmigrate.run import Blockers, Job, Run, Step, Turn, run_files
 from lfmigrate.snapshot import NAMED_PARTS, Key, Relation, Verdict, compare
 from lfmigrate.sqlfile import Folder, Migration, SqlFile
+
+# What CREATE OR REPLACE VIEW says when it would take a column away or change one.
+_COLUMNS_CHANGED = "42P16"
+# Something depends on what a statement wants to drop.
+_DEPENDED_ON = "2BP01"
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,16 +123,19 @@ def up(
 
     turn = Turn(on_wait)
     runs: list[Run] = []
+    anew: set[str] = set()
     while True:
         try:
             before = job.look()
             steps = _steps(folder, before, to=to, allow_out_of_order=allow_out_of_order)
+            steps = [replace(step, anew=step.file.name in anew) for step in steps]
             for batch in _batches(steps, dry_run=dry_run, one_by_one=per_migration):
                 run = run_files(job, before, batch, note=_still_there(runs), review=review)
                 runs.append(run)
                 before = run.after
         except StatementFailed as error:
-            turn.wait(error, note=_still_there(runs))
+            if not _will_be_made_anew(job, before, error, anew, note=_still_there(runs)):
+                turn.wait(error, note=_still_there(runs))
         else:
             break
     end(conn)
@@ -206,6 +215,67 @@ def _why_not_again(migration: Migration | None, event: Event) -> str | None:
         head = " ".join(blocking.head[:3])
         return f"{event.file}:{blocking.line} ({head}) may not run twice"
     return None
+
+
+def _will_be_made_anew(
+    job: Job, before: Look, error: StatementFailed, anew: set[str], *, note: str
+) -> bool:
+    """Return whether a view file failed that will be tried again with the view dropped first.
+
+    Args:
+        job: What stays the same.
+        before: The database before the run that failed.
+        error: Why it failed.
+        anew: The names of the files that were tried so already; the new one is added.
+        note: What is true when all is rolled back.
+
+    Raises:
+        Refused: Something depends on such a view.
+    """
+    if error.sqlstate == _DEPENDED_ON and error.file is None and anew:
+        _refuse_dependents(job, before, anew, note=note)
+    files = {view.file.name for view in job.folder.views}
+    if error.sqlstate != _COLUMNS_CHANGED or error.file not in files - anew:
+        return False
+    anew.add(error.file)
+    return True
+
+
+def _refuse_dependents(job: Job, before: Look, files: Collection[str], *, note: str) -> None:
+    """Refuse to drop views that others depend on, and list those.
+
+    Raises:
+        Refused: There are such.
+    """
+    names = sorted(view.name for view in job.folder.views if view.file.name in files)
+    with rolled_back_on_error(job.conn, note=note):
+        flight = Flight(job.conn)
+        flight.begin(job.scope, read_only=True)
+        flight.look_at(before.schema)
+        keys = [Key("relation", before.schema, name) for name in names]
+        found = flight.ask(catalog.snapshot(keys, ledger=history.table(job.scope)))
+        flight.go()
+        roots = {item.id for item in found.value}
+        flight = Flight(job.conn)
+        asked = flight.ask(catalog.dependents((root, None) for root in roots))
+        flight.go()
+        flight = Flight(job.conn)
+        named = flight.ask(catalog.items(asked.value - roots))
+        flight.do("COMMIT")
+        flight.go()
+    dependents = sorted(
+        f"{item.kind} {item.name}"
+        for item in named.value.values()
+        if not roots & {item.relation, *item.owners}
+    )
+    if dependents:
+        views = ", ".join(f'"{name}"' for name in names)
+        raise Refused(
+            f"the columns of view {views} have changed, so it has to be dropped, and others"
+            " depend on it",
+            detail=[*dependents, note],
+            hint="Drop those first, and make them again afterwards.",
+        )
 
 
 def _batches(steps: list[Step], *, dry_run: bool, one_by_one: bool) -> Iterator[list[Step]]:

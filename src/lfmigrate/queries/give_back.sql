@@ -1,0 +1,49 @@
+-- Give a view that was dropped and made again what else belonged to it.
+--
+-- What drop_view.sql remembered: owner, options, grants, comments, defaults of columns, triggers and
+-- rules. What the view's file has set itself stays; what was on a column that is gone is gone with it.
+DO $give$
+DECLARE
+    view_name CONSTANT text := format('%I.%I', current_setting('lfmigrate.view_schema'), current_setting('lfmigrate.view_name'));
+    view_oid CONSTANT oid := to_regclass(view_name);
+    kept CONSTANT jsonb := current_setting('lfmigrate.view_kept')::jsonb;
+    item jsonb;
+    statement text;
+BEGIN
+    FOR statement IN SELECT option FROM jsonb_array_elements_text(CASE jsonb_typeof(kept -> 'options') WHEN 'array' THEN kept -> 'options' ELSE '[]' END) AS o (option)
+    LOOP
+        EXECUTE format('ALTER VIEW %s SET (%s)', view_name, statement);
+    END LOOP;
+    IF kept ->> 'comment' IS NOT NULL AND obj_description(view_oid, 'pg_class') IS NULL THEN
+        EXECUTE format('COMMENT ON VIEW %s IS %L', view_name, kept ->> 'comment');
+    END IF;
+    FOR item IN
+        SELECT old.value
+        FROM jsonb_array_elements(kept -> 'columns') AS old
+        JOIN pg_attribute AS t ON t.attrelid = view_oid AND t.attname = old.value ->> 'name'
+    LOOP
+        IF item ->> 'comment' IS NOT NULL AND col_description(view_oid, (SELECT t.attnum FROM pg_attribute AS t WHERE t.attrelid = view_oid AND t.attname = item ->> 'name')) IS NULL THEN
+            EXECUTE format('COMMENT ON COLUMN %s.%I IS %L', view_name, item ->> 'name', item ->> 'comment');
+        END IF;
+        IF item ->> 'default' IS NOT NULL THEN
+            EXECUTE format('ALTER VIEW %s ALTER COLUMN %I SET DEFAULT %s', view_name, item ->> 'name', item ->> 'default');
+        END IF;
+    END LOOP;
+    FOR statement IN SELECT d FROM jsonb_array_elements_text(coalesce(kept -> 'triggers', '[]') || coalesce(kept -> 'rules', '[]')) AS t (d)
+    LOOP
+        EXECUTE statement;
+    END LOOP;
+    FOR item IN
+        SELECT g.value
+        FROM jsonb_array_elements(kept -> 'grants') AS g
+        WHERE g.value ->> 'column' IS NULL
+           OR EXISTS (SELECT FROM pg_attribute AS t WHERE t.attrelid = view_oid AND t.attname = g.value ->> 'column')
+    LOOP
+        EXECUTE format('GRANT %s%s ON %s TO %s%s', item ->> 'privilege', CASE WHEN item ->> 'column' IS NOT NULL THEN format(' (%I)', item ->> 'column') ELSE '' END, view_name, item ->> 'grantee', CASE WHEN (item ->> 'grantable')::boolean THEN ' WITH GRANT OPTION' ELSE '' END);
+    END LOOP;
+    -- Last, because the new owner may be a role that we may not act for.
+    IF kept ->> 'owner' IS NOT NULL THEN
+        EXECUTE format('ALTER VIEW %s OWNER TO %I', view_name, kept ->> 'owner');
+    END IF;
+END
+$give$
