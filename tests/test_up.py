@@ -1122,20 +1122,6 @@ def test_a_view_that_was_changed_by_hand_is_set_right_when_its_file_runs(
     assert verify(database, path).ok
 
 
-def test_a_view_that_cannot_be_replaced_fails_with_its_place(
-    database: str, folder: Write, dump: Dump
-) -> None:
-    """PostgreSQL drops no column of a view; nothing is changed."""
-    up(database, folder({**TABLE, **view("v", "SELECT id, name FROM t")}))
-    before = dump(database)
-
-    with pytest.raises(StatementFailed) as caught:
-        up(database, folder({**TABLE, **view("v", "SELECT id FROM t")}))
-
-    assert (caught.value.file, caught.value.sqlstate) == ("views/v.sql", "42P16")
-    assert dump(database) == before
-
-
 # --------------------------------------------------------------------------------------------------
 # The truth of statuses: later migrations, and other people's relations
 # --------------------------------------------------------------------------------------------------
