@@ -1245,3 +1245,23 @@ def test_new_refuses_a_name_without_letters(cli: Cli, tmp_path: Path) -> None:
 
     assert done.returncode == 2
     assert not (tmp_path / "sql").exists()
+
+
+@pytest.mark.parametrize(("mode", "warned"), [(0o600, False), (0o640, True), (0o644, True)])
+def test_a_dotenv_file_that_others_can_read_is_warned_of(
+    cli: Cli, database: str, tmp_path: Path, mode: int, *, warned: bool
+) -> None:
+    """Only where there is a password in it; standard output stays a script's."""
+    name = conninfo_to_dict(database)
+    url = f"postgresql://nobody:Zebra-Giraffe@localhost/{name['dbname']}"
+    (tmp_path / ".env").write_text(f"DATABASE_URL={url}\n", encoding="utf-8")
+    (tmp_path / ".env").chmod(mode)
+
+    done = cli("status", "--database-url", database, cwd=tmp_path)
+
+    (tmp_path / ".env").write_text("DATABASE_URL=postgresql://localhost/x\n", encoding="utf-8")
+    harmless = cli("status", "--database-url", database, cwd=tmp_path)
+    assert (done.returncode, harmless.stderr) == (0, "")
+    assert ("others can read it" in done.stderr) == warned
+    assert (f"chmod 600 {tmp_path / '.env'}" in done.stderr) == warned
+    assert "Zebra" not in done.stderr + done.stdout

@@ -865,3 +865,49 @@ def test_the_server_rolls_back_what_a_killed_run_left_running(
     assert len(waited) == 1
     assert files_in_history(database) == ["001_a.up.sql"]
     assert "CREATE TABLE public.a" in dump(database)
+
+
+def test_a_lost_connection_is_tried_once_more_if_nothing_was_done(
+    database: str, folder: Write, cli: Cli
+) -> None:
+    """In the middle of the run: the next connection does all of it, and says so."""
+    path = folder(
+        {"001_a.up.sql": "CREATE TABLE a (n int);\nDO $$BEGIN RAISE NOTICE 'halfway'; END$$;"}
+    )
+    with Cutter(target_of(database), b"Mhalfway\0", way="down") as proxy:
+        done = cli("up", "--sql-dir", path, "--database-url", through(database, proxy.port))
+
+    assert done.returncode == 0
+    assert "lost, and nothing was changed; trying once more" in done.stderr
+    assert "001_a applied" in done.stdout
+    assert proxy.accepted == 2
+    assert files_in_history(database) == ["001_a.up.sql"]
+
+
+def test_a_commit_whose_answer_was_lost_is_not_done_again(
+    database: str, folder: Write, cli: Cli
+) -> None:
+    """It had been committed, and that is what is said."""
+    path = folder({"001_a.up.sql": "CREATE TABLE a (n int)"})
+    with Cutter(target_of(database), HAS_COMMITTED, way="down") as proxy:
+        done = cli("up", "--sql-dir", path, "--database-url", through(database, proxy.port))
+
+    assert done.returncode == 4
+    assert "The transaction had been committed before that." in done.stderr
+    assert "trying once more" not in done.stderr
+
+
+def test_a_connection_that_is_lost_twice_is_given_up(
+    database: str, folder: Write, cli: Cli
+) -> None:
+    """Once more, and no more: exit code 4, nothing changed."""
+    path = folder(
+        {"001_a.up.sql": "CREATE TABLE a (n int);\nSELECT pg_terminate_backend(pg_backend_pid());"}
+    )
+
+    done = cli("up", "--sql-dir", path, "--database-url", database)
+
+    assert done.returncode == 4
+    assert done.stderr.count("trying once more") == 1
+    assert NOTHING_CHANGED in done.stderr
+    assert not has_history(database)

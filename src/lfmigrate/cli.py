@@ -20,7 +20,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
 
 import typer
 
@@ -29,6 +29,7 @@ from lfmigrate.config import Flags
 from lfmigrate.errors import (
     NOTHING_CHANGED,
     ConnectionFailed,
+    ConnectionLost,
     DifferenceFound,
     Interrupted,
     LfmigrateError,
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
     from lfmigrate.document import Report
     from lfmigrate.report import Screen
     from lfmigrate.sqlfile import Folder
+
+T = TypeVar("T")
 
 app = typer.Typer(
     name="lfmigrate",
@@ -231,6 +234,22 @@ def _call(command: str, flags: Flags) -> Iterator[_Call]:
         raise typer.Exit(stopped.exit_code) from None
 
 
+def _run(call: _Call, verb: Callable[[Connection, Folder, Scope], T]) -> T:
+    """Open a connection and call a verb; once more, if the connection is lost and nothing is done.
+
+    Only what cannot have been committed is tried again: the error says so.
+    """
+    try:
+        with _connected(call) as given:
+            return verb(*given)
+    except ConnectionLost as error:
+        if NOTHING_CHANGED not in error.detail:
+            raise
+        call.screen.say(f"{error.message}, and nothing was changed; trying once more")
+    with _connected(call) as given:
+        return verb(*given)
+
+
 @contextmanager
 def _connected(call: _Call) -> Iterator[tuple[Connection, Folder, Scope]]:
     """Read the settings and the folder, and open the connection."""
@@ -239,6 +258,8 @@ def _connected(call: _Call) -> Iterator[tuple[Connection, Folder, Scope]]:
     from lfmigrate.sqlfile import read_folder, shipped_folder  # noqa: PLC0415
 
     settings = config.load(call.flags, os.environ, _dotenv())
+    if (warning := _dotenv_warning()) is not None:
+        call.screen.warn(warning)
     folder = read_folder(settings.sql_dir or shipped_folder())
     url = settings.database_url
 
@@ -301,19 +322,22 @@ def up(
     """Run every pending migration and changed view, in one transaction."""
     from lfmigrate.verbs import up as verb  # noqa: PLC0415
 
-    with _call("up", flags) as call, _connected(call) as (conn, folder, scope):
+    with _call("up", flags) as call:
         with call.screen.progress() as working:
-            report = verb.up(
-                conn,
-                folder,
-                scope=scope,
-                to=to,
-                dry_run=dry_run,
-                strict=strict,
-                per_migration=per_migration,
-                allow_out_of_order=allow_out_of_order,
-                progress=working.statement,
-                on_wait=call.screen.say,
+            report = _run(
+                call,
+                lambda conn, folder, scope: verb.up(
+                    conn,
+                    folder,
+                    scope=scope,
+                    to=to,
+                    dry_run=dry_run,
+                    strict=strict,
+                    per_migration=per_migration,
+                    allow_out_of_order=allow_out_of_order,
+                    progress=working.statement,
+                    on_wait=call.screen.say,
+                ),
             )
         call.show(report)
 
@@ -334,9 +358,12 @@ def verify(
     """Compare the live schema with the files, down to each column. Changes nothing."""
     from lfmigrate.verbs import verify as verb  # noqa: PLC0415
 
-    with _call("verify", flags) as call, _connected(call) as (conn, folder, scope):
-        report = verb.verify(
-            conn, folder, scope=scope, replay_files=replay, on_wait=call.screen.say
+    with _call("verify", flags) as call:
+        report = _run(
+            call,
+            lambda conn, folder, scope: verb.verify(
+                conn, folder, scope=scope, replay_files=replay, on_wait=call.screen.say
+            ),
         )
         call.show(report)
         if not report.ok:
@@ -363,8 +390,8 @@ def status(
     """List the migrations: applied when, by whom; pending, edited, missing."""
     from lfmigrate.verbs import status as verb  # noqa: PLC0415
 
-    with _call("status", flags) as call, _connected(call) as (conn, folder, scope):
-        report = verb.status(conn, folder, scope=scope)
+    with _call("status", flags) as call:
+        report = _run(call, lambda conn, folder, scope: verb.status(conn, folder, scope=scope))
         call.show(report)
         if exit_code and report.pending:
             raise DifferenceFound(
@@ -419,26 +446,29 @@ def rollback(
                 "--no-backup and --backup-dir contradict one another", detail=[NOTHING_CHANGED]
             )
 
-        with _connected(call) as (conn, folder, scope), call.screen.progress() as working:
+        with call.screen.progress() as working:
 
             def confirm(preview: Report) -> None:
                 working.hide()
                 call.show(preview)
                 _confirm(call, "Undo this?")
 
-            report = verb.rollback(
-                conn,
-                folder,
-                scope=scope,
-                to=to,
-                dry_run=dry_run,
-                cascade=cascade,
-                recorded=recorded,
-                backup_dir=None if no_backup else backup_dir or DEFAULT_PARENT,
-                confirm=None if yes else confirm,
-                progress=working.statement,
-                watch=working.rows,
-                on_wait=call.screen.say,
+            report = _run(
+                call,
+                lambda conn, folder, scope: verb.rollback(
+                    conn,
+                    folder,
+                    scope=scope,
+                    to=to,
+                    dry_run=dry_run,
+                    cascade=cascade,
+                    recorded=recorded,
+                    backup_dir=None if no_backup else backup_dir or DEFAULT_PARENT,
+                    confirm=None if yes else confirm,
+                    progress=working.statement,
+                    watch=working.rows,
+                    on_wait=call.screen.say,
+                ),
             )
         call.show(report)
 
@@ -499,8 +529,7 @@ def seed(
                     "--check loads nothing, so it takes no --from, --replace or --dry-run",
                     detail=[NOTHING_CHANGED],
                 )
-            with _connected(call) as (conn, folder, scope):
-                checked = verb.check(conn, folder, scope=scope)
+            checked = _run(call, lambda conn, folder, scope: verb.check(conn, folder, scope=scope))
             call.show(checked)
             if not checked.ok:
                 failed = sum(1 for each in checked.checks if each.count)
@@ -510,24 +539,27 @@ def seed(
                     hint="The rows that offend are listed above; each check's file says more.",
                 )
             return
-        with _connected(call) as (conn, folder, scope), call.screen.progress() as working:
+        with call.screen.progress() as working:
 
             def confirm(preview: Report) -> None:
                 working.hide()
                 call.show(preview)
                 _confirm(call, "Empty these and load?")
 
-            report = verb.seed(
-                conn,
-                folder,
-                scope=scope,
-                source=source,
-                replace=replace,
-                dry_run=dry_run,
-                confirm=None if yes else confirm,
-                progress=working.statement,
-                watch=working.rows,
-                on_wait=call.screen.say,
+            report = _run(
+                call,
+                lambda conn, folder, scope: verb.seed(
+                    conn,
+                    folder,
+                    scope=scope,
+                    source=source,
+                    replace=replace,
+                    dry_run=dry_run,
+                    confirm=None if yes else confirm,
+                    progress=working.statement,
+                    watch=working.rows,
+                    on_wait=call.screen.say,
+                ),
             )
         call.show(report)
 
@@ -551,15 +583,18 @@ def backup(
     """Save every row of the migrations' tables, as CSV files with a manifest. Only reads."""
     from lfmigrate.verbs import backup as verb  # noqa: PLC0415
 
-    with _call("backup", flags) as call, _connected(call) as (conn, folder, scope):
+    with _call("backup", flags) as call:
         with call.screen.progress() as working:
-            report = verb.backup(
-                conn,
-                folder,
-                scope=scope,
-                out=out,
-                watch=working.rows,
-                on_wait=call.screen.say,
+            report = _run(
+                call,
+                lambda conn, folder, scope: verb.backup(
+                    conn,
+                    folder,
+                    scope=scope,
+                    out=out,
+                    watch=working.rows,
+                    on_wait=call.screen.say,
+                ),
             )
         call.show(report)
 
@@ -584,15 +619,18 @@ def restore(
     with _call("restore", flags) as call:
         if replace and not yes:
             _confirm(call, "Replace the rows that are there?")
-        with _connected(call) as (conn, folder, scope), call.screen.progress() as working:
-            report = verb.restore(
-                conn,
-                folder,
-                path,
-                scope=scope,
-                replace=replace,
-                watch=working.rows,
-                on_wait=call.screen.say,
+        with call.screen.progress() as working:
+            report = _run(
+                call,
+                lambda conn, folder, scope: verb.restore(
+                    conn,
+                    folder,
+                    path,
+                    scope=scope,
+                    replace=replace,
+                    watch=working.rows,
+                    on_wait=call.screen.say,
+                ),
             )
         call.show(report)
 
@@ -763,18 +801,36 @@ def _exit_code(signal_came: KeyboardInterrupt) -> int:
     return 128 + int(number)
 
 
+def _dotenv_path() -> Path | None:
+    from dotenv import find_dotenv  # noqa: PLC0415
+
+    found = find_dotenv(usecwd=True)
+    return Path(found) if found else None
+
+
 @functools.cache
 def _dotenv() -> dict[str, str | None]:
-    from dotenv import dotenv_values, find_dotenv  # noqa: PLC0415
+    from dotenv import dotenv_values  # noqa: PLC0415
 
     try:
-        path = find_dotenv(usecwd=True)
-        return dotenv_values(path) if path else {}
+        path = _dotenv_path()
+        return {} if path is None else dotenv_values(path)
     except (OSError, UnicodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
         raise UsageError(
             f"the .env file cannot be read: {reason}", detail=[NOTHING_CHANGED]
         ) from None
+
+
+def _dotenv_warning() -> str | None:
+    """Return what to say if others can read a password in the ``.env`` file."""
+    path = _dotenv_path()
+    if path is None or os.name == "nt":  # Windows keeps no such bits
+        return None
+    mode = path.stat().st_mode & 0o777
+    if not mode & 0o077 or not config.secrets(_dotenv().get("DATABASE_URL"), environment={}):
+        return None
+    return f"{path} holds a password, and others can read it (mode {mode:o}): chmod 600 {path}"
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ from psycopg import conninfo, pq
 
 from lfmigrate.errors import (
     ConnectionFailed,
+    ConnectionLost,
     Interrupted,
     LfmigrateError,
     Named,
@@ -802,8 +803,8 @@ def roll_back(conn: Connection) -> None:
         conn.close()
 
 
-def _lost(lines: Sequence[str]) -> ConnectionFailed:
-    return ConnectionFailed(
+def _lost(lines: Sequence[str]) -> ConnectionLost:
+    return ConnectionLost(
         "the connection to the server was lost",
         detail=[line.strip() for line in lines if line.strip()],
     )

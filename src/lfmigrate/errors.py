@@ -104,6 +104,10 @@ class Named:
     constraint: str | None = None
 
 
+class ConnectionLost(ConnectionFailed):
+    """A connection was lost in the middle; the details say what became of the transaction."""
+
+
 class StatementFailed(DatabaseError):  # noqa: N818 (PostgreSQL reports failed statements)
     """A statement failed, a file's or lfmigrate's own. Correct the file, the role or the data.
 

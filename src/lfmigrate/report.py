@@ -196,6 +196,11 @@ class Screen:
         if not self._quiet and not self._json:
             self._say(Text(line, style="dim"))
 
+    def warn(self, line: str) -> None:
+        """Print a warning, even with ``-q``."""
+        if not self._json:
+            self._warn([line])
+
     @contextmanager
     def progress(self) -> Iterator[Working]:
         """Show how statements run and rows move: on a terminal, and with ``-v`` line by line."""
