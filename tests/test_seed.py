@@ -605,6 +605,14 @@ BAD = [
     ("empty line", f"{HEADER}\nytd,x,X,1,1,1,1\n\n", 2, "3:1", "the line is empty"),
     ("unclosed quote", f'{HEADER}\nytd,x,"X,1,1,1,1\nytd,y,Y,1,1,1,1\n', 2, "2:7", "never closed"),
     ("end mark", f"{HEADER}\nytd,x,X,1,1,1,1\n\\.\nytd,y,Y,1,1,1,1\n", 2, "3:1", "ends the rows"),
+    (
+        "mixed line ends",
+        f"{HEADER}\nytd,x,X,1,1,1,1\r\n",
+        2,
+        "2:16",
+        "ends otherwise than the first",
+    ),
+    ("the other way round", f"{HEADER}\r\nytd,x,X,1,1,1,1\n", 2, "2:16", "ends otherwise"),
     ("no number", f"{HEADER}\nytd,x,X,1,abc,1,1\n", 4, "2:11", '"abc"'),
     ("money", f'{HEADER}\nytd,x,X,"$1,000.50",1,1,1\n', 4, "2:9", '"$1,000.50"'),
     (
@@ -832,6 +840,41 @@ def test_headers_of_all_files_are_looked_at_before_a_row_is_sent(
         "recommendations.csv",
     ]
     assert "performance_periods.csv" in str(error.hint)
+
+
+def test_two_files_of_one_table_are_refused(shop: tuple[str, Path], tmp_path: Path) -> None:
+    """Which rows would be meant is not known, nor how many of which were inserted."""
+    url, path = shop
+    source = own_files(tmp_path, {"shop.CSV": "name\na\n", "shop.csv": "name\nb\n"})
+
+    error = refused(url, source, path)
+
+    assert (error.file, error.message) == ("shop.csv", "shop.CSV is of the same table")
+
+
+def test_names_that_need_quotes_are_only_names(database: str, folder: Write) -> None:
+    """A table and columns with blanks, commas and quotes; the place is that of the column."""
+    path = folder(
+        {
+            "001_a.up.sql": 'CREATE TABLE "Order Items" ("Größe, x" int, "a""b" text)',
+            "seed/load.sql": 'CREATE TEMP TABLE "seed_Order Items" ("Größe, x" int, "a""b" text)'
+            ' ON COMMIT DROP; CREATE UNIQUE INDEX ON "seed_Order Items" ("Größe, x");'
+            ' INSERT INTO "Order Items" SELECT * FROM "seed_Order Items";',
+            "seed/Order Items.csv": '"a""b","Größe, x"\nx,1\ny,2\n',
+        }
+    )
+    up(database, path)
+    assert counts(seed(database, path)) == {"Order Items": (2, 0)}
+
+    (path / "seed" / "Order Items.csv").write_text('"a""b","Größe, x"\nx,k\n', encoding="utf-8")
+    wrong = refused(database, path / "seed", path)
+    (path / "seed" / "Order Items.csv").write_text(
+        '"a""b","Größe, x"\nx,3\ny,3\n', encoding="utf-8"
+    )
+    twice = refused(database, path / "seed", path)
+
+    assert (wrong.line, wrong.column) == (2, 3)
+    assert (twice.line, twice.message) == (3, 'this row repeats an earlier one: ("Größe, x") = (3)')
 
 
 def test_a_check_without_words_of_the_file_names_its_rule(

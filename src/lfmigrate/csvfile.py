@@ -286,6 +286,12 @@ def refuse_bytes(name: str, record: Record) -> None:
     raise _problem(message, name, *_place(record, before), hint=hint)
 
 
+def ends_alike(one: Record, other: Record) -> bool:
+    """Return whether the last lines of two records end in the same way, if they end at all."""
+    ends = [r.content[len(r.content.rstrip(b"\r\n")) :] for r in (one, other)]
+    return b"" in ends or ends[0] == ends[1]
+
+
 def unclosed(name: str, record: Record) -> CsvFileError:
     """Return the error about a quote that is never closed."""
     return _problem(

@@ -59,13 +59,14 @@ def pair(files: Sequence[Path], tables: Sequence[StagingTable]) -> list[Staged]:
         CsvFileError: A file belongs to no table or its header does not fit; all of it is reported.
     """
     places = {table.name: place for place, table in enumerate(tables)}
-    found = []
+    found: list[tuple[int, Staged]] = []
     problems = []
     for path in files:
         try:
             place = places.get(PREFIX + path.stem)
             if place is None:
                 raise _of_no_table(path, tables)
+            _refuse_twin(path, [staged.file for at, staged in found if at == place])
             file = csvfile.open_csv(path)
             table = tables[place]
             csvfile.refuse_columns(file, table.columns, table.required)
@@ -286,9 +287,22 @@ def _of_no_table(path: Path, tables: Sequence[StagingTable]) -> CsvFileError:
     return CsvFileError(
         "the file belongs to no table",
         detail=[NOTHING_CHANGED],
-        hint=f"load.sql knows {names}.",
+        hint=f"load.sql knows {names}."
+        if names
+        else "load.sql does not begin with CREATE TEMPORARY TABLE, so it knows no files.",
         file=path.name,
     )
+
+
+def _refuse_twin(path: Path, others: Sequence[CsvFile]) -> None:
+    """Refuse a second file of a table, such as one with its ending in capitals."""
+    for other in others:
+        raise CsvFileError(
+            f"{other.name} is of the same table",
+            detail=[NOTHING_CHANGED],
+            hint="Leave one of them.",
+            file=path.name,
+        )
 
 
 def _is_of_a_row(error: StatementFailed, table: StagingTable) -> bool:
@@ -331,9 +345,7 @@ def _locate(staged: Staged, span: _Span, error: StatementFailed) -> tuple[Record
         return record, csvfile.unclosed(file.name, record)
     if error.sqlstate == _BAD_COPY_FORMAT:
         return record, _wrong_fields(file, record, error)
-    column = error.named.column or next(
-        (word for word in re.findall(r"\w+", words.split(":")[0]) if word in file.columns), None
-    )
+    column = error.named.column or _column_in(words, file.columns)
     message, hint = error.message, error.hint
     if error.sqlstate == _NULL and column is not None:
         message = f'"{column}" must not be empty'
@@ -347,6 +359,12 @@ def _locate(staged: Staged, span: _Span, error: StatementFailed) -> tuple[Record
     return record, problem
 
 
+def _column_in(words: str, columns: Sequence[str]) -> str | None:
+    """Return the column that the server names, before a colon and the value."""
+    found = [c for c in columns if re.search(rf"\s{re.escape(c)}(?::|$)", words)]
+    return max(found, key=len, default=None)
+
+
 def _key(detail: str) -> str | None:
     """Return the columns and values that the server says are there already."""
     found = re.search(r"\((.+)\)=\((.*)\)", detail, re.DOTALL)
@@ -357,6 +375,14 @@ def _wrong_fields(file: CsvFile, record: Record, error: StatementFailed) -> Lfmi
     wanted, there = len(file.columns), len(record.fields)
     if not record.text:
         return csvfile.at(file, record, 0, "the line is empty")
+    if there == wanted and not csvfile.ends_alike(file.header, record):
+        return csvfile.at(
+            file,
+            record,
+            len(record.text),
+            "this line ends otherwise than the first one",
+            hint="Save it with the line ends of Unix or of Windows, one of them throughout.",
+        )
     if there == wanted:
         return csvfile.at(file, record, 0, error.message)
     place = record.fields[wanted] if there > wanted else len(record.text)

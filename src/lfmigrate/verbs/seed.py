@@ -481,9 +481,10 @@ class _Loading:
                 self._undo_merge()
                 each = by_name.get(failure.named.table or "")
                 # The server tells the key in its own language, but in this form.
-                key = re.search(r"\((.+)\)=\(", " ".join(failure.detail))
+                keys = [re.search(r"\((.+)\)=\(", line) for line in failure.detail]
+                key = next((found[1] for found in keys if found), None)
                 if failure.sqlstate == _DUPLICATE and each is not None and key is not None:
-                    problems += staging.duplicates(self._conn, each, key[1])
+                    problems += staging.duplicates(self._conn, each, key)
         return together(problems, staging.how_many(len(problems))) if problems else error
 
     def _undo_merge(self) -> None:
