@@ -52,7 +52,7 @@ def test_seeds_at_once_work_through_a_pooler(pooled: str, database: str, tmp_pat
         inserted = sorted(pool.map(seed, range(4)))
     with lfmigrate.connect(pooled) as conn, psycopg.connect(database) as direct:
         replaced = lfmigrate.seed(conn, files, replace=True, backup_dir=tmp_path)
-        checked = lfmigrate.check(conn, files)
+        checked = lfmigrate.check_seed(conn, files)
         settings = conn.execute("SELECT current_setting('datestyle'), current_setting('timezone')")
         assert (
             settings.fetchone()

@@ -511,7 +511,7 @@ def test_without_a_folder_of_seeds_there_is_nothing_to_load(
         lfmigrate.connect(database) as conn,
         pytest.raises(UsageError, match="there are no checks"),
     ):
-        lfmigrate.check(conn, lfmigrate.read_folder(unchecked))
+        lfmigrate.check_seed(conn, lfmigrate.read_folder(unchecked))
 
 
 # --------------------------------------------------------------------------------------------------
@@ -1060,7 +1060,7 @@ def test_a_role_that_owns_only_the_schema_can_seed(database: str, tmp_path: Path
             lfmigrate.up(conn, files, scope=scope)
             first = lfmigrate.seed(conn, files, scope=scope)
             second = lfmigrate.seed(conn, files, scope=scope, replace=True, backup_dir=tmp_path)
-            checked = lfmigrate.check(conn, files, scope=scope)
+            checked = lfmigrate.check_seed(conn, files, scope=scope)
         assert counts(first) == counts(second) == {p.stem: (rows_of(p), 0) for p in FILES}
         assert {table.schema for table in first.tables} == {"dash"}
         assert checked.ok
@@ -1082,7 +1082,7 @@ def test_the_rights_that_the_readme_names_are_enough(applied: str, tmp_path: Pat
     try:
         with lfmigrate.connect(applied) as conn:
             conn.execute(f"SET ROLE {role}".encode())
-            assert lfmigrate.check(conn, files).ok
+            assert lfmigrate.check_seed(conn, files).ok
             with pytest.raises(StatementFailed, match="permission denied"):
                 lfmigrate.seed(conn, files)
             execute(applied, f"GRANT INSERT ON ALL TABLES IN SCHEMA public TO {role}")

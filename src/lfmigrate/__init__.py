@@ -24,10 +24,11 @@ if TYPE_CHECKING:
     from lfmigrate.sqlfile import read_folder as read_folder
     from lfmigrate.sqlfile import shipped_folder as shipped_folder
     from lfmigrate.verbs.backup import backup as backup
+    from lfmigrate.verbs.check import check as check
     from lfmigrate.verbs.new import new as new
     from lfmigrate.verbs.restore import restore as restore
     from lfmigrate.verbs.rollback import rollback as rollback
-    from lfmigrate.verbs.seed import check as check
+    from lfmigrate.verbs.seed import check_seed as check_seed
     from lfmigrate.verbs.seed import seed as seed
     from lfmigrate.verbs.status import status as status
     from lfmigrate.verbs.up import up as up
@@ -37,7 +38,8 @@ _HOMES = {
     "LfmigrateError": "lfmigrate.errors",
     "Scope": "lfmigrate.database",
     "backup": "lfmigrate.verbs.backup",
-    "check": "lfmigrate.verbs.seed",
+    "check": "lfmigrate.verbs.check",
+    "check_seed": "lfmigrate.verbs.seed",
     "connect": "lfmigrate.database",
     "new": "lfmigrate.verbs.new",
     "read_folder": "lfmigrate.sqlfile",

@@ -17,7 +17,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
@@ -529,7 +529,9 @@ def seed(
                     "--check loads nothing, so it takes no --from, --replace or --dry-run",
                     detail=[NOTHING_CHANGED],
                 )
-            checked = _run(call, lambda conn, folder, scope: verb.check(conn, folder, scope=scope))
+            checked = _run(
+                call, lambda conn, folder, scope: verb.check_seed(conn, folder, scope=scope)
+            )
             call.show(checked)
             if not checked.ok:
                 failed = sum(1 for each in checked.checks if each.count)
@@ -633,6 +635,30 @@ def restore(
                 ),
             )
         call.show(report)
+
+
+@app.command(
+    short_help="Prove the files on a throw-away database.",
+    epilog="Example: lfmigrate check --sql-dir migrations",
+)
+@_takes("database_url", "sql_dir", "wait", *_EVERYWHERE)
+def check(flags: Flags) -> None:
+    """Prove on a throw-away database that the files go up, down, and up again."""
+    from lfmigrate.verbs import check as verb  # noqa: PLC0415
+
+    if flags.database_url is None:
+        # Not the DATABASE_URL of the environment: that is no server to make databases on.
+        flags = replace(flags, embedded=True)
+    with _call("check", flags) as call:
+        report = _run(
+            call, lambda conn, folder, _: verb.check(conn, folder, progress=call.screen.say)
+        )
+        call.show(report)
+        if not report.ok:
+            raise DifferenceFound(
+                "the files do not hold what they promise",
+                hint="What was tried is listed above, up to what broke.",
+            )
 
 
 @app.command(

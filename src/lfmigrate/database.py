@@ -11,10 +11,11 @@ from __future__ import annotations
 import json
 import os
 import random
+import secrets
 import selectors
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
@@ -22,8 +23,10 @@ import psycopg
 from psycopg import conninfo, pq
 
 from lfmigrate.errors import (
+    NOTHING_CHANGED,
     ConnectionFailed,
     ConnectionLost,
+    DatabaseError,
     Interrupted,
     LfmigrateError,
     Named,
@@ -765,6 +768,33 @@ def abandon(conn: Connection) -> None:
         pass  # not reachable: then the server notices that the connection is gone
     finally:
         conn.close()
+
+
+@contextmanager
+def throwaway(conn: Connection) -> Iterator[Connection]:
+    """Make an empty database beside a connection's own, connect to it, and drop it afterwards.
+
+    Args:
+        conn: An open connection without an open transaction, whose role may create databases.
+
+    Raises:
+        DatabaseError: It could not be made.
+    """
+    name = f"lfmigrate_check_{secrets.token_hex(6)}"
+    try:
+        conn.execute(f"CREATE DATABASE {quote_name(name)} TEMPLATE template0".encode())
+    except psycopg.Error as error:
+        raise DatabaseError(
+            f"a database to try the files on could not be made: {error.diag.message_primary}",
+            detail=[NOTHING_CHANGED],
+            hint="Name a server on which the role may create databases, or leave --database-url"
+            " out to use the private one.",
+        ) from None
+    try:
+        with closing(connect(conninfo.make_conninfo(address_of(conn), dbname=name))) as second:
+            yield second
+    finally:
+        conn.execute(f"DROP DATABASE IF EXISTS {quote_name(name)} WITH (FORCE)".encode())
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from typing import Any
 from lfmigrate.errors import LfmigrateError
 from lfmigrate.snapshot import Verdict
 from lfmigrate.verbs.backup import BackupReport
+from lfmigrate.verbs.check import FolderReport
 from lfmigrate.verbs.new import NewReport
 from lfmigrate.verbs.restore import RestoreReport
 from lfmigrate.verbs.rollback import Lost, RollbackReport
@@ -26,6 +27,7 @@ Report = (
     | RestoreReport
     | SeedReport
     | CheckReport
+    | FolderReport
 )
 
 
@@ -144,6 +146,17 @@ def _check(report: CheckReport) -> dict[str, Any]:
     }
 
 
+def _folder(report: FolderReport) -> dict[str, Any]:
+    return {
+        "proofs": [
+            {"name": proof.name, "status": proof.status, "problems": list(proof.problems)}
+            for proof in report.proofs
+        ],
+        "findings": None if report.findings is None else list(report.findings),
+        "notes": list(report.notes),
+    }
+
+
 def _lost_json(lost: Lost) -> dict[str, Any]:
     return {"kind": lost.kind, "name": lost.name, "rows": lost.rows, "bytes": lost.bytes}
 
@@ -187,4 +200,5 @@ _DOCUMENTS: Mapping[type, Callable[[Any], dict[str, Any]]] = {
     RestoreReport: _backup,
     SeedReport: _seed,
     CheckReport: _check,
+    FolderReport: _folder,
 }

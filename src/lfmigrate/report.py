@@ -28,6 +28,7 @@ from lfmigrate.errors import LfmigrateError, UsageError
 from lfmigrate.snapshot import Difference, Relation, Verdict
 from lfmigrate.transfer import Moved, Watch
 from lfmigrate.verbs.backup import BackupReport
+from lfmigrate.verbs.check import FolderReport
 from lfmigrate.verbs.new import NewReport
 from lfmigrate.verbs.restore import RestoreReport
 from lfmigrate.verbs.rollback import CHANGED, Lost, RollbackReport
@@ -166,6 +167,8 @@ class Screen:
             case CheckReport():
                 report = replace(report, checks=tuple(map(self._cleaned_check, report.checks)))
                 parts = _checked(report, elapsed_ms, quiet=self._quiet, width=width)
+            case FolderReport():
+                parts = _proved(report, elapsed_ms, quiet=self._quiet, width=width)
         return parts
 
     def document(self, document: dict[str, Any]) -> None:
@@ -572,6 +575,30 @@ def _checked(
     return parts
 
 
+def _proved(
+    report: FolderReport, elapsed_ms: float, *, quiet: bool, width: int
+) -> list[RenderableType]:
+    shown = [proof for proof in report.proofs if proof.status == "broken" or not quiet]
+    if not shown:
+        return []
+    rows = [(_word(proof.status), proof.name) for proof in shown]
+    parts: list[RenderableType] = [_headline("check", report)]
+    parts.append(_table(("Status", "Check"), rows, width=width, numbers=0))
+    for proof in shown:
+        if proof.problems:
+            lines = Text("\n".join(_CONTROL.sub("?", line) for line in proof.problems))
+            parts += [Text(), Text(proof.name, style="bold"), _indented(lines)]
+    if report.findings is not None and not quiet:
+        lines = Text("\n".join(report.findings) or "nothing")
+        parts += [Text(), Text("squawk has found", style="bold"), _indented(lines)]
+    good = sum(1 for proof in report.proofs if proof.status == "ok")
+    return [
+        *parts,
+        Text(),
+        Text(f"{good} of {len(report.proofs)} hold; {elapsed_ms / 1000:.2f} s"),
+    ]
+
+
 def _offending(check: CheckResult) -> RenderableType:
     names = list(check.rows[0]) if check.rows else []
     grid = Table.grid(padding=(0, _GAP, 0, 0))
@@ -610,7 +637,8 @@ def _headline(
     | BackupReport
     | RestoreReport
     | SeedReport
-    | CheckReport,
+    | CheckReport
+    | FolderReport,
 ) -> Text:
     major, minor = divmod(report.server.version, 10000)
     return Text.assemble(

@@ -183,7 +183,7 @@ def seed(
     return take_turns(load, on_wait)
 
 
-def check(conn: Connection, folder: Folder, *, scope: Scope | None = None) -> CheckReport:
+def check_seed(conn: Connection, folder: Folder, *, scope: Scope | None = None) -> CheckReport:
     """Run the folder's ``seed/checks``: each returns the rows that offend against it. Only reads.
 
     Args:
