@@ -16,7 +16,7 @@ import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 from uuid import uuid4
 
 import psycopg
@@ -57,6 +57,31 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="rewrite tests/golden/*.txt with what is printed now; read the difference before"
         " committing it",
     )
+
+
+def _faults(config: pytest.Config) -> int:
+    """Return how many faults the tests that passed have made."""
+    reporter: Any = config.pluginmanager.get_plugin("terminalreporter")
+    passed = reporter.stats.get("passed", []) if reporter is not None else []
+    return sum(
+        count for report in passed for name, count in report.user_properties if name == "faults"
+    )
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """Tell how many faults were swept."""
+    if faults := _faults(config):
+        terminalreporter.write_line(f"{faults} faults were made, and left nothing half done")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail if there were fewer faults than were asked for: nothing swept is nothing proved."""
+    wanted = int(os.environ.get("LFMIGRATE_LEAST_FAULTS", "0"))
+    # Workers know only of their own tests.
+    if not hasattr(session.config, "workerinput") and _faults(session.config) < wanted:
+        sys.stderr.write(f"error: fewer than {wanted} faults were swept\n")
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 @pytest.fixture
