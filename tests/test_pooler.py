@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 import lfmigrate
+from tests.conftest import Cli
 
 pytestmark = pytest.mark.pooler
 
@@ -118,3 +121,54 @@ def test_nothing_of_a_run_leaks_into_the_pool(pooled: str, folder: Callable[...,
     with psycopg.connect(pooled, autocommit=True, prepare_threshold=None) as conn:
         after = conn.execute(settings).fetchone()
     assert after == before
+
+
+def _sessions(url: str) -> dict[int, tuple[Any, ...]]:
+    """Return what each of the pooler's two sessions has set, locked and made, by process."""
+    found: dict[int, tuple[Any, ...]] = {}
+    with ExitStack() as stack:
+        # Two transactions at once hold both sessions.
+        for _ in range(2):
+            conn = stack.enter_context(psycopg.connect(url, prepare_threshold=None))
+            row = conn.execute(
+                """SELECT pg_backend_pid(),
+                       (SELECT jsonb_object_agg(name, setting) FROM pg_settings
+                        -- The pooler's own affair: it sets each client's name.
+                        WHERE source = 'session' AND name <> 'application_name'
+                          AND (name NOT LIKE 'lfmigrate.%' OR setting <> '')),
+                       (SELECT count(*) FROM pg_locks
+                        WHERE pid = pg_backend_pid()
+                          AND (locktype = 'advisory' OR relation >= 16384)),
+                       (SELECT count(*) FROM pg_class WHERE relnamespace = pg_my_temp_schema()),
+                       current_user"""
+            ).fetchone()
+            assert row is not None
+            found[row[0]] = row[1:]
+    return found
+
+
+def test_no_command_leaves_anything_in_the_pool(pooled: str, tmp_path: Path, cli: Cli) -> None:
+    """After all of them, each pooled session is as a new one: settings, locks, temporary tables."""
+    out = tmp_path / "out"
+    (fresh,) = {repr(session) for session in _sessions(pooled).values()}
+
+    for command in (
+        ["up"],
+        ["seed"],
+        ["seed", "--check"],
+        ["verify"],
+        ["verify", "--replay"],
+        ["seed", "--replace", "--yes"],
+        ["backup", "--out", out],
+        ["rollback", "--dry-run"],
+        ["rollback", "--yes"],
+        ["up", "--per-migration"],
+        ["restore", out],
+        ["status"],
+    ):
+        done = cli(*command, "--database-url", pooled)
+        assert done.returncode == 0, (command, done.stderr)
+
+    sessions = _sessions(pooled)
+    assert len(sessions) == 2
+    assert {repr(session) for session in sessions.values()} == {fresh}
