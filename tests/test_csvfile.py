@@ -65,7 +65,7 @@ def test_a_long_line_is_shown_around_the_place() -> None:
     """An excerpt fits a terminal."""
     record = csvfile.Record(("x" * 500 + "," + "y" * 500).encode(), 0, 1, 1, closed=True)
 
-    (shown,) = csvfile.excerpt(record, 501)
+    (shown,) = csvfile.shown(record, 501)
 
     assert shown.startswith("1 | ...xxx")
     assert shown.endswith("yyy...")

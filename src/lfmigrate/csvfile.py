@@ -13,11 +13,9 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lfmigrate.errors import NOTHING_CHANGED, CsvFileError
+from lfmigrate.errors import NOTHING_CHANGED, CsvFileError, excerpt
 
 _BLOCK_BYTES = 1 << 18
-# An excerpt fits a terminal.
-_EXCERPT_WIDTH = 100
 # Where a spreadsheet has its own idea of a comma.
 _OTHER_DELIMITERS = (";", "\t", "|")
 _END_MARK = b"\\."
@@ -318,7 +316,7 @@ def at(
         message,
         file.name,
         *_place(record, record.text[:place]),
-        detail=excerpt(record, place),
+        detail=shown(record, place),
         hint=hint,
     )
 
@@ -328,14 +326,11 @@ def place_in(record: Record, place: int) -> tuple[int, int]:
     return _place(record, record.text[:place])
 
 
-def excerpt(record: Record, place: int) -> tuple[str, ...]:
+def shown(record: Record, place: int) -> tuple[str, ...]:
     """Return the line of a record that a place is on, cut to fit a terminal."""
     line, column = place_in(record, place)
     source = record.text.split("\n")[line - record.line].rstrip("\r")
-    first = max(0, column - 1 - _EXCERPT_WIDTH // 2) if len(source) > _EXCERPT_WIDTH else 0
-    shown = source[first : first + _EXCERPT_WIDTH]
-    before, behind = "..." if first else "", "..." if first + len(shown) < len(source) else ""
-    return (f"{line} | {before}{shown}{behind}",)
+    return (f"{line} | {excerpt(source, column)[0]}",)
 
 
 def _refuse_end_mark(file: CsvFile) -> None:

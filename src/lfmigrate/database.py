@@ -31,6 +31,7 @@ from lfmigrate.errors import (
     LfmigrateError,
     Named,
     StatementFailed,
+    excerpt,
 )
 from lfmigrate.sqlfile import SqlFile, Statement
 
@@ -140,6 +141,11 @@ _EXPLANATIONS: tuple[tuple[tuple[tuple[str, ...], ...], str, str], ...] = (
         (("refused", "no such file or directory"),),
         "nothing answers at {where}",
         'Start the server, correct host and port, or try "--embedded" for a private one.',
+    ),
+    (
+        (("too many clients", "too many connections", "remaining connection slots"),),
+        "{where} has no room for one more connection",
+        "Close some, go through a pooler, or wait longer with --wait.",
     ),
     (
         (("timeout", "timed out"),),
@@ -527,8 +533,8 @@ class _Wire:
             # Outside of the statement's own text is what was put around it.
             place = int(position) - answer.lead if position else 0
             place = place if 1 <= place <= len(statement.text) else 0
-            line, column, excerpt = point_at(statement, place or None)
-            detail += excerpt
+            line, column, lines = point_at(statement, place or None)
+            detail += lines
         for what in (pq.DiagnosticField.MESSAGE_DETAIL, pq.DiagnosticField.CONTEXT):
             detail += (said(what) or "").splitlines()
         hint = said(pq.DiagnosticField.MESSAGE_HINT)
@@ -575,12 +581,13 @@ def point_at(statement: Statement, position: int | None) -> tuple[int, int, list
     in_line = len(before) - (before.rfind("\n") + 1)
     column = in_line + (statement.column if lines_before == 0 else 1)
     source = statement.text.split("\n")[lines_before].rstrip("\r")
-    excerpt = [f"{line} | {source}"]
+    shown, place = excerpt(source, in_line + 1)
+    lines = [f"{line} | {shown}"]
     if position is not None:
         # Tabs are kept in the padding, so that the caret stands below its character.
-        padding = "".join("\t" if c == "\t" else " " for c in source[:in_line])
-        excerpt.append(" " * len(f"{line} | ") + padding + "^")
-    return line, column, excerpt
+        padding = "".join("\t" if c == "\t" else " " for c in shown[: place - 1])
+        lines.append(" " * len(f"{line} | ") + padding + "^")
+    return line, column, lines
 
 
 def connect(

@@ -13,6 +13,9 @@ from typing import ClassVar
 
 NOTHING_CHANGED = "Nothing was changed."
 
+# An excerpt fits a terminal; some files are one line of megabytes.
+_EXCERPT_WIDTH = 100
+
 
 class LfmigrateError(Exception):
     """The root of all errors that lfmigrate raises on purpose.
@@ -162,3 +165,22 @@ def together(problems: Sequence[LfmigrateError], message: str) -> LfmigrateError
 def _in_one_line(error: LfmigrateError) -> str:
     places = [str(place) for place in (error.file, error.line, error.column) if place is not None]
     return f"{':'.join(places)}: {error.message}" if places else error.message
+
+
+def excerpt(source: str, column: int) -> tuple[str, int]:
+    """Return as much of a line as fits a terminal, around a place in it.
+
+    Args:
+        source: The line.
+        column: The place, in characters from 1.
+
+    Returns:
+        What to show, and the column that the place has in it.
+    """
+    if len(source) <= _EXCERPT_WIDTH:
+        return source, column
+    first = max(0, column - 1 - _EXCERPT_WIDTH // 2)
+    shown = source[first : first + _EXCERPT_WIDTH]
+    before = "..." if first else ""
+    behind = "..." if first + len(shown) < len(source) else ""
+    return f"{before}{shown}{behind}", column - first + len(before)

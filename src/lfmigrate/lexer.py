@@ -12,13 +12,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from lfmigrate.errors import NOTHING_CHANGED, SqlFileError
+from lfmigrate.errors import NOTHING_CHANGED, SqlFileError, excerpt
 
 # What a statement is recognised by: CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS and a name.
 _HEAD_WORDS = 8
-
-# An excerpt fits a terminal; some files are one line of megabytes.
-_EXCERPT_WIDTH = 100
 
 _SPACE = r"[ \t\n\r\f\v]"
 # Written as what they are not, which is all in ASCII: such a set is one look into a bitmap.
@@ -234,14 +231,10 @@ def refusal(
     line_end = text.find("\n", offset)
     source = text[line_start : line_end if line_end >= 0 else len(text)].rstrip("\r")
     column = offset - line_start + 1
-    if len(source) > _EXCERPT_WIDTH:
-        first = max(0, column - 1 - _EXCERPT_WIDTH // 2)
-        excerpt = source[first : first + _EXCERPT_WIDTH]
-        dots = "..." if first + _EXCERPT_WIDTH < len(source) else ""
-        source = ("..." if first else "") + excerpt + dots
+    shown, _ = excerpt(source, column)
     return SqlFileError(
         message,
-        detail=[f"{line} | {source}", NOTHING_CHANGED],
+        detail=[f"{line} | {shown}", NOTHING_CHANGED],
         hint=hint,
         file=file,
         line=line,

@@ -403,4 +403,4 @@ def _place(problem: LfmigrateError, file: CsvFile, record: Record, column: str |
     place = fields[at] if at < len(fields) else 0
     problem.file = file.name
     problem.line, problem.column = csvfile.place_in(record, place)
-    problem.detail = (*csvfile.excerpt(record, place), *problem.detail)
+    problem.detail = (*csvfile.shown(record, place), *problem.detail)
