@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import psycopg
@@ -24,7 +25,6 @@ from lfmigrate.errors import NOTHING_CHANGED, Refused
 from lfmigrate.history import LOCK_KEY
 from lfmigrate.look import Look, look
 from lfmigrate.sqlfile import Folder, read_folder, shipped_folder
-from lfmigrate.verbs import up as up_module
 from lfmigrate.verbs.up import UpReport
 from tests.faults import files_in_history, has_history, role_with_login, wait_until
 
@@ -352,15 +352,15 @@ def test_a_plan_that_is_outdated_is_made_anew(
     )
     looks: list[Look] = []
 
-    def look_and_be_overtaken(conn: Connection, scope: Scope) -> Look:
-        found = look(conn, scope)
+    def look_and_be_overtaken(conn: Connection, scope: Scope, **options: Any) -> Look:
+        found = look(conn, scope, **options)
         looks.append(found)
         if len(looks) == 1:
             with closing(lfmigrate.connect(database)) as other:
                 lfmigrate.up(other, files, to="001")
         return found
 
-    monkeypatch.setattr(up_module, "look", look_and_be_overtaken)
+    monkeypatch.setattr(run_module, "look", look_and_be_overtaken)
     with closing(lfmigrate.connect(database)) as conn:
         report = lfmigrate.up(conn, files)
 

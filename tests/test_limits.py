@@ -1,4 +1,4 @@
-"""At the limits of a server, the outcome is sensible and said; docs/limits.md has the large ones."""
+"""At a server's limits the outcome is sensible, and said; docs/limits.md has the large ones."""
 
 from __future__ import annotations
 

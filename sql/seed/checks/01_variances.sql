@@ -22,7 +22,8 @@ CROSS JOIN LATERAL (VALUES
     (category.spending_variance_amount
          IS DISTINCT FROM round(difference.pmpm * period.member_months, 2),
      format('the variance amount is %s, and PMPM and member months give %s',
-            category.spending_variance_amount, round(difference.pmpm * period.member_months, 2))),
+            coalesce(category.spending_variance_amount::text, 'unknown'),
+            coalesce(round(difference.pmpm * period.member_months, 2)::text, 'an unknown one'))),
     (sign(category.spending_variance_amount) <> sign(category.spending_variance_percent),
      'amount and percentage of the variance have different signs')
 ) AS wrong (found, problem)

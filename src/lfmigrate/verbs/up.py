@@ -125,8 +125,8 @@ def up(
     runs: list[Run] = []
     anew: set[str] = set()
     while True:
+        before = _look(job, turn, note=_still_there(runs))
         try:
-            before = job.look()
             steps = _steps(folder, before, to=to, allow_out_of_order=allow_out_of_order)
             steps = [replace(step, anew=step.file.name in anew) for step in steps]
             for batch in _batches(steps, dry_run=dry_run, one_by_one=per_migration):
@@ -215,6 +215,15 @@ def _why_not_again(migration: Migration | None, event: Event) -> str | None:
         head = " ".join(blocking.head[:3])
         return f"{event.file}:{blocking.line} ({head}) may not run twice"
     return None
+
+
+def _look(job: Job, turn: Turn, *, note: str) -> Look:
+    """Look at the database, when nobody is in the way."""
+    while True:
+        try:
+            return job.look()
+        except StatementFailed as error:
+            turn.wait(error, note=note)
 
 
 def _will_be_made_anew(
