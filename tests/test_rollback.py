@@ -737,7 +737,7 @@ def test_a_table_that_somebody_holds_is_left_alone(
         other.execute("SELECT * FROM a")
 
         with pytest.raises(StatementFailed) as caught:
-            rollback(database, files, tmp_path, scope=lfmigrate.Scope(lock_timeout_ms=1500))
+            rollback(database, files, tmp_path, scope=lfmigrate.Scope(lock_timeout_ms=300))
 
     assert caught.value.sqlstate == "55P03"
     assert any('application "a colleague"' in line for line in caught.value.detail)

@@ -1041,7 +1041,7 @@ def test_a_lock_of_somebody_else_is_named(seeded: str, cli: Cli) -> None:
     """The seed does not wait for ever behind an open transaction, and says whose it is."""
     with psycopg.connect(seeded) as holder:
         holder.execute("LOCK TABLE cost_categories IN SHARE MODE")
-        done = cli("seed", "--lock-timeout", "1500ms", "--database-url", seeded)
+        done = cli("seed", "--lock-timeout", "300ms", "--database-url", seeded)
 
     assert done.returncode == 4
     assert "held by" in done.stderr
