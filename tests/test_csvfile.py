@@ -93,3 +93,13 @@ def test_a_file_that_is_none_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(CsvFileError, match="no regular file"):
         csvfile.open_csv(tmp_path / "x.csv")
+
+
+def test_an_unclosed_quote_is_read_once(tmp_path: Path) -> None:
+    """A record of 200,000 lines takes no longer than as many records."""
+    path = tmp_path / "x.csv"
+    path.write_bytes(b'a\n"' + b"x,y,z\n" * 200_000)
+
+    records = list(csvfile.records(path))
+
+    assert [(r.line, r.last_line, r.closed) for r in records] == [(1, 1, True), (2, 200_001, False)]

@@ -940,6 +940,50 @@ def test_a_mistake_in_load_sql_has_its_place(database: str, folder: Write) -> No
     assert caught.value.detail[:2] == ("3 | SELECT nothing", "           ^")
 
 
+@pytest.mark.parametrize(
+    "query",
+    [
+        "WITH w AS (SELECT tableoid, ctid FROM seed_a) SELECT *, 'n' AS \"column\", 'p' AS problem FROM w",
+        "(SELECT tableoid, ctid, 'n' AS \"column\", 'p' AS problem FROM seed_a)",
+    ],
+)
+def test_any_query_may_refuse_rows(database: str, folder: Write, query: str) -> None:
+    """However it is written: rows that it returns are not loaded over."""
+    path = folder(
+        {
+            "001_a.up.sql": "CREATE TABLE a (n int)",
+            "seed/load.sql": f"CREATE TEMP TABLE seed_a (n int) ON COMMIT DROP; {query};"
+            " WITH w AS (SELECT n FROM seed_a) INSERT INTO a SELECT n FROM w;",
+            "seed/a.csv": "n\n1\n",
+        }
+    )
+    up(database, path)
+
+    error = refused(database, path / "seed", path)
+
+    assert (error.message, error.file, error.line, error.column) == ("p", "a.csv", 2, 1)
+    assert value(database, "SELECT count(*) FROM a") == 0
+
+
+def test_a_check_that_cannot_be_asked_of_staged_rows_is_told_as_it_is(
+    database: str, folder: Write
+) -> None:
+    """The staging table has text where the table has a number."""
+    path = folder(
+        {
+            "001_a.up.sql": "CREATE TABLE a (n numeric CONSTRAINT pos CHECK (n > 0))",
+            "seed/load.sql": "CREATE TEMP TABLE seed_a (n text) ON COMMIT DROP;"
+            " INSERT INTO a SELECT n::numeric FROM seed_a",
+            "seed/a.csv": "n\n-1\n",
+        }
+    )
+    up(database, path)
+
+    error = refused(database, path / "seed", path)
+
+    assert (error.sqlstate, error.file) == ("23514", "seed/load.sql")
+
+
 def test_what_load_sql_changes_besides_is_told(database: str, folder: Write) -> None:
     """A folder may update rows; the report does not hide it. A file without a table is named."""
     path = folder(

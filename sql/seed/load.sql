@@ -20,7 +20,7 @@
 -- A key is COLLATE "C", which makes checking it cheap; there is no other meaning in it.
 
 CREATE TEMPORARY TABLE seed_performance_periods (
-    period_key     text          COLLATE "C" NOT NULL,
+    period_key     varchar(50)   COLLATE "C" NOT NULL,
     period_label   varchar(100)  NOT NULL,
     start_date     date          NOT NULL,
     end_date       date          NOT NULL,
@@ -29,8 +29,8 @@ CREATE TEMPORARY TABLE seed_performance_periods (
 ) ON COMMIT DROP;
 
 CREATE TEMPORARY TABLE seed_performance_metrics (
-    period_key       text           COLLATE "C" NOT NULL,
-    metric_type      text           COLLATE "C" NOT NULL,
+    period_key       varchar(50)    COLLATE "C" NOT NULL,
+    metric_type      varchar(100)   COLLATE "C" NOT NULL,
     -- Computed where it is empty, for cost_pmpm, total_cost and cost_savings_opportunity.
     current_value    numeric(18,4),
     -- Computed where it is empty, for cost_pmpm.
@@ -41,8 +41,8 @@ CREATE TEMPORARY TABLE seed_performance_metrics (
 ) ON COMMIT DROP;
 
 CREATE TEMPORARY TABLE seed_cost_categories (
-    period_key               text           COLLATE "C" NOT NULL,
-    slug                     text           COLLATE "C" NOT NULL,
+    period_key               varchar(50)    COLLATE "C" NOT NULL,
+    slug                     varchar(50)    COLLATE "C" NOT NULL,
     category_name            varchar(255)   NOT NULL,
     spending_pmpm_actual     numeric(10,2)  NOT NULL,
     spending_pmpm_benchmark  numeric(10,2)  NOT NULL,
@@ -57,7 +57,7 @@ CREATE TEMPORARY TABLE seed_cost_categories (
 ) ON COMMIT DROP;
 
 CREATE TEMPORARY TABLE seed_recommendations (
-    title                      text           COLLATE "C" NOT NULL,
+    title                      varchar(255)   COLLATE "C" NOT NULL,
     description                text,
     status                     varchar(50)    NOT NULL DEFAULT 'not_started',
     priority                   varchar(20),
@@ -78,14 +78,14 @@ CREATE TEMPORARY TABLE seed_recommendations (
 ) ON COMMIT DROP;
 
 CREATE TEMPORARY TABLE seed_recommendation_cost_categories (
-    recommendation_title  text           COLLATE "C" NOT NULL,
-    period_key            text           COLLATE "C" NOT NULL,
-    slug                  text           COLLATE "C" NOT NULL,
+    recommendation_title  varchar(255)   COLLATE "C" NOT NULL,
+    period_key            varchar(50)    COLLATE "C" NOT NULL,
+    slug                  varchar(50)    COLLATE "C" NOT NULL,
     impact_amount         numeric(14,2)
 ) ON COMMIT DROP;
 
 CREATE TEMPORARY TABLE seed_program_resources (
-    recommendation_title  text          COLLATE "C" NOT NULL,
+    recommendation_title  varchar(255)  COLLATE "C" NOT NULL,
     resource_type         varchar(50)   COLLATE "C" NOT NULL,
     -- Part of the key, because a title may be left out and a text may be edited.
     display_order         integer       NOT NULL,
@@ -96,12 +96,12 @@ CREATE TEMPORARY TABLE seed_program_resources (
 ) ON COMMIT DROP;
 
 CREATE TEMPORARY TABLE seed_efficiency_kpis (
-    period_key          text           COLLATE "C" NOT NULL,
-    kpi_type            text           COLLATE "C" NOT NULL,
+    period_key          varchar(50)    COLLATE "C" NOT NULL,
+    kpi_type            varchar(100)   COLLATE "C" NOT NULL,
     kpi_label           varchar(255)   NOT NULL,
     -- The category whose utilization this measure repeats; the two values are then its values, and
     -- stay empty here.
-    slug                text,
+    slug                varchar(50),
     actual_value        numeric(12,2),
     aco_benchmark       numeric(12,2),
     milliman_benchmark  numeric(12,2),
@@ -112,15 +112,15 @@ CREATE TEMPORARY TABLE seed_efficiency_kpis (
 ) ON COMMIT DROP;
 
 CREATE TEMPORARY TABLE seed_cost_opportunities (
-    period_key         text     COLLATE "C" NOT NULL,
-    slug               text     COLLATE "C" NOT NULL,
+    period_key         varchar(50)  COLLATE "C" NOT NULL,
+    slug               varchar(50)  COLLATE "C" NOT NULL,
     display_order      integer,
-    show_on_dashboard  boolean  NOT NULL DEFAULT true
+    show_on_dashboard  boolean      NOT NULL DEFAULT true
 ) ON COMMIT DROP;
 
 CREATE TEMPORARY TABLE seed_cost_category_hospitals (
-    period_key        text           COLLATE "C" NOT NULL,
-    slug              text           COLLATE "C" NOT NULL,
+    period_key        varchar(50)    COLLATE "C" NOT NULL,
+    slug              varchar(50)    COLLATE "C" NOT NULL,
     hospital_name     varchar(255)   COLLATE "C" NOT NULL,
     discharges        integer,
     avg_los           numeric(5,2),
@@ -130,8 +130,8 @@ CREATE TEMPORARY TABLE seed_cost_category_hospitals (
 ) ON COMMIT DROP;
 
 CREATE TEMPORARY TABLE seed_cost_category_drgs (
-    period_key       text           COLLATE "C" NOT NULL,
-    slug             text           COLLATE "C" NOT NULL,
+    period_key       varchar(50)    COLLATE "C" NOT NULL,
+    slug             varchar(50)    COLLATE "C" NOT NULL,
     -- Three digits. A spreadsheet takes 056 for the number 56; the zeros are put back below.
     drg_code         varchar(20)    COLLATE "C" NOT NULL,
     drg_description  varchar(500)   NOT NULL,
@@ -142,8 +142,8 @@ CREATE TEMPORARY TABLE seed_cost_category_drgs (
 ) ON COMMIT DROP;
 
 CREATE TEMPORARY TABLE seed_cost_category_discharging_hospitals (
-    period_key                           text          COLLATE "C" NOT NULL,
-    slug                                 text          COLLATE "C" NOT NULL,
+    period_key                           varchar(50)   COLLATE "C" NOT NULL,
+    slug                                 varchar(50)   COLLATE "C" NOT NULL,
     hospital_name                        varchar(255)  COLLATE "C" NOT NULL,
     discharges                           integer,
     -- Computed where it is empty: of the hospital's acute discharges in the same period.
@@ -156,8 +156,8 @@ CREATE TEMPORARY TABLE seed_cost_category_discharging_hospitals (
 -- ------------------------------------------------------------------------------------------------
 -- Natural keys: each stands once in its file
 --
--- Made when the rows are there, because checking row by row takes twice as long. The drill-downs may
--- have millions of rows, so the server gets to know what is in them.
+-- Made when the rows are there, because checking row by row takes twice as long. The drill-downs
+-- may have millions of rows, so the server gets to know what is in them.
 -- ------------------------------------------------------------------------------------------------
 
 CREATE UNIQUE INDEX ON seed_performance_periods

@@ -184,19 +184,21 @@ def records(path: Path, *, start: int = 0, line: int = 1) -> Iterator[Record]:
         if start == 0 and file.read(len(codecs.BOM_UTF8)) == codecs.BOM_UTF8:
             start = len(codecs.BOM_UTF8)
         file.seek(start)
-        content = b""
+        # Joined once: an unclosed quote makes a record of all the rest of the file.
+        lines: list[bytes] = []
         first_line = line
         closed = True
         for physical in file:
-            content += physical
+            lines.append(physical)
             closed ^= physical.count(b'"') % 2 == 1
             if closed:
-                yield Record(content, start, first_line, line, closed)
-                start += len(content)
-                first_line, content = line + 1, b""
+                record = Record(b"".join(lines), start, first_line, line, closed)
+                yield record
+                start = record.end
+                first_line, lines = line + 1, []
             line += 1
-        if content:
-            yield Record(content, start, first_line, line - 1, closed)
+        if lines:
+            yield Record(b"".join(lines), start, first_line, line - 1, closed)
 
 
 def blocks(file: CsvFile, start: int, end: int | None = None) -> Iterator[bytes]:

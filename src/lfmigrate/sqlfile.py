@@ -27,6 +27,7 @@ __all__ = [
     "read_folder",
     "shipped_folder",
     "split",
+    "tokens",
 ]
 
 _RERUNNABLE = "rerunnable"

@@ -12,3 +12,9 @@ UPDATE cost_categories SET slug = 'gone' WHERE slug = 'radiology' AND period_id 
 
 -- says: there are none
 DELETE FROM efficiency_kpis WHERE period_id = 3;
+
+-- says: rank 99 of 24
+UPDATE cost_categories SET total_categories = NULL, aco_rank = 99 WHERE slug = 'acute-rehab';
+
+-- says: stands there
+UPDATE cost_category_drgs SET display_order = 1;

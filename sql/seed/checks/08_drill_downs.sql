@@ -1,8 +1,8 @@
 -- Hospitals add up to their category, DRGs stay within it, discharges to IRFs are the IRF stays
 --
--- Spend to the cent; discharges to the nearest whole one, because the utilization is rounded. What
--- is not known of one hospital is not held against the category. An average per patient is the
--- total by the patients.
+-- Spend to the cent; discharges to the nearest whole one, because the utilization is rounded. Where
+-- one hospital's are not known, the others' must not exceed the category's. An average per patient
+-- is the total by the patients.
 
 WITH category AS (
     SELECT category.id, category.slug, category.utilization_unit, period.period_key,
@@ -17,7 +17,9 @@ WITH category AS (
     FROM category
     JOIN cost_category_hospitals AS hospital ON hospital.cost_category_id = category.id
     GROUP BY category.id, category.spend
-    HAVING bool_and(hospital.spend IS NOT NULL) AND sum(hospital.spend) <> category.spend
+    HAVING CASE WHEN bool_and(hospital.spend IS NOT NULL) THEN sum(hospital.spend) <> category.spend
+                ELSE sum(hospital.spend) > category.spend
+           END
     UNION ALL
     SELECT category.id,
            format('its hospitals'' discharges add up to %s, and the utilization gives %s',
@@ -25,8 +27,10 @@ WITH category AS (
     FROM category
     JOIN cost_category_hospitals AS hospital ON hospital.cost_category_id = category.id
     GROUP BY category.id, category.events
-    HAVING bool_and(hospital.discharges IS NOT NULL)
-       AND sum(hospital.discharges) <> round(category.events)
+    HAVING CASE WHEN bool_and(hospital.discharges IS NOT NULL)
+                THEN sum(hospital.discharges) <> round(category.events)
+                ELSE sum(hospital.discharges) > round(category.events)
+           END
     UNION ALL
     SELECT category.id,
            format('its DRGs cost %s, which is more than its %s', sum(drg.total_spend),
@@ -52,8 +56,10 @@ WITH category AS (
     JOIN cost_category_discharging_hospitals AS hospital
          ON hospital.cost_category_id = category.id
     GROUP BY category.id, category.events
-    HAVING bool_and(hospital.discharges IS NOT NULL)
-       AND sum(hospital.discharges) <> round(category.events)
+    HAVING CASE WHEN bool_and(hospital.discharges IS NOT NULL)
+                THEN sum(hospital.discharges) <> round(category.events)
+                ELSE sum(hospital.discharges) > round(category.events)
+           END
 )
 SELECT category.period_key, category.slug, problem.problem
 FROM problem

@@ -1,6 +1,7 @@
 -- Ranks stay within one denominator per period, orders are unique, every period has the same slugs
 --
--- Every period has metrics, categories and efficiency measures.
+-- Orders are those of categories, measures and opportunities within a period, and of drill-downs
+-- within a category. Every period has metrics, categories and efficiency measures.
 
 WITH denominator AS (
     SELECT category.period_id, min(category.total_categories) AS least,
@@ -16,6 +17,19 @@ WITH denominator AS (
     UNION ALL
     SELECT 'cost_opportunities', opportunity.period_id, opportunity.display_order
     FROM cost_opportunities AS opportunity
+    UNION ALL
+    SELECT 'hospitals of ' || category.slug, category.period_id, hospital.display_order
+    FROM cost_category_hospitals AS hospital
+    JOIN cost_categories AS category ON category.id = hospital.cost_category_id
+    UNION ALL
+    SELECT 'DRGs of ' || category.slug, category.period_id, drg.display_order
+    FROM cost_category_drgs AS drg
+    JOIN cost_categories AS category ON category.id = drg.cost_category_id
+    UNION ALL
+    SELECT 'discharging hospitals of ' || category.slug, category.period_id,
+           hospital.display_order
+    FROM cost_category_discharging_hospitals AS hospital
+    JOIN cost_categories AS category ON category.id = hospital.cost_category_id
 ), problem (period_id, subject, problem) AS (
     SELECT denominator.period_id, 'cost_categories',
            format('there are several denominators, from %s to %s', denominator.least,
@@ -24,9 +38,12 @@ WITH denominator AS (
     WHERE denominator.least <> denominator.most
     UNION ALL
     SELECT category.period_id, category.slug,
-           format('rank %s of %s', category.aco_rank, category.total_categories)
+           format('rank %s of %s', category.aco_rank,
+                  coalesce(category.total_categories, denominator.most))
     FROM cost_categories AS category
-    WHERE category.aco_rank NOT BETWEEN 1 AND category.total_categories
+    JOIN denominator ON denominator.period_id = category.period_id
+    WHERE category.aco_rank
+          NOT BETWEEN 1 AND coalesce(category.total_categories, denominator.most)
     UNION ALL
     SELECT kpi.period_id, kpi.kpi_type, format('rank %s of %s', kpi.aco_rank, denominator.most)
     FROM efficiency_kpis AS kpi

@@ -35,7 +35,7 @@ from lfmigrate.look import Look, look
 from lfmigrate.run import Blockers, Job, name_blockers, refuse_read_only, stall, take_turns
 from lfmigrate.seedfiles import Seed
 from lfmigrate.snapshot import compare
-from lfmigrate.sqlfile import Folder
+from lfmigrate.sqlfile import Folder, Statement, tokens
 from lfmigrate.staging import Staged
 from lfmigrate.transfer import Watch
 
@@ -44,6 +44,9 @@ _READ_ALIKE = {"datestyle": "ISO, YMD", "intervalstyle": "postgres", "timezone":
 
 _AGAINST_CHECK = "23514"
 _DUPLICATE = "23505"
+
+_QUERIES = frozenset({("SELECT",), ("VALUES",), ("TABLE",)})
+_WRITES = frozenset({"insert", "update", "delete", "merge"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -368,7 +371,7 @@ class _Loading:
         answers: list[Answer[Any]] = []
         selected: list[Answer[Selected]] = []
         for statement in self.seed.merge:
-            if statement.head[:1] == ("SELECT",):
+            if _is_query(statement):
                 selected.append(flight.select(statement, staging.MOST))
                 answers.append(selected[-1])
             else:
@@ -492,6 +495,14 @@ class _Loading:
         flight = Flight(self._conn)
         flight.do("ROLLBACK TO SAVEPOINT lfmigrate_merge")
         flight.go()
+
+
+def _is_query(statement: Statement) -> bool:
+    """Return whether a statement only returns rows, so that it may refuse some."""
+    if statement.head[:1] == ("WITH",):
+        words = {token.value for token in tokens(statement.text) if token.kind == "word"}
+        return not words & _WRITES
+    return statement.head[:1] in _QUERIES or statement.text.startswith("(")
 
 
 def _loaded(
