@@ -784,6 +784,23 @@ def test_every_repeated_key_of_every_file_is_told(seeded: str, tmp_path: Path) -
     ]
 
 
+def test_a_key_that_is_not_whole_repeats_nothing(database: str, folder: Write) -> None:
+    """As the server's own unique index has it."""
+    path = folder(
+        {
+            "001_a.up.sql": "CREATE TABLE a (n int, k text)",
+            "seed/load.sql": "CREATE TEMP TABLE seed_a (n int, k text) ON COMMIT DROP;"
+            " CREATE UNIQUE INDEX ON seed_a (k, n); INSERT INTO a SELECT n, k FROM seed_a",
+            "seed/a.csv": "n,k\n,A\n,A\n1,B\n1,B\n",
+        }
+    )
+    up(database, path)
+
+    error = refused(database, path / "seed", path)
+
+    assert (error.line, error.message) == (5, "this row repeats an earlier one: (k, n) = (B, 1)")
+
+
 def test_a_key_that_the_staging_table_holds_is_told_with_its_row(
     database: str, folder: Write
 ) -> None:

@@ -192,7 +192,9 @@ def duplicates(conn: Connection, staged: Staged, key: str) -> list[LfmigrateErro
             " FROM (SELECT place, value FROM (SELECT ctid AS place,"
             f" concat_ws(', ', {key}) AS value, row_number() OVER"
             f" (PARTITION BY {key} ORDER BY ctid) AS number"
-            f" FROM pg_temp.{quote_name(staged.table.name)}) AS numbered"
+            f" FROM pg_temp.{quote_name(staged.table.name)}"
+            # A key that is not whole repeats nothing.
+            f" WHERE ROW({key}) IS NOT NULL) AS numbered"
             f" WHERE number > 1 ORDER BY place LIMIT {MOST:d}) AS again",
             (),
             list,
