@@ -40,7 +40,7 @@ from lfmigrate.errors import (
 if TYPE_CHECKING:
     from lfmigrate.database import Connection, Scope
     from lfmigrate.document import Report
-    from lfmigrate.report import Screen
+    from lfmigrate.report import Screen, Working
     from lfmigrate.sqlfile import Folder
 
 T = TypeVar("T")
@@ -447,12 +447,7 @@ def rollback(
             )
 
         with call.screen.progress() as working:
-
-            def confirm(preview: Report) -> None:
-                working.hide()
-                call.show(preview)
-                _confirm(call, "Undo this?")
-
+            confirm = _asking(call, working, "Undo this?")
             report = _run(
                 call,
                 lambda conn, folder, scope: verb.rollback(
@@ -471,6 +466,17 @@ def rollback(
                 ),
             )
         call.show(report)
+
+
+def _asking(call: _Call, working: Working, question: str) -> Callable[[Report], None]:
+    """Return what shows a preview and asks, in the middle of a command's work."""
+
+    def confirm(preview: Report) -> None:
+        working.hide()
+        call.show(preview)
+        _confirm(call, question)
+
+    return confirm
 
 
 def _confirm(call: _Call, question: str) -> None:
@@ -542,12 +548,7 @@ def seed(
                 )
             return
         with call.screen.progress() as working:
-
-            def confirm(preview: Report) -> None:
-                working.hide()
-                call.show(preview)
-                _confirm(call, "Empty these and load?")
-
+            confirm = _asking(call, working, "Empty these and load?")
             report = _run(
                 call,
                 lambda conn, folder, scope: verb.seed(

@@ -87,9 +87,9 @@ class Step:
         return cls(action, migration.version, migration.name, migration.up, down_sql)
 
     @classmethod
-    def of_view(cls, view: ViewFile, *, anew: bool = False) -> Step:
+    def of_view(cls, view: ViewFile) -> Step:
         """Return the step that runs a view file."""
-        return cls("view", None, view.name, view.file, anew=anew)
+        return cls("view", None, view.name, view.file)
 
     @property
     def label(self) -> str:

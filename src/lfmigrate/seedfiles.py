@@ -25,14 +25,12 @@ class Seed:
         load: The file that merges; its name is ``seed/load.sql``.
         staging: Its first statements, which make the staging tables.
         merge: The others, which run when the files are in the staging tables.
-        folder: Where the CSV files are.
         files: The CSV files, by name.
     """
 
     load: SqlFile
     staging: tuple[Statement, ...]
     merge: tuple[Statement, ...]
-    folder: Path
     files: tuple[Path, ...]
 
 
@@ -77,7 +75,7 @@ def read_seed(sql_folder: Path, source: Path | None = None) -> Seed:
             detail=[NOTHING_CHANGED],
             hint="A file is named after the table that it fills: <table>.csv.",
         )
-    return Seed(load, staging, load.statements[len(staging) :], folder, files)
+    return Seed(load, staging, load.statements[len(staging) :], files)
 
 
 def read_checks(sql_folder: Path) -> tuple[SqlFile, ...]:
