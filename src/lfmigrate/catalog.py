@@ -9,7 +9,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from lfmigrate.database import Query
+from lfmigrate.database import Query, quote_name
 from lfmigrate.snapshot import Key, Relation
 
 
@@ -176,6 +176,35 @@ class Item:
     relation: str | None
     part: str | None
     definition: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """An index, whether it may be used, and whether somebody is building it; ``id`` is its oid."""
+
+    id: str
+    schema: str
+    name: str
+    valid: bool
+    in_progress: bool
+
+    @property
+    def label(self) -> str:
+        return f"{self.schema}.{self.name}"
+
+    @property
+    def removal(self) -> str:
+        """Return the statement that drops it while others read and write."""
+        return f"DROP INDEX CONCURRENTLY {quote_name(self.schema)}.{quote_name(self.name)}"
+
+
+def indexes(names: Iterable[str]) -> Query[tuple[Index, ...]]:
+    """Ask for the indexes of some names, and for those on tables of such names. Only reads."""
+
+    def decode(value: Any) -> tuple[Index, ...]:  # noqa: ANN401 (parsed JSON)
+        return tuple(Index(**found) for found in value)
+
+    return Query(query_text("indexes"), (json.dumps(sorted(set(names))),), decode)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import secrets
 import selectors
 import time
@@ -31,6 +32,7 @@ from lfmigrate.errors import (
     LfmigrateError,
     Named,
     StatementFailed,
+    UsageError,
     excerpt,
 )
 from lfmigrate.sqlfile import SqlFile, Statement
@@ -79,8 +81,10 @@ _TRANSIENT = (
 
 # The ways out that are lfmigrate's own.
 _HINTS = {
-    "25001": "It cannot run in a transaction, and lfmigrate runs nothing outside of one yet: run it"
-    " with psql, and leave it out of the folder.",
+    "25001": "It cannot run in a transaction: give it a migration of its own that begins with the"
+    ' line "-- lfmigrate: no-transaction".',
+    "55P04": "A new value can be used when the transaction that adds it has ended: add it in a"
+    ' migration of its own that begins with the line "-- lfmigrate: no-transaction".',
     "25006": "Connect to a server and with a role that may write.",
     "53200": "The run holds more locks than the server has room for: try --per-migration, or raise"
     " max_locks_per_transaction.",
@@ -402,6 +406,20 @@ class Flight:
                 if answer.error is not None and answer.error.sqlstate not in tolerated:
                     raise answer.error
 
+    def arm_session(self, scope: Scope) -> None:
+        """Make a session's settings those of a scope, until RESET ALL; see `connect_directly`."""
+        self.do(
+            "SELECT set_config('search_path', concat_ws(', ', quote_ident($1),"
+            " nullif(current_setting('search_path'), '')), false),"
+            " set_config('lock_timeout', $2, false), set_config('statement_timeout', $3, false),"
+            " set_config('client_min_messages', 'notice', false)",
+            scope.schema,
+            str(scope.lock_timeout_ms),
+            str(scope.statement_timeout_ms),
+        )
+        # Its own group: what comes next must be the first of an implicit transaction.
+        self.sync()
+
     def _arm(self, scope: Scope) -> None:
         """Make a transaction's settings those of a scope."""
         self.do(
@@ -641,6 +659,66 @@ def connect(
         # Jitter, so that jobs that started together do not knock together.
         time.sleep(pause_s * random.uniform(0.8, 1.2))  # noqa: S311 (no secret is made here)
         pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
+
+
+def connect_directly(address: str, on_wait: Callable[[str], None] | None) -> Connection:
+    """Open a connection whose session is nobody else's, for what cannot run in a transaction.
+
+    A mark in the startup options tells: a transaction pooler refuses it or drops it. Of Neon's
+    pooled host names the direct one is known, and used instead.
+
+    Args:
+        address: As `address_of` returns it.
+        on_wait: Called with a line if another host is used.
+
+    Raises:
+        UsageError: It leads to a pooler.
+        ConnectionFailed: As `connect` raises it.
+
+    Source:
+        Neon documentation, "Connection pooling"; PgBouncer, "ignore_startup_parameters".
+    """
+    parameters = conninfo.conninfo_to_dict(address)
+    host = str(parameters.get("host") or "")
+    if (own := direct_host(host)) != host:
+        parameters["host"] = own
+        if on_wait is not None:
+            on_wait(f"what runs outside of a transaction goes directly to {own}, past the pooler")
+    mark = secrets.token_hex(6)
+    options = parameters.get("options") or os.environ.get("PGOPTIONS") or ""
+    parameters["options"] = f"{options} -c lfmigrate.session={mark}".lstrip()
+    where = _where(parameters)
+    try:
+        conn = connect(conninfo.make_conninfo("", **parameters))
+    except ConnectionFailed as error:
+        if not any("unsupported startup parameter" in line for line in error.detail):
+            raise
+        raise _pooled(where) from None
+    found = conn.execute("SELECT current_setting('lfmigrate.session', true)").fetchone()
+    if found != (mark,):
+        conn.close()
+        raise _pooled(where)
+    return conn
+
+
+def direct_host(host: str) -> str:
+    """Return Neon's direct name of a pooled host, or the host as it is.
+
+    Args:
+        host: One name, or several with commas, as libpq takes them.
+    """
+    return ",".join(
+        re.sub(r"^([^.]+)-pooler(\..*\.neon\.(?:tech|build))$", r"\1\2", name)
+        for name in host.split(",")
+    )
+
+
+def _pooled(where: str) -> UsageError:
+    return UsageError(
+        f"{where} is a pooler, and what runs outside of a transaction takes a direct connection",
+        detail=[NOTHING_CHANGED],
+        hint="Point --database-url at the server itself for this run.",
+    )
 
 
 def copy_in(conn: Connection, sql: str, blocks: Iterable[bytes]) -> int:

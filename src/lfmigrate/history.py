@@ -43,7 +43,9 @@ class Event:
         id: Grows with every event of the database.
         action: ``up``: a migration ran; ``repair``: it ran again, for what had gone missing;
             ``view``: a view file ran; ``rollback``: a migration was undone or, without a version,
-            a view file's view was dropped for that.
+            a view file's view was dropped for that; ``begun`` and ``statement``: of a file that
+            runs outside of a transaction, a statement is about to run, or has run. The last one of
+            such a file is its ``up``.
         version: The migration's version as its file's name has it; None for a view file.
         name: The migration's or the view's name.
         file: The file's name.
@@ -103,6 +105,24 @@ class History:
         return applied
 
     @cached_property
+    def begun(self) -> Mapping[int, Sequence[Event]]:
+        """Return the events of each migration that was not finished, by number, oldest first."""
+        begun: dict[int, list[Event]] = {}
+        for event in self.events:
+            if event.number is None:
+                continue
+            if event.action in {"begun", "statement"}:
+                begun.setdefault(event.number, []).append(event)
+            elif event.action in {"up", "rollback"}:
+                begun.pop(event.number, None)
+        return begun
+
+    @cached_property
+    def last(self) -> Mapping[int, Event]:
+        """Return the last event of each migration that a rollback would undo, by number."""
+        return {**self.applied, **{number: events[-1] for number, events in self.begun.items()}}
+
+    @cached_property
     def views(self) -> Mapping[str, Event]:
         """Return the last event of each view file whose view was not dropped since, by name."""
         ran: dict[str, Event] = {}
@@ -149,7 +169,10 @@ class History:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What is recorded of a file before its effects are known."""
+    """What is recorded of a file before its effects are known.
+
+    ``earlier_ms`` is how long its statements took before this transaction.
+    """
 
     action: str
     version: str | None
@@ -158,6 +181,7 @@ class Entry:
     checksum: str
     sql: str
     down_sql: str | None
+    earlier_ms: int = 0
 
 
 def table(scope: Scope) -> str:
@@ -231,7 +255,8 @@ def record(flight: Flight, scope: Scope, entry: Entry, *, schema: str, tool_vers
         f"""
         INSERT INTO {table(scope)} (run_id, schema_name, action, version, name, file, checksum,
             sql, down_sql, tool_version, elapsed_ms)
-        SELECT r.id, $1, $2, $3, $4, $5, $6, $7, $8, $9, extract(epoch FROM clock_timestamp() -
+        SELECT r.id, $1, $2, $3, $4, $5, $6, $7, $8, $9,
+            $10 + extract(epoch FROM clock_timestamp() -
             coalesce((SELECT h.executed_at FROM {table(scope)} AS h
                       WHERE h.run_id = r.id ORDER BY h.id DESC LIMIT 1), now())) * 1000
         FROM (SELECT current_setting('lfmigrate.run')::uuid) AS r (id)""",
@@ -244,6 +269,7 @@ def record(flight: Flight, scope: Scope, entry: Entry, *, schema: str, tool_vers
         entry.sql,
         entry.down_sql,
         tool_version,
+        str(entry.earlier_ms),
     )
 
 

@@ -205,6 +205,22 @@ def tokens(text: str) -> Iterator[Token]:
         pos = end
 
 
+def word_offset(text: str, word: str) -> int:
+    """Return where a word stands for the first time that is neither quoted nor in a string.
+
+    Args:
+        text: A statement that has the word.
+        word: In small letters.
+    """
+    scanner = _Scanner(text, "<text>")
+    pos = 0
+    while True:
+        kind, end = scanner.token(pos)
+        if kind == "word" and text[pos:end].translate(_ASCII_LOWER) == word:
+            return pos
+        pos = end
+
+
 def leading_comments(text: str, file: str) -> Iterator[tuple[int, str]]:
     """Return the line comments before the first token, each with its offset, one at a time.
 

@@ -98,7 +98,7 @@ def owned_by(known: History, numbers: Iterable[int]) -> Owned:
 
 
 def _made_by(event: Event, numbers: frozenset[int]) -> bool:
-    return event.action in {"up", "repair"} and event.number in numbers
+    return event.action in {"up", "repair", "statement"} and event.number in numbers
 
 
 def part_losses(

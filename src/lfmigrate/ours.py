@@ -58,7 +58,7 @@ def above(conn: Connection, folder: Folder, scope: Scope, before: Look, number: 
     end(conn)
     known = before.history
     if known.events:
-        numbers = [n for n in sorted(known.applied) if number is None or n > number]
+        numbers = [n for n in sorted(known.last) if number is None or n > number]
         owned = owned_by(known, numbers)
         views: dict[str, set[Key]] = {}
         for event in known.events:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from lfmigrate.errors import NOTHING_CHANGED, Refused, SqlFileError, UsageError
+from lfmigrate.errors import NOTHING_CHANGED, Refused, UsageError
 from lfmigrate.history import Event, History
-from lfmigrate.sqlfile import NO_TRANSACTION, Folder, Migration, SqlFile, ViewFile
+from lfmigrate.sqlfile import Folder, Migration, ViewFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +97,8 @@ def pending_migrations(
 
     Raises:
         UsageError: ``to`` is no version of the folder.
-        Refused: A version below an applied one is pending.
-        SqlFileError: One asks for what this version cannot do.
+        Refused: A version below an applied one is pending, or one was edited after some of its
+            statements have run.
     """
     chosen = [m for m in folder.migrations if m.number not in history.applied]
     if to is not None:
@@ -116,25 +116,22 @@ def pending_migrations(
             " --allow-out-of-order.",
         )
     for migration in chosen:
-        refuse_no_transaction(migration.up)
+        events = history.begun.get(migration.number, ())
+        if events and events[-1].checksum != migration.up.checksum:
+            raise Refused(
+                f"{migration.up.name} was edited after {_have_run(events)}",
+                detail=[NOTHING_CHANGED],
+                hint=f'Put its text back, or undo what has run with "lfmigrate rollback"; the'
+                f" history has the text as it was ({events[-1].executed_at}).",
+            )
     return tuple(chosen)
 
 
-def refuse_no_transaction(file: SqlFile) -> None:
-    """Refuse a file that asks to be run outside of a transaction.
-
-    Raises:
-        SqlFileError: It does.
-    """
-    if NO_TRANSACTION in file.directives:
-        raise SqlFileError(
-            "files that ask for no transaction cannot be run yet",
-            detail=[NOTHING_CHANGED],
-            hint="Run its statements with psql, and leave the file out of the folder.",
-            file=file.name,
-            line=1,
-            column=1,
-        )
+def _have_run(events: Sequence[Event]) -> str:
+    done = sum(1 for event in events if event.action == "statement")
+    if not done:
+        return "its first statement was begun"
+    return f"{done} of its statements {'has' if done == 1 else 'have'} run"
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +142,8 @@ class Undoing:
         number: Its version as a number.
         version: As the file's name has it, or had it when it was applied.
         name: Likewise.
-        event: The event that applied it; None where there is no history.
+        event: The event that applied it, or its last statement if it was not finished; None
+            where there is no history.
         migration: The files; None if they are missing.
     """
 
@@ -171,7 +169,7 @@ def undoings(
     by_number = {migration.number: migration for migration in folder.migrations}
     found = []
     for number in chosen:
-        event, migration = history.applied.get(number), by_number.get(number)
+        event, migration = history.last.get(number), by_number.get(number)
         version = event.version if event is not None else None
         name = event.name if event is not None else ""
         if migration is not None:
@@ -203,6 +201,8 @@ def notes(folder: Folder, history: History) -> tuple[str, ...]:
             lines.append(f"{label} was edited after it was applied; the edit was not run")
         elif state.status == "file_missing":
             lines.append(f"{label} is applied, but its file is not in the folder")
+        elif state.number in history.begun:
+            lines.append(f"{label} is not finished: {_have_run(history.begun[state.number])}")
         elif state.status == "pending" and state.migration and not state.migration.up.statements:
             lines.append(f"{state.migration.up.name} has no statements")
     views = {view.name for view in folder.views}

@@ -86,7 +86,7 @@ def replay(
     flight.do(f"CREATE TABLE {marker} (n integer)")
     statements = []
     for file in files:
-        statements += flight.run_file(file, scope, scratch)
+        statements += flight.run_file(file.in_one_transaction(), scope, scratch)
         flight.do(f"INSERT INTO {marker} VALUES (1)")
     flight.look_at(scratch, schema)
     found = flight.ask(catalog.snapshot((), ledger=marker))

@@ -386,7 +386,7 @@ def _up(report: UpReport, elapsed_ms: float, *, quiet: bool, width: int) -> list
     ran = [m for m in report.migrations if m.status != "already_applied"]
     lines: list[Text] = [_sentence(m) for m in ran]
     if len(ran) > _MANY:
-        total_ms = sum(m.elapsed_ms for m in ran)
+        total_ms = sum(m.elapsed_ms or 0 for m in ran)
         lines = [
             lines[0],
             Text(f"... and {len(ran) - 2} more, {total_ms} ms in all"),
@@ -797,5 +797,7 @@ def _sentence(migration: MigrationResult) -> Text:
     label = f"{migration.version}_{migration.name} "
     word = _word(migration.status)
     if migration.status == "planned":
+        if migration.elapsed_ms is None:
+            return Text.assemble(label, word, ": not tried")
         return Text.assemble(label, word, f": ran in {migration.elapsed_ms} ms, rolled back")
     return Text.assemble(label, word, f" in {migration.elapsed_ms} ms")

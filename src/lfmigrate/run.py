@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import Literal, TypeVar
@@ -71,14 +71,20 @@ class Step:
         down_sql: What would undo it, to be recorded.
         anew: Whether it is a view that cannot be replaced: dropped first, and made again with what
             else belonged to it.
+        place: Which part of the migration it is, such as ``statement 2 of 5``; empty for all of it.
+        so_far: The file up to and with that part; None for all of it.
+        earlier_ms: How long the statements took that are recorded with it and ran before.
     """
 
-    action: Literal["up", "repair", "view", "rollback"]
+    action: Literal["up", "repair", "view", "rollback", "begun", "statement"]
     version: str | None
     name: str
     file: SqlFile
     down_sql: str | None = None
     anew: bool = False
+    place: str = ""
+    so_far: SqlFile | None = None
+    earlier_ms: int = 0
 
     @classmethod
     def of_migration(cls, action: Literal["up", "repair"], migration: Migration) -> Step:
@@ -93,7 +99,10 @@ class Step:
 
     @property
     def label(self) -> str:
-        return self.file.name if self.version is None else f"{self.version}_{self.name}"
+        if self.version is None:
+            return self.file.name
+        label = f"{self.version}_{self.name}"
+        return f"{label} ({self.place})" if self.place else label
 
     @property
     def entry(self) -> Entry:
@@ -105,6 +114,7 @@ class Step:
             checksum=self.file.checksum,
             sql=self.file.text,
             down_sql=self.down_sql,
+            earlier_ms=self.earlier_ms,
         )
 
 
@@ -312,7 +322,7 @@ def run_files(
     run_id = str(uuid4())
     sent: _Sent | None = None
     flight = Flight(job.conn)
-    home = _open(flight, job, before, run_id)
+    home = begin_run(flight, job, before, run_id)
     try:
         with rolled_back_on_error(job.conn, note=note):
             if prepare is not None:
@@ -345,13 +355,25 @@ def run_files(
     return run
 
 
+def kept(runs: Sequence[Run]) -> list[str]:
+    """Return the names of what runs have committed."""
+    return [step.label for run in runs for step in run.steps]
+
+
+def what_stays(kept: Sequence[str]) -> str:
+    """Say what a failure has changed: nothing, but for what was committed before."""
+    if not kept:
+        return NOTHING_CHANGED
+    return f"Rolled back; committed before it and kept: {', '.join(kept)}."
+
+
 def stall(job: Job) -> Stall:
     """Look who is in the way while waiting, and at least once before a lock timeout."""
     before_timeout_s = job.scope.lock_timeout_ms / 2000 or _LOOK_AFTER_S
     return Stall(min(_LOOK_AFTER_S, before_timeout_s), job.blockers.look)
 
 
-def _open(flight: Flight, job: Job, before: Look, run_id: str) -> Answer[None]:
+def begin_run(flight: Flight, job: Job, before: Look, run_id: str) -> Answer[None]:
     """Add the beginning of a run: the lock, and a home for the history, which is returned."""
     flight.begin(job.scope)
     history.begin_run(flight, run_id, before.history)
@@ -405,38 +427,89 @@ def _what_happened(job: Job, before: Look, sent: _Sent) -> tuple[Run, Judgement]
     recorded = sent.recorded.value
     if len(recorded) != len(sent.steps):
         raise DatabaseError("a file has changed lfmigrate's own history")
-    would_be: dict[Key, WouldBe] = {}
-    uncompared: tuple[str, ...] = ()
-    skipped: dict[Key, Found] = {}
-    notes = []
-    if sent.skipped:
-        files = _files_of_schema(job.folder, before.history, sent.steps)
-        try:
-            again = replay(job.conn, files, job.scope, schema=before.schema, inside=True)
-        except StatementFailed as error:
-            notes.append(
-                "what was skipped could not be compared, because the files cannot be run in a"
-                f" scratch schema: {error.message}"
-            )
-        else:
-            would_be = _by_step(again.made, files, sent.steps)
-            uncompared = again.skipped
-            if uncompared:
-                notes.append(f"skipped, and not compared: {', '.join(uncompared)}; {NOT_MADE_ANEW}")
-            skipped = {f.relation.key: f for f in _live(job, before.schema, would_be)}
-    judgement = judge(
-        Before(before.history.expected, before.live, before.ids, sent.fingerprints_before.value),
-        After(
-            found=sent.found.value,
-            fingerprints=sent.fingerprints_after.value,
-            step_ends=[entry.cid for entry in recorded],
-            would_be=would_be,
-            skipped=skipped,
-        ),
+    was = Before(before.history.expected, before.live, before.ids, sent.fingerprints_before.value)
+    now = After(
+        found=sent.found.value,
+        fingerprints=sent.fingerprints_after.value,
+        step_ends=[entry.cid for entry in recorded],
     )
-    after = _after(before, sent.steps, recorded, judgement)
-    verdicts = _told_of_views(sent.steps, judgement.verdicts)
-    return Run(sent.steps, recorded, verdicts, notes, after, uncompared), judgement
+    compared = _compared(job, before, sent.steps) if sent.skipped else _Compared()
+    judgement = judge(was, compared.of(now))
+    return _run(before, sent.steps, recorded, judgement, compared), judgement
+
+
+def made_as_found(
+    job: Job,
+    before: Look,
+    step: Step,
+    found: Sequence[Found],
+    recorded: Sequence[Recorded],
+    *,
+    skipped: bool,
+) -> tuple[Run, Judgement]:
+    """Tell what a statement did that ran outside of a transaction; one is open by now.
+
+    Args:
+        job: What stays the same.
+        before: The database before it.
+        step: The part of a file that it is.
+        found: What is expected or has changed, in the place of what a transaction would have left.
+        recorded: Its entry.
+        skipped: Whether it found what it makes already there.
+    """
+    was = Before(before.history.expected, before.live, before.ids, fingerprints={})
+    now = After(found, fingerprints={}, step_ends=[1])
+    compared = _compared(job, before, [step]) if skipped else _Compared()
+    judgement = judge(was, compared.of(now))
+    return _run(before, [step], recorded, judgement, compared), judgement
+
+
+@dataclass(frozen=True, slots=True)
+class _Compared:
+    """What the files make in an empty schema, where statements were skipped, and what is there."""
+
+    would_be: Mapping[Key, WouldBe] = field(default_factory=dict)
+    there: Mapping[Key, Found] = field(default_factory=dict)
+    uncompared: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def of(self, after: After) -> After:
+        """Return what the catalogs say with what was compared."""
+        return replace(after, would_be=self.would_be, skipped=self.there)
+
+
+def _compared(job: Job, before: Look, steps: Sequence[Step]) -> _Compared:
+    """Replay, in the open transaction, what makes up the schema when the steps have run."""
+    schema = before.schema
+    files = _files_of_schema(job.folder, before.history, steps)
+    try:
+        again = replay(job.conn, files, job.scope, schema=schema, inside=True)
+    except StatementFailed as error:
+        why = f"because the files cannot be run in a scratch schema: {error.message}"
+        return _Compared(notes=(f"what was skipped could not be compared, {why}",))
+    would_be = _by_step(again.made, files, steps)
+    notes: tuple[str, ...] = ()
+    if again.skipped:
+        notes = (f"skipped, and not compared: {', '.join(again.skipped)}; {NOT_MADE_ANEW}",)
+    there = {f.relation.key: f for f in _live(job, schema, would_be)}
+    return _Compared(would_be, there, again.skipped, notes)
+
+
+def _run(
+    before: Look,
+    steps: Sequence[Step],
+    recorded: Sequence[Recorded],
+    judgement: Judgement,
+    compared: _Compared,
+) -> Run:
+    return Run(
+        steps,
+        recorded,
+        _told_of_views(steps, judgement.verdicts),
+        compared.notes,
+        _after(before, steps, recorded, judgement),
+        compared.uncompared,
+    )
 
 
 def _told_of_views(steps: Sequence[Step], verdicts: Sequence[Verdict]) -> tuple[Verdict, ...]:
@@ -452,8 +525,12 @@ def _told_of_views(steps: Sequence[Step], verdicts: Sequence[Verdict]) -> tuple[
 
 def _files_of_schema(folder: Folder, known: History, steps: Sequence[Step]) -> list[SqlFile]:
     """Return the migrations that make up the schema when the steps have run, in order."""
-    running = {step.version for step in steps}
-    return [m.up for m in folder.migrations if m.number in known.applied or m.version in running]
+    running = {step.version: step.so_far for step in steps}
+    return [
+        running.get(m.version) or m.up
+        for m in folder.migrations
+        if m.number in known.applied or m.version in running
+    ]
 
 
 def _by_step(

@@ -8,13 +8,14 @@ import stat
 import unicodedata
 from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice, pairwise
 from pathlib import Path
 from typing import NamedTuple
 
 from lfmigrate.errors import NOTHING_CHANGED, SqlFileError, together
 from lfmigrate.lexer import Statement, Token, leading_comments, refusal, refuse_nul, split, tokens
+from lfmigrate.placement import indexing, inside_form, placement
 
 __all__ = [
     "Folder",
@@ -25,14 +26,15 @@ __all__ = [
     "from_text",
     "read_file",
     "read_folder",
+    "refusal",
     "shipped_folder",
     "split",
     "tokens",
 ]
 
 _RERUNNABLE = "rerunnable"
-NO_TRANSACTION = "no-transaction"
-_DIRECTIVES = (NO_TRANSACTION, _RERUNNABLE)
+_NO_TRANSACTION = "no-transaction"
+_DIRECTIVES = (_NO_TRANSACTION, _RERUNNABLE)
 
 _BOM = "\ufeff"
 
@@ -171,6 +173,96 @@ class SqlFile:
     def may_set(self) -> bool:
         """Return whether a statement may change a setting of the session."""
         return any(_may_set(statement) for statement in self.statements)
+
+    @property
+    def no_transaction(self) -> bool:
+        """Return whether the file asks to be run statement by statement, each on its own."""
+        return _NO_TRANSACTION in self.directives
+
+    def units(self) -> tuple[SqlFile, ...]:
+        """Return the file in parts that can each run on its own.
+
+        Returns:
+            A file per statement, each of which begins with the SET and RESET before it, so that no
+            part needs what an earlier one has left behind in the session.
+        """
+        settings: list[Statement] = []
+        found: list[SqlFile] = []
+        for statement in self.statements:
+            if placement(statement) == "session":
+                settings.append(statement)
+            else:
+                found.append(self._only(*settings, statement))
+        return tuple(found)
+
+    def up_to(self, unit: SqlFile) -> SqlFile:
+        """Return the file without what stands behind one of its `units`."""
+        last = unit.statements[-1].offset
+        return self._only(*(s for s in self.statements if s.offset <= last))
+
+    def in_one_transaction(self) -> SqlFile:
+        """Return a file with the same outcome that can run in a transaction.
+
+        What has no such form, such as VACUUM, is left out.
+        """
+        if not self.no_transaction:
+            return self
+        return self._only(
+            *(
+                replace(statement, text=text)
+                for statement in self.statements
+                if (text := inside_form(statement)) is not None
+            )
+        )
+
+    def refuse_outside(self) -> None:
+        """Refuse statements that cannot run in a transaction, unless the file asks for none.
+
+        Raises:
+            SqlFileError: There is one; or one that asks for none could not be resumed.
+        """
+        asked = self.no_transaction
+        for statement in self.statements:
+            if placement(statement) == "outside" and not asked:
+                raise refusal(
+                    f"{' '.join(statement.head[:3])} cannot run in a transaction",
+                    self.text,
+                    self.name,
+                    statement.offset,
+                    hint="Give it a migration of its own that begins with the line"
+                    f' "-- lfmigrate: {_NO_TRANSACTION}".',
+                )
+            index = indexing(statement) if asked else None
+            if index is not None and not index.indexes:
+                raise refusal(
+                    "an index that is built outside of a transaction needs a name",
+                    self.text,
+                    self.name,
+                    statement.offset,
+                    hint="Name it, so that a run that was interrupted knows what it left behind.",
+                )
+
+    def refuse_no_transaction(self, why: str) -> None:
+        """Refuse the file if it needs to run outside of a transaction, or asks for that.
+
+        Args:
+            why: What it is, and why it cannot.
+        """
+        if self.no_transaction:
+            raise SqlFileError(
+                f"{why}, and this one asks for no transaction",
+                detail=[NOTHING_CHANGED],
+                hint="Move what needs it to a migration of its own.",
+                file=self.name,
+                line=1,
+                column=1,
+            )
+        self.refuse_outside()
+
+    def _only(self, *statements: Statement) -> SqlFile:
+        part = replace(self)
+        object.__setattr__(part, "_statements", statements)
+        return part
 
 
 @dataclass(frozen=True, slots=True)
@@ -487,12 +579,12 @@ def _check_up(file: SqlFile) -> None:
             mark.start(),
             hint="Move what follows to a .down.sql file, and name this one .up.sql.",
         )
-    _ = file.statements
+    file.refuse_outside()
 
 
 def _view_name(file: SqlFile) -> str:
     """Return the name of the view that a view file creates, or refuse the file."""
-    _check_directives(file)
+    file.refuse_no_transaction("view files run in one transaction")
     wanted = Path(file.name).stem
     others = []
     for statement in file.statements:

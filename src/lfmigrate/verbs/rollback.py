@@ -28,7 +28,7 @@ from lfmigrate.losses import Losses
 from lfmigrate.ours import Ours
 from lfmigrate.plan import Undoing
 from lfmigrate.run import Blockers, Job, Run, Step, run_files, stall, take_turns
-from lfmigrate.sqlfile import Folder, SqlFile, from_text
+from lfmigrate.sqlfile import Folder, SqlFile, from_text, refusal
 from lfmigrate.transfer import Watch
 
 # The kind of a table that stays, and whose rows a down file changes, deletes or writes anew.
@@ -296,9 +296,30 @@ def _downs(
                     " --recorded would run the text of then"
                 )
             downs.append(now)
-    for down in downs:
-        plan.refuse_no_transaction(down)
-    return downs, notes
+    return [_in_one_transaction(down, notes) for down in downs], notes
+
+
+def _in_one_transaction(down: SqlFile, notes: list[str]) -> SqlFile:
+    """Return what does the same in the one transaction that a rollback is, and note that.
+
+    Raises:
+        SqlFileError: A statement can run only outside of a transaction.
+    """
+    down.refuse_outside()
+    found = down.in_one_transaction()
+    kept = {statement.offset for statement in found.statements}
+    for statement in down.statements:
+        if statement.offset not in kept:
+            raise refusal(
+                f"{' '.join(statement.head[:3])} cannot run in the transaction of a rollback",
+                down.text,
+                down.name,
+                statement.offset,
+                hint="Leave it out of the down file, and run it by hand afterwards.",
+            )
+    if any(a.text != b.text for a, b in zip(down.statements, found.statements, strict=True)):
+        notes.append(f"{down.name} was run without CONCURRENTLY, in one transaction")
+    return found
 
 
 def _cascades(file: SqlFile) -> bool:
@@ -311,9 +332,8 @@ def _cascading(file: SqlFile) -> SqlFile:
     text = ""
     done = 0
     for statement in file.statements:
-        end = file.text.index(statement.text, done) + len(statement.text)
-        text += file.text[done:end]
-        done = end
+        text += file.text[done : statement.offset] + statement.text
+        done = statement.offset + len(statement.text)
         words = statement.text.upper().split()
         if statement.head[:1] == ("DROP",) and words[-1] not in {"CASCADE", "RESTRICT"}:
             # On a line of its own, a comment at the statement's end does not swallow it.

@@ -173,7 +173,7 @@ def seed(
         Interrupted: A signal came. All was rolled back.
     """
     files = seedfiles.read_seed(folder.path, source)
-    plan.refuse_no_transaction(files.load)
+    files.load.refuse_no_transaction("a seed is loaded in one transaction")
     job = Job(conn, folder, scope or Scope(), dry_run, progress, Blockers.of(conn, on_wait))
     if replace and confirm is not None and not dry_run:
         confirm(take_turns(lambda: _preview(job), on_wait))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass, replace
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from lfmigrate import catalog, history, plan
+from lfmigrate import catalog, history, outside, plan
 from lfmigrate.catalog import Server
 from lfmigrate.database import Connection, Flight, Progress, Scope, rolled_back_on_error
 from lfmigrate.effects import Judgement, stand
@@ -18,7 +19,7 @@ from lfmigrate.errors import (
 )
 from lfmigrate.history import Event
 from lfmigrate.look import Look, end
-from lfmigrate.run import Blockers, Job, Run, Step, Turn, run_files
+from lfmigrate.run import Blockers, Job, Run, Step, Turn, kept, run_files, what_stays
 from lfmigrate.snapshot import NAMED_PARTS, Key, Relation, Verdict, compare
 from lfmigrate.sqlfile import Folder, Migration, SqlFile
 
@@ -30,12 +31,15 @@ _DEPENDED_ON = "2BP01"
 
 @dataclass(frozen=True, slots=True)
 class MigrationResult:
-    """What became of one migration, and how long its statements took on the server."""
+    """What became of one migration, and how long its statements took on the server.
+
+    ``elapsed_ms`` is None where a dry run could not try it.
+    """
 
     version: str
     name: str
     status: Literal["applied", "already_applied", "planned", "repaired"]
-    elapsed_ms: int
+    elapsed_ms: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +81,11 @@ def up(
 ) -> UpReport:
     """Run every pending migration, and the views that are new, changed or missing.
 
-    Writes, in one transaction. Relations that exist are skipped and compared. A relation of an
-    applied migration that has gone missing is made again, in a transaction before that one, if all
-    statements of its file may be run again and bring back nothing else.
+    Writes, in one transaction, which ends before a file that asks for none; such a file runs
+    statement by statement on a direct connection, and goes on where it was interrupted. Relations
+    that exist are skipped and compared. A relation of an applied migration that has gone missing is
+    made again, in a transaction before that one, if all statements of its file may be run again and
+    bring back nothing else.
 
     Args:
         conn: An open connection without an open transaction.
@@ -97,7 +103,8 @@ def up(
         What was done.
 
     Raises:
-        UsageError: ``to`` is no version of the folder, or a transaction is open.
+        UsageError: ``to`` is no version of the folder, a transaction is open, or a file asks for no
+            transaction and the connection leads to a pooler.
         DifferenceFound: ``strict`` met drift, or something is missing and cannot be made again;
             ``report`` holds what was found. All was rolled back.
         DatabaseError: The database said no. All was rolled back.
@@ -121,29 +128,111 @@ def up(
             _refuse_uncompared(run)
             _refuse_drift(_report(folder, run.after, [run], dry_run=dry_run))
 
+    def choose(found: Look) -> list[Step]:
+        return _steps(folder, found, to=to, allow_out_of_order=allow_out_of_order)
+
     turn = Turn(on_wait)
-    runs: list[Run] = []
-    anew: set[str] = set()
-    while True:
-        before = _look(job, turn, note=_still_there(runs))
-        try:
-            steps = _steps(folder, before, to=to, allow_out_of_order=allow_out_of_order)
-            steps = [replace(step, anew=step.file.name in anew) for step in steps]
-            for batch in _batches(steps, dry_run=dry_run, one_by_one=per_migration):
-                run = run_files(job, before, batch, note=_still_there(runs), review=review)
-                runs.append(run)
-                before = run.after
-        except StatementFailed as error:
-            if not _will_be_made_anew(job, before, error, anew, note=_still_there(runs)):
-                turn.wait(error, note=_still_there(runs))
-        else:
-            break
+    with ExitStack() as stack:
+        work = _Work(job, choose, review, per_migration, stack)
+        while True:
+            before = _look(job, turn, note=what_stays(kept(work.runs)))
+            try:
+                before = work.attempt(before)
+            except StatementFailed as error:
+                note = what_stays(kept(work.runs))
+                if not _will_be_made_anew(job, before, error, work.anew, note=note):
+                    turn.wait(error, note=note)
+            else:
+                break
     end(conn)
-    report = _report(folder, before, runs, dry_run=dry_run)
-    if strict and not runs:
+    report = _report(folder, before, work.runs, dry_run=dry_run)
+    report = _with_untried(report, work.untried)
+    if strict and not work.runs:
         with rolled_back_on_error(conn, note=NOTHING_CHANGED):
             _refuse_drift(report)
     return report
+
+
+@dataclass(slots=True)
+class _Work:
+    """What an ``up`` does, in as many attempts as it takes.
+
+    Attributes:
+        job: What stays the same.
+        choose: Returns the files to run.
+        review: See `run_files`.
+        one_by_one: Whether each file is a transaction of its own.
+        stack: Closes the direct connection, if one is opened.
+        runs: What was done so far.
+        anew: The names of view files whose views are dropped first.
+        untried: What a dry run cannot try.
+        direct: The job on that connection.
+    """
+
+    job: Job
+    choose: Callable[[Look], list[Step]]
+    review: Callable[[Run, Judgement], None]
+    one_by_one: bool
+    stack: ExitStack
+    runs: list[Run] = field(default_factory=list)
+    anew: set[str] = field(default_factory=set)
+    untried: list[Step] = field(default_factory=list)
+    direct: Job | None = None
+
+    def attempt(self, before: Look) -> Look:
+        """Run what is to be run, and return the database as that leaves it."""
+        steps = [replace(s, anew=s.file.name in self.anew) for s in self.choose(before)]
+        if self.job.dry_run:
+            steps, self.untried = _triable(steps)
+        if self.direct is None and any(step.file.no_transaction for step in steps):
+            end(self.job.conn)
+            # Before anything runs: without it, nothing should.
+            self.direct = self.stack.enter_context(outside.direct(self.job))
+        for batch in _batches(steps, dry_run=self.job.dry_run, one_by_one=self.one_by_one):
+            for run in self._runs(before, batch):
+                self.runs.append(run)
+                before = run.after
+        return before
+
+    def _runs(self, before: Look, batch: list[Step]) -> Iterator[Run]:
+        """Run some files in one transaction, or a single one outside of any."""
+        if self.direct is None or not batch[0].file.no_transaction:
+            note = what_stays(kept(self.runs))
+            yield run_files(self.job, before, batch, note=note, review=self.review)
+            return
+        # An open transaction would be waited for.
+        end(self.job.conn)
+        yield from outside.run_units(
+            self.direct,
+            before,
+            batch[0],
+            kept=lambda: kept(self.runs),
+            review=self.review,
+        )
+
+
+def _triable(steps: list[Step]) -> tuple[list[Step], list[Step]]:
+    """Part what a dry run can roll back from what it cannot try, and from what comes after that."""
+    for place, step in enumerate(steps):
+        if step.file.no_transaction:
+            return steps[:place], steps[place:]
+    return steps, []
+
+
+def _with_untried(report: UpReport, untried: Sequence[Step]) -> UpReport:
+    """Add to a dry run's report what would be run, but could not be tried."""
+    if not untried:
+        return report
+    planned = [
+        MigrationResult(step.version, step.name, "planned", None)
+        for step in untried
+        if step.version is not None
+    ]
+    note = (
+        f"{untried[0].label} runs outside of a transaction, so a dry run can try neither it nor"
+        " what comes after it"
+    )
+    return replace(report, migrations=(*report.migrations, *planned), notes=(*report.notes, note))
 
 
 def _steps(folder: Folder, before: Look, *, to: str | None, allow_out_of_order: bool) -> list[Step]:
@@ -210,6 +299,8 @@ def _why_not_again(migration: Migration | None, event: Event) -> str | None:
         return f"{event.file} is not in the folder"
     if migration.up.checksum != event.checksum:
         return f"{event.file} was edited after it was applied"
+    if migration.up.no_transaction:
+        return f"{event.file} runs outside of a transaction"
     blocking = migration.up.first_not_rerunnable()
     if blocking is not None:
         head = " ".join(blocking.head[:3])
@@ -290,7 +381,8 @@ def _refuse_dependents(job: Job, before: Look, files: Collection[str], *, note: 
 def _batches(steps: list[Step], *, dry_run: bool, one_by_one: bool) -> Iterator[list[Step]]:
     """Part the steps into transactions: repairs first, so that they can be held to the history.
 
-    A dry run has only one, because what it rolls back is not there for the next.
+    A dry run has only one, because what it rolls back is not there for the next. A file that asks
+    for no transaction stands alone.
     """
     if dry_run and steps:
         yield steps
@@ -299,18 +391,14 @@ def _batches(steps: list[Step], *, dry_run: bool, one_by_one: bool) -> Iterator[
     others = [step for step in steps if step.action != "repair"]
     if repairs:
         yield repairs
-    if one_by_one:
-        yield from ([step] for step in others)
-    elif others:
-        yield others
-
-
-def _still_there(runs: Sequence[Run]) -> str:
-    """Say what a failure has changed: nothing, but for what was committed before."""
-    kept = [step.label for run in runs for step in run.steps]
-    if not kept:
-        return NOTHING_CHANGED
-    return f"Rolled back; committed before it and kept: {', '.join(kept)}."
+    batch: list[Step] = []
+    for step in others:
+        if batch and (one_by_one or step.file.no_transaction or batch[-1].file.no_transaction):
+            yield batch
+            batch = []
+        batch.append(step)
+    if batch:
+        yield batch
 
 
 def _report(folder: Folder, after: Look, runs: Sequence[Run], *, dry_run: bool) -> UpReport:
