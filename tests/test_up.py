@@ -2036,7 +2036,7 @@ def test_a_role_that_may_not_make_the_history_is_told_the_way_out(
 
     assert done.returncode == 4
     assert "GRANT CREATE ON DATABASE" in done.stderr
-    assert f'TO "{role}"' in done.stderr
+    assert f"TO {role};" in done.stderr
     assert "--history-schema" in done.stderr
     assert "Nothing was changed." in done.stderr
     assert dump(database) == before
@@ -2056,8 +2056,7 @@ def test_a_role_that_may_not_make_tables_is_told_the_grant(
     done = cli("up", "--database-url", make_conninfo(database, user=role))
 
     assert done.returncode == 4
-    assert f'GRANT USAGE, CREATE ON SCHEMA "public" TO "{role}"' in done.stderr
-    assert "002_leadership_feedback_tables.up.sql:" in done.stderr
+    assert f"GRANT USAGE, CREATE ON SCHEMA public TO {role};" in done.stderr
     assert "Nothing was changed." in done.stderr
     assert dump(database) == before
 

@@ -36,6 +36,7 @@ from lfmigrate.run import (
     Run,
     Step,
     begin_run,
+    explained,
     made_as_found,
     name_blockers,
     run_files,
@@ -43,7 +44,7 @@ from lfmigrate.run import (
     what_stays,
 )
 from lfmigrate.snapshot import Key, Snapshot
-from lfmigrate.sqlfile import Statement, tokens
+from lfmigrate.sqlfile import SqlFile, Statement, tokens
 
 Review = Callable[[Run, Judgement], None]
 
@@ -101,7 +102,7 @@ def run_units(
     first = sum(1 for event in events if event.action == "statement")
     begun = bool(events) and events[-1].action == "begun"
     elapsed_ms = sum(event.elapsed_ms for event in events)
-    with _locked(job, before, note=what_stays(kept())):
+    with _locked(job, before, step.file, note=what_stays(kept())):
         for index, unit in enumerate(units[first:] or [step.file], first + 1):
             last = index >= len(units)
             part = replace(
@@ -124,7 +125,7 @@ def run_units(
 
 
 @contextmanager
-def _locked(job: Job, before: Look, *, note: str) -> Iterator[None]:
+def _locked(job: Job, before: Look, file: SqlFile, *, note: str) -> Iterator[None]:
     """Hold lfmigrate's lock with the session, however many transactions that takes.
 
     If the client is killed, the server may still be at work on its statement. It keeps the lock
@@ -132,14 +133,13 @@ def _locked(job: Job, before: Look, *, note: str) -> Iterator[None]:
     """
     flight = Flight(job.conn)
     with rolled_back_on_error(job.conn, note=note):
-        begin_run(flight, job, before, str(uuid4()))
+        begin_run(flight, job, before, str(uuid4()), [file])
         flight.do("SELECT pg_advisory_lock($1::bigint)", str(history.LOCK_KEY))
         flight.do("COMMIT")
         try:
             flight.go(None, stall(job))
         except StatementFailed as error:
-            name_blockers(job, error)
-            raise
+            raise explained(job, before, None, error) from None
     try:
         yield
     finally:

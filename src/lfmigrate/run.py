@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import random
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Literal, TypeVar
 from uuid import uuid4
 
@@ -21,7 +22,6 @@ from lfmigrate.database import (
     Stall,
     address_of,
     connect,
-    quote_name,
     rolled_back_on_error,
 )
 from lfmigrate.effects import After, Before, Judgement, WouldBe, judge
@@ -35,6 +35,7 @@ from lfmigrate.errors import (
 from lfmigrate.history import Entry, Event, History, Recorded
 from lfmigrate.look import Look, end, look
 from lfmigrate.replay import NOT_MADE_ANEW, Made, replay
+from lfmigrate.rights import needs
 from lfmigrate.snapshot import Key, Snapshot, Verdict, compare
 from lfmigrate.sqlfile import Folder, Migration, SqlFile, ViewFile
 
@@ -46,6 +47,10 @@ LOCK_WAIT_S = 60.0
 # SQLSTATEs of queries/lock.sql.
 LOCK_HELD = "LF001"
 HISTORY_MOVED = "LF002"
+
+# Of queries/rights.sql, and what the server itself says.
+_RIGHTS_MISSING = "LF003"
+_NO_RIGHT = "42501"
 
 # A lock that did not come within lock_timeout.
 _LOCK_TIMEOUT = "55P03"
@@ -322,7 +327,7 @@ def run_files(
     run_id = str(uuid4())
     sent: _Sent | None = None
     flight = Flight(job.conn)
-    home = begin_run(flight, job, before, run_id)
+    begin_run(flight, job, before, run_id, [step.file for step in steps])
     try:
         with rolled_back_on_error(job.conn, note=note):
             if prepare is not None:
@@ -348,9 +353,7 @@ def run_files(
                 },
             )
     except StatementFailed as error:
-        if error is home.error:
-            raise _no_home(error, before.server, job.scope) from None
-        raise _explained(job, before, sent, error) from None
+        raise explained(job, before, sent, error) from None
     history.commit(job.conn, last, history.was_recorded(job.scope, run_id), note=note)
     return run
 
@@ -373,12 +376,25 @@ def stall(job: Job) -> Stall:
     return Stall(min(_LOOK_AFTER_S, before_timeout_s), job.blockers.look)
 
 
-def begin_run(flight: Flight, job: Job, before: Look, run_id: str) -> Answer[None]:
-    """Add the beginning of a run: the lock, and a home for the history, which is returned."""
+def begin_run(
+    flight: Flight, job: Job, before: Look, run_id: str, files: Iterable[SqlFile]
+) -> None:
+    """Add the beginning of a run: the lock, the rights, and a home for the history.
+
+    Args:
+        flight: What the run begins with.
+        job: What stays the same.
+        before: The database as it was when the files were chosen.
+        run_id: The name of the run.
+        files: What will run; the rights that it needs are asked for first, all at once.
+    """
     flight.begin(job.scope)
     history.begin_run(flight, run_id, before.history)
     flight.do(catalog.query_text("lock"))
-    return flight.do(catalog.query_text("create_history"))
+    wanted = [asdict(need) for file in files for need in needs(file.statements)]
+    flight.do("SELECT set_config('lfmigrate.needs', $1, true)", json.dumps(wanted))
+    flight.do(catalog.query_text("rights"))
+    flight.do(catalog.query_text("create_history"))
 
 
 def _board(flight: Flight, job: Job, before: Look, steps: Sequence[Step], run_id: str) -> _Sent:
@@ -603,22 +619,6 @@ def refuse_read_only(server: Server) -> None:
         )
 
 
-def _no_home(error: StatementFailed, server: Server, scope: Scope) -> StatementFailed:
-    """Say how the history gets a place to live."""
-    if error.sqlstate != "42501":
-        return error
-    home = quote_name(scope.history_schema)
-    return StatementFailed(
-        f'role "{server.role}" may not make the history, {history.table(scope)}',
-        detail=[error.message, *error.detail[-1:]],
-        hint=f"Let its owner run: GRANT CREATE ON DATABASE {quote_name(server.database)} TO"
-        f" {quote_name(server.role)}; or, if schema {home} is there, GRANT USAGE, CREATE ON SCHEMA"
-        f" {home} TO {quote_name(server.role)}; or name a schema that the role may create tables in"
-        f" with --history-schema.",
-        sqlstate=error.sqlstate,
-    )
-
-
 def name_blockers(job: Job, error: StatementFailed) -> None:
     """Say who was in the way, in an error of a lock timeout that has been rolled back."""
     if error.sqlstate == _LOCK_TIMEOUT and job.blockers.lines:
@@ -626,18 +626,20 @@ def name_blockers(job: Job, error: StatementFailed) -> None:
         error.detail = (*facts, *(f"held by {line}" for line in job.blockers.lines), note)
 
 
-def _explained(
+def explained(
     job: Job, before: Look, sent: _Sent | None, error: StatementFailed
 ) -> StatementFailed:
     """Add to a failed statement what only the run knows: roles, schemas, skipped relations."""
     name_blockers(job, error)
+    if error.sqlstate == _RIGHTS_MISSING:
+        error.sqlstate = _NO_RIGHT
+        error.detail = tuple(line for line in error.detail if not line.startswith("PL/pgSQL"))
+        error.hint = "Let the owner of each run these lines."
+        home = (f"SCHEMA {job.scope.history_schema} ", "DATABASE ")
+        if any(word in line for line in error.detail for word in home):
+            error.hint += " The history may live in a schema of the role's own: --history-schema."
     if error.file is None or sent is None:
         return error
-    if error.sqlstate == "42501" and "for schema" in error.message:
-        error.hint = (
-            f"Let the schema's owner run: GRANT USAGE, CREATE ON SCHEMA"
-            f" {quote_name(before.schema)} TO {quote_name(before.server.role)};"
-        )
     if sent.skipped:
         lines = _drifted_columns(job, before, sent)
         if lines:

@@ -1,0 +1,71 @@
+-- Fail with all rights that are missing, before the first statement that needs one.
+--
+-- The setting lfmigrate.needs holds a jsonb array of {right, schema, name, database}. A table or schema
+-- that is not there yet will be the role's own. Rights on single columns are taken for enough, because
+-- only the statement tells which columns it means.
+DO $rights$
+DECLARE
+    role CONSTANT text := quote_ident(current_user);
+    home CONSTANT text := current_setting('lfmigrate.history_schema');
+    ledger CONSTANT regclass := to_regclass(format('%I.lfmigrate_history', home));
+    missing text[] := '{}';
+    lacks text;
+BEGIN
+    IF ledger IS NOT NULL THEN
+        IF NOT has_schema_privilege(home, 'USAGE') THEN
+            missing := missing || format('GRANT USAGE ON SCHEMA %I TO %s;', home, role);
+        END IF;
+        lacks := concat_ws(', ', CASE WHEN NOT has_table_privilege(ledger, 'SELECT') THEN 'SELECT' END,
+            CASE WHEN NOT has_table_privilege(ledger, 'INSERT') THEN 'INSERT' END,
+            CASE WHEN NOT has_table_privilege(ledger, 'UPDATE') THEN 'UPDATE' END);
+        IF lacks <> '' THEN
+            missing := missing || format('GRANT %s ON %I.lfmigrate_history TO %s;', lacks, home, role);
+        END IF;
+    ELSIF to_regnamespace(quote_ident(home)) IS NULL THEN
+        IF NOT has_database_privilege(current_database(), 'CREATE') THEN
+            missing := missing || format('GRANT CREATE ON DATABASE %I TO %s;', current_database(), role);
+        END IF;
+    ELSIF NOT has_schema_privilege(home, 'CREATE') OR NOT has_schema_privilege(home, 'USAGE') THEN
+        missing := missing || format('GRANT USAGE, CREATE ON SCHEMA %I TO %s;', home, role);
+    END IF;
+    SELECT missing || coalesce(array_agg(DISTINCT m.line ORDER BY m.line), '{}')
+    INTO missing
+    FROM jsonb_to_recordset(current_setting('lfmigrate.needs')::jsonb)
+        AS n ("right" text, schema text, name text, database boolean)
+    LEFT JOIN pg_namespace AS s ON s.nspname = coalesce(n.schema, current_schema()) AND n.name IS NULL
+    -- By hand where a schema is named, because to_regclass fails if the role may not use it.
+    LEFT JOIN pg_namespace AS h ON h.nspname = n.schema AND n.name IS NOT NULL
+    LEFT JOIN pg_class AS c ON n.name IS NOT NULL AND c.oid = CASE
+        WHEN n.schema IS NULL THEN to_regclass(quote_ident(n.name))
+        ELSE (SELECT k.oid FROM pg_class AS k WHERE k.relname = n.name AND k.relnamespace = h.oid)
+    END
+    CROSS JOIN LATERAL (SELECT CASE
+        WHEN h.oid IS NOT NULL AND NOT has_schema_privilege(h.oid, 'USAGE')
+            THEN format('GRANT USAGE ON SCHEMA %I TO %s;', h.nspname, role)
+        END
+        UNION ALL SELECT CASE
+        WHEN n.database AND NOT has_database_privilege(current_database(), 'CREATE')
+            THEN format('GRANT CREATE ON DATABASE %I TO %s;', current_database(), role)
+        WHEN s.oid IS NOT NULL AND NOT (has_schema_privilege(s.oid, 'CREATE') AND has_schema_privilege(s.oid, 'USAGE'))
+            THEN format('GRANT USAGE, CREATE ON SCHEMA %I TO %s;', s.nspname, role)
+        WHEN c.oid IS NULL THEN NULL
+        WHEN n."right" IN ('OWNER', 'DROP') THEN CASE
+            WHEN pg_has_role(c.relowner, 'USAGE') THEN NULL
+            WHEN n."right" = 'DROP' AND (SELECT pg_has_role(o.nspowner, 'USAGE') FROM pg_namespace AS o WHERE o.oid = c.relnamespace) THEN NULL
+            ELSE format('GRANT %I TO %s;  -- the owner of %s', pg_get_userbyid(c.relowner), role, c.oid::regclass)
+        END
+        WHEN n."right" IN ('INSERT', 'UPDATE', 'REFERENCES') THEN CASE
+            WHEN NOT has_any_column_privilege(c.oid, n."right") THEN format('GRANT %s ON %s TO %s;', n."right", c.oid::regclass, role)
+        END
+        WHEN n."right" <> 'CREATE' AND NOT has_table_privilege(c.oid, n."right")
+            THEN format('GRANT %s ON %s TO %s;', n."right", c.oid::regclass, role)
+        END) AS m (line)
+    WHERE m.line IS NOT NULL AND m.line <> ALL (missing);
+    IF cardinality(missing) > 0 THEN
+        RAISE EXCEPTION USING ERRCODE = 'LF003',
+            MESSAGE = format('role %s lacks %s that this needs', role,
+                CASE WHEN cardinality(missing) = 1 THEN 'a right' ELSE cardinality(missing) || ' rights' END),
+            DETAIL = array_to_string(missing, E'\n');
+    END IF;
+END
+$rights$
