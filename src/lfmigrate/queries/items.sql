@@ -13,7 +13,7 @@ WITH asked AS MATERIALIZED (
     WHERE i.id NOT LIKE 'rows:%'
 )
 SELECT coalesce(jsonb_agg(jsonb_build_object(
-    'id', o.id, 'kind', t.type, 'name', t.identity, 'schema', t.schema, 'relname', c.relname, 'relkind', c.relkind,
+    'id', o.id, 'kind', t.type, 'name', t.identity, 'schema', (SELECT n.nspname FROM pg_namespace AS n WHERE n.oid = c.relnamespace), 'relname', c.relname, 'relkind', c.relkind,
     'owners', (
         SELECT coalesce(jsonb_agg(DISTINCT w.id), '[]')
         FROM (
