@@ -136,6 +136,27 @@ def test_it_runs_is_recorded_and_verified(database: str, folder: Write, cli: Cli
     assert "a_y" in again.stderr
 
 
+def test_the_report_tells_what_is_there_in_the_end(database: str, folder: Write) -> None:
+    """One row for a table that this command made, whatever its later transactions did to it."""
+    text = ALONE + "CREATE INDEX CONCURRENTLY a_x ON a (x);\nDROP INDEX CONCURRENTLY a_x;"
+    execute(database, "CREATE TABLE theirs (x integer)")
+    more = ALONE + (
+        "CREATE INDEX CONCURRENTLY theirs_1 ON theirs (x);\n"
+        "CREATE INDEX CONCURRENTLY theirs_2 ON theirs (x);\nDROP INDEX CONCURRENTLY theirs_1;"
+    )
+    files = read_folder(folder({"1_a.sql": TABLE, "2_b.sql": text, "3_c.sql": more}))
+
+    with lfmigrate.connect(database) as conn:
+        report = lfmigrate.up(conn, files)
+
+    rows = [(v.relation.kind, v.relation.name, v.status) for v in report.relations]
+    assert rows == [
+        ("table", "a", "created"),
+        ("table", "theirs", "altered"),
+        ("index", "theirs.theirs_2", "created"),
+    ]
+
+
 def test_a_failure_leaves_what_it_says_and_the_next_run_goes_on(
     database: str, folder: Write, cli: Cli
 ) -> None:

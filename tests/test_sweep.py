@@ -12,8 +12,9 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import closing, suppress
+from pathlib import Path
 from typing import Any, Literal
 
 import psycopg
@@ -30,6 +31,7 @@ SEED = 20261124
 
 SHARDS = 5
 CUTS = 22
+HELD = 4
 TERMINATED = 8
 SIGNALLED = 4
 
@@ -147,6 +149,121 @@ def test_a_connection_that_is_cut(
             assert (said == NOTHING_CHANGED) == (left[-1] == "before"), (SEED, way, at_byte, said)
     record_property("faults", len(places))
     assert left.count("before") > len(places) // 2
+
+
+@pytest.mark.parametrize("shard", range(SHARDS))
+def test_a_connection_that_falls_silent(
+    shard: int,
+    states: tuple[str, str],
+    create_database: Callable[..., str],
+    record_property: Callable[[str, object], None],
+) -> None:
+    """The client is gone and the server is not told: it waits, with whatever it holds."""
+    whole = create_database()
+    with Proxy(target_of(whole)) as counter:
+        up(through(whole, counter.port))
+    rng = draw(shard, "held")
+    for number in range(HELD):
+        url = create_database()
+        # Before the commit: at the commit, the client would wait half a minute to know the truth.
+        at_byte = int(counter.bytes_up / 2 * rng.random())
+        with (
+            Cutter(target_of(url), at_byte=at_byte, hold_server=True) as proxy,
+            suppress(ConnectionFailed),
+        ):
+            up(through(url, proxy.port))
+        assert outcome(url, states) in WHOLE, (SEED, "held", shard, number)
+    record_property("faults", HELD)
+
+
+OUTSIDE = {
+    "001_a.up.sql": "CREATE TABLE a (x integer, y text);",
+    "002_b.up.sql": "-- lfmigrate: no-transaction\n"
+    "CREATE INDEX CONCURRENTLY a_x ON a (x);\nINSERT INTO a VALUES (1, 'one');\nVACUUM a;\n"
+    "CREATE UNIQUE INDEX CONCURRENTLY a_y ON a (y);\nDROP INDEX CONCURRENTLY a_x;",
+    "003_c.up.sql": "CREATE INDEX a_xy ON a (x, y);",
+}
+# The row once, the last two indexes valid, and a record of each statement that had an effect.
+WHOLE_OUTSIDE = """
+    SELECT (SELECT count(*) = 1 FROM a)
+       AND (SELECT count(*) = 2 AND bool_and(indisvalid) FROM pg_index
+            WHERE indexrelid IN (to_regclass('a_xy'), to_regclass('a_y')))
+       AND to_regclass('a_x') IS NULL
+       AND (SELECT count(*) = 4 FROM lfmigrate.lfmigrate_history WHERE action = 'statement')
+       AND (SELECT count(*) = 3 FROM lfmigrate.lfmigrate_history WHERE action = 'up')"""
+
+
+def assert_goes_on(url: str, folder: lfmigrate.Folder, *where: object) -> None:
+    """The next run finishes what was begun, each statement with an effect once."""
+    wait_until_left(url)
+    with closing(lfmigrate.connect(url)) as conn:
+        lfmigrate.up(conn, folder)
+        assert lfmigrate.verify(conn, folder).ok, where
+    assert value(url, WHOLE_OUTSIDE) is True, where
+
+
+@pytest.mark.parametrize("way", ["up", "down"])
+def test_a_direct_connection_that_is_cut(
+    way: Literal["up", "down"],
+    create_database: Callable[..., str],
+    folder: Callable[[Mapping[str, str | bytes]], Path],
+    record_property: Callable[[str, object], None],
+) -> None:
+    """Outside of a transaction, a cut leaves what had run; nothing has to be mended by hand."""
+    files = lfmigrate.read_folder(folder(OUTSIDE))
+
+    def run(url: str) -> None:
+        with closing(lfmigrate.connect(url)) as conn:
+            lfmigrate.up(conn, files)
+
+    whole = create_database()
+    with Proxy(target_of(whole)) as counter:
+        run(through(whole, counter.port))
+    assert_goes_on(whole, files)
+    size = counter.bytes_up if way == "up" else counter.bytes_down
+    rng = draw(0, f"outside {way}")
+    faults = 2 * CUTS
+    cut = 0
+    for number in range(faults):
+        url = create_database()
+        at_byte = int(size * (number + rng.random()) / faults)
+        with Cutter(target_of(url), way=way, at_byte=at_byte) as proxy:
+            try:
+                run(through(url, proxy.port))
+            except ConnectionFailed:
+                cut += 1
+        assert_goes_on(url, files, SEED, way, at_byte)
+    record_property("faults", faults)
+    assert cut > faults // 2
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGKILL"])
+def test_a_process_that_is_ended_outside_of_a_transaction(
+    name: str,
+    create_database: Callable[..., str],
+    folder: Callable[[Mapping[str, str | bytes]], Path],
+    record_property: Callable[[str, object], None],
+) -> None:
+    """At moments spread over its life; the next run goes on."""
+    path = folder(OUTSIDE)
+    files = lfmigrate.read_folder(path)
+    rng = draw(0, f"outside {name}")
+    command = [sys.executable, "-m", "lfmigrate.cli", "up", "-q", "--sql-dir", str(path)]
+    started = time.monotonic()
+    subprocess.run([*command, "--database-url", create_database()], check=True)
+    took_s = time.monotonic() - started
+    for number in range(TERMINATED):
+        url = create_database()
+        process = subprocess.Popen(
+            [*command, "--database-url", url],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        time.sleep(took_s * (0.4 + 0.6 * rng.random()))
+        process.send_signal(getattr(signal, name))
+        process.wait(30)
+        assert_goes_on(url, files, SEED, name, number)
+    record_property("faults", TERMINATED)
 
 
 def terminate(url: str, conn: psycopg.Connection[Any], pause_s: float) -> None:

@@ -43,7 +43,7 @@ from lfmigrate.run import (
     stall,
     what_stays,
 )
-from lfmigrate.snapshot import Key, Snapshot
+from lfmigrate.snapshot import Key, Relation, Snapshot
 from lfmigrate.sqlfile import SqlFile, Statement, tokens
 
 Review = Callable[[Run, Judgement], None]
@@ -179,7 +179,9 @@ class _Alone:
             was, indexes = self._look()
         answer: Answer[None] | None = None
         elapsed_ms = 0
-        if not self._is_done(index, indexes):
+        if self.begun and index is not None and self._is_done(index, indexes):
+            was = self._rewound(index, was)
+        else:
             if not self.begun and index is not None and self._is_new(index, indexes):
                 self._record_beginning()
             started = time.monotonic()
@@ -223,10 +225,8 @@ class _Alone:
         keys += [r.key for r in self.before.live.values() if not parts.isdisjoint(r.parts)]
         return list(dict.fromkeys(keys))
 
-    def _is_done(self, index: Indexing | None, indexes: Sequence[Index]) -> bool:
-        """Return whether an interrupted run has done it, but could not record it."""
-        if not self.begun or index is None:
-            return False
+    def _is_done(self, index: Indexing, indexes: Sequence[Index]) -> bool:
+        """Return whether the interrupted run has done it, but could not record it."""
         there = [self._found(index, name, indexes) for name in range(len(index.indexes))]
         if index.way == "drop":
             return not any(there)
@@ -258,15 +258,23 @@ class _Alone:
         flight.do(left.removal)
         with rolled_back_on_error(self.job.conn, note=what_stays(self.kept)):
             flight.go(None, stall(self.job))
-        part = f"index {left.name}"
-        self.before = replace(
-            self.before,
-            live=Snapshot(
-                replace(r, parts={p: text for p, text in r.parts.items() if p != part})
-                for r in self.before.live.values()
-            ),
-        )
+        self._rewound(index, ())
         return True
+
+    def _rewound(self, index: Indexing, was: Iterable[Found]) -> tuple[Found, ...]:
+        """Return what was found as it was before the interrupted run; set `before` to that."""
+        parts = {f"index {name.name}" for name in index.indexes}
+
+        def earlier(relation: Relation) -> Relation:
+            others = {p: text for p, text in relation.parts.items() if p not in parts}
+            expected = self.before.history.expected.get(relation.key)
+            if index.way == "drop" and expected is not None:
+                others |= {p: text for p, text in expected.parts.items() if p in parts}
+            return replace(relation, parts=others)
+
+        live = Snapshot(earlier(relation) for relation in self.before.live.values())
+        self.before = replace(self.before, live=live)
+        return tuple(replace(found, relation=earlier(found.relation)) for found in was)
 
     def _record_beginning(self) -> None:
         flight = Flight(self.job.conn)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from typing import Literal
@@ -20,7 +20,7 @@ from lfmigrate.errors import (
 from lfmigrate.history import Event
 from lfmigrate.look import Look, end
 from lfmigrate.run import Blockers, Job, Run, Step, Turn, kept, run_files, what_stays
-from lfmigrate.snapshot import NAMED_PARTS, Key, Relation, Verdict, compare
+from lfmigrate.snapshot import NAMED_PARTS, Key, Relation, Snapshot, Verdict, compare
 from lfmigrate.sqlfile import Folder, Migration, SqlFile
 
 # What CREATE OR REPLACE VIEW says when it would take a column away or change one.
@@ -408,7 +408,6 @@ def _report(folder: Folder, after: Look, runs: Sequence[Run], *, dry_run: bool) 
             done[event.number] = MigrationResult(
                 event.version, event.name, "already_applied", event.elapsed_ms
             )
-    rows: dict[Key, Verdict] = {}
     for run in runs:
         for step, entry in zip(run.steps, run.recorded, strict=True):
             if step.version is not None:
@@ -418,12 +417,33 @@ def _report(folder: Folder, after: Look, runs: Sequence[Run], *, dry_run: bool) 
                 done[int(step.version)] = MigrationResult(
                     step.version, step.name, status, entry.elapsed_ms
                 )
-        for verdict in run.verdicts:
-            key = verdict.relation.key
-            if verdict.status == "dropped" and key in rows and rows[key].status == "created":
-                del rows[key]  # made and removed by the same command
-            elif verdict.status != "unchanged" or key not in rows:
-                rows[key] = verdict
+    relations = (
+        _rows(runs, after)
+        if runs
+        else stand(after.history.expected, after.live, agreed="unchanged")
+    )
+    return UpReport(
+        server=after.server,
+        schema=after.schema,
+        migrations=tuple(done[number] for number in sorted(done)),
+        relations=relations,
+        notes=(*plan.notes(folder, after.history), *(n for run in runs for n in run.notes)),
+        dry_run=dry_run,
+    )
+
+
+def _rows(runs: Sequence[Run], after: Look) -> tuple[Verdict, ...]:
+    """Return what became of each relation over all transactions of a command."""
+    rows: dict[Key, Verdict] = {}
+    for verdict in (verdict for run in runs for verdict in run.verdicts):
+        key = verdict.relation.key
+        was_made = key in rows and rows[key].status == "created"
+        if verdict.status == "dropped" and was_made:
+            del rows[key]  # made and removed by the same command
+        elif verdict.status == "altered" and was_made:
+            rows[key] = replace(verdict, status="created")
+        elif verdict.status != "unchanged" or key not in rows:
+            rows[key] = verdict
     # What a run has made and a later one has removed is not there any more.
     ever = {key for run in runs for key in run.after.history.expected}
     rows = {
@@ -431,19 +451,20 @@ def _report(folder: Folder, after: Look, runs: Sequence[Run], *, dry_run: bool) 
         for key, verdict in rows.items()
         if key in after.history.expected or key not in ever or verdict.status == "dropped"
     }
-    if not runs:
-        rows = {
-            verdict.relation.key: verdict
-            for verdict in stand(after.history.expected, after.live, agreed="unchanged")
-        }
-    return UpReport(
-        server=after.server,
-        schema=after.schema,
-        migrations=tuple(done[number] for number in sorted(done)),
-        relations=tuple(rows.values()),
-        notes=(*plan.notes(folder, after.history), *(n for run in runs for n in run.notes)),
-        dry_run=dry_run,
-    )
+    return tuple(_without_lost_parts(rows, after.live).values())
+
+
+def _without_lost_parts(rows: Mapping[Key, Verdict], live: Snapshot) -> dict[Key, Verdict]:
+    """Leave out the row of a part that is not there any more, or that its relation's row covers."""
+    parts: set[Key] = set()
+    for relation in live.values():
+        if relation.key in rows and rows[relation.key].status == "created":
+            continue
+        for part in relation.parts:
+            kind, _, name = part.partition(" ")
+            parts.add(Relation(kind, relation.schema, f"{relation.name}.{name}").key)
+    own = NAMED_PARTS - {"sequence"}
+    return {k: v for k, v in rows.items() if v.relation.kind not in own or k in parts}
 
 
 def _refuse_drift(report: UpReport) -> None:
