@@ -631,6 +631,20 @@ def test_waiting_ends_when_the_port_opens(database: str) -> None:
     assert waited == [f"nothing answers at 127.0.0.1:{port}"]
 
 
+def test_a_server_that_shuts_down_is_waited_for(tmp_path: Path) -> None:
+    """It lets nobody in while a session is left, and is often about to come back."""
+    with gated_server(tmp_path) as server, psycopg.connect(server.url, autocommit=True) as left:
+        row = left.execute("SHOW data_directory").fetchone()
+        assert row is not None
+        postmaster = int((Path(row[0]) / "postmaster.pid").read_text().splitlines()[0])
+        os.kill(postmaster, signal.SIGTERM)  # smart: it waits for the session
+
+        error, waited = refusal_of(server.url, wait_s=0.5)
+
+    assert len(waited) == 1
+    assert "the database system is shutting down" in " ".join(error.detail)
+
+
 def test_waiting_gives_up_and_says_why() -> None:
     """After the time is over the last reason is the error."""
     port = free_port()

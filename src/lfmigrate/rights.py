@@ -111,6 +111,8 @@ def _creation(statement: Statement) -> Iterator[Need]:
 
 
 def _references(statement: Statement) -> Iterator[Need]:
+    if "references" not in statement.text.lower():
+        return  # most have none, and to look at every token takes time
     found = list(tokens(statement.text))
     for place, token in enumerate(found):
         if token == Token("word", "references") and (name := _first_name(found[place + 1 :][:4])):
