@@ -251,7 +251,7 @@ def test_an_interrupted_build_is_resumed(database: str, folder: Write, number: i
                 # It waits for the session that was left behind.
                 assert second.stderr is not None
                 waiting = iter(second.stderr.readline, "")
-                line = next(line for line in waiting if "waiting for another run" in line)
+                line = next(line for line in waiting if "waiting for" in line)
             except BaseException:
                 second.kill()
                 raise
@@ -259,7 +259,7 @@ def test_an_interrupted_build_is_resumed(database: str, folder: Write, number: i
         with second:
             second.communicate(timeout=60)
         code = second.returncode
-        assert 'application "lfmigrate"' in line
+        assert "waiting for another run of lfmigrate: process" in line
     else:
         assert "is not finished; the next up goes on with it" in said
         assert value(database, VALID.format("a_x")) is False
@@ -296,6 +296,7 @@ def test_a_build_waits_longer_than_the_lock_timeout_and_says_for_whom(
     assert done.returncode == 0, done.stderr
     assert "waiting for a lock: process" in done.stderr
     assert 'application "report"' in done.stderr
+    assert "did not come in time" not in done.stderr
 
 
 def test_four_at_once_do_not_deadlock(database: str, folder: Write) -> None:
