@@ -187,3 +187,23 @@ def test_findings_of_squawk_are_shown_and_break_nothing(
     assert "001_a.up.sql:2:7: " in done.stdout
     assert "(prefer-bigint-over-int)" in done.stdout
     assert "timeout" not in done.stdout
+
+
+def test_squawk_is_told_what_runs_outside_of_a_transaction(folder: Write, cli: Cli) -> None:
+    """What the directive is for is no finding; a folder with such a file goes up, down and up."""
+    path = folder(
+        {
+            "001_a.up.sql": "CREATE TABLE IF NOT EXISTS a (n bigint);",
+            "001_a.down.sql": "DROP TABLE IF EXISTS a;",
+            "002_b.up.sql": "-- lfmigrate: no-transaction\n"
+            "CREATE INDEX CONCURRENTLY IF NOT EXISTS a_n ON a (n);",
+            "002_b.down.sql": "-- lfmigrate: no-transaction\n"
+            "DROP INDEX CONCURRENTLY IF EXISTS a_n;",
+        }
+    )
+
+    done = cli("check", "--sql-dir", path)
+
+    assert done.returncode == 0, done.stderr
+    assert "7 of 7 hold" in done.stdout
+    assert "002_b.up.sql" not in done.stdout

@@ -25,12 +25,13 @@ def installed() -> str | None:
     return shutil.which("squawk", path=os.pathsep.join([here, os.environ.get("PATH", "")]))
 
 
-def findings(program: str, files: Sequence[Path]) -> tuple[str, ...]:
-    """Run squawk over files that run in one transaction, and return a line per finding.
+def findings(program: str, files: Sequence[Path], *, in_transaction: bool) -> tuple[str, ...]:
+    """Run squawk over files, and return a line per finding.
 
     Args:
         program: What `installed` returned.
-        files: The files; at least one.
+        files: The files; none for no findings.
+        in_transaction: Whether they run in one.
 
     Raises:
         UsageError: squawk could not be run.
@@ -38,7 +39,10 @@ def findings(program: str, files: Sequence[Path]) -> tuple[str, ...]:
     Source:
         squawk, "squawk --help" (its lines and columns count from 0).
     """
-    command = [program, "--reporter=json", "--assume-in-transaction", f"--exclude={_SETTLED}"]
+    if not files:
+        return ()
+    wrapped = "--assume-in-transaction" if in_transaction else "--no-assume-in-transaction"
+    command = [program, "--reporter=json", wrapped, f"--exclude={_SETTLED}"]
     try:
         done = subprocess.run(  # noqa: S603 (the program that the user has installed)
             [*command, *map(str, files)],

@@ -81,15 +81,23 @@ def check(
         end(second)
         trial.run()
     program = lint.installed()
-    files = [m.up.path for m in folder.migrations] + [view.file.path for view in folder.views]
-    paths = [path for path in files if path is not None]
     return FolderReport(
         before.server,
         before.schema,
         tuple(trial.proofs),
-        None if program is None else lint.findings(program, paths),
+        None if program is None else _findings(program, folder),
         folder.notes,
     )
+
+
+def _findings(program: str, folder: Folder) -> tuple[str, ...]:
+    """Ask for what squawk says of each file, told whether that runs in a transaction."""
+    files = [m.up for m in folder.migrations] + [view.file for view in folder.views]
+    found: list[str] = []
+    for alone in (False, True):
+        paths = [f.path for f in files if f.path is not None and f.no_transaction == alone]
+        found += lint.findings(program, paths, in_transaction=not alone)
+    return tuple(found)
 
 
 @dataclass(slots=True)
