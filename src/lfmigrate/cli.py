@@ -319,7 +319,10 @@ def up(
         typer.Option("--allow-out-of-order", help="Run versions below an applied one, too."),
     ] = False,
 ) -> None:
-    """Run every pending migration and changed view, in one transaction."""
+    """Run every pending migration and changed view, in one transaction.
+
+    A file with "-- lfmigrate: no-transaction" in its header runs statement by statement.
+    """
     from lfmigrate.verbs import up as verb  # noqa: PLC0415
 
     with _call("up", flags) as call:
