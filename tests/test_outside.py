@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from uuid import uuid4
 
 import psycopg
 import pytest
@@ -181,6 +182,33 @@ def test_a_failure_leaves_what_it_says_and_the_next_run_goes_on(
     assert "was left invalid by a run that did not end; building it again" in again.stderr
     assert value(database, VALID.format("a_y")) is True
     assert value(database, "SELECT count(*) FROM a") == 3
+
+
+def test_a_setting_that_fails_keeps_its_statement_from_running(
+    database: str, folder: Write, cli: Cli
+) -> None:
+    """It would run with other settings than the file says."""
+    text = ALONE + "SET ROLE nobody_of_that_name;\nCREATE INDEX CONCURRENTLY a_x ON a (x);"
+    path = folder({"001_a.up.sql": TABLE, "002_b.up.sql": text})
+
+    done = cli("up", "--sql-dir", path, "--database-url", database)
+
+    assert done.returncode == 4
+    assert "002_b.up.sql:2:1" in done.stderr
+    assert value(database, "SELECT to_regclass('a_x') IS NULL") is True
+
+
+def test_a_role_that_a_file_takes_is_given_back(database: str, folder: Write, cli: Cli) -> None:
+    """What comes after it, the record first, is written by the role that connected."""
+    role = f"lf_role_{uuid4().hex[:12]}"
+    execute(database, f"CREATE ROLE {role}")
+    text = ALONE + f"SET ROLE {role};\nDO $$BEGIN PERFORM 1; END$$;\n"
+    path = folder({"001_a.up.sql": TABLE, "002_b.up.sql": text, "003_c.up.sql": TABLE})
+
+    done = cli("up", "--sql-dir", path, "--database-url", database)
+    execute(database, f"DROP ROLE {role}")
+
+    assert done.returncode == 0, done.stderr
 
 
 def test_somebody_elses_invalid_index_is_no_success(database: str, folder: Write, cli: Cli) -> None:

@@ -308,10 +308,15 @@ class _Alone:
         flight.arm_session(scope)
         for setting in self.step.file.statements[:-1]:
             flight.run(setting)
-            flight.sync()
+        # On its own: a statement must not run if what is set for it failed.
+        with rolled_back_on_error(self.job.conn, note=what_stays(self.kept)):
+            flight.go(self.job.progress, stall(self.job))
+        flight = Flight(self.job.conn)
         answer = flight.run(self.statement)
         flight.sync()
-        flight.do("RESET ALL")
+        # RESET ALL leaves the role alone.
+        for reset in ("RESET SESSION AUTHORIZATION", "RESET ROLE", "RESET ALL"):
+            flight.do(reset)
         try:
             flight.go(self.job.progress, stall(self.job))
         except StatementFailed as error:
