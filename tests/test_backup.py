@@ -19,11 +19,11 @@ import pytest
 from psycopg import sql
 
 import lfmigrate
-from lfmigrate.archive import Archive, read
+from lfmigrate.commands.backup import BackupReport
+from lfmigrate.commands.restore import RestoreReport
 from lfmigrate.errors import ArchiveError, DifferenceFound, LfmigrateError, Refused, StatementFailed
-from lfmigrate.transfer import Moved
-from lfmigrate.verbs.backup import BackupReport
-from lfmigrate.verbs.restore import RestoreReport
+from lfmigrate.rows.archive import Archive, read
+from lfmigrate.rows.dump import CopyProgress
 from tests.conftest import Cli, Psql
 from tests.databases import execute, value
 
@@ -244,9 +244,9 @@ def test_all_tables_are_saved_as_of_one_moment(
     files = folder({"001_a.up.sql": "CREATE TABLE a (n int); CREATE TABLE b (n int)"})
     up(database, files)
     execute(database, "INSERT INTO a SELECT generate_series(1, 5000)")
-    seen: list[Moved] = []
+    seen: list[CopyProgress] = []
 
-    def insert(moved: Moved) -> None:
+    def insert(moved: CopyProgress) -> None:
         if not seen:
             execute(database, "INSERT INTO a VALUES (0)", "INSERT INTO b VALUES (0)")
         seen.append(moved)
@@ -400,7 +400,7 @@ def test_tables_with_rows_are_left_alone_unless_replaced(
 
     with pytest.raises(Refused, match="1 of 2 tables have rows") as caught:
         restore(url, files, path)
-    assert "table public.b, rows: 2" in caught.value.detail
+    assert "table public.b, rows: 2" in caught.value.facts
     assert value(url, "SELECT count(*) FROM a") == 0
 
     report = restore(url, files, path, replace=True, backup_dir=tmp_path / "more")
@@ -423,7 +423,7 @@ def _flip(path: Path) -> None:
 
 
 def _edit_manifest(path: Path, change: Callable[[dict[str, Any]], object], *, sign: bool) -> None:
-    from lfmigrate.archive import _checksum  # noqa: PLC0415 (an attacker has it as well)
+    from lfmigrate.rows.archive import _checksum  # noqa: PLC0415 (an attacker has it as well)
 
     file = path / "manifest.json"
     document = json.loads(file.read_text())
@@ -477,7 +477,7 @@ def test_a_damaged_backup_is_refused_before_anything_is_written(
     with pytest.raises(ArchiveError) as caught:
         restore(url, files, path)
 
-    assert words in " ".join((caught.value.message, *caught.value.detail))
+    assert words in " ".join((caught.value.message, *caught.value.facts))
     assert caught.value.exit_code == 2
     assert value(url, "SELECT count(*) FROM b") == 0
 
@@ -519,7 +519,7 @@ def test_a_table_that_has_changed_since_is_named(
     with pytest.raises(DifferenceFound) as caught:
         restore(url, files, path)
 
-    assert words in " ".join(caught.value.detail)
+    assert words in " ".join(caught.value.facts)
     assert value(url, "SELECT count(*) FROM b") == 0
 
 
@@ -553,7 +553,7 @@ def test_a_foreign_key_from_outside_is_not_broken_by_a_replacement(
     with pytest.raises(Refused, match="outside of the migrations refer") as caught:
         restore(url, files, path, replace=True, backup_dir=tmp_path)
 
-    assert '"theirs"' in " ".join(caught.value.detail)
+    assert '"theirs"' in " ".join(caught.value.facts)
     assert value(url, "SELECT count(*) FROM theirs") == 1
     assert value(url, "SELECT count(*) FROM a") == 2
 
@@ -691,7 +691,7 @@ def test_a_full_disk_ends_it_and_nothing_is_lost(
     execute(database, "INSERT INTO a SELECT repeat('x', 1000) FROM generate_series(1, 5000)")
 
     done = subprocess.run(
-        [sys.executable, "-m", "lfmigrate.cli", *command, "--sql-dir", str(files)],
+        [sys.executable, "-m", "lfmigrate", *command, "--sql-dir", str(files)],
         capture_output=True, text=True, check=False, cwd=tmp_path, preexec_fn=limit_files,
         env={**os.environ, "DATABASE_URL": database},
     )  # fmt: skip

@@ -16,8 +16,8 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 import lfmigrate
-from lfmigrate.sqlfile import read_folder
-from lfmigrate.verbs.check import FolderReport
+from lfmigrate.commands.check import FolderReport
+from lfmigrate.source.folder import read_folder
 from tests.conftest import Cli
 from tests.databases import execute, value
 from tests.faults import wait_until
@@ -151,7 +151,7 @@ def test_an_interrupted_check_drops_its_database(database: str, folder: Write) -
     url = make_conninfo(database, application_name="checked")
     process = subprocess.Popen(
         [
-            sys.executable, "-m", "lfmigrate.cli", "check", "-q",
+            sys.executable, "-m", "lfmigrate", "check", "-q",
             "--sql-dir", path, "--database-url", url,
         ],
         stderr=subprocess.PIPE,

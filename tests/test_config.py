@@ -14,8 +14,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from lfmigrate.config import Flags, Settings, address, duration_ms, load, redact, secrets, sql_dir
 from lfmigrate.errors import UsageError
+from lfmigrate.redaction import address, redact, secrets
+from lfmigrate.settings import Flags, Settings, duration_ms, load, sql_dir
 from tests.conftest import Cli
 
 URL = "postgresql://me@host/name"
@@ -158,7 +159,7 @@ def test_everything_that_is_wrong_is_told_at_once() -> None:
     with pytest.raises(UsageError) as refused:
         load(flags, {"LFMIGRATE_EMBEDDED": "maybe"}, {})
 
-    told = "\n".join(refused.value.detail)
+    told = "\n".join(refused.value.facts)
     assert refused.value.message == "5 settings cannot be used"
     for name in ("--lock-timeout", "--statement-timeout", "--wait", "--schema", "_EMBEDDED"):
         assert name in told
@@ -215,7 +216,7 @@ def test_what_is_no_postgresql_url_is_refused_without_quoting_it(url: str) -> No
     with pytest.raises(UsageError) as refused:
         load(Flags(database_url=url), {}, {})
 
-    told = " ".join([refused.value.message, *refused.value.detail, str(refused.value.hint)])
+    told = " ".join([refused.value.message, *refused.value.facts, str(refused.value.hint)])
     assert "bra" not in told
     assert "77" not in told
 

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lfmigrate import csvfile
 from lfmigrate.errors import CsvFileError
+from lfmigrate.source import csvfile
 
 CELLS = st.text(st.sampled_from('ab,"\n\rü \\.'), max_size=6)
 # At least two columns: a record of one empty field is an empty line.

@@ -18,9 +18,11 @@ from psycopg.conninfo import make_conninfo
 
 import lfmigrate
 from bench.proxy import target_of, through
-from lfmigrate.database import Connection, Flight, Query, point_at, roll_back
 from lfmigrate.errors import ConnectionFailed, Interrupted, StatementFailed, UsageError
-from lfmigrate.sqlfile import from_text
+from lfmigrate.postgres.connection import Connection
+from lfmigrate.postgres.pipeline import Flight, Query, roll_back
+from lfmigrate.postgres.wire import point_at
+from lfmigrate.source.sqlfile import from_text
 from tests.faults import Cutter, Gated, free_port, gated_server, wait_until
 
 Write = Callable[..., Path]
@@ -382,7 +384,7 @@ def test_columns_are_characters_not_bytes(conn: Connection) -> None:
     error = failure_of(conn, "SELECT 1;\nSELECT 'äöü€𝄞', nope")
 
     assert (error.line, error.column) == (2, 17)
-    assert error.detail[1].index("^") == error.detail[0].index("nope")
+    assert error.facts[1].index("^") == error.facts[0].index("nope")
 
 
 def test_the_servers_position_is_right_behind_crlf_and_comments(conn: Connection) -> None:
@@ -390,7 +392,7 @@ def test_the_servers_position_is_right_behind_crlf_and_comments(conn: Connection
     error = failure_of(conn, "-- é\r\nSELECT /* ü\r\n */ 1;\r\n\r\nSELECT 'ß',\r\n\t\tnope\r\n;")
 
     assert (error.file, error.line, error.column) == ("001_a.up.sql", 6, 3)
-    assert error.detail == ("6 | \t\tnope", "    \t\t^")
+    assert error.facts == ("6 | \t\tnope", "    \t\t^")
 
 
 def test_without_a_position_the_statements_beginning_is_the_place(conn: Connection) -> None:
@@ -398,7 +400,7 @@ def test_without_a_position_the_statements_beginning_is_the_place(conn: Connecti
     error = failure_of(conn, "SELECT 1;\n    SELECT\n 1/0;")
 
     assert (error.file, error.line, error.column) == ("001_a.up.sql", 2, 5)
-    assert error.detail == ("2 | SELECT",)
+    assert error.facts == ("2 | SELECT",)
 
 
 def test_two_statements_in_one_line_are_told_apart_by_column(conn: Connection) -> None:
@@ -417,8 +419,8 @@ def test_detail_and_context_of_the_server_are_passed_on(conn: Connection) -> Non
     )
 
     assert error.sqlstate == "23505"
-    assert "Key (n)=(1) already exists." in error.detail
-    assert any("PL/pgSQL function" in line for line in error.detail)
+    assert "Key (n)=(1) already exists." in error.facts
+    assert any("PL/pgSQL function" in line for line in error.facts)
 
 
 def test_the_servers_hint_is_passed_on_unless_it_recommends_cascade(conn: Connection) -> None:
@@ -431,7 +433,7 @@ def test_the_servers_hint_is_passed_on_unless_it_recommends_cascade(conn: Connec
     assert misspelt.hint is not None
     assert '"t.amount"' in misspelt.hint
     assert needed.hint is None
-    assert any("view v depends on table t" in line for line in needed.detail)
+    assert any("view v depends on table t" in line for line in needed.facts)
 
 
 # ------------------------------------------------------------------------------------------------
@@ -535,7 +537,7 @@ def test_a_missing_role_is_called_so(gated: Gated, name: str) -> None:
 def test_a_wrong_password_is_called_so(gated: Gated) -> None:
     """The message names the role and never the password."""
     error, _ = refusal_of(f"postgresql://clerk:wrong@127.0.0.1:{gated.port}/postgres")
-    said = " ".join([error.message, *error.detail, error.hint or ""])
+    said = " ".join([error.message, *error.facts, error.hint or ""])
 
     assert error.message == f'127.0.0.1:{gated.port} did not accept the password of role "clerk"'
     assert "wrong" not in said
@@ -642,7 +644,7 @@ def test_a_server_that_shuts_down_is_waited_for(tmp_path: Path) -> None:
         error, waited = refusal_of(server.url, wait_s=0.5)
 
     assert len(waited) == 1
-    assert "the database system is shutting down" in " ".join(error.detail)
+    assert "the database system is shutting down" in " ".join(error.facts)
 
 
 def test_waiting_gives_up_and_says_why() -> None:

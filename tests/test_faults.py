@@ -25,16 +25,20 @@ import pytest
 
 import lfmigrate
 from bench.proxy import target_of, through
-from lfmigrate import history
+from lfmigrate.commands.up import UpReport
 from lfmigrate.errors import (
+    COMMITTED,
     NOTHING_CHANGED,
+    UNKNOWN,
     ConnectionFailed,
     Interrupted,
     LfmigrateError,
     StatementFailed,
 )
-from lfmigrate.sqlfile import Folder, SqlFile, Statement, from_text, read_folder, shipped_folder
-from lfmigrate.verbs.up import UpReport
+from lfmigrate.history import ledger
+from lfmigrate.source.folder import Folder, read_folder, shipped_folder
+from lfmigrate.source.sqlfile import SqlFile, from_text
+from lfmigrate.syntax.scanner import Statement
 from tests.conftest import Cli
 from tests.faults import (
     HAS_COMMITTED,
@@ -50,8 +54,6 @@ from tests.faults import (
 Write = Callable[..., Path]
 Dump = Callable[..., str]
 
-COMMITTED = "The transaction had been committed before that."
-NOT_KNOWN = "Whether it was committed is not known: the server cannot be asked."
 
 # Runs are cut at random moments; the same ones each time.
 SEED = 20240229
@@ -174,11 +176,11 @@ def test_a_failure_of_any_statement_leaves_nothing_behind(
                 place != (file.name, statement.line, statement.column + shift)
                 or error.sqlstate != sqlstate
                 or error.exit_code != 4
-                or error.detail[-1] != NOTHING_CHANGED
+                or error.outcome != NOTHING_CHANGED
                 or has_history(database)
                 or dump(database) != before
             ):
-                problems.append((statement.line, place, error.sqlstate, error.detail))
+                problems.append((statement.line, place, error.sqlstate, error.facts))
 
     assert problems == []
 
@@ -216,7 +218,7 @@ def test_a_failed_migration_leaves_earlier_ones_as_they_were(
     second = {"002_b.up.sql": "DELETE FROM a; DROP TABLE a; CREATE TABLE b (); SELECT 1/0;"}
     error = failure_of(database, read_folder(folder(first | second)))
 
-    assert error.detail[-1] == NOTHING_CHANGED
+    assert error.outcome == NOTHING_CHANGED
     assert dump(database, rows=True) == before
     assert files_in_history(database) == ["001_a.up.sql"]
 
@@ -229,7 +231,7 @@ def test_with_per_migration_a_failure_tells_what_was_committed_before_it(
     with closing(lfmigrate.connect(database)) as conn, pytest.raises(StatementFailed) as caught:
         lfmigrate.up(conn, read_folder(folder(files)), per_migration=True)
 
-    assert caught.value.detail[-1] == "Rolled back; committed before it and kept: 001_a."
+    assert caught.value.facts[-1] == "Rolled back; committed before it and kept: 001_a."
     assert files_in_history(database) == ["001_a.up.sql"]
     with psycopg.connect(database) as conn:
         found = conn.execute("SELECT to_regclass('a') IS NULL, to_regclass('b') IS NULL").fetchone()
@@ -262,7 +264,7 @@ def test_a_statement_that_would_end_the_transaction_leaves_nothing(
 
     assert error.exit_code == 4
     assert error.sqlstate == sqlstate
-    assert error.detail[-1] == NOTHING_CHANGED
+    assert error.outcome == NOTHING_CHANGED
     assert dump(database) == before
     assert not has_history(database)
 
@@ -298,7 +300,7 @@ def test_files_with_transaction_control_are_refused_before_anything_is_sent(
 
         assert done.returncode == 2, done.stderr
         assert [name for name in files if f"{name}:2:" not in done.stderr] == []
-        assert NOTHING_CHANGED in done.stderr
+        assert NOTHING_CHANGED.text in done.stderr
         assert proxy.accepted == 0
 
 
@@ -329,9 +331,9 @@ def test_a_deferred_constraint_that_fails_at_commit_rolls_everything_back(
     assert isinstance(error, StatementFailed)
     assert error.sqlstate == "23503"
     assert "violates foreign key constraint" in error.message
-    assert error.detail == (
+    assert error.facts == (
         'Key (parent_id)=(42) is not present in table "parent".',
-        NOTHING_CHANGED,
+        NOTHING_CHANGED.text,
     )
     assert dump(database) == before
     assert not has_history(database)
@@ -369,7 +371,7 @@ def test_a_lock_that_does_not_come_free_ends_the_run(held_table: str, folder: Wr
 
     assert error.sqlstate == "55P03"
     assert (error.file, error.line, error.column) == ("001_a.up.sql", 2, 1)
-    assert error.detail[-1] == NOTHING_CHANGED
+    assert error.outcome == NOTHING_CHANGED
     assert not has_history(held_table)
 
 
@@ -377,7 +379,7 @@ def test_a_lock_timeout_says_who_holds_the_lock(held_table: str, folder: Write) 
     """Whoever is on call needs the session to talk to, and the option that allows more time."""
     error = locked_out(held_table, folder({"001_a.up.sql": LOCKED_OUT}))
 
-    assert any('application "report"' in line for line in error.detail)
+    assert any('application "report"' in line for line in error.facts)
     assert error.hint is not None
     assert "--lock-timeout" in error.hint
 
@@ -392,7 +394,7 @@ def test_a_statement_that_takes_too_long_ends_the_run(database: str, folder: Wri
 
     assert error.sqlstate == "57014"
     assert (error.file, error.line, error.column) == ("001_a.up.sql", 2, 1)
-    assert error.detail[-1] == NOTHING_CHANGED
+    assert error.outcome == NOTHING_CHANGED
     assert not has_history(database)
 
 
@@ -421,7 +423,7 @@ def test_a_connection_lost_before_the_commit_arrives_leaves_nothing(
     assert isinstance(error, ConnectionFailed)
     assert error.exit_code == 4
     assert "lost" in error.message
-    assert error.detail[-1] == NOTHING_CHANGED
+    assert error.outcome == NOTHING_CHANGED
     assert dump(database) == before
     assert not has_history(database)
 
@@ -436,8 +438,8 @@ def test_a_lost_acknowledgement_of_a_commit_is_told_as_a_commit(
 
         assert proxy.cuts == 1
     assert isinstance(error, ConnectionFailed)
-    assert error.detail[-1] == COMMITTED
-    assert NOTHING_CHANGED not in error.detail
+    assert error.outcome == COMMITTED
+    assert error.outcome != NOTHING_CHANGED
     assert_all(database, files)
 
 
@@ -456,7 +458,7 @@ def test_a_commit_that_is_still_under_way_is_waited_for(
 
         assert proxy.cuts == 1
     assert isinstance(error, ConnectionFailed)
-    assert error.detail[-1] == COMMITTED
+    assert error.outcome == COMMITTED
     assert_all(database, files)
 
 
@@ -471,7 +473,7 @@ def test_a_commit_that_fails_after_the_connection_was_lost_is_told_as_failed(
 
         assert proxy.cuts == 1
     assert isinstance(error, ConnectionFailed)
-    assert error.detail[-1] == NOTHING_CHANGED
+    assert error.outcome == NOTHING_CHANGED
     assert dump(database) == before
 
 
@@ -479,14 +481,14 @@ def test_nobody_guesses_whether_a_lost_commit_happened(
     database: str, folder: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where the server cannot be asked, the message says so and promises nothing."""
-    monkeypatch.setattr(history, "_RECONNECT_S", 0.5)
+    monkeypatch.setattr(ledger, "_RECONNECT_S", 0.5)
     files = read_folder(folder({"001_a.up.sql": "CREATE TABLE a (n int)"}))
     with Cutter(target_of(database), HAS_COMMITTED, way="down", then_refuse=True) as proxy:
         error = failure_of(through(database, proxy.port), files)
 
     assert isinstance(error, ConnectionFailed)
-    assert error.detail[-1] == NOT_KNOWN
-    assert NOTHING_CHANGED not in error.detail
+    assert error.outcome == UNKNOWN
+    assert error.outcome != NOTHING_CHANGED
     assert error.hint is not None
     assert "lfmigrate status" in error.hint
     assert_all(database, files)
@@ -504,7 +506,7 @@ def test_a_connection_lost_among_the_statements_leaves_nothing(
 
         assert proxy.cuts == 1
     assert isinstance(error, ConnectionFailed)
-    assert error.detail[-1] == NOTHING_CHANGED
+    assert error.outcome == NOTHING_CHANGED
     wait_until_left(database)
     assert dump(database) == before
 
@@ -536,7 +538,7 @@ def test_a_cut_at_any_byte_leaves_all_or_nothing(
                 try:
                     up(through(database, proxy.port), files)
                 except ConnectionFailed as error:
-                    said.append(error.detail[-1])
+                    said.append(error.facts[-1])
                 else:
                     said.append("")  # the rest of the conversation was a farewell
             wait_until_left_but(conn)
@@ -545,12 +547,12 @@ def test_a_cut_at_any_byte_leaves_all_or_nothing(
 
             assert found in ([], ran), place
             assert there == (found == ran,), place
-            assert (said[-1] in {COMMITTED, ""}) == (found == ran), (place, said[-1])
+            assert (said[-1] in {COMMITTED.text, ""}) == (found == ran), (place, said[-1])
             if found:
                 conn.execute(reset)
 
-    assert NOTHING_CHANGED in said
-    assert COMMITTED in said or way == "up"
+    assert NOTHING_CHANGED.text in said
+    assert COMMITTED.text in said or way == "up"
 
 
 def conversation_bytes(url: str, files: Folder, way: Literal["up", "down"]) -> int:
@@ -601,7 +603,7 @@ def test_a_session_that_is_terminated_leaves_nothing(
     assert isinstance(error, ConnectionFailed)
     assert error.exit_code == 4
     assert "lost" in error.message
-    assert error.detail[-1] == NOTHING_CHANGED
+    assert error.outcome == NOTHING_CHANGED
     assert dump(database) == before
     assert not has_history(database)
 
@@ -618,7 +620,7 @@ def test_a_session_that_was_terminated_before_the_run_is_told_as_lost(
         with pytest.raises(ConnectionFailed, match="lost") as caught:
             lfmigrate.up(conn, files)
 
-    assert caught.value.detail[-1] == NOTHING_CHANGED
+    assert caught.value.outcome == NOTHING_CHANGED
 
 
 # ------------------------------------------------------------------------------------------------
@@ -640,7 +642,7 @@ def test_an_interrupt_during_the_commit_is_told_as_what_came_of_it(
         error = failure_of(database, read_folder(folder({"001_a.up.sql": slow_commit(600)})))
 
     assert isinstance(error, Interrupted)
-    assert error.detail[-1] == NOTHING_CHANGED
+    assert error.outcome == NOTHING_CHANGED
     assert dump(database) == before
 
 
@@ -668,7 +670,7 @@ def test_an_interrupt_is_heard_although_it_does_not_wake_the_wait(
         signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
 
     assert isinstance(error, Interrupted)
-    assert error.detail[-1] == NOTHING_CHANGED
+    assert error.outcome == NOTHING_CHANGED
     assert dump(database, rows=True) == before
 
 
@@ -687,7 +689,7 @@ def test_an_interrupt_after_the_commit_is_told_as_a_commit(database: str, folder
             error = failure_of(through(database, proxy.port), files)
 
     assert isinstance(error, Interrupted)
-    assert error.detail[-1] == COMMITTED
+    assert error.outcome == COMMITTED
     assert_all(database, files)
 
 
@@ -712,7 +714,7 @@ def test_a_signal_ends_the_command_with_the_shells_exit_code(
 def start_up(url: str, files: Path) -> subprocess.Popen[str]:
     """Start ``lfmigrate up`` as a process of its own."""
     return subprocess.Popen(
-        [sys.executable, "-m", "lfmigrate.cli", "up", "--sql-dir", files, "--database-url", url],
+        [sys.executable, "-m", "lfmigrate", "up", "--sql-dir", files, "--database-url", url],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -830,7 +832,7 @@ class Trial:
         is_done = found == self.after
         assert files_in_history(self.url) == (PAUSED_FILES if is_done else []), told
         assert has_history(self.url) == is_done, told
-        assert (NOTHING_CHANGED if is_done else COMMITTED) not in err, told
+        assert (NOTHING_CHANGED.text if is_done else COMMITTED.text) not in err, told
         if code == 0 or out:
             # Too late for the run; the signal may still have met Python on its way out.
             assert is_done, told
@@ -840,7 +842,7 @@ class Trial:
         else:
             # Before it can listen to signals, Python's or the system's answer is just as good.
             assert code != 0, told
-        said = COMMITTED in err or NOTHING_CHANGED in err
+        said = COMMITTED.text in err or NOTHING_CHANGED.text in err
         up(self.url, read_folder(self.files))
         assert self.dump(self.url, rows=True) == self.after, told
         with psycopg.connect(self.url, autocommit=True) as conn:
@@ -909,5 +911,5 @@ def test_a_connection_that_is_lost_twice_is_given_up(
 
     assert done.returncode == 4
     assert done.stderr.count("trying once more") == 1
-    assert NOTHING_CHANGED in done.stderr
+    assert NOTHING_CHANGED.text in done.stderr
     assert not has_history(database)

@@ -12,8 +12,8 @@ import pytest
 
 import lfmigrate
 from bench.proxy import Proxy, target_of, through
-from lfmigrate.database import Connection
-from lfmigrate.sqlfile import read_folder, shipped_folder
+from lfmigrate.postgres.connection import Connection
+from lfmigrate.source.folder import read_folder, shipped_folder
 
 Write = Callable[..., Path]
 

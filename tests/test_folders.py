@@ -14,9 +14,9 @@ import psycopg
 import pytest
 
 import lfmigrate
-from lfmigrate.database import Connection
-from lfmigrate.errors import SqlFileError, StatementFailed
-from lfmigrate.verbs.up import UpReport
+from lfmigrate.commands.up import UpReport
+from lfmigrate.errors import NOTHING_CHANGED, SqlFileError, StatementFailed
+from lfmigrate.postgres.connection import Connection
 
 Write = Callable[[Mapping[str, str | bytes]], Path]
 Dump = Callable[..., str]
@@ -181,7 +181,7 @@ def test_a_dump_is_not_replayed_and_says_so(database: str) -> None:
             lfmigrate.verify(conn, folder, replay_files=True)
 
         assert caught.value.file == "001_baseline.up.sql"
-        assert caught.value.detail[-1] == "Nothing was changed."
+        assert caught.value.outcome == NOTHING_CHANGED
         assert lfmigrate.verify(conn, folder).ok
 
 

@@ -15,7 +15,7 @@ import pytest
 
 import lfmigrate
 from lfmigrate.errors import NOTHING_CHANGED, StatementFailed
-from lfmigrate.sqlfile import Folder, read_folder
+from lfmigrate.source.folder import Folder, read_folder
 from tests.conftest import Cli
 from tests.databases import execute, value
 from tests.faults import has_history, wait_until
@@ -122,7 +122,7 @@ def test_giving_up_names_who_blocks(busy: str, altering: Folder, cli: Cli) -> No
     assert 'application "report", transaction open since 20' in done.stderr
     assert ": SELECT * FROM busy" in done.stderr
     assert "Tried 4 times." in done.stderr
-    assert NOTHING_CHANGED in done.stderr
+    assert NOTHING_CHANGED.text in done.stderr
     assert done.stderr.count("trying") == 3
     assert not has_history(busy)
 
@@ -136,7 +136,7 @@ def test_a_table_that_cannot_even_be_looked_at(applied: str, cli: Cli, command: 
 
     assert done.returncode == 4
     assert named(done.stderr, "rebuild")
-    assert NOTHING_CHANGED in done.stderr
+    assert NOTHING_CHANGED.text in done.stderr
 
 
 def test_a_restore_names_who_blocks(applied: str, cli: Cli, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import lfmigrate
-from lfmigrate.errors import SqlFileError, UsageError
+from lfmigrate.errors import NOTHING_CHANGED, SqlFileError, UsageError
 from tests.conftest import Cli
 
 Write = Callable[[Mapping[str, str | bytes]], Path]
@@ -106,7 +106,7 @@ def test_a_name_without_a_letter_is_refused(folder: Write, name: str) -> None:
     with pytest.raises(UsageError, match="is no name for a migration") as caught:
         lfmigrate.new(path, name)
 
-    assert "Nothing was changed." in caught.value.detail
+    assert caught.value.outcome == NOTHING_CHANGED
     assert list(path.iterdir()) == []
 
 

@@ -19,10 +19,11 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 import lfmigrate
-from lfmigrate.database import direct_host
 from lfmigrate.errors import SqlFileError
-from lfmigrate.placement import inside_form, placement
-from lfmigrate.sqlfile import read_folder, split
+from lfmigrate.postgres.connection import direct_host
+from lfmigrate.source.folder import read_folder
+from lfmigrate.syntax.scanner import split
+from lfmigrate.syntax.transaction_block import inside_form, placement
 from tests.conftest import Cli
 from tests.databases import execute, value
 from tests.faults import wait_until
@@ -246,7 +247,7 @@ def _up(path: Path, url: str) -> subprocess.Popen[str]:
         [
             sys.executable,
             "-m",
-            "lfmigrate.cli",
+            "lfmigrate",
             "up",
             "--sql-dir",
             str(path),

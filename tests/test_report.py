@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 from rich.cells import cell_len
 
-from lfmigrate.catalog import Server
+from lfmigrate.catalog.sessions import Server
+from lfmigrate.commands.verify import VerifyReport
 from lfmigrate.errors import LfmigrateError, StatementFailed, UsageError
-from lfmigrate.report import _STYLES, _SUMMARY, Screen, _broken
-from lfmigrate.snapshot import Difference, Relation, Verdict
-from lfmigrate.verbs.verify import VerifyReport
+from lfmigrate.output.screen import _STYLES, _SUMMARY, Screen, _broken
+from lfmigrate.schema.compare import Difference, Verdict
+from lfmigrate.schema.relation import Relation
 
 Make = Callable[..., Screen]
 

@@ -11,8 +11,8 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 import lfmigrate
-from lfmigrate.lexer import split
-from lfmigrate.rights import Need, needs
+from lfmigrate.syntax.privileges import Requirement, required_privileges
+from lfmigrate.syntax.scanner import split
 from tests.conftest import Cli
 from tests.databases import execute, value
 
@@ -162,27 +162,29 @@ def test_all_that_is_missing_is_told_at_once(least: Least, folder: Write, cli: C
     ("text", "expected"),
     [
         ("CREATE TABLE IF NOT EXISTS a (b int REFERENCES s.t (id), c int REFERENCES u)",
-         {Need("CREATE"), Need("REFERENCES", "s", "t"), Need("REFERENCES", None, "u")}),
+         {Requirement("CREATE"), Requirement("REFERENCES", "s", "t"),
+          Requirement("REFERENCES", None, "u")}),
         ('CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS i ON ONLY "T" (a)',
-         {Need("OWNER", None, "T")}),
-        ("CREATE INDEX ON s.t (a)", {Need("OWNER", "s", "t")}),
-        ("CREATE OR REPLACE VIEW v AS SELECT 1", {Need("CREATE"), Need("OWNER", None, "v")}),
-        ("CREATE MATERIALIZED VIEW s.v AS SELECT 1", {Need("CREATE", "s")}),
+         {Requirement("OWNER", None, "T")}),
+        ("CREATE INDEX ON s.t (a)", {Requirement("OWNER", "s", "t")}),
+        ("CREATE OR REPLACE VIEW v AS SELECT 1",
+         {Requirement("CREATE"), Requirement("OWNER", None, "v")}),
+        ("CREATE MATERIALIZED VIEW s.v AS SELECT 1", {Requirement("CREATE", "s")}),
         ("CREATE TEMP TABLE a (n int)", set()),
         ("CREATE CONSTRAINT TRIGGER g AFTER INSERT ON t EXECUTE FUNCTION f()",
-         {Need("TRIGGER", None, "t")}),
+         {Requirement("TRIGGER", None, "t")}),
         ("ALTER TABLE IF EXISTS ONLY t ADD FOREIGN KEY (a) REFERENCES u",
-         {Need("OWNER", None, "t"), Need("REFERENCES", None, "u")}),
-        ("DROP TABLE IF EXISTS s.t CASCADE", {Need("DROP", "s", "t")}),
-        ("INSERT INTO t SELECT 1", {Need("INSERT", None, "t")}),
-        ("UPDATE ONLY t SET a = 1", {Need("UPDATE", None, "t")}),
-        ("DELETE FROM s.t", {Need("DELETE", "s", "t")}),
-        ("TRUNCATE TABLE t", {Need("TRUNCATE", None, "t")}),
-        ("CREATE SCHEMA IF NOT EXISTS s", {Need("CREATE", database=True)}),
+         {Requirement("OWNER", None, "t"), Requirement("REFERENCES", None, "u")}),
+        ("DROP TABLE IF EXISTS s.t CASCADE", {Requirement("DROP", "s", "t")}),
+        ("INSERT INTO t SELECT 1", {Requirement("INSERT", None, "t")}),
+        ("UPDATE ONLY t SET a = 1", {Requirement("UPDATE", None, "t")}),
+        ("DELETE FROM s.t", {Requirement("DELETE", "s", "t")}),
+        ("TRUNCATE TABLE t", {Requirement("TRUNCATE", None, "t")}),
+        ("CREATE SCHEMA IF NOT EXISTS s", {Requirement("CREATE", database=True)}),
         ("SELECT 1; SET LOCAL ROLE owner; DROP TABLE t", set()),
         ("COMMENT ON TABLE t IS 'x'; ANALYZE; GRANT SELECT ON t TO x", set()),
     ],
 )  # fmt: skip
-def test_what_the_text_needs(text: str, expected: set[Need]) -> None:
+def test_what_the_text_needs(text: str, expected: set[Requirement]) -> None:
     """As far as the text tells; the rest the server says."""
-    assert set(needs(split(text))) == expected
+    assert set(required_privileges(split(text))) == expected

@@ -22,8 +22,9 @@ import pytest
 
 import lfmigrate
 from bench.proxy import Proxy, target_of, through
-from lfmigrate.archive import read
+from lfmigrate.commands.rollback import RollbackReport
 from lfmigrate.errors import (
+    COMMITTED,
     NOTHING_CHANGED,
     ConnectionFailed,
     Refused,
@@ -31,8 +32,8 @@ from lfmigrate.errors import (
     StatementFailed,
     UsageError,
 )
-from lfmigrate.sqlfile import Folder, read_folder
-from lfmigrate.verbs.rollback import RollbackReport
+from lfmigrate.rows.archive import read
+from lfmigrate.source.folder import Folder, read_folder
 from tests.conftest import Cli, Psql
 from tests.databases import execute, value
 from tests.faults import Cutter, wait_for_session, wait_until, wait_until_left
@@ -41,7 +42,6 @@ Write = Callable[[Mapping[str, str | bytes]], Path]
 Dump = Callable[..., str]
 Way = Literal["up", "down"]
 
-COMMITTED = "The transaction had been committed before that."
 
 # Connections are cut at random places; the same ones each time.
 SEED = 20261124
@@ -214,8 +214,8 @@ def test_what_others_made_is_not_taken_along(
     with pytest.raises(Refused, match="outside the migration") as caught:
         rollback(database, files, files / "b")
 
-    assert sorted(caught.value.detail[:-1]) == sorted(names)
-    assert caught.value.detail[-1] == NOTHING_CHANGED
+    assert sorted(caught.value.facts[:-1]) == sorted(names)
+    assert caught.value.outcome == NOTHING_CHANGED
     assert caught.value.exit_code == 5
     assert dump(database, rows=True) == before
     assert not (files / "b").exists()
@@ -529,7 +529,7 @@ def test_somebodys_table_may_not_be_rebuilt(
     with pytest.raises(Refused) as caught:
         rollback(database, files, tmp_path)
 
-    assert caught.value.detail == ("table public.theirs", NOTHING_CHANGED)
+    assert caught.value.facts == ("table public.theirs", NOTHING_CHANGED.text)
     assert dump(database, rows=True) == before
 
 
@@ -544,7 +544,7 @@ def test_a_table_is_not_taken_out_of_somebodys_publication(
     with pytest.raises(Refused) as caught:
         rollback(database, files, tmp_path)
 
-    assert "publication relation public.a in publication news" in caught.value.detail
+    assert "publication relation public.a in publication news" in caught.value.facts
 
 
 def test_it_works_without_a_history(database: str, psql: Psql, dump: Dump, tmp_path: Path) -> None:
@@ -557,7 +557,7 @@ def test_it_works_without_a_history(database: str, psql: Psql, dump: Dump, tmp_p
 
     with pytest.raises(Refused) as caught:
         rollback(database, None, tmp_path)
-    assert caught.value.detail == ("view public.theirs", NOTHING_CHANGED)
+    assert caught.value.facts == ("view public.theirs", NOTHING_CHANGED.text)
     execute(database, "DROP VIEW theirs")
     report = rollback(database, None, tmp_path)
 
@@ -624,7 +624,7 @@ def test_no_backup_makes_none_and_a_failed_one_stops_it(
 
     with pytest.raises(Refused, match="the backup could not be written") as caught:
         rollback(database, files, tmp_path / "file")
-    assert caught.value.detail[-1] == NOTHING_CHANGED
+    assert caught.value.outcome == NOTHING_CHANGED
     assert value(database, "SELECT count(*) FROM a") == 1
     report = rollback(database, files, None)
 
@@ -706,7 +706,7 @@ def test_a_terminal_is_asked_and_no_is_the_default(
     up(database, files)
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
-        [sys.executable, "-m", "lfmigrate.cli", "rollback", "--sql-dir", files],
+        [sys.executable, "-m", "lfmigrate", "rollback", "--sql-dir", files],
         stdin=theirs, stdout=theirs, stderr=theirs, cwd=tmp_path,
         env={**os.environ, "DATABASE_URL": database, "TERM": "dumb"},
     )  # fmt: skip
@@ -740,8 +740,8 @@ def test_a_table_that_somebody_holds_is_left_alone(
             rollback(database, files, tmp_path, scope=lfmigrate.Scope(lock_timeout_ms=300))
 
     assert caught.value.sqlstate == "55P03"
-    assert any('application "a colleague"' in line for line in caught.value.detail)
-    assert caught.value.detail[-1] == NOTHING_CHANGED
+    assert any('application "a colleague"' in line for line in caught.value.facts)
+    assert caught.value.outcome == NOTHING_CHANGED
     assert dump(database) == before
 
 
@@ -827,17 +827,17 @@ def test_a_connection_cut_anywhere_loses_nothing(
     said = []
     for at_byte in places(counter.bytes_up if way == "up" else counter.bytes_down):
         parent = tmp_path / str(at_byte)
-        told = COMMITTED  # the rest of the conversation was a farewell
+        told = COMMITTED.text  # the rest of the conversation was a farewell
         with Cutter(target_of(database), at_byte=at_byte, way=way) as proxy:
             try:
                 rollback(through(database, proxy.port), files, parent)
             except ConnectionFailed as error:
-                told = " ".join(error.detail)
+                told = " ".join(error.facts)
         wait_until_left(database)
         is_gone = check_all_or_saved(database, parent, told)
-        assert (COMMITTED in told) == is_gone, (at_byte, told)
+        assert (COMMITTED.text in told) == is_gone, (at_byte, told)
         if "connection failed" not in told:  # then there was no run that could have said it
-            assert (NOTHING_CHANGED in told) == (not is_gone), (at_byte, told)
+            assert (NOTHING_CHANGED.text in told) == (not is_gone), (at_byte, told)
         said.append(is_gone)
         if is_gone:
             prepared(database, files)
@@ -868,17 +868,17 @@ def test_a_restore_that_is_cut_anywhere_brings_back_all_or_nothing(
     empty()
     said = []
     for at_byte in places(counter.bytes_up if way == "up" else counter.bytes_down):
-        told = COMMITTED
+        told = COMMITTED.text
         with Cutter(target_of(database), at_byte=at_byte, way=way) as proxy:
             try:
                 restore(through(database, proxy.port))
             except ConnectionFailed as error:
-                told = " ".join(error.detail)
+                told = " ".join(error.facts)
         wait_until_left(database)
         found = value(database, "SELECT array[count(*), nextval('a_n_seq')] FROM a")
         assert found in ([0, 7], [ROWS, ROWS + 1]), (at_byte, told)
         said.append(found[0] == ROWS)
-        assert (COMMITTED in told) == said[-1], (at_byte, told)
+        assert (COMMITTED.text in told) == said[-1], (at_byte, told)
         empty()
     assert said.count(False) > len(said) // 2
 
@@ -923,7 +923,7 @@ def _start(url: str, files: Path, parent: Path) -> subprocess.Popen[str]:
     parent.mkdir(exist_ok=True)
     return subprocess.Popen(
         [
-            sys.executable, "-m", "lfmigrate.cli", "rollback", "--yes", "-q",
+            sys.executable, "-m", "lfmigrate", "rollback", "--yes", "-q",
             "--sql-dir", files, "--database-url", url, "--backup-dir", parent,
         ],
         stdout=subprocess.DEVNULL,

@@ -21,7 +21,9 @@ from psycopg.conninfo import make_conninfo
 
 import lfmigrate
 from bench.proxy import Proxy, target_of, through
+from lfmigrate.commands.seed import SeedReport
 from lfmigrate.errors import (
+    COMMITTED,
     NOTHING_CHANGED,
     ConnectionFailed,
     CsvFileError,
@@ -32,7 +34,6 @@ from lfmigrate.errors import (
     StatementFailed,
     UsageError,
 )
-from lfmigrate.verbs.seed import SeedReport
 from tests.conftest import Cli, Psql
 from tests.databases import execute, value
 from tests.faults import Cutter, wait_until_left
@@ -47,7 +48,7 @@ HEADER = (
     "period_key,slug,category_name,spending_pmpm_actual,spending_pmpm_benchmark,"
     "utilization_actual,utilization_benchmark"
 )
-COMMITTED = "The transaction had been committed before that."
+
 
 # A folder of its own, of which nothing in the package knows.
 OWN = {
@@ -413,7 +414,7 @@ def test_drifted_tables_are_told_by_what_they_lack(applied: str) -> None:
     with pytest.raises(StatementFailed) as caught:
         seed(applied)
 
-    said = "\n".join(caught.value.detail)
+    said = "\n".join(caught.value.facts)
     assert (caught.value.file, caught.value.sqlstate) == ("seed/load.sql", "42703")
     assert "cost_categories: column aco_rank, integer, is missing" in said
     assert "cost_categories: column description, text, is missing" in said
@@ -421,7 +422,7 @@ def test_drifted_tables_are_told_by_what_they_lack(applied: str) -> None:
         "efficiency_kpis: column kpi_type, character varying(100) NOT NULL, is text NOT NULL"
         in said
     )
-    assert NOTHING_CHANGED in said
+    assert NOTHING_CHANGED.text in said
     assert value(applied, "SELECT count(*) FROM performance_periods") == 0
 
 
@@ -468,8 +469,8 @@ def test_replace_does_not_break_what_others_refer_to(seeded: str, tmp_path: Path
     with pytest.raises(Refused, match="outside of the migrations refer") as caught:
         seed(seeded, replace=True, backup_dir=tmp_path)
 
-    assert "note" in " ".join(caught.value.detail)
-    assert "is complete" in " ".join(caught.value.detail)
+    assert "note" in " ".join(caught.value.facts)
+    assert "is complete" in " ".join(caught.value.facts)
     assert value(seeded, "SELECT count(*) FROM performance_periods") == 3
 
 
@@ -486,7 +487,7 @@ def test_replace_keeps_its_backup_when_the_files_are_bad(seeded: str, tmp_path: 
         seed(seeded, source=source, replace=True, backup_dir=tmp_path / "kept")
 
     assert [f"The backup in {p} is complete." for p in (tmp_path / "kept").iterdir()] == [
-        caught.value.detail[-1]
+        caught.value.facts[-1]
     ]
     assert value(seeded, "SELECT count(*) FROM recommendations") == 7
 
@@ -666,8 +667,8 @@ def test_a_bad_file_is_told_with_its_place(
     assert done.returncode == code, done.stderr
     assert f"cost_categories.csv:{place}" in done.stderr
     assert said in done.stderr
-    assert NOTHING_CHANGED in done.stderr
-    assert done.stderr.count(NOTHING_CHANGED) == 1
+    assert NOTHING_CHANGED.text in done.stderr
+    assert done.stderr.count(NOTHING_CHANGED.text) == 1
     strip = re.compile(r"SELECT pg_catalog.setval.*")
     assert strip.sub("", dump(seeded, rows=True)) == strip.sub("", before)
 
@@ -685,7 +686,7 @@ def test_a_date_that_does_not_exist_is_told_with_its_place(seeded: str, tmp_path
 
     error = refused(seeded, source)
 
-    assert [line.split(" ")[0] for line in error.detail[:2]] == [
+    assert [line.split(" ")[0] for line in error.facts[:2]] == [
         "performance_periods.csv:2:5:",
         "performance_periods.csv:3:5:",
     ]
@@ -708,7 +709,7 @@ def test_an_unknown_name_is_told_where_it_is_used(seeded: str, tmp_path: Path) -
     error = refused(seeded, source)
 
     assert error.exit_code == 4
-    assert set(error.detail[:-1]) == {
+    assert set(error.facts[:-1]) == {
         'cost_opportunities.csv:3:5: there is no category "nothing" in period "ytd"',
         'efficiency_kpis.csv:2:9: there is no category "nowhere" in period "ytd"',
         "efficiency_kpis.csv:3:10: it must not be empty where no category is named",
@@ -731,8 +732,8 @@ def test_problems_of_several_rows_and_files_are_told_together(seeded: str, tmp_p
 
     error = refused(seeded, source)
 
-    assert error.message == "4 problems in the files", error.detail
-    assert [line.split(" ")[0] for line in error.detail[:-1]] == [
+    assert error.message == "4 problems in the files", error.facts
+    assert [line.split(" ")[0] for line in error.facts[:-1]] == [
         "performance_periods.csv:2:5:",
         "cost_categories.csv:2:9:",
         "cost_categories.csv:3:12:",
@@ -759,7 +760,7 @@ def test_line_breaks_within_cells_do_not_shift_the_place(
 
     error = refused(url, source, path)
 
-    assert [line.split(": ")[0] for line in error.detail[:-1]] == [
+    assert [line.split(": ")[0] for line in error.facts[:-1]] == [
         f"shop.csv:{4 + 3 * lines}:3",
         f"shop.csv:{5 + 4 * lines}:{4 if lines else 7}",
     ]
@@ -777,7 +778,7 @@ def test_every_repeated_key_of_every_file_is_told(seeded: str, tmp_path: Path) -
 
     error = refused(seeded, source)
 
-    assert [line.split(" this")[0] for line in error.detail[:-1]] == [
+    assert [line.split(" this")[0] for line in error.facts[:-1]] == [
         "cost_categories.csv:3:1:",
         "cost_categories.csv:4:1:",
         "cost_opportunities.csv:4:1:",
@@ -816,7 +817,7 @@ def test_a_key_that_the_staging_table_holds_is_told_with_its_row(
     with pytest.raises(StatementFailed) as caught:
         seed(database, path)
 
-    assert [line.split(": ")[0] for line in caught.value.detail[:-1]] == [
+    assert [line.split(": ")[0] for line in caught.value.facts[:-1]] == [
         "shop.csv:4:1",
         "shop.csv:5:3",
         "shop.csv:6:1",
@@ -836,7 +837,7 @@ def test_twenty_problems_are_enough(seeded: str, tmp_path: Path) -> None:
     error = refused(seeded, source)
 
     assert error.message == "500 problems in the files, of which these are the first 20"
-    assert len(error.detail) == 21
+    assert len(error.facts) == 21
 
 
 def test_headers_of_all_files_are_looked_at_before_a_row_is_sent(
@@ -851,7 +852,7 @@ def test_headers_of_all_files_are_looked_at_before_a_row_is_sent(
     error = refused(seeded, source)
 
     assert isinstance(error, CsvFileError)
-    assert [line.split(":")[0] for line in error.detail[:-1]] == [
+    assert [line.split(":")[0] for line in error.facts[:-1]] == [
         "cost_categories.csv",
         "nothing.csv",
         "recommendations.csv",
@@ -911,11 +912,11 @@ def test_a_check_without_words_of_the_file_names_its_rule(
     execute(url, "COMMENT ON CONSTRAINT item_price_check ON item IS 'nothing is free'")
     worded = refused(url, source, path)
 
-    assert plain.detail[:2] == (
+    assert plain.facts[:2] == (
         "item.csv:2:8: item demands that price > 0::numeric (constraint item_price_check)",
         "item.csv:4:8: item demands that price > 0::numeric (constraint item_price_check)",
     )
-    assert "item demands that nothing is free (constraint item_price_check)" in worded.detail[0]
+    assert "item demands that nothing is free (constraint item_price_check)" in worded.facts[0]
 
 
 def test_a_rule_about_computed_columns_is_named_with_the_row(database: str, folder: Write) -> None:
@@ -933,7 +934,7 @@ def test_a_rule_about_computed_columns_is_named_with_the_row(database: str, fold
     with pytest.raises(StatementFailed) as caught:
         seed(database, path)
 
-    said = "\n".join(caught.value.detail)
+    said = "\n".join(caught.value.facts)
     assert "a demands that twice < 10 (constraint small)" in said
     assert "(7, 14)" in said
     assert (caught.value.file, caught.value.line) == ("seed/load.sql", 1)
@@ -954,7 +955,7 @@ def test_a_mistake_in_load_sql_has_its_place(database: str, folder: Write) -> No
         seed(database, path)
 
     assert (caught.value.line, caught.value.column) == (3, 10)
-    assert caught.value.detail[:2] == ("3 | SELECT nothing", "           ^")
+    assert caught.value.facts[:2] == ("3 | SELECT nothing", "           ^")
 
 
 @pytest.mark.parametrize(
@@ -1106,7 +1107,7 @@ def test_a_lock_of_somebody_else_is_named(seeded: str, cli: Cli) -> None:
 
     assert done.returncode == 4
     assert "held by" in done.stderr
-    assert NOTHING_CHANGED in done.stderr
+    assert NOTHING_CHANGED.text in done.stderr
 
 
 def test_a_role_that_owns_only_the_schema_can_seed(database: str, tmp_path: Path) -> None:
@@ -1213,16 +1214,16 @@ def test_a_cut_connection_leaves_all_or_nothing(applied: str, way: Any) -> None:
     committed = 0
     places = [*range(500, size - 120, size // 20), *range(size - 120, size, 10)]
     for at_byte in places:
-        told = COMMITTED  # the rest of the conversation was a farewell
+        told = COMMITTED.text  # the rest of the conversation was a farewell
         with Cutter(target_of(applied), at_byte=at_byte, way=way) as proxy:
             try:
                 seed(through(applied, proxy.port))
             except ConnectionFailed as error:
-                told = " ".join(error.detail)
+                told = " ".join(error.facts)
         wait_until_left(applied)
         found = value(applied, f"SELECT {tables}")
         assert found in {0, whole}, at_byte
-        assert (COMMITTED in told) == (found == whole), (at_byte, told)
+        assert (COMMITTED.text in told) == (found == whole), (at_byte, told)
         if found:
             committed += 1
             execute(applied, empty)
@@ -1233,7 +1234,7 @@ def test_a_killed_seed_leaves_nothing_or_everything(applied: str) -> None:
     """SIGKILL at moments spread over the run."""
     whole = sum(map(rows_of, FILES))
     tables = " + ".join(f"(SELECT count(*) FROM {path.stem})" for path in FILES)
-    command = [sys.executable, "-m", "lfmigrate.cli", "seed", "--database-url", applied]
+    command = [sys.executable, "-m", "lfmigrate", "seed", "--database-url", applied]
     started = time.monotonic()
     subprocess.run(command, check=True, capture_output=True)
     length_s = time.monotonic() - started

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lfmigrate.snapshot import Difference, Relation, Snapshot, advance, compare
+from lfmigrate.schema.compare import Difference, advance, compare
+from lfmigrate.schema.relation import Relation, Snapshot
 
 # What jsonb can hold: no zero byte and no half of a surrogate pair.
 texts = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=8)

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from psycopg import pq
 
 from lfmigrate.errors import NOTHING_CHANGED, SqlFileError
-from lfmigrate.lexer import Token, tokens
-from lfmigrate.sqlfile import from_text, split
+from lfmigrate.source.sqlfile import from_text
+from lfmigrate.syntax.scanner import Token, split, tokens
 
 # A busy machine is no defect.
 properties = settings(deadline=None)
@@ -237,7 +237,7 @@ def test_what_is_never_closed_is_refused_where_it_opens(
         line,
         column,
     )
-    assert error.detail == (f"{line} | {source}", NOTHING_CHANGED)
+    assert error.facts == (f"{line} | {source}", NOTHING_CHANGED.text)
     assert error.hint
     assert error.exit_code == 2
 
@@ -266,7 +266,7 @@ def test_transaction_control_is_refused(statement: str, words: str) -> None:
     error = caught.value
     assert error.message == f"{words} is transaction control, which lfmigrate does itself"
     assert (error.file, error.line, error.column) == ("1_a.up.sql", 2, 3)
-    assert error.detail[-1] == NOTHING_CHANGED
+    assert error.outcome == NOTHING_CHANGED
 
 
 @pytest.mark.parametrize(
@@ -320,7 +320,7 @@ def test_the_excerpt_of_a_long_line_is_short() -> None:
     with pytest.raises(SqlFileError) as caught:
         split("SELECT 1; " * 1000 + "COMMIT; " + "SELECT 1; " * 1000)
 
-    excerpt = caught.value.detail[0]
+    excerpt = caught.value.facts[0]
     assert "COMMIT; " in excerpt
     assert excerpt.startswith("1 | ...")
     assert excerpt.endswith("...")
@@ -443,7 +443,7 @@ def test_any_text_is_split_or_refused(text: str) -> None:
         assert error.line is not None
         assert error.column is not None
         assert lines[error.line - 1][error.column - 1 :]
-        assert error.detail[-1] == NOTHING_CHANGED
+        assert error.outcome == NOTHING_CHANGED
         assert error.hint
 
 

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from lfmigrate.errors import NOTHING_CHANGED, SqlFileError
-from lfmigrate.sqlfile import Folder, SqlFile, from_text, read_folder, shipped_folder
+from lfmigrate.source.folder import Folder, read_folder, shipped_folder
+from lfmigrate.source.sqlfile import SqlFile, from_text
 
 Write = Callable[[Mapping[str, str | bytes]], Path]
 
@@ -24,8 +25,8 @@ def refusal_of(path: Path) -> SqlFileError:
         read_folder(path)
     error = caught.value
     assert error.exit_code == 2
-    assert error.detail[-1] == NOTHING_CHANGED
-    assert error.detail.count(NOTHING_CHANGED) == 1
+    assert error.outcome == NOTHING_CHANGED
+    assert error.facts.count(NOTHING_CHANGED.text) == 1
     assert error.hint
     return error
 
@@ -221,7 +222,7 @@ def test_a_folder_without_migrations_and_views_is_refused(
     error = refusal_of(path)
 
     assert error.message == f'no migrations and no views in "{path}"'
-    assert any("a.sql is ignored" in fact for fact in error.detail) == ("a.sql" in files)
+    assert any("a.sql is ignored" in fact for fact in error.facts) == ("a.sql" in files)
 
 
 @pytest.mark.parametrize(
@@ -325,14 +326,14 @@ def test_all_problems_of_a_folder_are_reported_together(folder: Write) -> None:
     error = refusal_of(path)
 
     assert error.message == f'6 problems in "{path}"'
-    assert list(error.detail) == [
+    assert list(error.facts) == [
         "1_a.up.sql:2:2: COMMIT is transaction control, which lfmigrate does itself",
         "2_b.up.sql:1:1: byte 0xFF is not UTF-8",
         "3_c.down.sql has no 3_c.up.sql beside it",
         "version 4 is there more than once: 04_e.sql, 4_d.sql",
         "5_f.sql is a folder",
         "views/v.sql:1:1: this view file is empty",
-        NOTHING_CHANGED,
+        NOTHING_CHANGED.text,
     ]
 
 
@@ -437,7 +438,7 @@ def test_a_view_of_another_name_is_named(folder: Write) -> None:
     """Capitals without quotes are the most likely mistake."""
     error = refusal_of(folder({"views/Sales.sql": "CREATE OR REPLACE VIEW Sales AS SELECT 1"}))
 
-    assert 'it creates "sales"' in error.detail
+    assert 'it creates "sales"' in error.facts
     assert "capitals included" in (error.hint or "")
 
 

@@ -14,8 +14,8 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 import lfmigrate
+from lfmigrate.commands.status import StatusReport
 from lfmigrate.errors import StatementFailed
-from lfmigrate.verbs.status import StatusReport
 from tests.conftest import Cli
 
 Write = Callable[[Mapping[str, str | bytes]], Path]

@@ -140,13 +140,18 @@ def test_a_connection_that_is_cut(
             try:
                 up(through(url, proxy.port))
             except ConnectionLost as error:
-                said = error.detail[-1]
+                said = error.facts[-1]
             except ConnectionFailed:
                 said = None  # there was no run that could have said anything
         left.append(outcome(url, states))
         assert left[-1] in WHOLE, (SEED, way, at_byte)
         if said is not None:
-            assert (said == NOTHING_CHANGED) == (left[-1] == "before"), (SEED, way, at_byte, said)
+            assert (said == NOTHING_CHANGED.text) == (left[-1] == "before"), (
+                SEED,
+                way,
+                at_byte,
+                said,
+            )
     record_property("faults", len(places))
     assert left.count("before") > len(places) // 2
 
@@ -248,7 +253,7 @@ def test_a_process_that_is_ended_outside_of_a_transaction(
     path = folder(OUTSIDE)
     files = lfmigrate.read_folder(path)
     rng = draw(0, f"outside {name}")
-    command = [sys.executable, "-m", "lfmigrate.cli", "up", "-q", "--sql-dir", str(path)]
+    command = [sys.executable, "-m", "lfmigrate", "up", "-q", "--sql-dir", str(path)]
     started = time.monotonic()
     subprocess.run([*command, "--database-url", create_database()], check=True)
     took_s = time.monotonic() - started
@@ -310,7 +315,7 @@ def test_a_process_that_is_ended(
 ) -> None:
     """By a signal, at moments spread over its life."""
     rng = draw(shard, name)
-    command = [sys.executable, "-m", "lfmigrate.cli", "up", "-q", "--database-url"]
+    command = [sys.executable, "-m", "lfmigrate", "up", "-q", "--database-url"]
     started = time.monotonic()
     subprocess.run([*command, create_database()], check=True)
     took_s = time.monotonic() - started

@@ -16,7 +16,10 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 import lfmigrate
+from lfmigrate.commands.up import UpReport
+from lfmigrate.commands.verify import VerifyReport
 from lfmigrate.errors import (
+    NOTHING_CHANGED,
     DatabaseError,
     DifferenceFound,
     Refused,
@@ -24,9 +27,7 @@ from lfmigrate.errors import (
     StatementFailed,
     UsageError,
 )
-from lfmigrate.snapshot import Verdict
-from lfmigrate.verbs.up import UpReport
-from lfmigrate.verbs.verify import VerifyReport
+from lfmigrate.schema.compare import Verdict
 from tests.conftest import Cli, Psql
 
 Write = Callable[[Mapping[str, str | bytes]], Path]
@@ -390,7 +391,7 @@ def test_strict_meets_drift_that_came_after_the_last_run(applied: str) -> None:
     with pytest.raises(DifferenceFound) as caught:
         up(applied, SHIPPED, strict=True)
 
-    assert caught.value.detail[0] == "table public.efficiency_kpis"
+    assert caught.value.facts[0] == "table public.efficiency_kpis"
     assert isinstance(caught.value.report, UpReport)
 
 
@@ -412,9 +413,9 @@ def test_a_statement_that_stumbles_over_a_skipped_table_tells_which(
 
     assert (caught.value.file, caught.value.line) == ("1_t.up.sql", 2)
     assert "t was already there and was skipped; it has 1 of 3 expected columns." in (
-        caught.value.detail
+        caught.value.facts
     )
-    assert caught.value.detail[-1] == "Nothing was changed."
+    assert caught.value.outcome == NOTHING_CHANGED
     assert dump(database) == before
 
 
@@ -485,7 +486,7 @@ def test_an_edited_file_does_not_repair(database: str, folder: Write) -> None:
     with pytest.raises(DifferenceFound, match="missing") as caught:
         up(database, folder({"1_a.up.sql": "CREATE TABLE IF NOT EXISTS a (id bigint);"}))
 
-    assert "edited after it was applied" in caught.value.detail[0]
+    assert "edited after it was applied" in caught.value.facts[0]
 
 
 def test_what_would_come_back_different_is_refused(
@@ -501,7 +502,7 @@ def test_what_would_come_back_different_is_refused(
     with pytest.raises(DifferenceFound, match="cannot be made again") as caught:
         up(database, path)
 
-    assert caught.value.detail == (
+    assert caught.value.facts == (
         "public.a: column more is not as it was",
         "Nothing was changed.",
     )
@@ -573,7 +574,7 @@ def test_a_missing_view_whose_file_is_gone_cannot_be_made_again(
     with pytest.raises(DifferenceFound, match="missing") as caught:
         up(database, path)
 
-    assert caught.value.detail[0] == "view public.v: views/v.sql is gone"
+    assert caught.value.facts[0] == "view public.v: views/v.sql is gone"
     assert notes == ("views/v.sql ran, but is not in the folder",)
 
 
@@ -608,7 +609,7 @@ def test_a_file_that_empties_the_history_is_rolled_back(
     with pytest.raises(DatabaseError, match="lfmigrate's own history") as caught:
         up(database, path)
 
-    assert caught.value.detail[-1] == "Nothing was changed."
+    assert caught.value.outcome == NOTHING_CHANGED
     assert dump(database) == before
 
 
@@ -753,7 +754,7 @@ def test_a_failure_leaves_nothing(database: str, folder: Write, dump: Dump) -> N
         up(database, folder({**THREE, "003_c.up.sql": "CREATE TABLE c (id int);\nSELECT 1/0;"}))
 
     assert (caught.value.file, caught.value.line) == ("003_c.up.sql", 2)
-    assert caught.value.detail[-1] == "Nothing was changed."
+    assert caught.value.outcome == NOTHING_CHANGED
     assert dump(database) == before
     assert not has_history(database)
 
@@ -770,7 +771,7 @@ def test_per_migration_keeps_what_was_committed_before_a_failure(
         )
     tables = fetch(database, "SELECT relname FROM pg_stat_user_tables WHERE schemaname = 'public'")
 
-    assert caught.value.detail[-1] == "Rolled back; committed before it and kept: 001_a, 002_b."
+    assert caught.value.facts[-1] == "Rolled back; committed before it and kept: 001_a, 002_b."
     assert set(tables) == {"a", "b"}
     assert migrations(up(database, folder(THREE))) == {
         "001": "already_applied",

@@ -27,9 +27,9 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.pq import TransactionStatus
 
 import lfmigrate
-from lfmigrate.errors import StatementFailed, UsageError
-from lfmigrate.look import look
-from lfmigrate.verbs.verify import VerifyReport
+from lfmigrate.commands.verify import VerifyReport
+from lfmigrate.engine.state import read_state
+from lfmigrate.errors import NOTHING_CHANGED, StatementFailed, UsageError
 from tests.conftest import Cli, Psql
 
 Dump = Callable[..., str]
@@ -418,7 +418,7 @@ def test_2000_tables_of_others_are_not_described(applied: str) -> None:
         )
 
     with lfmigrate.connect(applied) as conn:
-        seen = look(conn, lfmigrate.Scope())
+        seen = read_state(conn, lfmigrate.Scope())
     beside = verify(applied, FOLDERS["leadership"])
     replayed = verify(applied, FOLDERS["leadership"], replay=True)
 
@@ -511,7 +511,7 @@ def test_a_replay_that_fails_in_the_middle_leaves_nothing_behind(
 
     error = caught.value
     assert (error.file, error.line, error.sqlstate) == ("002_b.up.sql", 2, "22012")
-    assert error.detail[-1] == "Nothing was changed."
+    assert error.outcome == NOTHING_CHANGED
     assert status == TransactionStatus.IDLE
     assert dump(database, rows=True) == before
     assert scratch_schemas(database) == 0
@@ -577,7 +577,7 @@ def test_an_open_transaction_is_refused_and_left_as_it_is(applied: str) -> None:
             lfmigrate.verify(conn, files)
         conn.execute("COMMIT")
 
-    assert "Nothing was changed." in caught.value.detail
+    assert caught.value.outcome == NOTHING_CHANGED
     assert ask(applied, "SELECT count(*) FROM mine") == 0
 
 

@@ -10,9 +10,9 @@ from uuid import uuid4
 import pytest
 
 import lfmigrate
+from lfmigrate.commands.up import UpReport
 from lfmigrate.errors import NOTHING_CHANGED, Refused, StatementFailed
-from lfmigrate.sqlfile import read_folder
-from lfmigrate.verbs.up import UpReport
+from lfmigrate.source.folder import read_folder
 from tests.conftest import Cli
 from tests.databases import execute, value
 
@@ -140,7 +140,7 @@ def test_what_depends_on_the_view_is_listed_and_stays(
     assert 'the columns of view "v" have changed' in done.stderr
     for dependent in ("view public.board_pack", "view public.on_top", "function public.f()"):
         assert f"  {dependent}\n" in done.stderr
-    assert NOTHING_CHANGED in done.stderr
+    assert NOTHING_CHANGED.text in done.stderr
     assert dump(url) == before
 
 
@@ -169,7 +169,7 @@ def test_a_view_file_that_is_wrong_otherwise_fails_as_ever(viewed: tuple[str, Pa
         up(url, path)
 
     assert (caught.value.sqlstate, caught.value.file) == ("42P16", "views/v.sql")
-    assert NOTHING_CHANGED in caught.value.detail
+    assert caught.value.outcome == NOTHING_CHANGED
     assert (
         value(
             url, "SELECT count(*) FROM pg_attribute WHERE attrelid = 'v'::regclass AND attnum > 0"
@@ -206,5 +206,5 @@ def test_an_adopted_view_with_dependents_is_refused_with_them(
     with pytest.raises(Refused) as caught:
         up(database, path)
 
-    assert "view public.board_pack" in caught.value.detail
+    assert "view public.board_pack" in caught.value.facts
     assert dump(database) == before

@@ -15,41 +15,41 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from lfmigrate._version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from lfmigrate.database import Scope as Scope
-    from lfmigrate.database import connect as connect
+    from lfmigrate.commands.backup import backup as backup
+    from lfmigrate.commands.check import check as check
+    from lfmigrate.commands.new import new as new
+    from lfmigrate.commands.restore import restore as restore
+    from lfmigrate.commands.rollback import rollback as rollback
+    from lfmigrate.commands.seed import check_seed as check_seed
+    from lfmigrate.commands.seed import seed as seed
+    from lfmigrate.commands.status import status as status
+    from lfmigrate.commands.up import up as up
+    from lfmigrate.commands.verify import verify as verify
     from lfmigrate.errors import LfmigrateError as LfmigrateError
-    from lfmigrate.sqlfile import read_folder as read_folder
-    from lfmigrate.sqlfile import shipped_folder as shipped_folder
-    from lfmigrate.verbs.backup import backup as backup
-    from lfmigrate.verbs.check import check as check
-    from lfmigrate.verbs.new import new as new
-    from lfmigrate.verbs.restore import restore as restore
-    from lfmigrate.verbs.rollback import rollback as rollback
-    from lfmigrate.verbs.seed import check_seed as check_seed
-    from lfmigrate.verbs.seed import seed as seed
-    from lfmigrate.verbs.status import status as status
-    from lfmigrate.verbs.up import up as up
-    from lfmigrate.verbs.verify import verify as verify
+    from lfmigrate.postgres.connection import connect as connect
+    from lfmigrate.settings import Scope as Scope
+    from lfmigrate.source.folder import read_folder as read_folder
+    from lfmigrate.source.folder import shipped_folder as shipped_folder
 
 _HOMES = {
     "LfmigrateError": "lfmigrate.errors",
-    "Scope": "lfmigrate.database",
-    "backup": "lfmigrate.verbs.backup",
-    "check": "lfmigrate.verbs.check",
-    "check_seed": "lfmigrate.verbs.seed",
-    "connect": "lfmigrate.database",
-    "new": "lfmigrate.verbs.new",
-    "read_folder": "lfmigrate.sqlfile",
-    "restore": "lfmigrate.verbs.restore",
-    "rollback": "lfmigrate.verbs.rollback",
-    "seed": "lfmigrate.verbs.seed",
-    "shipped_folder": "lfmigrate.sqlfile",
-    "status": "lfmigrate.verbs.status",
-    "up": "lfmigrate.verbs.up",
-    "verify": "lfmigrate.verbs.verify",
+    "Scope": "lfmigrate.settings",
+    "backup": "lfmigrate.commands.backup",
+    "check": "lfmigrate.commands.check",
+    "check_seed": "lfmigrate.commands.seed",
+    "connect": "lfmigrate.postgres.connection",
+    "new": "lfmigrate.commands.new",
+    "read_folder": "lfmigrate.source.folder",
+    "restore": "lfmigrate.commands.restore",
+    "rollback": "lfmigrate.commands.rollback",
+    "seed": "lfmigrate.commands.seed",
+    "shipped_folder": "lfmigrate.source.folder",
+    "status": "lfmigrate.commands.status",
+    "up": "lfmigrate.commands.up",
+    "verify": "lfmigrate.commands.verify",
 }
 
 

@@ -1,20 +1,66 @@
-"""Everything that can go wrong, one class for each thing that a caller can do about it.
+"""Everything that can go wrong: one class for each thing that a caller can do about it.
 
-An error carries facts, not a rendered text: `report` turns it into lines or JSON, and `cli` into
-an exit code. Messages are one line, lower case, without a full stop; details are facts, one a
-line; a hint is a whole sentence that says the way out.
+::
+
+    LfmigrateError
+    ├── UsageError            2  correct the call; nothing was sent
+    │   ├── SqlFileError      2  correct the SQL file
+    │   ├── CsvFileError      2  correct the CSV file
+    │   └── ArchiveError      2  use another backup
+    ├── DifferenceFound       3  the database is not what the files say
+    ├── DatabaseError         4  the server refused; rolled back
+    │   ├── StatementFailed   4  correct the file, the role or the data
+    │   └── ConnectionFailed  4  look at the URL or the network
+    │       └── ConnectionLost 4 lost in the middle; `outcome` says what became of the transaction
+    ├── Refused               5  confirm, or remove what would be lost
+    └── Interrupted      128+n   stopped by signal n; rolled back
+
+The numbers are exit codes. An error carries facts, not a rendered text. Messages are one line,
+lower case, without a full stop; details are facts, one a line; a hint is a sentence with the way
+out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
-
-NOTHING_CHANGED = "Nothing was changed."
+from typing import ClassVar, Literal
 
 # An excerpt fits a terminal; some files are one line of megabytes.
 _EXCERPT_WIDTH = 100
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorOutcome:
+    """What a command that failed has changed in the database.
+
+    Attributes:
+        status: ``nothing_changed``; ``kept``: earlier transactions of the command were committed,
+            or a statement ran outside a transaction; ``committed``: the transaction was committed,
+            but the server's answer was lost; ``unknown``: the server cannot be asked.
+        text: The same as a sentence.
+    """
+
+    status: Literal["nothing_changed", "kept", "committed", "unknown"]
+    text: str
+
+
+NOTHING_CHANGED = ErrorOutcome("nothing_changed", "Nothing was changed.")
+COMMITTED = ErrorOutcome("committed", "The transaction had been committed before that.")
+UNKNOWN = ErrorOutcome(
+    "unknown", "Whether it was committed is not known: the server cannot be asked."
+)
+
+
+def committed_before(labels: Sequence[str]) -> ErrorOutcome:
+    """Return the outcome of a transaction that was rolled back.
+
+    Args:
+        labels: The migrations and views that the command committed before it.
+    """
+    if not labels:
+        return NOTHING_CHANGED
+    return ErrorOutcome("kept", f"Rolled back; committed before it and kept: {', '.join(labels)}.")
 
 
 class LfmigrateError(Exception):
@@ -25,23 +71,27 @@ class LfmigrateError(Exception):
         code: A stable word for scripts, such as ``statement_failed``.
         message: One line, lower case, no full stop.
         detail: Facts, one a line; may be empty.
+        held_by: The sessions that held a lock which did not come in time, a line each.
+        outcome: What was changed in the database; None where that is not in question.
         hint: A whole sentence that says the way out, or None.
         sqlstate: The server's five-character code, or None.
         file: The name of the SQL file, or None.
         line: The line in it, from 1, or None.
         column: The column in that line in characters, from 1, or None.
-        report: What the verb would have returned, as far as it is known; may be None.
+        report: What the command would have returned, as far as it is known; may be None.
     """
 
     exit_code: int = 1
     code: ClassVar[str] = "error"
+    outcome: ErrorOutcome | None = None
 
     def __init__(
         self,
         message: str,
         *,
-        detail: Sequence[str] = (),
+        detail: Iterable[str] = (),
         hint: str | None = None,
+        outcome: ErrorOutcome | None = None,
         sqlstate: str | None = None,
         file: str | None = None,
         line: int | None = None,
@@ -50,12 +100,34 @@ class LfmigrateError(Exception):
         super().__init__(message)
         self.message = message
         self.detail = tuple(detail)
+        self.held_by: tuple[str, ...] = ()
         self.hint = hint
+        if outcome is not None:
+            self.outcome = outcome
         self.sqlstate = sqlstate
         self.file = file
         self.line = line
         self.column = column
         self.report: object | None = None
+
+    @property
+    def place(self) -> str:
+        """Return where in a file it is, such as ``002_x.up.sql:17:3``; empty if in none."""
+        return ":".join(str(p) for p in (self.file, self.line, self.column) if p is not None)
+
+    @property
+    def facts(self) -> tuple[str, ...]:
+        """Return the details, the blocking sessions and the outcome, a line each."""
+        outcome = () if self.outcome is None else (self.outcome.text,)
+        return (*self.detail, *(f"held by {session}" for session in self.held_by), *outcome)
+
+    def __str__(self) -> str:
+        state = f"SQLSTATE {self.sqlstate}" if self.sqlstate else ""
+        head = ", ".join(part for part in (self.place, state) if part)
+        lines = [self.message, *(f"  {line}" for line in (head, *self.facts) if line)]
+        if self.hint:
+            lines.append(f"hint: {self.hint}")
+        return "\n".join(lines)
 
 
 class UsageError(LfmigrateError):
@@ -63,6 +135,7 @@ class UsageError(LfmigrateError):
 
     exit_code = 2
     code = "usage"
+    outcome: ErrorOutcome | None = NOTHING_CHANGED
 
 
 class SqlFileError(UsageError):
@@ -85,7 +158,7 @@ class DifferenceFound(LfmigrateError):  # noqa: N818 (it is a finding, and calle
 
 
 class DatabaseError(LfmigrateError):
-    """The database said no; everything was rolled back."""
+    """The server refused; everything was rolled back."""
 
     exit_code = 4
     code = "database"
@@ -98,7 +171,7 @@ class ConnectionFailed(DatabaseError):  # noqa: N818 (what happened, as in State
 
 
 @dataclass(frozen=True, slots=True)
-class Named:
+class Diagnostic:
     """What the server named in an error, unquoted; None where it named nothing."""
 
     schema: str | None = None
@@ -108,25 +181,26 @@ class Named:
 
 
 class ConnectionLost(ConnectionFailed):
-    """A connection was lost in the middle; the details say what became of the transaction."""
+    """The connection was lost in the middle; ``outcome`` says what became of the transaction."""
 
 
 class StatementFailed(DatabaseError):  # noqa: N818 (PostgreSQL reports failed statements)
     """A statement failed, a file's or lfmigrate's own. Correct the file, the role or the data.
 
     Attributes:
-        named: What the server named as its reason.
+        diagnostic: What the server named as the reason.
     """
 
     code = "statement_failed"
-    named = Named()
+    diagnostic = Diagnostic()
 
 
 class Refused(LfmigrateError):  # noqa: N818 (the word that the contract uses)
-    """Refused to protect data. Confirm it, or remove what stands in the way."""
+    """Refused to protect data. Confirm it, or remove what would be lost."""
 
     exit_code = 5
     code = "refused"
+    outcome: ErrorOutcome | None = NOTHING_CHANGED
 
 
 class ArchiveError(UsageError):
@@ -142,7 +216,7 @@ class Interrupted(LfmigrateError):  # noqa: N818 (as KeyboardInterrupt is)
     exit_code = 130
 
 
-def together(problems: Sequence[LfmigrateError], message: str) -> LfmigrateError:
+def combine(problems: Sequence[LfmigrateError], message: str) -> LfmigrateError:
     """Return one problem as itself, and several as one error of the first one's class.
 
     Args:
@@ -157,14 +231,10 @@ def together(problems: Sequence[LfmigrateError], message: str) -> LfmigrateError
         return first
     return type(first)(
         message,
-        detail=[*map(_in_one_line, problems), NOTHING_CHANGED],
+        detail=[f"{p.place}: {p.message}" if p.place else p.message for p in problems],
+        outcome=NOTHING_CHANGED,
         hint=" ".join(dict.fromkeys(error.hint for error in problems if error.hint)) or None,
     )
-
-
-def _in_one_line(error: LfmigrateError) -> str:
-    places = [str(place) for place in (error.file, error.line, error.column) if place is not None]
-    return f"{':'.join(places)}: {error.message}" if places else error.message
 
 
 def excerpt(source: str, column: int) -> tuple[str, int]:

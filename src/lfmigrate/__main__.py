@@ -1,0 +1,5 @@
+"""Makes ``python -m lfmigrate`` work."""
+
+from lfmigrate.cli.process import main
+
+main()

@@ -1,0 +1,48 @@
+"""Questions to the server's catalogs. They only read; the SQL of each is in `queries/`."""
+
+from lfmigrate.catalog.objects import Index, dependents, indexes, inventory, items
+from lfmigrate.catalog.query import query_text
+from lfmigrate.catalog.relations import fingerprints, snapshot
+from lfmigrate.catalog.sessions import Server, blockers, server
+from lfmigrate.catalog.tables import (
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Sequence,
+    StagingTable,
+    Table,
+    Trigger,
+    Written,
+    changed_rows,
+    check_constraint,
+    staging,
+    tables,
+    written_rows,
+)
+
+__all__ = [
+    "CheckConstraint",
+    "Column",
+    "ForeignKey",
+    "Index",
+    "Sequence",
+    "Server",
+    "StagingTable",
+    "Table",
+    "Trigger",
+    "Written",
+    "blockers",
+    "changed_rows",
+    "check_constraint",
+    "dependents",
+    "fingerprints",
+    "indexes",
+    "inventory",
+    "items",
+    "query_text",
+    "server",
+    "snapshot",
+    "staging",
+    "tables",
+    "written_rows",
+]

@@ -1,0 +1,54 @@
+"""The server that a connection leads to, and the sessions that block one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lfmigrate.catalog.query import query_text
+from lfmigrate.postgres.pipeline import Query
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """Where a connection leads.
+
+    Attributes:
+        version: As PostgreSQL counts it: 180004 is 18.4.
+        database: The database's name.
+        role: The current role.
+        schema: The schema that unqualified names are created in; None if there is none.
+        search_path: As it is set for the connection.
+        standby: Whether the server is a standby, which nobody can write to.
+        read_only: Whether transactions of this role are read-only by default.
+    """
+
+    version: int
+    database: str
+    role: str
+    schema: str | None
+    search_path: str
+    standby: bool
+    read_only: bool
+
+    @property
+    def major(self) -> int:
+        """Return the major version, such as 18."""
+        return self.version // 10000
+
+
+def server() -> Query[Server]:
+    """Ask which server, database and schema a connection leads to. Only reads."""
+    return Query(query_text("server"), (), lambda value: Server(**value))
+
+
+def blockers(lock_key: int, process: int) -> Query[list[str]]:
+    """Ask whom a session waits for. Only reads; to be asked from another one.
+
+    Args:
+        lock_key: Of an advisory lock that the session holds.
+        process: The session's process, as far as the client knows it.
+
+    Returns:
+        A line per session: process, role, application, since when, and what it does.
+    """
+    return Query(query_text("blockers"), (str(lock_key), str(process)), list)

@@ -1,0 +1,241 @@
+"""One call of a command: settings, connection, report, exit code."""
+
+from __future__ import annotations
+
+import functools
+import os
+import re
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import typer
+
+from lfmigrate import redaction
+from lfmigrate.cli.signals import exit_code_of, signals_as_exceptions
+from lfmigrate.errors import (
+    NOTHING_CHANGED,
+    ConnectionFailed,
+    ConnectionLost,
+    Interrupted,
+    LfmigrateError,
+    Refused,
+    UsageError,
+)
+from lfmigrate.settings import Flags, Scope, load
+
+if TYPE_CHECKING:
+    from lfmigrate.output.document import Report
+    from lfmigrate.output.screen import Screen, Working
+    from lfmigrate.postgres.connection import Connection
+    from lfmigrate.source.folder import Folder
+
+T = TypeVar("T")
+
+
+@dataclass
+class Call:
+    """One call of a command that talks to a database."""
+
+    command: str | None
+    flags: Flags
+    screen: Screen
+    document: dict[str, Any] = field(default_factory=dict)
+    started: float = field(default_factory=time.perf_counter)
+
+    @property
+    def elapsed_ms(self) -> float:
+        return (time.perf_counter() - self.started) * 1000
+
+    def show(self, report: Report) -> None:
+        from lfmigrate.output.document import to_json  # noqa: PLC0415
+
+        self.document |= to_json(report)
+        if hasattr(report, "schema"):
+            self.document["schema"] = report.schema
+        self.screen.show(report, elapsed_ms=self.elapsed_ms)
+
+    def end(self, error: LfmigrateError | None) -> None:
+        from lfmigrate.output.document import error_json  # noqa: PLC0415
+
+        head: dict[str, Any] = {
+            "command": self.command,
+            "ok": error is None,
+            "exit_code": error.exit_code if error else 0,
+            "database": None,
+            "schema": None,
+            "elapsed_ms": round(self.elapsed_ms),
+        }
+        if error is not None:
+            self.document["error"] = error_json(error)
+            self.screen.fail(error)
+        self.screen.document(head | self.document)
+
+
+@contextmanager
+def calling(command: str, flags: Flags) -> Iterator[Call]:
+    """Run a command's body; show its error, print its document and exit with its code."""
+    from lfmigrate.output.screen import Screen  # noqa: PLC0415
+
+    screen = Screen(
+        as_json=flags.json,
+        quiet=flags.quiet,
+        verbose=flags.verbose,
+        clean=functools.partial(redaction.redact, hidden=hidden_words()),
+    )
+    call = Call(command, flags, screen)
+    try:
+        with signals_as_exceptions():
+            yield call
+        call.end(None)
+    except LfmigrateError as error:
+        if isinstance(error.__cause__, KeyboardInterrupt):
+            error.exit_code = exit_code_of(error.__cause__)
+        if error.report is not None:
+            call.show(error.report)  # type: ignore[arg-type]  # a verb's own report
+        call.end(error)
+        raise typer.Exit(error.exit_code) from None
+    except KeyboardInterrupt as signal_came:
+        stopped = Interrupted("interrupted")
+        stopped.exit_code = exit_code_of(signal_came)
+        call.end(stopped)
+        raise typer.Exit(stopped.exit_code) from None
+
+
+def run(call: Call, verb: Callable[[Connection, Folder, Scope], T]) -> T:
+    """Open a connection and call a verb; once more, if the connection is lost and nothing is done.
+
+    Only what cannot have been committed is tried again: the error says so.
+    """
+    try:
+        with _connected(call) as given:
+            return verb(*given)
+    except ConnectionLost as error:
+        if error.outcome != NOTHING_CHANGED:
+            raise
+        call.screen.say(f"{error.message}, and nothing was changed; trying once more")
+    with _connected(call) as given:
+        return verb(*given)
+
+
+@contextmanager
+def _connected(call: Call) -> Iterator[tuple[Connection, Folder, Scope]]:
+    """Read the settings and the folder, and open the connection."""
+    from lfmigrate.postgres import embedded  # noqa: PLC0415
+    from lfmigrate.postgres.connection import connect  # noqa: PLC0415
+    from lfmigrate.settings import Scope  # noqa: PLC0415
+    from lfmigrate.source.folder import read_folder, shipped_folder  # noqa: PLC0415
+
+    settings = load(call.flags, os.environ, dotenv_variables())
+    if (warning := _dotenv_warning()) is not None:
+        call.screen.warn(warning)
+    folder = read_folder(settings.sql_dir or shipped_folder())
+    url = settings.database_url
+
+    def on_wait(reason: str) -> None:
+        call.screen.say(f"{reason}; trying again for {settings.wait_s:g} s")
+
+    try:
+        if url is None:
+            call.screen.say("using the private PostgreSQL in .lfmigrate/")
+            url = embedded.start()
+        call.document["database"] = redaction.address(url)
+        conn = connect(url, wait_s=settings.wait_s, on_wait=on_wait)
+    except ConnectionFailed as error:
+        error.outcome = NOTHING_CHANGED
+        raise
+    except KeyboardInterrupt as signal_came:
+        stopped = Interrupted("interrupted before a connection was made", outcome=NOTHING_CHANGED)
+        stopped.exit_code = exit_code_of(signal_came)
+        raise stopped from None
+    with closing(conn):
+        info = conn.info
+        call.document["database"] = {"host": info.host, "port": info.port, "name": info.dbname}
+        yield (
+            conn,
+            folder,
+            Scope(
+                schema=settings.schema,
+                history_schema=settings.history_schema,
+                lock_timeout_ms=settings.lock_timeout_ms,
+                statement_timeout_ms=settings.statement_timeout_ms,
+            ),
+        )
+
+
+def asking(call: Call, working: Working, question: str) -> Callable[[Report], None]:
+    """Return what shows a preview and asks, in the middle of a command's work."""
+
+    def show_and_ask(preview: Report) -> None:
+        working.hide()
+        call.show(preview)
+        confirm(call, question)
+
+    return show_and_ask
+
+
+def confirm(call: Call, question: str) -> None:
+    """Ask on a terminal; what is no clear yes is a no.
+
+    Raises:
+        Refused: It was not confirmed.
+    """
+    if call.flags.json or not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise Refused("not confirmed", hint="Add --yes to do what is shown.")
+    try:
+        answer = typer.confirm(question, default=False, err=True)
+    except typer.Abort:
+        answer = False
+    if not answer:
+        raise Refused("not confirmed")
+
+
+def hidden_words() -> tuple[str, ...]:
+    """Collect the passwords that must not be printed, wherever they were given."""
+    try:
+        dotenv = dotenv_variables()
+    except UsageError:
+        dotenv = {}  # whoever needs it will tell
+    # On the command line, a URL may stand where it does not belong and be quoted for that.
+    words = [w for w in sys.argv[1:] if "@" in w or "password" in w.lower()]
+    return redaction.secrets(
+        *(re.sub(r"^-[\w-]*=", "", word) for word in words),
+        *(variables.get("DATABASE_URL") for variables in (os.environ, dotenv)),
+        environment=os.environ,
+    )
+
+
+def _dotenv_path() -> Path | None:
+    from dotenv import find_dotenv  # noqa: PLC0415
+
+    found = find_dotenv(usecwd=True)
+    return Path(found) if found else None
+
+
+@functools.cache
+def dotenv_variables() -> dict[str, str | None]:
+    from dotenv import dotenv_values  # noqa: PLC0415
+
+    try:
+        path = _dotenv_path()
+        return {} if path is None else dotenv_values(path)
+    except (OSError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
+        raise UsageError(f"the .env file cannot be read: {reason}") from None
+
+
+def _dotenv_warning() -> str | None:
+    """Return what to say if others can read a password in the ``.env`` file."""
+    path = _dotenv_path()
+    if path is None or os.name == "nt":  # Windows keeps no such bits
+        return None
+    mode = path.stat().st_mode & 0o777
+    if not mode & 0o077 or not redaction.secrets(
+        dotenv_variables().get("DATABASE_URL"), environment={}
+    ):
+        return None
+    return f"{path} holds a password, and others can read it (mode {mode:o}): chmod 600 {path}"

@@ -1,0 +1,1 @@
+"""One module per command: takes a connection, returns a report, never prints."""

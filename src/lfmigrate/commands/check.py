@@ -1,0 +1,206 @@
+"""`check`: test a folder on a disposable database: apply, roll back, reapply."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal
+
+from lfmigrate import catalog
+from lfmigrate.catalog.sessions import Server
+from lfmigrate.commands.rollback import rollback
+from lfmigrate.commands.up import up
+from lfmigrate.commands.verify import verify
+from lfmigrate.engine.state import end_reading, read_state
+from lfmigrate.errors import ConnectionFailed, Interrupted, LfmigrateError
+from lfmigrate.postgres.connection import Connection
+from lfmigrate.postgres.pipeline import Flight, throwaway
+from lfmigrate.settings import Scope
+from lfmigrate.source import squawk
+from lfmigrate.source.folder import Folder
+
+# More objects than this that were left behind have one cause.
+_MOST_OBJECTS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """One thing that was tried.
+
+    Attributes:
+        name: What must hold.
+        status: ``skipped`` where something before it did not hold, or it cannot be tried.
+        problems: Why it does not hold, or could not be tried.
+    """
+
+    name: str
+    status: Literal["ok", "broken", "skipped"]
+    problems: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FolderReport:
+    """What became of a folder on an empty database.
+
+    Attributes:
+        server: The server on which the database was made; it is dropped again.
+        schema: The schema that unqualified names went to.
+        proofs: What was tried, in order.
+        findings: What squawk says of the files, a line each; None where it is not installed.
+        notes: What is worth a warning.
+    """
+
+    server: Server
+    schema: str
+    proofs: tuple[Proof, ...]
+    findings: tuple[str, ...] | None
+    notes: tuple[str, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Return whether nothing is broken; findings are advice."""
+        return not any(proof.status == "broken" for proof in self.proofs)
+
+
+def check(
+    conn: Connection, folder: Folder, *, progress: Callable[[str], None] | None = None
+) -> FolderReport:
+    """Run a folder on a database that is made for it beside the connection's own, and dropped.
+
+    Args:
+        conn: An open connection to a server on which the role may create databases.
+        folder: The files.
+        progress: Called with a line before each step.
+
+    Returns:
+        What holds and what does not.
+
+    Raises:
+        DatabaseError: The database could not be made.
+    """
+    with throwaway(conn) as second:
+        trial = _Trial(second, folder, progress)
+        before = read_state(second, Scope(), at_relations=False)
+        end_reading(second)
+        trial.run()
+    program = squawk.installed()
+    return FolderReport(
+        before.server,
+        before.schema,
+        tuple(trial.proofs),
+        None if program is None else _findings(program, folder),
+        folder.notes,
+    )
+
+
+def _findings(program: str, folder: Folder) -> tuple[str, ...]:
+    """Ask for what squawk says of each file, told whether that runs in a transaction."""
+    files = [m.up for m in folder.migrations] + [view.file for view in folder.views]
+    found: list[str] = []
+    for alone in (False, True):
+        paths = [f.path for f in files if f.path is not None and f.no_transaction == alone]
+        found += squawk.findings(program, paths, in_transaction=not alone)
+    return tuple(found)
+
+
+@dataclass(slots=True)
+class _Trial:
+    """The steps, each of which needs those before it."""
+
+    conn: Connection
+    folder: Folder
+    progress: Callable[[str], None] | None
+    proofs: list[Proof] = field(default_factory=list)
+    _there: frozenset[str] = frozenset()
+
+    def run(self) -> None:
+        """Try everything."""
+        forward = [m.label for m in self.folder.migrations if m.down is None]
+        why = f"no way back: {', '.join(forward)}" if forward else ""
+        self._remember()
+        self._prove("up applies every file to an empty database", self._up)
+        self._prove("verify finds what the files say", self._verify)
+        self._prove("a second up finds nothing to do", self._again)
+        self._prove("rollback undoes every migration", self._down, unless=why)
+        self._prove("the catalogs are as they were before", self._compare, unless=why)
+        self._prove("up applies every file once more", self._up, unless=why)
+        self._prove("verify finds the same again", self._verify, unless=why)
+
+    def _prove(self, name: str, step: Callable[[], list[str]], *, unless: str = "") -> None:
+        broken = next((p.name for p in self.proofs if p.status == "broken"), None)
+        if broken is not None or unless:
+            self.proofs.append(Proof(name, "skipped", (unless,) if unless and not broken else ()))
+            return
+        if self.progress is not None:
+            self.progress(name)
+        try:
+            problems = step()
+        except (ConnectionFailed, Interrupted):
+            raise  # they say nothing of the files
+        except LfmigrateError as error:
+            problems = _told(error)
+        self.proofs.append(Proof(name, "broken" if problems else "ok", tuple(problems)))
+
+    def _up(self) -> list[str]:
+        up(self.conn, self.folder)
+        return []
+
+    def _again(self) -> list[str]:
+        report = up(self.conn, self.folder)
+        return [
+            f"{v.relation.kind} {v.relation.schema}.{v.relation.name} was {v.status}"
+            for v in report.relations
+            if v.status != "unchanged"
+        ] + [
+            f"{m.version}_{m.name} was {m.status}"
+            for m in report.migrations
+            if m.status != "already_applied"
+        ]
+
+    def _verify(self) -> list[str]:
+        return [
+            f"{v.relation.kind} {v.relation.schema}.{v.relation.name}: {d.part} is"
+            f" {d.live or 'missing'} instead of {d.expected or 'not there'}"
+            for v in verify(self.conn, self.folder, replay_files=True).relations
+            if v.status != "ok"
+            for d in v.differences
+        ]
+
+    def _down(self) -> list[str]:
+        rollback(self.conn, self.folder, to="0", backup_dir=None)
+        return []
+
+    def _remember(self) -> None:
+        """Take down what is there before anything ran, but for lfmigrate's own history."""
+        flight = Flight(self.conn)
+        flight.begin(Scope())
+        flight.do(catalog.query_text("create_history"))
+        asked = flight.ask(catalog.inventory())
+        flight.do("COMMIT")
+        flight.go()
+        self._there = _objects(asked.value)
+
+    def _compare(self) -> list[str]:
+        flight = Flight(self.conn)
+        asked = flight.ask(catalog.inventory())
+        flight.go()
+        now = _objects(asked.value)
+        flight = Flight(self.conn)
+        named = flight.ask(catalog.items(now - self._there))
+        flight.go()
+        items = named.value
+        left = [item for item in items.values() if not set(item.owners) & set(items)]
+        problems = sorted(f"left behind: {item.kind} {item.name}" for item in left)
+        gone = len(self._there - now)
+        if gone:
+            problems.append(f"{gone} objects that were there before are gone")
+        return problems[:_MOST_OBJECTS]
+
+
+def _objects(inventory: frozenset[str]) -> frozenset[str]:
+    return frozenset(item for item in inventory if not item.startswith("rows:"))
+
+
+def _told(error: LfmigrateError) -> list[str]:
+    head = f"{error.place}: {error.message}" if error.place else error.message
+    return [head, *error.detail]

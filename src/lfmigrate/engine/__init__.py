@@ -1,0 +1,1 @@
+"""How a run works: the state before it, one transaction, its outcome."""

@@ -1,0 +1,227 @@
+"""Compares the folder with the history: applied, pending, edited, missing. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from lfmigrate.errors import Refused, UsageError
+from lfmigrate.history.events import Event, History
+from lfmigrate.source.folder import Folder, Migration
+from lfmigrate.source.views import ViewFile
+
+
+@dataclass(frozen=True, slots=True)
+class MigrationState:
+    """A migration that is in the folder, in the history, or in both.
+
+    Attributes:
+        version: As the file's name has it, or had it when it was applied.
+        name: Likewise.
+        status: ``edited`` is applied with another text than the file's; ``file_missing`` is
+            applied and no longer in the folder.
+        event: The event that applied it; None if it is pending.
+        migration: The files; None if they are missing.
+    """
+
+    version: str
+    name: str
+    status: Literal["applied", "pending", "edited", "file_missing"]
+    event: Event | None
+    migration: Migration | None
+
+    @property
+    def number(self) -> int:
+        """Return the version as a number."""
+        return int(self.version)
+
+
+@dataclass(frozen=True, slots=True)
+class ViewState:
+    """A view file and whether its present text is what ran last."""
+
+    view: ViewFile
+    status: Literal["applied", "pending", "edited"]
+    event: Event | None
+
+
+def migration_states(folder: Folder, history: History) -> tuple[MigrationState, ...]:
+    """Return every migration of the folder and of the history, in version order."""
+    states: dict[int, MigrationState] = {}
+    for migration in folder.migrations:
+        event = history.applied.get(migration.number)
+        if event is None:
+            status: Literal["applied", "pending", "edited"] = "pending"
+        elif event.checksum != migration.up.checksum:
+            status = "edited"
+        else:
+            status = "applied"
+        states[migration.number] = MigrationState(
+            migration.version, migration.name, status, event, migration
+        )
+    for number, event in history.applied.items():
+        if number not in states:
+            states[number] = MigrationState(
+                event.version or str(number), event.name, "file_missing", event, None
+            )
+    return tuple(states[number] for number in sorted(states))
+
+
+def view_states(folder: Folder, history: History) -> tuple[ViewState, ...]:
+    """Return every view file of the folder, in the order in which they run."""
+    states = []
+    for view in folder.views:
+        event = history.views.get(view.name)
+        if event is None:
+            states.append(ViewState(view, "pending", None))
+        elif event.checksum != view.file.checksum:
+            states.append(ViewState(view, "edited", event))
+        else:
+            states.append(ViewState(view, "applied", event))
+    return tuple(states)
+
+
+def pending_migrations(
+    folder: Folder, history: History, *, to: str | None, allow_out_of_order: bool
+) -> tuple[Migration, ...]:
+    """Choose the migrations that an ``up`` has to run.
+
+    Args:
+        folder: The files.
+        history: What was applied.
+        to: The last version to run; None for all.
+        allow_out_of_order: Whether a version below an applied one may still run.
+
+    Returns:
+        In version order.
+
+    Raises:
+        UsageError: ``to`` is no version of the folder.
+        Refused: A version below an applied one is pending, or one was edited after some of its
+            statements have run.
+    """
+    chosen = [m for m in folder.migrations if m.number not in history.applied]
+    if to is not None:
+        last = _version(folder, to)
+        chosen = [m for m in chosen if m.number <= last]
+    newest = max(history.applied, default=-1)
+    late = [m for m in chosen if m.number < newest]
+    if late and not allow_out_of_order:
+        applied = history.applied[newest]
+        raise Refused(
+            f"migration {late[0].label} is pending, but the newer"
+            f" {applied.version}_{applied.name} is already applied",
+            detail=(f"also pending: {m.label}" for m in late[1:]),
+            hint="Give it a version above the applied one, or run it all the same with"
+            " --allow-out-of-order.",
+        )
+    for migration in chosen:
+        events = history.begun.get(migration.number, ())
+        if events and events[-1].checksum != migration.up.checksum:
+            raise Refused(
+                f"{migration.up.name} was edited after {_have_run(events)}",
+                hint=f'Put its text back, or undo what has run with "lfmigrate rollback"; the'
+                f" history has the text as it was ({events[-1].executed_at}).",
+            )
+    return tuple(chosen)
+
+
+def _have_run(events: Sequence[Event]) -> str:
+    done = sum(1 for event in events if event.action == "statement")
+    if not done:
+        return "its first statement was begun"
+    return f"{done} of its statements {'has' if done == 1 else 'have'} run"
+
+
+@dataclass(frozen=True, slots=True)
+class Undoing:
+    """An applied migration that is to be undone.
+
+    Attributes:
+        number: Its version as a number.
+        version: As the file's name has it, or had it when it was applied.
+        name: Likewise.
+        event: The event that applied it, or its last statement if it was not finished; None
+            where there is no history.
+        migration: The files; None if they are missing.
+    """
+
+    number: int
+    version: str
+    name: str
+    event: Event | None
+    migration: Migration | None
+
+
+def undoings(
+    folder: Folder, history: History, numbers: Iterable[int], *, newest_only: bool
+) -> tuple[Undoing, ...]:
+    """Return what is to be undone, newest first.
+
+    Args:
+        folder: The files.
+        history: What was recorded.
+        numbers: The applied migrations that may be undone.
+        newest_only: Whether only the newest of them is.
+    """
+    chosen = sorted(numbers, reverse=True)[: 1 if newest_only else None]
+    by_number = {migration.number: migration for migration in folder.migrations}
+    found = []
+    for number in chosen:
+        event, migration = history.last.get(number), by_number.get(number)
+        version = event.version if event is not None else None
+        name = event.name if event is not None else ""
+        if migration is not None:
+            version, name = version or migration.version, name or migration.name
+        found.append(Undoing(number, version or str(number), name, event, migration))
+    return tuple(found)
+
+
+def version_to_keep(folder: Folder, history: History, to: str) -> int:
+    """Return the version to go back to as a number; ``0`` undoes everything.
+
+    Raises:
+        UsageError: There is no such migration.
+    """
+    if to and not to.strip("0"):
+        return -1
+    for number, event in history.applied.items():
+        if event.version is not None and event.version.lstrip("0") == to.lstrip("0"):
+            return number
+    return _version(folder, to)
+
+
+def notes(folder: Folder, history: History) -> tuple[str, ...]:
+    """Return what is worth a warning, one line each: edited and missing files, and the folder's."""
+    lines = list(folder.notes)
+    for state in migration_states(folder, history):
+        label = f"{state.version}_{state.name}"
+        if state.status == "edited":
+            lines.append(f"{label} was edited after it was applied; the edit was not run")
+        elif state.status == "file_missing":
+            lines.append(f"{label} is applied, but its file is not in the folder")
+        elif state.number in history.begun:
+            lines.append(f"{label} is not finished: {_have_run(history.begun[state.number])}")
+        elif state.status == "pending" and state.migration and not state.migration.up.statements:
+            lines.append(f"{state.migration.up.name} has no statements")
+    views = {view.name for view in folder.views}
+    lines += [
+        f"{event.file} ran, but is not in the folder"
+        for name, event in history.views.items()
+        if name not in views and any(r.key in history.expected for r in event.expected)
+    ]
+    return tuple(lines)
+
+
+def _version(folder: Folder, to: str) -> int:
+    versions = [m.version for m in folder.migrations]
+    for migration in folder.migrations:
+        # Compared as text, because a number of any length may be asked for.
+        if migration.version.lstrip("0") == to.lstrip("0") and to:
+            return migration.number
+    raise UsageError(
+        f'there is no migration "{to}"',
+        detail=[f"versions in {folder.path}: {', '.join(versions) or 'none'}"],
+        hint="Give a version as it stands at the beginning of the file's name.",
+    )

@@ -1,0 +1,1 @@
+"""The connection to the server. The only package that imports psycopg."""

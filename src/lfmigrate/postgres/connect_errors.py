@@ -1,0 +1,134 @@
+"""Explains why a connection failed, and what to do about it."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from lfmigrate.errors import ConnectionFailed, UsageError
+
+# libpq tells no SQLSTATE for a connection that failed, so its words have to do; they are
+# libpq's and psycopg's own, and the server's in its default language.
+TRANSIENT = (
+    "connection refused",
+    "connection reset",
+    "connection timeout expired",
+    "timeout expired",
+    "timed out",
+    "starting up",
+    "shutting down",
+    "not yet accepting connections",
+    "in recovery mode",
+    "too many clients",
+    "too many connections",
+    "remaining connection slots",
+    "temporary failure in name resolution",
+    "server closed the connection unexpectedly",
+    "no such file or directory",
+    "network is unreachable",
+    "no route to host",
+    "endpoint is starting",
+)
+
+# What to say when libpq's account holds one word of each group; the first match counts.
+_EXPLANATIONS: tuple[tuple[tuple[tuple[str, ...], ...], str, str], ...] = (
+    (
+        (("no password supplied",),),
+        "{where} wants a password for {user}, and none is given",
+        "Put it into the URL, behind the user and a colon, or into PGPASSWORD.",
+    ),
+    (
+        (("password authentication failed",),),
+        "{where} did not accept the password of {user}",
+        (
+            "Check the user and the password in the URL; characters such as @ : / # % have to be"
+            " percent-encoded in it."
+        ),
+    ),
+    (
+        # With the quote, because a role may be called "database_user".
+        (('database "',), ("does not exist",)),
+        'database "{database}" does not exist on {where}',
+        'Create it ("createdb {database}"), or correct the name at the end of the URL.',
+    ),
+    (
+        (('role "',), ("does not exist",)),
+        "{user} does not exist on {where}",
+        "Correct the user in the URL.",
+    ),
+    (
+        (("connection is insecure", "ssl required", "no encryption", "ssl off"),),
+        "{where} wants TLS",
+        'Add "sslmode=require" to the URL, as in "postgresql://host/name?sslmode=require".',
+    ),
+    (
+        (("does not support ssl",),),
+        "{where} does not speak TLS, and the URL asks for it",
+        'Take "sslmode=require" out of the URL if this server is meant.',
+    ),
+    (
+        (("pg_hba.conf",),),
+        "{where} lets nobody in from here as {user}",
+        "Ask the server's owner for an entry in pg_hba.conf.",
+    ),
+    (
+        (("resolve", "translate host name", "name or service"),),
+        'host "{host}" was not found',
+        "Check the spelling of the host in the URL, and the network.",
+    ),
+    (
+        (("refused", "no such file or directory"),),
+        "nothing answers at {where}",
+        'Start the server, correct host and port, or try "--embedded" for a private one.',
+    ),
+    (
+        (("too many clients", "too many connections", "remaining connection slots"),),
+        "{where} has no room for one more connection",
+        "Close some, go through a pooler, or wait longer with --wait.",
+    ),
+    (
+        (("timeout", "timed out"),),
+        "{where} did not answer in time",
+        "Check host, port and firewall; a sleeping server may need a longer --wait.",
+    ),
+)
+
+
+def pooled(where: str) -> UsageError:
+    return UsageError(
+        f"{where} is a pooler, and what runs outside of a transaction takes a direct connection",
+        hint="Point --database-url at the server itself for this run.",
+    )
+
+
+def explain(words: str, parameters: dict[str, Any]) -> ConnectionFailed:
+    """Turn libpq's account of a failed connection into one that says the way out."""
+    where = where_of(parameters)
+    said = words.lower()
+    if (parameters.get("sslmode") or os.environ.get("PGSSLMODE")) not in {"disable", "allow"}:
+        # Every refusal of a plain connection names it; it is the reason where TLS was declined.
+        said = said.replace("no encryption", "").replace("ssl off", "")
+    lines = [line.strip() for line in words.splitlines() if line.strip()]
+    for words_of_it, message, hint in _EXPLANATIONS:
+        if all(any(w in said for w in either) for either in words_of_it):
+            facts = {
+                "where": where,
+                "user": _user(parameters),
+                "database": parameters.get("dbname") or parameters.get("user") or "",
+                "host": parameters.get("host", ""),
+            }
+            return ConnectionFailed(
+                message.format(**facts), detail=lines, hint=hint.format(**facts)
+            )
+    return ConnectionFailed(f"cannot connect to {where}", detail=lines)
+
+
+def where_of(parameters: dict[str, Any]) -> str:
+    host = str(parameters.get("host") or parameters.get("hostaddr") or "the local socket")
+    port = parameters.get("port")
+    return f"{host}:{port}" if port else host
+
+
+def _user(parameters: dict[str, Any]) -> str:
+    user = parameters.get("user")
+    return f'role "{user}"' if user else "this system user"

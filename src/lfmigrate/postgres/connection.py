@@ -1,0 +1,152 @@
+"""Opens connections that also work through a transaction pooler."""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+import secrets
+import time
+from collections.abc import Callable
+from typing import Any
+
+import psycopg
+from psycopg import conninfo
+
+from lfmigrate.errors import ConnectionFailed
+from lfmigrate.postgres.connect_errors import TRANSIENT, explain, pooled, where_of
+
+Connection = psycopg.Connection[Any]
+
+# libpq waits for ever by default. Ten seconds are enough for three lost SYN packets in a row.
+CONNECT_TIMEOUT_S = 10
+
+# Between two attempts to connect: short at first, because most servers wake within two seconds.
+_FIRST_PAUSE_S = 0.2
+
+_LONGEST_PAUSE_S = 2.0
+
+
+def connect(
+    url: str, *, wait_s: float = 0, on_wait: Callable[[str], None] | None = None
+) -> Connection:
+    """Open a connection that works through a transaction pooler too.
+
+    No startup options, no named prepared statements and no session settings are used: a pooler in
+    transaction mode would refuse them, lose them, or hand them to somebody else.
+
+    Args:
+        url: A PostgreSQL URL or a keyword string, as libpq takes it.
+        wait_s: For how many seconds to try again while the server cannot be reached or starts up.
+        on_wait: Called once with the reason when waiting begins.
+
+    Returns:
+        A connection in autocommit mode; transactions are begun and ended by flights.
+
+    Raises:
+        ConnectionFailed: Refused, not reachable in time, wrong password, no such database, ….
+
+    Source:
+        libpq, "Parameter Key Words"; psycopg, "Prepared statements" on PgBouncer.
+    """
+    parameters = conninfo.conninfo_to_dict(url)
+    parameters.setdefault("connect_timeout", CONNECT_TIMEOUT_S)
+    parameters.setdefault("fallback_application_name", "lfmigrate")
+    parameters["client_encoding"] = "UTF8"
+    give_up_at = time.monotonic() + wait_s
+    pause_s = _FIRST_PAUSE_S
+    told = False
+    while True:
+        try:
+            return psycopg.Connection.connect(
+                **parameters,  # type: ignore[arg-type]  # libpq's keywords; psycopg types its own
+                autocommit=True,
+                prepare_threshold=None,
+            )
+        except psycopg.OperationalError as error:
+            failure = explain(str(error), parameters)
+            said = str(error).lower()
+            # Of several hosts one may be down and another have an opinion of the password.
+            transient = "password authentication failed" not in said and any(
+                words in said for words in TRANSIENT
+            )
+            if not transient or time.monotonic() + pause_s > give_up_at:
+                raise failure from None
+            if on_wait is not None and not told:
+                on_wait(failure.message)
+                told = True
+        # Jitter, so that jobs that started together do not knock together.
+        time.sleep(pause_s * random.uniform(0.8, 1.2))  # noqa: S311 (no secret is made here)
+        pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
+
+
+def connect_directly(address: str, on_wait: Callable[[str], None] | None) -> Connection:
+    """Open a connection whose session is nobody else's, for what cannot run in a transaction.
+
+    A mark in the startup options tells: a transaction pooler refuses it or drops it. Of Neon's
+    pooled host names the direct one is known, and used instead.
+
+    Args:
+        address: As `address_of` returns it.
+        on_wait: Called with a line if another host is used.
+
+    Raises:
+        UsageError: It leads to a pooler.
+        ConnectionFailed: As `connect` raises it.
+
+    Source:
+        Neon documentation, "Connection pooling"; PgBouncer, "ignore_startup_parameters".
+    """
+    parameters = conninfo.conninfo_to_dict(address)
+    host = str(parameters.get("host") or "")
+    if (own := direct_host(host)) != host:
+        parameters["host"] = own
+        if on_wait is not None:
+            on_wait(f"what runs outside of a transaction goes directly to {own}, past the pooler")
+    mark = secrets.token_hex(6)
+    options = parameters.get("options") or os.environ.get("PGOPTIONS") or ""
+    parameters["options"] = f"{options} -c lfmigrate.session={mark}".lstrip()
+    where = where_of(parameters)
+    try:
+        conn = connect(conninfo.make_conninfo("", **parameters))
+    except ConnectionFailed as error:
+        if not any("unsupported startup parameter" in line for line in error.detail):
+            raise
+        raise pooled(where) from None
+    found = conn.execute("SELECT current_setting('lfmigrate.session', true)").fetchone()
+    if found != (mark,):
+        conn.close()
+        raise pooled(where)
+    return conn
+
+
+def direct_host(host: str) -> str:
+    """Return Neon's direct name of a pooled host, or the host as it is.
+
+    Args:
+        host: One name, or several with commas, as libpq takes them.
+    """
+    return ",".join(
+        re.sub(r"^([^.]+)-pooler(\..*\.neon\.(?:tech|build))$", r"\1\2", name)
+        for name in host.split(",")
+    )
+
+
+def address_of(conn: Connection) -> str:
+    """Return what `connect` needs to come back to an open connection; it holds a secret."""
+    info = conn.info
+    return conninfo.make_conninfo(info.dsn, password=info.password or None)
+
+
+def abandon(conn: Connection) -> None:
+    """Cancel whatever runs on a connection and close it; the server then rolls back.
+
+    Closing alone would leave a long statement running until it wants to answer.
+    """
+    try:
+        # Two seconds: whoever pressed Ctrl-C wants to be gone, and the server cleans up by itself.
+        conn.cancel_safe(timeout=2.0)
+    except (psycopg.Error, OSError):
+        pass  # not reachable: then the server notices that the connection is gone
+    finally:
+        conn.close()

@@ -1,0 +1,260 @@
+"""Exchanges pipelined statements with the server, through libpq."""
+
+from __future__ import annotations
+
+import json
+import selectors
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+import psycopg
+from psycopg import pq
+
+from lfmigrate.errors import ConnectionLost, Diagnostic, StatementFailed, excerpt
+from lfmigrate.postgres.connection import Connection
+from lfmigrate.syntax.scanner import Statement
+
+T = TypeVar("T")
+
+# A signal can come just before the wait begins, or on another thread, and then nothing wakes the
+# wait: Python looks for signals when it returns.
+SIGNAL_CHECK_S = 0.1
+
+# The ways out that are lfmigrate's own.
+HINTS = {
+    "25001": "It cannot run in a transaction: give it a migration of its own that begins with the"
+    ' line "-- lfmigrate: no-transaction".',
+    "55P04": "A new value can be used when the transaction that adds it has ended: add it in a"
+    ' migration of its own that begins with the line "-- lfmigrate: no-transaction".',
+    "25006": "Connect to a server and with a role that may write.",
+    "53200": "The run holds more locks than the server has room for: try --per-migration, or raise"
+    " max_locks_per_transaction.",
+    "55P03": "Try again when the other session is done, or wait longer with --lock-timeout.",
+    "57014": "Allow more time with --statement-timeout, if it was not cancelled by hand.",
+}
+
+# What the server remarks when IF NOT EXISTS skips a relation or a column.
+_SKIPPED = frozenset({"42P07", "42701"})
+
+
+@dataclass(frozen=True, slots=True)
+class Selected:
+    """What a SELECT of a file returned: how many rows, and the first of them by column name."""
+
+    count: int
+    rows: tuple[dict[str, Any], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """What the server remarked while it ran a statement: its SQLSTATE and its words."""
+
+    sqlstate: str
+    message: str
+
+
+@dataclass(slots=True, eq=False)
+class Answer(Generic[T]):
+    """What became of one statement of a flight; filled when the flight has landed."""
+
+    sql: str
+    params: tuple[str | None, ...] = ()
+    decode: Callable[[Any], T] | None = None
+    statement: Statement | None = None
+    # How many characters of `sql` come before the statement's own text.
+    lead: int = 0
+    notices: list[Notice] = field(default_factory=list)
+    error: StatementFailed | None = None
+    elapsed_ms: float = 0.0
+    landed: bool = False
+    text: str | None = None
+
+    @property
+    def has_skipped(self) -> bool:
+        """Return whether IF NOT EXISTS found a relation or a column that is already there."""
+        return any(notice.sqlstate in _SKIPPED for notice in self.notices)
+
+    @property
+    def value(self) -> T:
+        """Return the answer to a `Query`."""
+        if self.decode is None or not self.landed:
+            raise LookupError(f"no value: {self.sql[:60]}")
+        return self.decode(None if self.text is None else json.loads(self.text))
+
+
+Progress = Callable[[Answer[Any]], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Stall:
+    """What to do while a flight waits: ``act``, whenever no answer came for so long."""
+
+    after_s: float
+    act: Callable[[], None]
+
+
+class Wire:
+    """One exchange in pipeline mode, on libpq's own terms."""
+
+    def __init__(self, conn: Connection) -> None:
+        self._conn = conn
+        self._pgconn = conn.pgconn
+        self._current: Answer[Any] | None = None
+        self._stall: Stall | None = None
+
+    def exchange(
+        self,
+        groups: list[list[Answer[Any]]],
+        progress: Progress | None,
+        stall: Stall | None,
+    ) -> None:
+        pgconn = self._pgconn
+        self._stall = stall
+        if pgconn.status != pq.ConnStatus.OK:
+            raise psycopg.OperationalError("the connection is closed")
+        self._conn.add_notice_handler(self._on_notice)
+        # Without this, libpq would block in a long write while the server blocks in writing the
+        # answers that nobody reads.
+        pgconn.nonblocking = 1
+        pgconn.enter_pipeline_mode()
+        try:
+            for answers in groups:
+                for answer in answers:
+                    params = [None if p is None else p.encode() for p in answer.params]
+                    pgconn.send_query_params(answer.sql.encode(), params)
+                    if progress is not None:
+                        # The server would keep its answers until the sync; this makes each one
+                        # visible as it comes, and costs no round trip.
+                        pgconn.send_flush_request()
+                pgconn.pipeline_sync()
+            for answers in groups:
+                self._receive(answers, progress)
+            pgconn.exit_pipeline_mode()
+        finally:
+            self._conn.remove_notice_handler(self._on_notice)
+
+    def _receive(self, answers: list[Answer[Any]], progress: Progress | None) -> None:
+        started = time.perf_counter()
+        for answer in answers:
+            self._current = answer
+            while (result := self._next()) is not None:
+                if result.status == pq.ExecStatus.TUPLES_OK and answer.decode is not None:
+                    value = result.get_value(0, 0)
+                    answer.text = None if value is None else value.decode()
+                elif result.status == pq.ExecStatus.FATAL_ERROR:
+                    answer.error = self._failure(answer, result)
+                answer.landed = answer.error is None and (
+                    result.status != pq.ExecStatus.PIPELINE_ABORTED
+                )
+            now = time.perf_counter()
+            answer.elapsed_ms, started = (now - started) * 1000, now
+            if progress is not None and answer.landed and answer.statement is not None:
+                progress(answer)
+        self._current = None
+        synced = self._next()
+        if synced is None or synced.status != pq.ExecStatus.PIPELINE_SYNC:
+            raise psycopg.OperationalError("lost synchronization with the server")
+
+    def _next(self) -> pq.abc.PGresult | None:
+        pgconn = self._pgconn
+        heard = time.monotonic()
+        with selectors.DefaultSelector() as selector:
+            selector.register(pgconn.socket, selectors.EVENT_READ)
+            while pgconn.is_busy():
+                unsent = pgconn.flush()
+                selector.modify(
+                    pgconn.socket,
+                    selectors.EVENT_READ | (selectors.EVENT_WRITE if unsent else 0),
+                )
+                ready = selector.select(SIGNAL_CHECK_S)
+                if ready:
+                    heard = time.monotonic()
+                elif self._stall is not None and time.monotonic() - heard > self._stall.after_s:
+                    self._stall.act()
+                    heard = time.monotonic()
+                for _, events in ready:
+                    if events & selectors.EVENT_READ:
+                        pgconn.consume_input()
+        result = pgconn.get_result()
+        if result is not None and pgconn.status == pq.ConnStatus.BAD:
+            raise psycopg.OperationalError(result.get_error_message() or "the connection was lost")
+        return result
+
+    def _on_notice(self, diagnostic: psycopg.errors.Diagnostic) -> None:
+        if self._current is not None:
+            self._current.notices.append(
+                Notice(diagnostic.sqlstate or "", diagnostic.message_primary or "")
+            )
+
+    def _failure(self, answer: Answer[Any], result: pq.abc.PGresult) -> StatementFailed:
+        def said(what: pq.DiagnosticField) -> str | None:
+            value = result.error_field(what)
+            return None if value is None else value.decode("utf-8", "replace")
+
+        detail = []
+        line = column = None
+        position = said(pq.DiagnosticField.STATEMENT_POSITION)
+        statement = answer.statement
+        if statement is not None:
+            # Outside of the statement's own text is what was put around it.
+            place = int(position) - answer.lead if position else 0
+            place = place if 1 <= place <= len(statement.text) else 0
+            line, column, lines = point_at(statement, place or None)
+            detail += lines
+        for what in (pq.DiagnosticField.MESSAGE_DETAIL, pq.DiagnosticField.CONTEXT):
+            detail += (said(what) or "").splitlines()
+        hint = said(pq.DiagnosticField.MESSAGE_HINT)
+        sqlstate = said(pq.DiagnosticField.SQLSTATE) or ""
+        error = StatementFailed(
+            said(pq.DiagnosticField.MESSAGE_PRIMARY) or "the server failed without a message",
+            detail=detail,
+            # The server recommends CASCADE wherever something depends on something.
+            hint=HINTS.get(sqlstate, None if hint is None or "CASCADE" in hint else hint),
+            sqlstate=sqlstate,
+            file=None if statement is None else statement.file,
+            line=line,
+            column=column,
+        )
+        error.diagnostic = Diagnostic(
+            said(pq.DiagnosticField.SCHEMA_NAME),
+            said(pq.DiagnosticField.TABLE_NAME),
+            said(pq.DiagnosticField.COLUMN_NAME),
+            said(pq.DiagnosticField.CONSTRAINT_NAME),
+        )
+        return error
+
+
+def point_at(statement: Statement, position: int | None) -> tuple[int, int, list[str]]:
+    """Find the place in the file that an error is about, and show it.
+
+    Args:
+        statement: The statement that failed.
+        position: Where in its text, in characters from 1; None if the server did not say, and
+            then the statement's beginning is meant.
+
+    Returns:
+        The line and the column in the file, both from 1 and in characters, and the lines to show:
+        the source line and, below the place itself, a caret where the server gave a position.
+    """
+    before = statement.text[: (position or 1) - 1]
+    lines_before = before.count("\n")
+    line = statement.line + lines_before
+    in_line = len(before) - (before.rfind("\n") + 1)
+    column = in_line + (statement.column if lines_before == 0 else 1)
+    source = statement.text.split("\n")[lines_before].rstrip("\r")
+    shown, place = excerpt(source, in_line + 1)
+    lines = [f"{line} | {shown}"]
+    if position is not None:
+        # Tabs are kept in the padding, so that the caret stands below its character.
+        padding = "".join("\t" if c == "\t" else " " for c in shown[: place - 1])
+        lines.append(" " * len(f"{line} | ") + padding + "^")
+    return line, column, lines
+
+
+def connection_lost(lines: Sequence[str]) -> ConnectionLost:
+    return ConnectionLost(
+        "the connection to the server was lost",
+        detail=[line.strip() for line in lines if line.strip()],
+    )

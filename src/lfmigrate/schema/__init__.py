@@ -1,0 +1,1 @@
+"""Plain values: relations, objects, and how two schemas differ. Pure."""

@@ -1,0 +1,1 @@
+"""What is on disk: migrations, views, seed files."""

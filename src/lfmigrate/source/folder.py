@@ -1,0 +1,297 @@
+"""A folder of migrations: naming, order, gaps."""
+
+from __future__ import annotations
+
+import re
+import stat
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from itertools import pairwise
+from pathlib import Path
+from typing import NamedTuple
+
+from lfmigrate.errors import SqlFileError, combine
+from lfmigrate.source.sqlfile import SqlFile, read_file
+from lfmigrate.source.views import ViewFile, in_order, view_name
+from lfmigrate.syntax.scanner import refusal
+
+# Versions with so many digits are dates and times, which have holes by nature.
+_DATE_DIGITS = 8
+
+# The ending counts in any case: were it to count in small letters only, 2_a.DOWN.sql would be a
+# forward migration. ASCII, because a long s would count as an s otherwise.
+_MIGRATION = re.compile(
+    r"(?P<version>[0-9]+)_(?!\.)(?P<name>.+?)(?:\.(?P<way>up|down))?\.sql",
+    re.IGNORECASE | re.ASCII | re.DOTALL,
+)
+
+# Where other tools keep the rollback: in the same file, after such a line.
+_ROLLBACK_MARK = re.compile(
+    r"^--[ \t]*(?:migrate:down|\+goose[ \t]+down|\+migrate[ \t]+down)\b.*$"
+    r"|^----[ \t]*create above[ \t]*/[ \t]*drop below[ \t]*----",
+    re.IGNORECASE | re.ASCII | re.MULTILINE,
+)
+
+_NAMING = (
+    "A migration is two files, 001_first_table.up.sql and 001_first_table.down.sql,"
+    " or one without a rollback, 001_first_table.sql."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """A numbered step, and its way back.
+
+    Attributes:
+        version: The number as the file name writes it, such as ``002``.
+        name: The rest of the file name, such as ``leadership_feedback_tables``.
+        up: What it does.
+        down: What undoes it, or None for a migration that only goes forward.
+    """
+
+    version: str
+    name: str
+    up: SqlFile
+    down: SqlFile | None
+
+    @property
+    def number(self) -> int:
+        """Return what migrations are ordered and told apart by: ``002`` and ``2`` are the same."""
+        return int(self.version)
+
+    @property
+    def label(self) -> str:
+        """Return version and name, such as ``002_leadership_feedback_tables``."""
+        return f"{self.version}_{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """All that was read from a folder of SQL files.
+
+    Attributes:
+        path: The folder.
+        migrations: In the order of their numbers.
+        views: Each after the views that it mentions, and by name otherwise.
+        notes: What is worth a warning, a sentence without a full stop each.
+    """
+
+    path: Path
+    migrations: tuple[Migration, ...]
+    views: tuple[ViewFile, ...]
+    notes: tuple[str, ...]
+
+
+def shipped_folder() -> Path:
+    """Return the folder of the migration that ships with lfmigrate.
+
+    It is a part of an installed package, and stands at the top level of a checkout.
+    """
+    package = Path(str(files("lfmigrate")))
+    installed = package / "sql"
+    return installed if installed.is_dir() else package.parents[1] / "sql"
+
+
+def read_folder(path: str | Path) -> Folder:
+    """Read a folder of migrations and views, and refuse it unless all of it could be sent.
+
+    Only reads. Up files and view files are split here, down files when their statements are asked
+    for. Sub-folders other than ``views`` are ignored, and so are hidden files.
+
+    Args:
+        path: The folder.
+
+    Returns:
+        The migrations and views in the order in which they run.
+
+    Raises:
+        SqlFileError: Something is wrong with the folder or with files in it. All of it is
+            reported: one problem as itself, several as lines of ``detail``.
+    """
+    path = Path(path)
+    reader = _Reader(path)
+    migrations = reader.migrations()
+    views = reader.views()
+    if not (migrations or views or reader.problems):
+        reader.problem(f'no migrations and no views in "{path}"', hint=_NAMING, detail=reader.notes)
+    reader.refuse_problems()
+    notes = [*reader.notes, *_holes(migrations)]
+    return Folder(path, tuple(migrations), tuple(views), tuple(notes))
+
+
+class _Named(NamedTuple):
+    file: str
+    version: str
+    name: str
+    way: str
+
+    @property
+    def number(self) -> int:
+        return int(self.version)
+
+
+class _Reader:
+    """Reads the files of a folder and keeps what is wrong with them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.problems: list[SqlFileError] = []
+        self.notes: list[str] = []
+
+    def problem(self, message: str, *, hint: str, detail: Iterable[str] = ()) -> None:
+        self.problems.append(SqlFileError(message, detail=detail, hint=hint))
+
+    def refuse_problems(self) -> None:
+        if self.problems:
+            raise combine(self.problems, f'{len(self.problems)} problems in "{self.folder}"')
+
+    def migrations(self) -> list[Migration]:
+        """Return the migrations of the folder in the order of their numbers."""
+        ups: dict[int, list[_Named]] = {}
+        downs: dict[int, list[_Named]] = {}
+        for file in self._list(self.folder):
+            match = _MIGRATION.fullmatch(file)
+            if match is None:
+                if not _is_folder(self.folder / file):
+                    self.notes.append(f"{file} is ignored: its name is not that of a migration")
+                continue
+            named = _Named(file, match["version"], match["name"], (match["way"] or "").lower())
+            kind = downs if named.way == "down" else ups
+            kind.setdefault(named.number, []).append(named)
+        found = []
+        for number in sorted(ups.keys() | downs.keys()):
+            pair = self._pair(number, ups.get(number, []), downs.get(number, []))
+            if pair is not None:
+                found.append(pair)
+        return found
+
+    def _pair(self, number: int, ups: list[_Named], downs: list[_Named]) -> Migration | None:
+        """Return the migration of one number, or None after noting what is wrong with it."""
+        for same in (ups, downs):
+            if len(same) > 1:
+                names = ", ".join(named.file for named in same)
+                self.problem(
+                    f"version {number} is there more than once: {names}",
+                    hint="Leave one of them, or give the others numbers of their own.",
+                )
+        for down in downs:
+            self._check_down(down, ups)
+        up = self._read(ups[0].file, _check_up) if ups else None
+        down_file = self._read(downs[0].file, _check_directives) if downs else None
+        if up is None:
+            return None
+        return Migration(ups[0].version, ups[0].name, up, down_file)
+
+    def _check_down(self, down: _Named, ups: list[_Named]) -> None:
+        if any(up.way == "up" and up.name == down.name for up in ups):
+            return
+        stem = f"{down.version}_{down.name}"
+        if not ups:
+            self.problem(
+                f"{down.file} has no {stem}.up.sql beside it",
+                hint="Add what it undoes, or remove it.",
+            )
+        else:
+            self.problem(
+                f"{down.file} does not belong to {ups[0].file}",
+                hint="A migration and its rollback are named alike, but for .up.sql and .down.sql.",
+            )
+
+    def views(self) -> list[ViewFile]:
+        """Return the view files in the order in which they run."""
+        found: dict[str, ViewFile] = {}
+        folder = self.folder / "views"
+        for name in self._list(folder) if _is_folder(folder) else []:
+            file = self._read(f"views/{name}", view_name)
+            if file is None:
+                continue
+            view = ViewFile(view_name(file), file)
+            other = found.setdefault(view.name, view)
+            if other is not view:
+                self.problem(
+                    f"{other.file.name} and {file.name} create the same view", hint="Remove one."
+                )
+        return in_order(found)
+
+    def _list(self, folder: Path) -> list[str]:
+        """Return the names of a folder that end in .sql, sorted."""
+        try:
+            names = [entry.name for entry in folder.iterdir()]
+        except OSError as error:
+            if isinstance(error, FileNotFoundError):
+                message = f'the SQL folder "{folder}" does not exist'
+            elif isinstance(error, NotADirectoryError):
+                message = f'"{folder}" is not a folder'
+            else:
+                message = f'the folder "{folder}" cannot be read: {error.strerror}'
+            raise SqlFileError(
+                message,
+                hint="Name the folder of the SQL files with --sql-dir.",
+            ) from None
+        found = []
+        for name in sorted(names):
+            if not name.lower().endswith(".sql") or name.startswith("."):
+                continue
+            try:
+                name.encode()
+            except UnicodeEncodeError:
+                self.problem(f"the file name {name!a} is not UTF-8", hint="Rename the file.")
+            else:
+                found.append(name)
+        return found
+
+    def _read(self, name: str, check: Callable[[SqlFile], object]) -> SqlFile | None:
+        """Return a file, or None after noting what is wrong with it."""
+        try:
+            file = read_file(self.folder, name)
+            check(file)
+        except SqlFileError as error:
+            self.problems.append(error)
+        else:
+            return file
+        return None
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return stat.S_ISDIR(path.stat().st_mode)
+    except OSError:
+        return False
+
+
+def _check_directives(file: SqlFile) -> None:
+    _ = file.directives
+
+
+def _check_up(file: SqlFile) -> None:
+    """Refuse an up file that cannot be sent, or that would undo itself."""
+    _check_directives(file)
+    if mark := _ROLLBACK_MARK.search(file.text):
+        raise refusal(
+            "the rollback in this file would run right after the migration",
+            file.text,
+            file.name,
+            mark.start(),
+            hint="Move what follows to a .down.sql file, and name this one .up.sql.",
+        )
+    file.refuse_outside()
+
+
+def _holes(migrations: Sequence[Migration]) -> list[str]:
+    """Return a note about numbers left out, if the migrations are numbered one by one."""
+    numbers = sorted(m.number for m in migrations if len(m.version) < _DATE_DIGITS)
+    if not numbers:
+        return []
+    first, last = numbers[0], numbers[-1]
+    missing = last - first + 1 - len(numbers)
+    # Numbering by tens is no oversight.
+    if not 0 < missing <= len(numbers):
+        return []
+    ranges = [
+        f"{low + 1}" if high - low == 2 else f"{low + 1} to {high - 1}"  # noqa: PLR2004
+        for low, high in pairwise(numbers)
+        if high - low > 1
+    ]
+    word = "migration" if missing == 1 else "migrations"
+    return [f"no {word} {', '.join(ranges)} between {first} and {last}"]

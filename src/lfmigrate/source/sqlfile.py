@@ -1,0 +1,267 @@
+"""One SQL file: text, statements, directives, checksum."""
+
+from __future__ import annotations
+
+import re
+import stat
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from lfmigrate.errors import SqlFileError
+from lfmigrate.syntax.names import indexing
+from lfmigrate.syntax.rerun import is_repeatable
+from lfmigrate.syntax.scanner import Statement, leading_comments, refusal, refuse_nul, split
+from lfmigrate.syntax.transaction_block import inside_form, placement
+
+_RERUNNABLE = "rerunnable"
+
+_NO_TRANSACTION = "no-transaction"
+
+_DIRECTIVES = (_NO_TRANSACTION, _RERUNNABLE)
+
+_BOM = "\ufeff"
+
+_DIRECTIVE = re.compile(r"--[ \t]*lfmigrate:", re.IGNORECASE | re.ASCII)
+
+_DIRECTIVE_WORD = re.compile(r"[^\s,]+")
+
+_SAVE_AS_UTF_8 = "Save the file as UTF-8."
+
+
+@dataclass(frozen=True, slots=True)
+class SqlFile:
+    """A file of SQL, or the text of one that is recorded elsewhere.
+
+    Attributes:
+        name: The name for messages, such as ``002_x.up.sql`` or ``views/v_x.sql``.
+        path: Where it was read, or None.
+        text: What it holds, without a byte order mark and otherwise as it is.
+    """
+
+    name: str
+    path: Path | None
+    text: str = field(repr=False)
+    # Filled when first asked for; large files are not split or searched twice.
+    _statements: tuple[Statement, ...] | None = field(
+        default=None, init=False, repr=False, compare=False
+    )
+
+    @property
+    def checksum(self) -> str:
+        """Return the text's SHA-256 in hex, for which CRLF counts as LF."""
+        # hashlib loads OpenSSL, which only commands that compare files should wait for.
+        from hashlib import sha256  # noqa: PLC0415
+
+        return sha256(self.text.replace("\r\n", "\n").encode()).hexdigest()
+
+    @property
+    def statements(self) -> tuple[Statement, ...]:
+        """Return the statements in their order.
+
+        Raises:
+            SqlFileError: The text cannot be split, or holds what a migration may not; see `split`.
+        """
+        found = self._statements
+        if found is None:
+            found = split(self.text, self.name)
+            object.__setattr__(self, "_statements", found)
+        return found
+
+    @property
+    def directives(self) -> frozenset[str]:
+        """Return the words of the ``-- lfmigrate: word, word`` lines above the first statement.
+
+        Raises:
+            SqlFileError: A word is not known.
+        """
+        found: set[str] = set()
+        for offset, comment in leading_comments(self.text, self.name):
+            if not (directive := _DIRECTIVE.match(comment)):
+                continue
+            start = directive.end()
+            words = list(_DIRECTIVE_WORD.finditer(comment, start))
+            for at, word in [(m.start(), m.group()) for m in words] or [(start, "")]:
+                if word.lower() not in _DIRECTIVES:
+                    raise refusal(
+                        f'unknown directive "{word}"',
+                        self.text,
+                        self.name,
+                        offset + at,
+                        hint=f"Known directives are {' and '.join(_DIRECTIVES)}.",
+                    )
+                found.add(word.lower())
+        return frozenset(found)
+
+    def first_not_rerunnable(self) -> Statement | None:
+        """Return the first statement that may do harm when it runs again, or None.
+
+        A DO block counts as harmless only where the file says so with the directive
+        ``rerunnable``.
+        """
+        vouched = _RERUNNABLE in self.directives
+        for statement in self.statements:
+            if not (is_repeatable(statement) or (vouched and statement.head[:1] == ("DO",))):
+                return statement
+        return None
+
+    @property
+    def may_set(self) -> bool:
+        """Return whether a statement may change a setting of the session."""
+        return any(_may_set(statement) for statement in self.statements)
+
+    @property
+    def no_transaction(self) -> bool:
+        """Return whether the file asks to be run statement by statement, each on its own."""
+        return _NO_TRANSACTION in self.directives
+
+    def units(self) -> tuple[SqlFile, ...]:
+        """Return the file in parts that can each run on its own.
+
+        Returns:
+            A file per statement, each of which begins with the SET and RESET before it, so that no
+            part needs what an earlier one has left behind in the session.
+        """
+        settings: list[Statement] = []
+        found: list[SqlFile] = []
+        for statement in self.statements:
+            if placement(statement) == "session":
+                settings.append(statement)
+            else:
+                found.append(self._only(*settings, statement))
+        return tuple(found)
+
+    def up_to(self, unit: SqlFile) -> SqlFile:
+        """Return the file without what stands behind one of its `units`."""
+        last = unit.statements[-1].offset
+        return self._only(*(s for s in self.statements if s.offset <= last))
+
+    def in_one_transaction(self) -> SqlFile:
+        """Return a file with the same outcome that can run in a transaction.
+
+        What has no such form, such as VACUUM, is left out.
+        """
+        if not self.no_transaction:
+            return self
+        return self._only(
+            *(
+                replace(statement, text=text)
+                for statement in self.statements
+                if (text := inside_form(statement)) is not None
+            )
+        )
+
+    def refuse_outside(self) -> None:
+        """Refuse statements that cannot run in a transaction, unless the file asks for none.
+
+        Raises:
+            SqlFileError: There is one; or one that asks for none could not be resumed.
+        """
+        asked = self.no_transaction
+        for statement in self.statements:
+            if placement(statement) == "outside" and not asked:
+                raise refusal(
+                    f"{' '.join(statement.head[:3])} cannot run in a transaction",
+                    self.text,
+                    self.name,
+                    statement.offset,
+                    hint="Give it a migration of its own that begins with the line"
+                    f' "-- lfmigrate: {_NO_TRANSACTION}".',
+                )
+            index = indexing(statement) if asked else None
+            if index is not None and not index.indexes:
+                raise refusal(
+                    "an index that is built outside of a transaction needs a name",
+                    self.text,
+                    self.name,
+                    statement.offset,
+                    hint="Name it, so that a run that was interrupted knows what it left behind.",
+                )
+
+    def refuse_no_transaction(self, why: str) -> None:
+        """Refuse the file if it needs to run outside of a transaction, or asks for that.
+
+        Args:
+            why: What it is, and why it cannot.
+        """
+        if self.no_transaction:
+            raise SqlFileError(
+                f"{why}, and this one asks for no transaction",
+                hint="Move what needs it to a migration of its own.",
+                file=self.name,
+                line=1,
+                column=1,
+            )
+        self.refuse_outside()
+
+    def _only(self, *statements: Statement) -> SqlFile:
+        part = replace(self)
+        object.__setattr__(part, "_statements", statements)
+        return part
+
+
+def from_text(name: str, text: str) -> SqlFile:
+    """Return a file of which only the text is at hand, such as one from the history."""
+    return SqlFile(name, None, text.removeprefix(_BOM))
+
+
+def read_file(folder: Path, name: str) -> SqlFile:
+    """Read one file of a folder. Only reads.
+
+    Args:
+        folder: The folder.
+        name: The file's path below it, which is its name in messages.
+
+    Raises:
+        SqlFileError: It cannot be read, is no regular file, or is not UTF-8.
+    """
+    path = folder / name
+    try:
+        return SqlFile(name, path, _decode(_read_bytes(path, name), name))
+    except OSError as error:
+        raise SqlFileError(
+            f"{name} cannot be read: {error.strerror}",
+            hint="Mend it, or move it elsewhere.",
+        ) from None
+
+
+def _read_bytes(path: Path, name: str) -> bytes:
+    mode = path.stat().st_mode
+    if not stat.S_ISREG(mode):  # to read from a pipe or a device could take for ever
+        raise SqlFileError(
+            f"{name} is {'a folder' if stat.S_ISDIR(mode) else 'no regular file'}",
+            hint="Rename it, or move it elsewhere.",
+        )
+    return path.read_bytes()
+
+
+def _decode(content: bytes, name: str) -> str:
+    """Return the text of a file without its byte order mark."""
+    if content.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
+        raise SqlFileError(
+            "the file is UTF-16",
+            hint=_SAVE_AS_UTF_8,
+            file=name,
+            line=1,
+            column=1,
+        )
+    try:
+        text = content.decode().removeprefix(_BOM)
+    except UnicodeDecodeError as error:
+        before = content[: error.start].decode().removeprefix(_BOM)
+        raise SqlFileError(
+            f"byte 0x{content[error.start]:02X} is not UTF-8",
+            hint=_SAVE_AS_UTF_8,
+            file=name,
+            line=before.count("\n") + 1,
+            column=len(before) - before.rfind("\n"),
+        ) from None
+    refuse_nul(text, name)
+    return text
+
+
+def _may_set(statement: Statement) -> bool:
+    text = statement.text.lower()
+    # In a DO block, an UPDATE ... SET is taken for one, too; to reset nothing does no harm.
+    in_a_block = statement.head[:1] == ("DO",) and re.search(r"\b(?:re)?set\b", text) is not None
+    return statement.head[:1] in {("SET",), ("RESET",)} or "set_config" in text or in_a_block

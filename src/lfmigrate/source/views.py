@@ -1,0 +1,152 @@
+"""View files: one repeatable view per file, ordered by dependency."""
+
+from __future__ import annotations
+
+import heapq
+import unicodedata
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from lfmigrate.errors import SqlFileError
+from lfmigrate.source.sqlfile import SqlFile
+from lfmigrate.syntax.scanner import Statement, Token, refusal, tokens, word
+
+# PostgreSQL cuts longer names (NAMEDATALEN), and a cut name is not the file's any more.
+_NAME_BYTES = 63
+
+_VIEW_MODIFIERS = frozenset(
+    {"or", "replace", "local", "global", "temp", "temporary", "recursive", "materialized"}
+)
+
+_REPEATABLE_VIEWS = frozenset({"CREATE OR REPLACE VIEW", "CREATE OR REPLACE RECURSIVE VIEW"})
+
+# CREATE, eight modifiers, IF NOT EXISTS and a name of three parts are no more tokens than this.
+_VIEW_HEAD_TOKENS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class ViewFile:
+    """A view in a file of its own, which runs again whenever its text has changed.
+
+    Attributes:
+        name: The view's name, unquoted.
+        file: The file, which is named after the view.
+    """
+
+    name: str
+    file: SqlFile
+
+
+def view_name(file: SqlFile) -> str:
+    """Return the name of the view that a view file creates, or refuse the file."""
+    file.refuse_no_transaction("view files run in one transaction")
+    wanted = Path(file.name).stem
+    others = []
+    for statement in file.statements:
+        created = _created_view(statement)
+        if created is None:
+            continue
+        what, name = created
+        # A file system may hand a name back in another form than the one that was typed.
+        if unicodedata.normalize("NFC", name) != unicodedata.normalize("NFC", wanted):
+            others.append(f'it creates "{name}"')
+        elif what not in _REPEATABLE_VIEWS:
+            raise refusal(
+                f"{what} is not repeatable",
+                file.text,
+                file.name,
+                statement.offset,
+                hint="Write CREATE OR REPLACE VIEW; a temporary or materialized view belongs in a"
+                " migration.",
+            )
+        elif len(name.encode()) > _NAME_BYTES:
+            raise refusal(
+                f"the view's name is longer than the {_NAME_BYTES} bytes that PostgreSQL keeps",
+                file.text,
+                file.name,
+                statement.offset,
+                hint="Give the view and its file a shorter name.",
+            )
+        else:
+            return name
+    missing = f'no CREATE OR REPLACE VIEW "{wanted}" in this file'
+    raise SqlFileError(
+        missing if file.statements else "this view file is empty",
+        detail=others,
+        hint="A view file creates one view and is named after it, capitals included.",
+        file=file.name,
+        line=1,
+        column=1,
+    )
+
+
+def _created_view(statement: Statement) -> tuple[str, str] | None:
+    """Return what a CREATE VIEW statement says it does, and the view's unquoted name."""
+    if statement.head[:1] != ("CREATE",):
+        return None
+    found = list(islice(tokens(statement.text), _VIEW_HEAD_TOKENS))
+    at = 1
+    while at < len(found) and found[at].kind == "word" and found[at].value in _VIEW_MODIFIERS:
+        at += 1
+    if found[at : at + 1] != [word("view")]:
+        return None
+    what = " ".join(token.value.upper() for token in found[: at + 1])
+    at += 1
+    if found[at : at + 3] == [word("if"), word("not"), word("exists")]:
+        at += 3
+    while found[at + 1 : at + 2] == [Token("other", ".")]:
+        at += 2
+    if at >= len(found) or found[at].kind not in {"word", "quoted"}:
+        return None
+    return what, found[at].value
+
+
+def in_order(views: Mapping[str, ViewFile]) -> list[ViewFile]:
+    """Return views so that each comes after those that it mentions, and by name otherwise."""
+    needs = {name: _mentioned(views[name], views.keys()) for name in sorted(views)}
+    needed_by: dict[str, list[str]] = {name: [] for name in needs}
+    for name, others in needs.items():
+        for other in others:
+            needed_by[other].append(name)
+    ordered: list[ViewFile] = []
+    ready = [name for name, others in needs.items() if not others]
+    while needs:
+        if not ready:
+            ready.append(_first_in_a_cycle(needs))
+        name = heapq.heappop(ready)
+        ordered.append(views[name])
+        del needs[name]
+        for other in needed_by[name]:
+            if other in needs:
+                needs[other].discard(name)
+                if not needs[other] and other not in ready:
+                    heapq.heappush(ready, other)
+    return ordered
+
+
+def _mentioned(view: ViewFile, names: Collection[str]) -> set[str]:
+    """Return which of the names stand in a view's statements as identifiers."""
+    return {
+        token.value
+        for statement in view.file.statements
+        for token in tokens(statement.text)
+        if token.kind in {"word", "quoted"} and token.value in names and token.value != view.name
+    }
+
+
+def _first_in_a_cycle(needs: Mapping[str, set[str]]) -> str:
+    """Return the first name, in their order, of which all that it needs also needs it."""
+    reached: dict[str, set[str]] = {}
+    for name in needs:
+        found: set[str] = set()
+        to_visit = [name]
+        while to_visit:
+            new = needs[to_visit.pop()] - found
+            found |= new
+            to_visit += new
+        reached[name] = found
+    return next(
+        name for name, found in reached.items() if all(name in reached[other] for other in found)
+    )

@@ -1,0 +1,490 @@
+"""Splits SQL text into statements exactly as the server reads it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+from lfmigrate.errors import SqlFileError, excerpt
+
+# What a statement is recognised by: CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS and a name.
+_HEAD_WORDS = 8
+
+_SPACE = r"[ \t\n\r\f\v]"
+
+# Written as what they are not, which is all in ASCII: such a set is one look into a bitmap.
+_LETTER = r"[^\x00-@\[-^`{-\x7f]"
+
+_TAG_LETTER = r"[^\x00-/:-@\[-^`{-\x7f]"
+
+_WORD_LETTER = r"[^\x00-#%-/:-@\[-^`{-\x7f]"
+
+_WORD = rf"{_LETTER}{_WORD_LETTER}*+"
+
+_TOKEN = re.compile(
+    rf"""
+      (?P<gap> {_SPACE}++ | --[^\n\r]*+ )
+    | (?P<comment> /\* )
+    | (?P<escape> [eE]' )
+    | (?P<string> (?:[nNbBxX]|[uU]&)?' )
+    | (?P<quoted> (?:[uU]&)?" )
+    | (?P<word> {_WORD} )
+    | (?P<dollar> \$(?:{_LETTER}{_TAG_LETTER}*+)?\$ )
+    | (?P<other> \$[0-9]++ | [0-9]++ | . )
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+
+# What cannot end a statement, as much of it as possible in one go: this is what makes large files
+# quick. No two alternatives begin with the same character and each takes all it can get, so that
+# nothing is ever tried in two ways. The limits bound the memory of a match; there is a next one.
+_REST = r"[\x00-!#%&*-,.0-:<-@\[\]^`{-\x7f]*+"
+
+_ATOM = rf"""
+    (?: [^\x00-@\[-^`{{-\x7fEe]{_WORD_LETTER}*+
+      | [Ee](?!'){_WORD_LETTER}*+
+      | '[^']*+(?:''[^']*+){{0,1000}}'(?!')
+      | "[^"]*+(?:""[^"]*+){{0,1000}}"(?!")
+      | -(?!-)
+      | /(?!\*)
+    ) {_REST}
+"""
+
+_PARENTHESES = rf"\( {_REST} (?:{_ATOM}){{0,1000}} \) {_REST}"
+
+_RUN = re.compile(
+    rf"""
+    {_REST}
+    (?: {_ATOM} | \( {_REST} (?: {_ATOM} | {_PARENTHESES} ){{0,1000}} \) {_REST} ){{0,1000}}
+    """,
+    re.VERBOSE,
+)
+
+# A letter that is a string's prefix is no word of its own.
+_BARE = rf"(?![eEnNbBxX]'|[uU]&['\"]){_WORD}"
+
+_BARE_WORD = re.compile(_BARE)
+
+_BARE_WORDS = re.compile(rf"{_BARE}(?:{_SPACE}++{_BARE}){{0,{_HEAD_WORDS - 1}}}{_SPACE}*+")
+
+_GAP = re.compile(rf"(?:{_SPACE}++|--[^\n\r]*+){{0,1000}}")
+
+_WHITE = " \t\n\r\f\v"
+
+_VALUED = frozenset({"word", "other"})
+
+_COMMENT_BEGINS = ("--", "/*")
+
+_GAP_BEGINS = (*_WHITE, *_COMMENT_BEGINS)
+
+_STRING_END = re.compile(r"''|'")
+
+_QUOTED_END = re.compile(r'""|"')
+
+_ESCAPE_END = re.compile(r"\\.|''|'", re.DOTALL)
+
+# A string goes on after white space with a line break in it, and keeps its backslashes' meaning.
+_CONTINUED = re.compile(rf"[ \t\f\v]*+(?:--[^\n\r]*+)?[\n\r](?:{_SPACE}++|--[^\n\r]*+[\n\r])*'")
+
+_COMMENT_EDGE = re.compile(r"/\*|\*/")
+
+_BACKSLASH_COMMAND = re.compile(r"\\(?:[A-Za-z_]+|[^ \t\n\r])?")
+
+_ASCII_UPPER = {code: code - 32 for code in range(ord("a"), ord("z") + 1)}
+
+_ASCII_LOWER = {code: code + 32 for code in range(ord("A"), ord("Z") + 1)}
+
+_UNCLOSED = {
+    "string": "Close it with a quote; a quote inside a string is written twice.",
+    "quoted name": "Close it with a double quote.",
+    "dollar-quoted string": "Close it with the same tag, in the same case.",
+    "comment": "Close it with */, once for every /* that it holds.",
+    "parenthesis": "Close it, or remove it.",
+    "BEGIN ATOMIC": "Close it with END, and every statement in it with a semicolon.",
+}
+
+_TRANSACTION_CONTROL = frozenset(
+    {"BEGIN", "COMMIT", "END", "ROLLBACK", "ABORT", "SAVEPOINT", "RELEASE"}
+)
+
+_TRANSACTION_CONTROL_PAIRS = frozenset({("START", "TRANSACTION"), ("PREPARE", "TRANSACTION")})
+
+_ROUTINES = frozenset({"FUNCTION", "PROCEDURE"})
+
+_DELETE_OR_REWRITE = "Delete the line, or write what it does in SQL."
+
+_BACKSLASH_HINTS = {
+    "\\c": "Delete the line: the database is the one that --database-url names.",
+    "\\i": "Put the text of that file here, or make it a migration of its own.",
+    "\\copy": "Write the rows as INSERT, or load them with psql.",
+    "\\restrict": "Delete the line; pg_dump wrote it for psql only.",
+}
+
+_BACKSLASH_HINTS |= {
+    "\\connect": _BACKSLASH_HINTS["\\c"],
+    "\\ir": _BACKSLASH_HINTS["\\i"],
+    "\\include": _BACKSLASH_HINTS["\\i"],
+    "\\include_relative": _BACKSLASH_HINTS["\\i"],
+    "\\.": _BACKSLASH_HINTS["\\copy"],
+    "\\unrestrict": _BACKSLASH_HINTS["\\restrict"],
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """One SQL statement and where it stands.
+
+    Attributes:
+        text: From its first token to its last, without the semicolon. This is what is sent.
+        file: The file's name for messages, such as ``002_x.up.sql`` or ``views/v_x.sql``.
+        offset: How many characters of the file's text come before it.
+        line: The line of its first character, from 1.
+        column: The column of its first character, in characters, from 1.
+        head: Its first words in capitals, at most eight; it stops before the first token that is
+            not a bare word, such as a quoted name, a dot or a parenthesis.
+    """
+
+    text: str
+    file: str
+    offset: int
+    line: int
+    column: int
+    head: tuple[str, ...]
+
+
+class Token(NamedTuple):
+    """A token, for those who look into a statement.
+
+    Attributes:
+        kind: ``word`` for a keyword or an unquoted name, ``quoted`` for a quoted name, ``string``
+            for a string of any kind, ``other`` for a number, a parameter or one character.
+        value: A word in lower case, a quoted name without its quotes, else as it stands.
+    """
+
+    kind: Literal["word", "quoted", "string", "other"]
+    value: str
+
+
+def split(text: str, file: str = "<text>") -> tuple[Statement, ...]:
+    """Split SQL text into its statements.
+
+    Args:
+        text: SQL without a byte order mark.
+        file: The name that statements and errors carry.
+
+    Returns:
+        The statements in their order; empty ones are left out.
+
+    Raises:
+        SqlFileError: Something is opened and never closed, or the text holds what a migration may
+            not: transaction control, a command of psql's, or ``COPY`` from or to the client.
+
+    Source:
+        PostgreSQL, "Lexical Structure", and the scanners of the server and of psql.
+    """
+    refuse_nul(text, file)
+    scanner = _Scanner(text, file)
+    found: list[Statement] = []
+    pos, line, line_start, counted = 0, 1, 0, 0
+    while (start := scanner.after_gap(pos)) < len(text):
+        if text[start] == ";":
+            pos = start + 1
+            continue
+        head = scanner.head(start)
+        scanner.refuse_head(start, head)
+        end, pos = scanner.statement(start, head)
+        if breaks := text.count("\n", counted, start):
+            line += breaks
+            line_start = text.rindex("\n", counted, start) + 1
+        counted = start
+        found.append(Statement(text[start:end], file, start, line, start - line_start + 1, head))
+    return tuple(found)
+
+
+def tokens(text: str) -> Iterator[Token]:
+    """Return the tokens of a statement, without white space and comments, one at a time."""
+    scanner = _Scanner(text, "<text>")
+    pos = 0
+    while pos < len(text):
+        kind, end = scanner.token(pos)
+        if kind == "word":
+            yield Token("word", text[pos:end].translate(_ASCII_LOWER))
+        elif kind == "quoted":
+            inner = text[text.index('"', pos) + 1 : end - 1]
+            yield Token("quoted", inner.replace('""', '"'))
+        elif kind in {"string", "escape", "dollar"}:
+            yield Token("string", text[pos:end])
+        elif kind == "other":
+            yield Token("other", text[pos:end])
+        pos = end
+
+
+def word_offset(text: str, word: str) -> int:
+    """Return where a word stands for the first time that is neither quoted nor in a string.
+
+    Args:
+        text: A statement that has the word.
+        word: In small letters.
+    """
+    scanner = _Scanner(text, "<text>")
+    pos = 0
+    while True:
+        kind, end = scanner.token(pos)
+        if kind == "word" and text[pos:end].translate(_ASCII_LOWER) == word:
+            return pos
+        pos = end
+
+
+def leading_comments(text: str, file: str) -> Iterator[tuple[int, str]]:
+    """Return the line comments before the first token, each with its offset, one at a time.
+
+    Raises:
+        SqlFileError: A comment, or whatever the first token opens, is never closed.
+    """
+    scanner = _Scanner(text, file)
+    pos = 0
+    while pos < len(text):
+        kind, end = scanner.token(pos)
+        if kind not in {"gap", "comment"}:
+            return
+        if text.startswith("--", pos):
+            yield pos, text[pos:end]
+        pos = end
+
+
+def refusal(
+    message: str, text: str, file: str, offset: int, *, hint: str | None = None
+) -> SqlFileError:
+    """Return the error that points at a character of a file."""
+    line = text.count("\n", 0, offset) + 1
+    line_start = text.rfind("\n", 0, offset) + 1
+    line_end = text.find("\n", offset)
+    source = text[line_start : line_end if line_end >= 0 else len(text)].rstrip("\r")
+    column = offset - line_start + 1
+    shown, _ = excerpt(source, column)
+    return SqlFileError(
+        message,
+        detail=[f"{line} | {shown}"],
+        hint=hint,
+        file=file,
+        line=line,
+        column=column,
+    )
+
+
+def refuse_nul(text: str, file: str) -> None:
+    """Refuse text with a NUL character in it, at which libpq would stop reading."""
+    if (offset := text.find("\0")) >= 0:
+        raise refusal(
+            "a NUL character", text, file, offset, hint="Remove it; is the file UTF-8 at all?"
+        )
+
+
+class _Scanner:
+    """The text, and the questions about it that start at an offset."""
+
+    def __init__(self, text: str, file: str) -> None:
+        self.text = text
+        self.file = file
+
+    def token(self, pos: int) -> tuple[str, int]:
+        """Return the kind of the token at an offset, white space included, and where it ends."""
+        match = _TOKEN.match(self.text, pos)
+        if match is None:  # not reached: the last alternative matches any character
+            raise AssertionError(pos)
+        kind, end = match.lastgroup or "", match.end()
+        if kind == "string":
+            end = self._quote_end(_STRING_END, end, "string")
+        elif kind == "quoted":
+            end = self._quote_end(_QUOTED_END, end, "quoted name")
+        elif kind == "escape":
+            end = self._quote_end(_ESCAPE_END, end, "string")
+            while more := _CONTINUED.match(self.text, end):
+                end = self._quote_end(_ESCAPE_END, more.end(), "string")
+        elif kind == "dollar":
+            tag = match.group()
+            end = self.text.find(tag, end) + len(tag)
+            if end < match.end():
+                raise self._unclosed("dollar-quoted string", pos, tag)
+        elif kind == "comment":
+            end = self._comment_end(pos)
+        return kind, end
+
+    def after_gap(self, pos: int) -> int:
+        """Return where the next token begins that is neither white space nor a comment."""
+        while self.text.startswith(_GAP_BEGINS, pos):
+            if self.text[pos] == "/":
+                pos = self._comment_end(pos)
+            elif match := _GAP.match(self.text, pos):
+                pos = match.end()
+        return pos
+
+    def head(self, start: int) -> tuple[str, ...]:
+        words: list[str] = []
+        pos = start
+        while match := _BARE_WORDS.match(self.text, pos):
+            words += _capitals(match.group())
+            pos = match.end()
+            if len(words) >= _HEAD_WORDS or not self.text.startswith(_COMMENT_BEGINS, pos):
+                break
+            pos = self.after_gap(pos)
+        return tuple(words[:_HEAD_WORDS])
+
+    def statement(self, start: int, head: tuple[str, ...]) -> tuple[int, int]:
+        """Return where the statement's last token ends, and where to go on after it."""
+        if _is_routine(head):
+            return self._routine(start)
+        text, pos, last = self.text, start, start
+        opened: list[int] = []
+        while pos < len(text):
+            run = _RUN.match(text, pos)
+            if run is not None and run.end() > pos:
+                if code := len(run.group().rstrip(_WHITE)):
+                    last = pos + code
+                pos = run.end()
+            if pos == len(text) or (text[pos] == ";" and not opened):
+                break
+            kind, end = self.token(pos)
+            if kind == "other":
+                self._count(pos, opened)
+            if kind not in {"gap", "comment"}:
+                last = end
+            pos = end
+        if opened:
+            raise self._unclosed("parenthesis", opened[-1])
+        return last, pos + 1
+
+    def _routine(self, start: int) -> tuple[int, int]:
+        """Do the same for a routine, whose body may be BEGIN ATOMIC with semicolons in it.
+
+        In such a body every statement ends with a semicolon, so that an END after anything else
+        belongs to a CASE or is a label.
+        """
+        pos, last = start, start
+        opened: list[int] = []
+        begin, atomic, before = start, False, ""
+        while (pos := self.after_gap(pos)) < len(self.text):
+            kind, end = self.token(pos)
+            value = self.text[pos:end].translate(_ASCII_UPPER) if kind in _VALUED else ""
+            if not opened:
+                if value == ";" and not atomic:
+                    break
+                if value == "BEGIN" and not atomic:
+                    begin = pos
+                elif value == "ATOMIC" and before == "BEGIN":
+                    atomic = True
+                elif value == "END" and before in {";", "ATOMIC"}:
+                    atomic = False
+            if kind == "other":
+                self._count(pos, opened)
+            before = value
+            last = pos = end
+        if opened:
+            raise self._unclosed("parenthesis", opened[-1])
+        if atomic:
+            raise self._unclosed("BEGIN ATOMIC", begin)
+        return last, pos + 1
+
+    def _count(self, pos: int, opened: list[int]) -> None:
+        """Keep count of the open parentheses, and refuse psql's commands."""
+        character = self.text[pos]
+        if character == "(":
+            opened.append(pos)
+        elif character == ")" and opened:
+            opened.pop()
+        elif character == "\\":
+            raise self._backslash(pos)
+
+    def _quote_end(self, edge: re.Pattern[str], inside: int, what: str) -> int:
+        for match in edge.finditer(self.text, inside):
+            if match.end() - match.start() == 1:
+                return match.end()
+        raise self._unclosed(what, inside - 1)
+
+    def _comment_end(self, start: int) -> int:
+        depth = 0
+        for match in _COMMENT_EDGE.finditer(self.text, start):
+            depth += 1 if match.group() == "/*" else -1
+            if depth == 0:
+                return match.end()
+        raise self._unclosed("comment", start)
+
+    def refuse_head(self, start: int, head: tuple[str, ...]) -> None:
+        """Refuse a statement by how it begins."""
+        if head and (head[0] in _TRANSACTION_CONTROL or head[:2] in _TRANSACTION_CONTROL_PAIRS):
+            words = " ".join(head[:2] if head[:2] in _TRANSACTION_CONTROL_PAIRS else head[:1])
+            raise refusal(
+                f"{words} is transaction control, which lfmigrate does itself",
+                self.text,
+                self.file,
+                start,
+                hint="Delete it: a run is one transaction already.",
+            )
+        if head[:1] == ("COPY",):
+            self._refuse_copy(start)
+
+    def _refuse_copy(self, start: int) -> None:
+        """Refuse a COPY whose rows would come from the client or go to it."""
+        pos, depth, before, direction = start, 0, "", ""
+        while (pos := self.after_gap(pos)) < len(self.text):
+            kind, end = self.token(pos)
+            value = self.text[pos:end].translate(_ASCII_UPPER) if kind in _VALUED else ""
+            if direction or (value == ";" and depth == 0):
+                break
+            depth += (value == "(") - (value == ")")
+            # Not in parentheses, where a query may stand, and not a column of that name.
+            if value in {"FROM", "TO"} and depth == 0 and before != ".":
+                direction = value
+            before, pos = value, end
+        # The server takes either word in either direction.
+        if direction and value in {"STDIN", "STDOUT"}:
+            raise refusal(
+                f"COPY {direction} {value} moves rows between the server and psql",
+                self.text,
+                self.file,
+                start,
+                hint=_BACKSLASH_HINTS["\\copy"]
+                if direction == "FROM"
+                else "Delete it, and write the rows out with psql.",
+            )
+
+    def _backslash(self, pos: int) -> SqlFileError:
+        match = _BACKSLASH_COMMAND.match(self.text, pos)
+        command = match.group() if match else "\\"
+        return refusal(
+            f"{command} is a command of psql, not SQL",
+            self.text,
+            self.file,
+            pos,
+            hint=_BACKSLASH_HINTS.get(command, _DELETE_OR_REWRITE),
+        )
+
+    def _unclosed(self, what: str, start: int, opening: str = "") -> SqlFileError:
+        name = f"{what} {opening}" if opening else what
+        return refusal(
+            f"this {name} is never closed",
+            self.text,
+            self.file,
+            start,
+            hint=_UNCLOSED[what],
+        )
+
+
+def _capitals(words: str) -> list[str]:
+    """Return words in capitals as PostgreSQL sees them: it keeps to ASCII for both."""
+    if words.isascii():
+        return words.upper().split()
+    return [word.translate(_ASCII_UPPER) for word in _BARE_WORD.findall(words)]
+
+
+def _is_routine(head: tuple[str, ...]) -> bool:
+    if head[:1] != ("CREATE",):
+        return False
+    kind = head[3:4] if head[1:3] == ("OR", "REPLACE") else head[1:2]
+    return bool(kind) and kind[0] in _ROUTINES
+
+
+def word(value: str) -> Token:
+    return Token("word", value)
