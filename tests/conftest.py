@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 from uuid import uuid4
+from zlib import crc32
 
 import psycopg
 import pytest
@@ -114,7 +115,9 @@ def _embedded_url() -> str:
             )
         # One server for all workers of a run; the last process that uses it stops it. The path is
         # short because a Unix socket's may have 107 bytes at the most.
-        folder = _quick_folder() / f"lfmigrate-test-{getpass.getuser()}"
+        # Named after the checkout, so that two checkouts do not share one.
+        checkout = f"{crc32(str(Path(__file__).resolve()).encode()):08x}"
+        folder = _quick_folder() / f"lfmigrate-test-{getpass.getuser()}-{checkout}"
         server = get_server(folder)
     url = server.get_uri()
     with psycopg.connect(url, autocommit=True) as conn:
