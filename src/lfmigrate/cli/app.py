@@ -6,16 +6,23 @@ import os
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from lfmigrate import settings
 from lfmigrate._version import __version__
-from lfmigrate.cli.call import asking, calling, confirm, dotenv_variables, run
+from lfmigrate.cli.call import ask, calling, dotenv_variables, run
 from lfmigrate.cli.options import EVERYWHERE, Yes, on_a_database, takes
 from lfmigrate.errors import DifferenceFound, UsageError
-from lfmigrate.settings import Flags
+from lfmigrate.settings import Flags, Scope
+
+if TYPE_CHECKING:
+    from lfmigrate.commands.restore import RestoreReport
+    from lfmigrate.commands.rollback import RollbackReport
+    from lfmigrate.commands.seed import SeedReport
+    from lfmigrate.postgres.connection import Connection
+    from lfmigrate.source.folder import Folder
 
 app = typer.Typer(
     name="lfmigrate",
@@ -179,24 +186,31 @@ def rollback(
             raise UsageError("--no-backup and --backup-dir contradict one another")
 
         with call.screen.progress() as working:
-            confirm = asking(call, working, "Undo this?")
-            report = run(
-                call,
-                lambda conn, folder, scope: verb.rollback(
-                    conn,
-                    folder,
-                    scope=scope,
-                    to=to,
-                    dry_run=dry_run,
-                    cascade=cascade,
-                    recorded=recorded,
-                    backup_dir=None if no_backup else backup_dir or DEFAULT_PARENT,
-                    confirm=None if yes else confirm,
-                    progress=working.statement,
-                    watch=working.rows,
-                    on_wait=call.screen.say,
-                ),
-            )
+
+            def work(conn: Connection, folder: Folder, scope: Scope) -> RollbackReport:
+                def undo(*, dry_run: bool) -> RollbackReport:
+                    return verb.rollback(
+                        conn,
+                        folder,
+                        scope=scope,
+                        to=to,
+                        dry_run=dry_run,
+                        cascade=cascade,
+                        recorded=recorded,
+                        backup_dir=None if no_backup else backup_dir or DEFAULT_PARENT,
+                        progress=working.statement,
+                        watch=working.rows,
+                        on_wait=call.screen.say,
+                    )
+
+                if not (yes or dry_run):
+                    preview = undo(dry_run=True)
+                    if not preview.migrations:
+                        return replace(preview, dry_run=False)
+                    ask(call, working, preview, "Undo this?")
+                return undo(dry_run=dry_run)
+
+            report = run(call, work)
         call.show(report)
 
 
@@ -250,22 +264,26 @@ def seed(
                 )
             return
         with call.screen.progress() as working:
-            confirm = asking(call, working, "Empty these and load?")
-            report = run(
-                call,
-                lambda conn, folder, scope: verb.seed(
+
+            def work(conn: Connection, folder: Folder, scope: Scope) -> SeedReport:
+                if replace and not (yes or dry_run):
+                    preview = verb.preview_replace(
+                        conn, folder, scope=scope, on_wait=call.screen.say
+                    )
+                    ask(call, working, preview, "Empty these and load?")
+                return verb.seed(
                     conn,
                     folder,
                     scope=scope,
                     source=source,
                     replace=replace,
                     dry_run=dry_run,
-                    confirm=None if yes else confirm,
                     progress=working.statement,
                     watch=working.rows,
                     on_wait=call.screen.say,
-                ),
-            )
+                )
+
+            report = run(call, work)
         call.show(report)
 
 
@@ -322,12 +340,15 @@ def restore(
     from lfmigrate.commands import restore as verb  # noqa: PLC0415
 
     with calling("restore", flags) as call:
-        if replace and not yes:
-            confirm(call, "Replace the rows that are there?")
         with call.screen.progress() as working:
-            report = run(
-                call,
-                lambda conn, folder, scope: verb.restore(
+
+            def work(conn: Connection, folder: Folder, scope: Scope) -> RestoreReport:
+                if replace and not yes:
+                    preview = verb.preview_replace(
+                        conn, folder, path, scope=scope, on_wait=call.screen.say
+                    )
+                    ask(call, working, preview, "Replace the rows that are there?")
+                return verb.restore(
                     conn,
                     folder,
                     path,
@@ -335,8 +356,9 @@ def restore(
                     replace=replace,
                     watch=working.rows,
                     on_wait=call.screen.say,
-                ),
-            )
+                )
+
+            report = run(call, work)
         call.show(report)
 
 

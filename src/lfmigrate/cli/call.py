@@ -167,15 +167,15 @@ def _connected(call: Call) -> Iterator[tuple[Connection, Folder, Scope]]:
         )
 
 
-def asking(call: Call, working: Working, question: str) -> Callable[[Report], None]:
-    """Return what shows a preview and asks, in the middle of a command's work."""
+def ask(call: Call, working: Working, preview: Report, question: str) -> None:
+    """Show what would be done, and ask for confirmation.
 
-    def show_and_ask(preview: Report) -> None:
-        working.hide()
-        call.show(preview)
-        confirm(call, question)
-
-    return show_and_ask
+    Raises:
+        Refused: It was not confirmed.
+    """
+    working.hide()
+    call.show(preview)
+    confirm(call, question)
 
 
 def confirm(call: Call, question: str) -> None:

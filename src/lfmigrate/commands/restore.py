@@ -19,7 +19,7 @@ from lfmigrate.postgres.connection import Connection
 from lfmigrate.postgres.pipeline import Flight, rolled_back_on_error
 from lfmigrate.rows import archive, dump
 from lfmigrate.rows.archive import DEFAULT_PARENT, Archive, SavedTable
-from lfmigrate.rows.dump import OnCopy
+from lfmigrate.rows.dump import Emptied, OnCopy, emptied
 from lfmigrate.settings import Scope
 from lfmigrate.source.folder import Folder
 
@@ -33,6 +33,7 @@ class RestoreReport:
         schema: The schema that unqualified names go to.
         path: The backup.
         tables: What was restored.
+        lost: What was emptied before; none without ``replace``.
         saved: The backup of what was there before; None where there was nothing.
     """
 
@@ -40,7 +41,9 @@ class RestoreReport:
     schema: str
     path: Path
     tables: tuple[SavedTable, ...]
-    saved: Path | None
+    lost: tuple[Emptied, ...] = ()
+    saved: Path | None = None
+    dry_run: bool = False
 
 
 def restore(
@@ -85,6 +88,39 @@ def restore(
     return take_turns(restoring.run, on_wait)
 
 
+def preview_replace(
+    conn: Connection,
+    folder: Folder,
+    path: Path,
+    *,
+    scope: Scope | None = None,
+    on_wait: Callable[[str], None] | None = None,
+) -> RestoreReport:
+    """Return the tables that `restore` with ``replace`` would empty, and their rows. Only reads.
+
+    Args:
+        conn: An open connection without an open transaction.
+        folder: The migrations.
+        path: The backup's folder.
+        scope: The schema; tables of the backup's own schema go there.
+        on_wait: Called with a line when another session's lock has to be waited for.
+
+    Returns:
+        A report with ``lost`` instead of ``tables``, and ``dry_run`` set.
+
+    Raises:
+        ArchiveError: The backup is damaged or incomplete.
+        Refused: It is of another database.
+        DifferenceFound: A table is missing or has other columns than the backup.
+        DatabaseError: The rows could not be counted.
+    """
+    blockers = Blockers.of(conn, on_wait)
+    job = Job(conn, folder, scope or Scope(), dry_run=True, progress=None, blockers=blockers)
+    saved = archive.read(path)
+    restoring = _Restoring(job, saved, replace=True, backup_parent=DEFAULT_PARENT, watch=None)
+    return take_turns(restoring.preview, on_wait)
+
+
 @dataclass(frozen=True, slots=True)
 class _Restoring:
     """What a restore is about."""
@@ -101,14 +137,32 @@ class _Restoring:
         end_reading(self.job.conn)
         _refuse_another_database(self.saved, before)
         try:
-            kept = self._run(before)
+            lost, kept = self._run(before)
         except StatementFailed as error:
             name_blockers(self.job, error)
             raise
         saved = self.saved
-        return RestoreReport(before.server, before.schema, saved.path, saved.tables, kept)
+        return RestoreReport(before.server, before.schema, saved.path, saved.tables, lost, kept)
 
-    def _run(self, before: DatabaseState) -> Path | None:
+    def preview(self) -> RestoreReport:
+        """Count the rows that are there."""
+        before = self.job.look(at_relations=False)
+        end_reading(self.job.conn)
+        _refuse_another_database(self.saved, before)
+        names = [(_schema(t.schema, self.saved, before), t.name) for t in self.saved.tables]
+        flight = Flight(self.job.conn)
+        asked = flight.ask(catalog.tables(names))
+        flight.go()
+        tables = [table for _, table in _pairs(self.saved, names, asked.value)]
+        flight = Flight(self.job.conn)
+        rows = [flight.ask(dump.count_rows(table)) for table in tables]
+        flight.go()
+        lost = emptied(tables, [answer.value for answer in rows])
+        return RestoreReport(
+            before.server, before.schema, self.saved.path, (), lost, None, dry_run=True
+        )
+
+    def _run(self, before: DatabaseState) -> tuple[tuple[Emptied, ...], Path | None]:
         conn = self.job.conn
         flight = Flight(conn)
         flight.begin(self.job.scope)
@@ -130,7 +184,7 @@ class _Restoring:
             dump.load(conn, self.saved, pairs, watch=self.watch)
         committed = ledger.was_committed(own.value)
         ledger.commit(conn, Flight(conn), committed)
-        return kept
+        return emptied(tables, rows), kept
 
     def _make_room(
         self,

@@ -135,7 +135,6 @@ def rollback(
     cascade: bool = False,
     recorded: bool = False,
     backup_dir: Path | None = DEFAULT_PARENT,
-    confirm: Callable[[RollbackReport], None] | None = None,
     progress: Progress | None = None,
     watch: OnCopy | None = None,
     on_wait: Callable[[str], None] | None = None,
@@ -155,8 +154,6 @@ def rollback(
         cascade: Drop what depends on it as well; the backup's manifest keeps the definitions.
         recorded: Use the down text that was recorded when the migration was applied.
         backup_dir: Where the backup's folder is made; None for no backup.
-        confirm: Called with what would be lost, outside of any transaction; what it raises ends
-            the command with nothing changed. None asks nobody.
         progress: Called with each statement's answer as it comes.
         watch: Called as rows are saved.
         on_wait: Called once with a line if another run holds the lock.
@@ -174,12 +171,6 @@ def rollback(
     """
     job = Job(conn, folder, scope or Scope(), dry_run, progress, Blockers.of(conn, on_wait))
     wishes = _Wishes(to, cascade, recorded, backup_dir)
-    if confirm is not None and not dry_run:
-        trial = replace(job, dry_run=True)
-        preview = take_turns(lambda: _undo(trial, wishes, None), on_wait)
-        if not preview.migrations:
-            return replace(preview, dry_run=False)
-        confirm(preview)
     return take_turns(lambda: _undo(job, wishes, watch), on_wait)
 
 

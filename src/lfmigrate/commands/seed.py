@@ -28,7 +28,7 @@ from lfmigrate.postgres.pipeline import Flight, roll_back, rolled_back_on_error
 from lfmigrate.postgres.wire import Answer, Progress, Selected
 from lfmigrate.rows import dump, staging
 from lfmigrate.rows.archive import DEFAULT_PARENT
-from lfmigrate.rows.dump import OnCopy
+from lfmigrate.rows.dump import Emptied, OnCopy, emptied
 from lfmigrate.rows.staging import Staged
 from lfmigrate.schema.compare import compare
 from lfmigrate.settings import Scope
@@ -57,15 +57,6 @@ class SeededTable:
     name: str
     inserted: int
     kept: int
-
-
-@dataclass(frozen=True, slots=True)
-class Emptied:
-    """A table that ``replace`` empties, and how many rows it had."""
-
-    schema: str
-    name: str
-    rows: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +127,6 @@ def seed(
     replace: bool = False,
     dry_run: bool = False,
     backup_dir: Path | None = None,
-    confirm: Callable[[SeedReport], None] | None = None,
     progress: Progress | None = None,
     watch: OnCopy | None = None,
     on_wait: Callable[[str], None] | None = None,
@@ -155,8 +145,6 @@ def seed(
         replace: Empty the migrations' tables first, after a backup of the rows that are in them.
         dry_run: Do it all but the backup, and roll back.
         backup_dir: Where that backup's folder is made.
-        confirm: Called with what ``replace`` would empty, outside of any transaction; what it
-            raises ends the command with nothing changed. None asks nobody.
         progress: Called with each statement's answer as it comes.
         watch: Called as rows go to the server.
         on_wait: Called once with a line if another run holds the lock.
@@ -175,8 +163,6 @@ def seed(
     files = read_seed(folder.path, source)
     files.load.refuse_no_transaction("a seed is loaded in one transaction")
     job = Job(conn, folder, scope or Scope(), dry_run, progress, Blockers.of(conn, on_wait))
-    if replace and confirm is not None and not dry_run:
-        confirm(take_turns(lambda: _preview(job), on_wait))
 
     def load() -> SeedReport:
         before = _ready(job)
@@ -257,20 +243,41 @@ def _tables(job: Job, before: DatabaseState) -> tuple[Table, ...]:
     return asked.value
 
 
+def preview_replace(
+    conn: Connection,
+    folder: Folder,
+    *,
+    scope: Scope | None = None,
+    on_wait: Callable[[str], None] | None = None,
+) -> SeedReport:
+    """Return the tables that `seed` with ``replace`` would empty, and their rows. Only reads.
+
+    Args:
+        conn: An open connection without an open transaction.
+        folder: The migrations.
+        scope: The schema; by default the connection's own.
+        on_wait: Called with a line when another session's lock has to be waited for.
+
+    Returns:
+        A report with ``lost`` alone, and ``dry_run`` set.
+
+    Raises:
+        Refused: A migration is not applied.
+        DatabaseError: The rows could not be counted.
+    """
+    blockers = Blockers.of(conn, on_wait)
+    job = Job(conn, folder, scope or Scope(), dry_run=True, progress=None, blockers=blockers)
+    return take_turns(lambda: _preview(job), on_wait)
+
+
 def _preview(job: Job) -> SeedReport:
-    """Return what would be emptied."""
     before = _ready(job)
     tables = _tables(job, before)
     flight = Flight(job.conn)
     asked = [flight.ask(dump.count_rows(table)) for table in tables]
     flight.go()
-    lost = _emptied(tables, [answer.value for answer in asked])
+    lost = emptied(tables, [answer.value for answer in asked])
     return SeedReport(before.server, before.schema, lost=lost, dry_run=True)
-
-
-def _emptied(tables: Sequence[Table], rows: Sequence[int]) -> tuple[Emptied, ...]:
-    counted = zip(tables, rows, strict=True)
-    return tuple(Emptied(table.schema, table.name, count) for table, count in counted if count)
 
 
 @dataclass(slots=True)
@@ -341,7 +348,7 @@ class _Loading:
     def _make_room(self, tables: Sequence[Table]) -> tuple[Emptied, ...]:
         """Save and delete the rows of tables, and return how many there were."""
         rows = dump.lock_and_count(self._conn, tables, stall(self.job))
-        lost = _emptied(tables, rows)
+        lost = emptied(tables, rows)
         if lost and not self.job.dry_run:
             names = [(table.schema, table.name) for table in tables]
             what = state.about(self.before, "seed --replace")

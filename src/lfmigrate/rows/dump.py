@@ -162,6 +162,21 @@ def lock_and_count(
     return [answer.value for answer in asked]
 
 
+@dataclass(frozen=True, slots=True)
+class Emptied:
+    """A table that is emptied before rows are loaded, and how many rows it had."""
+
+    schema: str
+    name: str
+    rows: int
+
+
+def emptied(tables: Sequence[Table], rows: Sequence[int]) -> tuple[Emptied, ...]:
+    """Return those of some tables that have rows, and how many."""
+    counted = zip(tables, rows, strict=True)
+    return tuple(Emptied(table.schema, table.name, count) for table, count in counted if count)
+
+
 def count_rows(table: Table) -> Query[int]:
     """Ask how many rows a table has; only reads."""
     return Query(f"SELECT to_jsonb(count(*)) FROM {_listed([table])}", (), int)
