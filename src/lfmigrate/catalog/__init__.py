@@ -2,7 +2,7 @@
 
 from lfmigrate.catalog.objects import Index, dependents, indexes, inventory, items
 from lfmigrate.catalog.query import query_text
-from lfmigrate.catalog.relations import fingerprints, snapshot
+from lfmigrate.catalog.relations import fingerprints, relations, snapshot
 from lfmigrate.catalog.sessions import Server, blockers, server
 from lfmigrate.catalog.tables import (
     CheckConstraint,
@@ -40,6 +40,7 @@ __all__ = [
     "inventory",
     "items",
     "query_text",
+    "relations",
     "server",
     "snapshot",
     "staging",

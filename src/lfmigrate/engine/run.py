@@ -49,7 +49,7 @@ LOCK_HELD = "LF001"
 
 HISTORY_MOVED = "LF002"
 
-# Of queries/rights.sql, and what the server itself says.
+# Of queries/privileges.sql, and what the server itself says.
 _RIGHTS_MISSING = "LF003"
 
 _NO_RIGHT = "42501"
@@ -388,7 +388,7 @@ def begin_run(
     flight.do(catalog.query_text("lock"))
     wanted = [asdict(need) for file in files for need in required_privileges(file.statements)]
     flight.do("SELECT set_config('lfmigrate.needs', $1, true)", json.dumps(wanted))
-    flight.do(catalog.query_text("rights"))
+    flight.do(catalog.query_text("privileges"))
     flight.do(catalog.query_text("create_history"))
 
 
@@ -413,7 +413,7 @@ def _board(
             flight.do(catalog.query_text("drop_view"))
         statements += flight.run_file(step.file, job.scope)
         if step.anew:
-            flight.do(catalog.query_text("give_back"))
+            flight.do(catalog.query_text("restore_view_properties"))
         if step.file.may_set:
             ledger.begin_run(flight, run_id, before.history)
         ledger.record(flight, job.scope, step.entry, schema=before.schema, tool_version=__version__)

@@ -34,11 +34,13 @@ class Query(Generic[T]):
         sql: One statement, with ``$1``, ``$2`` … for the parameters.
         params: The parameters in text form.
         decode: Turns the parsed JSON value into what the question asks for.
+        first: A statement to run right before it, and its parameters.
     """
 
     sql: str
     params: tuple[str | None, ...]
     decode: Callable[[Any], T]
+    first: tuple[str, tuple[str | None, ...]] | None = None
 
 
 class Flight:
@@ -128,6 +130,9 @@ class Flight:
 
     def ask(self, query: Query[T]) -> Answer[T]:
         """Add a question, to be answered when the flight has landed."""
+        if query.first is not None:
+            sql, params = query.first
+            self.do(sql, *params)
         return self._add(Answer(query.sql, query.params, query.decode))
 
     def run(self, statement: Statement) -> Answer[None]:
