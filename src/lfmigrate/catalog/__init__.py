@@ -1,4 +1,7 @@
-"""Questions to the server's catalogs. They only read; the SQL of each is in `queries/`."""
+"""Questions to the system catalogs. They only read; the SQL of each is in `queries/`.
+
+Each function returns a `Query`, which is sent with `Flight.ask`.
+"""
 
 from lfmigrate.catalog.objects import Index, dependents, indexes, inventory, items
 from lfmigrate.catalog.query import query_text

@@ -1,4 +1,4 @@
-"""Relations as the catalogs describe them, and fingerprints of definitions."""
+"""Asks for relations as the catalogs describe them, and for fingerprints of definitions."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from lfmigrate.schema.relation import Fingerprints, Found, Key, Relation
 def relations(
     wanted: Iterable[Key], *, ids: Iterable[str] = (), and_written: bool = False
 ) -> Query[tuple[Found, ...]]:
-    """Ask what some relations look like. Only reads.
+    """Ask what some relations look like.
 
     The definitions depend on ``search_path``: set it to the schema of interest first.
 
     Args:
         wanted: The relations to describe; those that do not exist are left out.
         ids: Values of `Found.id`: described too, whatever they are called now.
-        and_written: Whether to describe what written.sql has found, as well.
+        and_written: Whether to describe what written.sql has found as well.
 
     Returns:
         What was found, by schema and name.
@@ -39,7 +39,7 @@ def relations(
 def snapshot(
     wanted: Iterable[Key], *, ledger: str, ids: Iterable[str] = ()
 ) -> Query[tuple[Found, ...]]:
-    """Ask the same, and for everything else that this transaction has written. Only reads.
+    """Ask the same, and for everything else that this transaction has written.
 
     Args:
         wanted: As in `relations`.
@@ -58,7 +58,7 @@ def snapshot(
 
 
 def fingerprints() -> Query[Fingerprints]:
-    """Ask for a short text per view and routine that changes with its definition. Only reads.
+    """Ask for a short text per view and routine that changes with its definition.
 
     Returns:
         The fingerprints by `Found.id`, those of schemas and extensions included.

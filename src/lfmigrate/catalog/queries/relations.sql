@@ -21,8 +21,8 @@ written AS MATERIALIZED (
     FROM jsonb_to_recordset(CASE WHEN $3::boolean THEN current_setting('lfmigrate.written') ELSE '[]' END::jsonb)
         AS w (id text, created boolean, cids int[], changed boolean)
 ),
--- A table's own row also changes when another table refers to it (relhastriggers): not a change. What
--- is wanted counts all the same, because options and row level security stand in that row, too.
+-- A table's own row also changes when another table references it (relhastriggers): that is not a change. For
+-- a relation that is wanted it counts nevertheless, because options and row level security are in that row, too.
 chosen AS MATERIALIZED (
     SELECT classid, objid, created, cids, changed AS counts FROM written
     UNION ALL
@@ -87,7 +87,7 @@ named AS MATERIALIZED (
     JOIN pg_proc AS p ON p.oid = o.objid
     JOIN pg_namespace AS n ON n.oid = p.pronamespace
     WHERE o.classid = 'pg_proc'::regclass
-      -- A range type makes its constructor functions itself.
+      -- The constructor functions of a range type are created with it.
       AND NOT EXISTS (
           SELECT FROM pg_depend AS d
           WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'i')
@@ -114,7 +114,7 @@ named AS MATERIALIZED (
 relation AS MATERIALIZED (
     SELECT *
     FROM named AS m
-    -- Temporary objects live in schemas of the server's own, which all start so.
+    -- Temporary objects are in schemas of the server's own, whose names all begin like this.
     WHERE concat(m.schema, CASE m.kind WHEN 'schema' THEN m.name END) NOT LIKE 'pg\_%'
       AND NOT EXISTS (
         SELECT FROM pg_depend AS d
@@ -143,11 +143,11 @@ part AS (
     JOIN pg_type AS t ON t.oid = a.atttypid
     LEFT JOIN pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
     UNION ALL
-    -- Constraints. A NOT NULL is said by its column, unless it is not what it seems (PostgreSQL 18).
+    -- Constraints. A NOT NULL is part of its column's text, unless it is not validated (PostgreSQL 18).
     SELECT m.classid, m.objid, 2, 0, 'constraint ' || k.conname,
         pg_get_constraintdef(k.oid, true)
-        -- What a foreign key or a deferrable constraint demands is checked by triggers of its own;
-        -- one that fires on replicas only checks nothing here.
+        -- Foreign keys and deferrable constraints are checked by triggers of their own; a trigger that
+        -- fires on replicas only checks nothing here.
         || CASE WHEN EXISTS (
                 SELECT FROM pg_trigger AS g WHERE g.tgconstraint = k.oid AND g.tgenabled IN ('D', 'R'))
             THEN ' DISABLED' ELSE '' END
@@ -166,7 +166,7 @@ part AS (
     JOIN pg_constraint AS k ON k.contypid = m.objid AND m.classid = 'pg_type'::regclass
     WHERE k.contype = 'c' OR k.contype = 'n' AND NOT k.convalidated
     UNION ALL
-    -- Indexes, but for those that a constraint owns.
+    -- Indexes, except for those of constraints.
     SELECT m.classid, m.objid, 3, 0, 'index ' || c.relname,
         pg_get_indexdef(i.indexrelid, 0, true)
         || CASE WHEN i.indisvalid AND i.indisready AND i.indislive THEN '' ELSE ' INVALID' END,
@@ -235,7 +235,7 @@ part AS (
     FROM relation AS m
     WHERE m.kind IN ('view', 'materialized view')
     UNION ALL
-    -- What a table is beside its columns; parts that are as they usually are are left out.
+    -- Other properties of a relation, where they differ from the default.
     SELECT m.classid, m.objid, 9, x.place, x.part, x.text, CASE WHEN age(c.xmin) <= 0 THEN c.cmin::text::int END
     FROM relation AS m
     JOIN pg_class AS c ON c.oid = m.objid AND m.classid = 'pg_class'::regclass
@@ -256,7 +256,7 @@ part AS (
     ) AS x (place, part, text)
     WHERE x.text IS NOT NULL
     UNION ALL
-    -- The schema's name is cut out of the first line, so that texts of two schemas can be compared.
+    -- The schema's name is removed from the first line, so that texts of two schemas can be compared.
     SELECT m.classid, m.objid, 0, 0, 'definition',
         overlay(f.text PLACING '' FROM strpos(f.text, quote_ident(m.schema) || '.') FOR length(quote_ident(m.schema)) + 1),
         0

@@ -16,15 +16,15 @@
 WITH self AS MATERIALIZED (
     SELECT pg_current_xact_id_if_assigned()::text::bigint AS xid
 ),
--- Every catalog row that this transaction wrote and that belongs to an object of a user.
+-- Every catalog row of a user's object that this transaction wrote.
 written_row AS MATERIALIZED (
     SELECT r.classid, r.objid, r.what, r.cid
     FROM self
     CROSS JOIN LATERAL (
         SELECT 'pg_class'::regclass AS classid, c.oid AS objid, 'object' AS what, c.xmin, c.cmin::text::int AS cid FROM pg_class AS c WHERE age(c.xmin) <= 0
         UNION ALL
-        -- An object's dependency on its schema is recorded when it is made, and stays as it is when
-        -- it is altered or replaced.
+        -- An object's dependency on its schema is recorded when it is created, and not when it is altered or
+        -- replaced.
         SELECT d.classid::regclass, d.objid, 'birth', d.xmin, d.cmin::text::int FROM pg_depend AS d
         WHERE d.refclassid = 'pg_namespace'::regclass AND d.deptype = 'n'
           AND d.classid IN ('pg_class'::regclass, 'pg_type'::regclass) AND age(d.xmin) <= 0
