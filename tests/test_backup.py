@@ -448,21 +448,21 @@ def _link(path: Path) -> None:
     ("damage", "words"),
     [
         (_truncate, "a.csv has 11 bytes instead of 13"),
-        (_flip, "a.csv has another checksum"),
+        (_flip, "a.csv does not match its checksum"),
         (lambda p: (p / "a.csv").unlink(), "a.csv is missing"),
-        (_link, "a.csv is no plain file"),
-        (_leave_the_folder, "'../a.csv' is no file of a backup"),
+        (_link, "a.csv is not a regular file"),
+        (_leave_the_folder, "'../a.csv' is not a file of a backup"),
         (lambda p: (p / "manifest.json").unlink(), "No such file"),
         (lambda p: (p / "manifest.json").write_text("{"), "damaged"),
         (lambda p: (p / "manifest.json").write_text("[]"), "damaged"),
         (lambda p: (p / "manifest.json").write_bytes(b"\xff"), "not UTF-8"),
         (lambda p: _edit_manifest(p, lambda d: d.update(schema="x"), sign=False), "was changed"),
-        (lambda p: _edit_manifest(p, lambda d: d.update(format=99), sign=True), "another format"),
+        (lambda p: _edit_manifest(p, lambda d: d.update(format=99), sign=True), "a format other than 1"),
         (lambda p: _edit_manifest(p, lambda d: d.pop("tables"), sign=True), "tables is missing"),
-        (lambda p: _edit_manifest(p, lambda d: d.update(tables=[3]), sign=True), "no manifest"),
+        (lambda p: _edit_manifest(p, lambda d: d.update(tables=[3]), sign=True), "not the manifest"),
         (
             lambda p: _edit_manifest(p, lambda d: d["tables"][0].update(name=3), sign=True),
-            "text expected",
+            "expected text",
         ),
     ],
 )
@@ -550,7 +550,7 @@ def test_a_foreign_key_from_outside_is_not_broken_by_a_replacement(
         "INSERT INTO theirs VALUES (1)",
     )
 
-    with pytest.raises(Refused, match="outside of the migrations refer") as caught:
+    with pytest.raises(Refused, match="outside the migrations reference") as caught:
         restore(url, files, path, replace=True, backup_dir=tmp_path)
 
     assert '"theirs"' in " ".join(caught.value.facts)
@@ -565,7 +565,7 @@ def test_a_folder_that_is_there_or_cannot_be_made_is_refused(
     url, files, path = saved
     before = sorted(tmp_path.rglob("*"))
 
-    with pytest.raises(Refused, match="is already there"):
+    with pytest.raises(Refused, match="already exists"):
         backup(url, files, path)
     (tmp_path / "file").write_text("")
     with pytest.raises(Refused, match="could not be written"):

@@ -178,7 +178,7 @@ def test_a_failure_leaves_what_it_says_and_the_next_run_goes_on(
     assert 'to remove it: DROP INDEX CONCURRENTLY "public"."a_y";' in failed.stderr
     assert "Kept as well: 001_a, 002_b (statement 1 of 2)." in failed.stderr
     assert left is False
-    assert "002_b is not finished: 1 of its statements has run" in status.stderr
+    assert "002_b has not finished: 1 of its statements has run" in status.stderr
     assert again.returncode == 0, again.stderr
     assert "was left invalid by a run that did not end; building it again" in again.stderr
     assert value(database, VALID.format("a_y")) is True

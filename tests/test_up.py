@@ -575,7 +575,7 @@ def test_a_missing_view_whose_file_is_gone_cannot_be_made_again(
         up(database, path)
 
     assert caught.value.facts[0] == "view public.v: views/v.sql is gone"
-    assert notes == ("views/v.sql ran, but is not in the folder",)
+    assert notes == ("views/v.sql was run, but is not in the folder",)
 
 
 def test_strict_refuses_what_was_skipped_and_could_not_be_compared(
@@ -856,7 +856,7 @@ def test_an_edited_file_is_told_and_not_run(database: str, folder: Write) -> Non
 
     report = up(database, folder({"1_a.up.sql": "CREATE TABLE a (id int, more text);"}))
 
-    assert report.notes == ("1_a was edited after it was applied; the edit was not run",)
+    assert report.notes == ("1_a was edited after it was applied; the change has not been run",)
     assert statuses(report) == {"table a": "unchanged"}
     assert migrations(report) == {"1": "already_applied"}
 
@@ -893,7 +893,7 @@ def test_two_files_of_one_version_are_refused(folder: Write) -> None:
     """Nobody can tell which one is meant."""
     path = folder({"1_a.up.sql": "SELECT 1;", "001_b.up.sql": "SELECT 1;"})
 
-    with pytest.raises(SqlFileError, match=r"version 1 is there more than once: 001_b.*1_a"):
+    with pytest.raises(SqlFileError, match=r"version 1 is used more than once: 001_b.*1_a"):
         lfmigrate.read_folder(path)
 
 
