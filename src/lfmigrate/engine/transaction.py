@@ -235,6 +235,8 @@ class Transaction:
         saved = dump.dump(self.conn, tables, sequences, target, about, watch=watch, first=flight)
         self.backup = saved.path
         self.flight.do(f"ROLLBACK TO SAVEPOINT {_SAVE}")
+        # What follows is written by the transaction itself, by which its entries are recognized.
+        self.flight.do(f"RELEASE SAVEPOINT {_SAVE}")
         return saved
 
     def commit(self, outcome: Outcome | None = None) -> DatabaseState:

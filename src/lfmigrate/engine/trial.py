@@ -105,6 +105,7 @@ def run_trial(transaction: Transaction, steps: Sequence[Step], owned: OwnedObjec
     if failure is None:
         created = flight.ask(catalog.items(after.objects.value - before.objects.value))
     flight.do(f"ROLLBACK TO SAVEPOINT {_TRIAL}")
+    flight.do(f"RELEASE SAVEPOINT {_TRIAL}")
     if failure is None:
         dropped, touched = before.dropped_until(after), before.touched_until(after)
     else:
