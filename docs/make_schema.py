@@ -132,7 +132,7 @@ def one_line(text: str) -> str:
 
 
 def server_url() -> str:
-    """Return the URL of a private server: definitions are shown as PostgreSQL 18 prints them."""
+    """Return the URL of an embedded server: the page shows PostgreSQL 18's own words."""
     with warnings.catch_warnings():
         # platformdirs warns where XDG_RUNTIME_DIR is not set; it then uses /tmp, which will do.
         warnings.simplefilter("ignore")
