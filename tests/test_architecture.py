@@ -7,9 +7,6 @@ import re
 from pathlib import Path
 
 import pytest
-import typer
-
-from lfmigrate.cli.app import app
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "lfmigrate"
@@ -117,16 +114,3 @@ def test_every_query_file_begins_with_the_question_it_answers() -> None:
 
     assert first_lines
     assert [name for name, line in first_lines.items() if not line.startswith("-- ")] == []
-
-
-def test_the_readme_knows_every_command_and_option() -> None:
-    """What --help offers is explained where people look first."""
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    group = typer.main.get_group(app)
-    offered = {f"lfmigrate {name}" for name in group.commands}
-    for command in group.commands.values():
-        offered |= {option for param in command.params for option in param.opts}
-    # Each short one stands beside its long one, which the table leaves out.
-    offered -= {"name", "path", "--quiet", "--verbose", "--help"}
-
-    assert sorted(word for word in offered if word not in readme) == []
