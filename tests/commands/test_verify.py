@@ -38,10 +38,10 @@ Create = Callable[..., str]
 # Status, kind, name, and the parts that differ.
 Row = tuple[str, str, str, frozenset[str]]
 
-CHANGES = Path(__file__).parent / "changes"
+CHANGES = Path(__file__).parents[1] / "changes"
 FOLDERS = {
     "leadership": lfmigrate.shipped_folder(),
-    "kinds": Path(__file__).parent / "folders" / "kinds",
+    "kinds": Path(__file__).parents[1] / "folders" / "kinds",
 }
 KINDS = (
     "table|view|materialized view|foreign table|sequence|function|procedure|aggregate|type"

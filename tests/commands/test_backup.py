@@ -25,7 +25,7 @@ from lfmigrate.errors import ArchiveError, DifferenceFound, LfmigrateError, Refu
 from lfmigrate.rows.archive import Archive, read
 from lfmigrate.rows.dump import CopyProgress
 from tests.conftest import Cli, Psql
-from tests.databases import execute, value
+from tests.helpers.databases import execute, value
 
 Write = Callable[[Mapping[str, str | bytes]], Path]
 

@@ -23,8 +23,8 @@ import pytest
 import lfmigrate
 from bench.proxy import Proxy, target_of, through
 from lfmigrate.errors import NOTHING_CHANGED, ConnectionFailed, ConnectionLost
-from tests.databases import value
-from tests.faults import Cutter, files_in_history, wait_until_left
+from tests.helpers.databases import value
+from tests.helpers.faults import Cutter, files_in_history, wait_until_left
 
 # Another number sweeps other moments.
 SEED = 20261124

@@ -14,7 +14,7 @@ from lfmigrate.commands.up import UpReport
 from lfmigrate.errors import NOTHING_CHANGED, Refused, StatementFailed
 from lfmigrate.source.folder import read_folder
 from tests.conftest import Cli
-from tests.databases import execute, value
+from tests.helpers.databases import execute, value
 
 Write = Callable[[Mapping[str, str | bytes]], Path]
 Dump = Callable[..., str]

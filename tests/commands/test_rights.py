@@ -14,11 +14,11 @@ import lfmigrate
 from lfmigrate.syntax.privileges import Requirement, required_privileges
 from lfmigrate.syntax.scanner import split
 from tests.conftest import Cli
-from tests.databases import execute, value
+from tests.helpers.databases import execute, value
 
 Write = Callable[[Mapping[str, str | bytes]], Path]
 
-README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 SECTION = README[README.index("### Rights") :].partition("```sql\n")[2].partition("```")[0]
 GRANTS = {
     title.splitlines()[0]: title.splitlines()[1:] for title in SECTION.split("-- ") if title.strip()

@@ -40,7 +40,7 @@ from lfmigrate.source.folder import Folder, read_folder, shipped_folder
 from lfmigrate.source.sqlfile import SqlFile, from_text
 from lfmigrate.syntax.scanner import Statement
 from tests.conftest import Cli
-from tests.faults import (
+from tests.helpers.faults import (
     HAS_COMMITTED,
     SAYS_COMMIT,
     Cutter,

@@ -19,8 +19,8 @@ import lfmigrate
 from lfmigrate.commands.check import FolderReport
 from lfmigrate.source.folder import read_folder
 from tests.conftest import Cli
-from tests.databases import execute, value
-from tests.faults import wait_until
+from tests.helpers.databases import execute, value
+from tests.helpers.faults import wait_until
 
 Write = Callable[[Mapping[str, str | bytes]], Path]
 

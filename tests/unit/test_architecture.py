@@ -11,7 +11,7 @@ import typer
 
 from lfmigrate.cli.app import app
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "src" / "lfmigrate"
 ROW = re.compile(r"^\| (?P<modules>`[^|]+) \| [^|]+ \| (?P<imports>[^|]+) \|$", re.MULTILINE)
 

@@ -23,7 +23,7 @@ from lfmigrate.postgres.connection import Connection
 from lfmigrate.postgres.pipeline import Flight, Query, roll_back
 from lfmigrate.postgres.wire import point_at
 from lfmigrate.source.sqlfile import from_text
-from tests.faults import Cutter, Gated, free_port, gated_server, wait_until
+from tests.helpers.faults import Cutter, Gated, free_port, gated_server, wait_until
 
 Write = Callable[..., Path]
 

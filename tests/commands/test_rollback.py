@@ -35,8 +35,8 @@ from lfmigrate.errors import (
 from lfmigrate.rows.archive import read
 from lfmigrate.source.folder import Folder, read_folder
 from tests.conftest import Cli, Psql
-from tests.databases import execute, value
-from tests.faults import Cutter, wait_for_session, wait_until, wait_until_left
+from tests.helpers.databases import execute, value
+from tests.helpers.faults import Cutter, wait_for_session, wait_until, wait_until_left
 
 Write = Callable[[Mapping[str, str | bytes]], Path]
 Dump = Callable[..., str]

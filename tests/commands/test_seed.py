@@ -35,8 +35,8 @@ from lfmigrate.errors import (
     UsageError,
 )
 from tests.conftest import Cli, Psql
-from tests.databases import execute, value
-from tests.faults import Cutter, wait_until_left
+from tests.helpers.databases import execute, value
+from tests.helpers.faults import Cutter, wait_until_left
 
 Write = Callable[[Mapping[str, str | bytes]], Path]
 Dump = Callable[..., str]
@@ -284,7 +284,7 @@ def test_an_identity_holds_in_the_shipped_seed(seeded: str, check: Path) -> None
 def breaks() -> list[tuple[str, str, str]]:
     """Return check, what breaks it, and what it then says: at least one for each part of each."""
     found = []
-    for path in sorted((Path(__file__).parent / "breaks").glob("*.sql")):
+    for path in sorted((Path(__file__).parents[1] / "breaks").glob("*.sql")):
         for block in path.read_text(encoding="utf-8").split("-- says: ")[1:]:
             said, sql = block.split("\n", 1)
             found.append((path.stem, sql, said))

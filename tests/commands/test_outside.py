@@ -25,8 +25,8 @@ from lfmigrate.source.folder import read_folder
 from lfmigrate.syntax.scanner import split
 from lfmigrate.syntax.transaction_block import inside_form, placement
 from tests.conftest import Cli
-from tests.databases import execute, value
-from tests.faults import wait_until
+from tests.helpers.databases import execute, value
+from tests.helpers.faults import wait_until
 
 Write = Callable[[Mapping[str, str | bytes]], Path]
 
