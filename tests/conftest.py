@@ -216,6 +216,17 @@ def applied(create_database: Callable[..., str], applied_template: str) -> str:
 
 
 @pytest.fixture
+def role(server_url: str) -> Iterator[str]:
+    """Return the name of a role that may log in and nothing else; ask for it before a database."""
+    name = sql.Identifier(f"lf_role_{uuid4().hex[:12]}")
+    with psycopg.connect(server_url, autocommit=True) as conn:
+        conn.execute(sql.SQL("CREATE ROLE {} LOGIN").format(name))
+    yield name.as_string().strip('"')
+    with psycopg.connect(server_url, autocommit=True) as conn:
+        conn.execute(sql.SQL("DROP ROLE {}").format(name))
+
+
+@pytest.fixture
 def folder(tmp_path: Path) -> Callable[[Mapping[str, str | bytes]], Path]:
     """Return a function that writes a folder of SQL files and returns its path."""
 

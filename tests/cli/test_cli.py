@@ -16,17 +16,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
-from uuid import uuid4
 
 import psycopg
 import pytest
 import typer
-from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 import lfmigrate
 from lfmigrate.cli import app, call, process
 from tests.conftest import Cli, Golden
+from tests.helpers.databases import execute
+from tests.helpers.faults import free_port
 
 Write = Callable[[Mapping[str, str | bytes]], Path]
 
@@ -85,11 +85,6 @@ DROP INDEX note_title_idx;
 """
 
 
-def execute(url: str, text: str) -> None:
-    with psycopg.connect(url, autocommit=True) as conn:
-        conn.execute(text.encode())
-
-
 def tables(url: str) -> set[str]:
     with psycopg.connect(url) as conn:
         rows = conn.execute(
@@ -102,17 +97,6 @@ def tables(url: str) -> set[str]:
 @pytest.fixture
 def notes(folder: Write) -> Path:
     return folder(FILES)
-
-
-@pytest.fixture
-def role(server_url: str) -> Iterator[str]:
-    """Return the name of a role that may log in and nothing else."""
-    name = f"lf_role_{uuid4().hex[:12]}"
-    with psycopg.connect(server_url, autocommit=True) as conn:
-        conn.execute(sql.SQL("CREATE ROLE {} LOGIN").format(sql.Identifier(name)))
-    yield name
-    with psycopg.connect(server_url, autocommit=True) as conn:
-        conn.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(name)))
 
 
 # --------------------------------------------------------------------------------------------------
@@ -824,11 +808,6 @@ host     all  ghost       127.0.0.1/32  trust
 host     all  unwelcome   127.0.0.1/32  reject
 host     all  all         127.0.0.1/32  scram-sha-256
 """
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
 
 
 @pytest.fixture(scope="session")

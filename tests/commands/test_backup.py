@@ -25,6 +25,7 @@ from lfmigrate.errors import ArchiveError, DifferenceFound, LfmigrateError, Refu
 from lfmigrate.rows.archive import Archive, read
 from lfmigrate.rows.dump import CopyProgress
 from tests.conftest import Cli, Psql
+from tests.helpers.commands import up
 from tests.helpers.databases import execute, value
 
 Write = Callable[[Mapping[str, str | bytes]], Path]
@@ -120,12 +121,6 @@ def copied(url: str, table: str) -> bytes:
         )
         with conn.cursor().copy(query) as copy:
             return b"".join(bytes(line) for line in copy)
-
-
-def up(url: str, folder: Path) -> None:
-    """Apply a folder."""
-    with closing(lfmigrate.connect(url)) as conn:
-        lfmigrate.up(conn, lfmigrate.read_folder(folder))
 
 
 def backup(url: str, folder: Path, out: Path, **options: Any) -> BackupReport:

@@ -35,6 +35,7 @@ from lfmigrate.errors import (
 from lfmigrate.rows.archive import read
 from lfmigrate.source.folder import Folder, read_folder
 from tests.conftest import Cli, Psql
+from tests.helpers.commands import up
 from tests.helpers.databases import execute, value
 from tests.helpers.faults import Cutter, wait_for_session, wait_until, wait_until_left
 
@@ -45,12 +46,6 @@ Way = Literal["up", "down"]
 
 # Connections are cut at random places; the same ones each time.
 SEED = 20261124
-
-
-def up(url: str, files: Path | None = None) -> None:
-    """Apply a folder; by default the shipped one."""
-    with closing(lfmigrate.connect(url)) as conn:
-        lfmigrate.up(conn, lfmigrate.read_folder(files or lfmigrate.shipped_folder()))
 
 
 def rollback(url: str, files: Path | None, parent: Path | None, **options: Any) -> RollbackReport:

@@ -35,6 +35,7 @@ from lfmigrate.errors import (
     UsageError,
 )
 from tests.conftest import Cli, Psql
+from tests.helpers.commands import up
 from tests.helpers.databases import execute, value
 from tests.helpers.faults import Cutter, wait_until_left
 
@@ -85,12 +86,6 @@ def seed(url: str, path: Path = SHIPPED, **options: Any) -> SeedReport:
     """Seed a database from a folder of SQL files."""
     with lfmigrate.connect(url) as conn:
         return lfmigrate.seed(conn, lfmigrate.read_folder(path), **options)
-
-
-def up(url: str, path: Path) -> None:
-    """Apply a folder."""
-    with lfmigrate.connect(url) as conn:
-        lfmigrate.up(conn, lfmigrate.read_folder(path))
 
 
 def counts(report: SeedReport) -> dict[str, tuple[int, int]]:

@@ -27,7 +27,8 @@ from lfmigrate.history.ledger import LOCK_KEY
 from lfmigrate.postgres.connection import Connection
 from lfmigrate.settings import Scope
 from lfmigrate.source.folder import Folder, read_folder, shipped_folder
-from tests.helpers.faults import files_in_history, has_history, role_with_login, wait_until
+from tests.helpers.databases import files_in_history, has_history
+from tests.helpers.faults import role_with_login, wait_until
 
 Write = Callable[..., Path]
 Dump = Callable[..., str]

@@ -25,7 +25,6 @@ import pytest
 
 import lfmigrate
 from bench.proxy import target_of, through
-from lfmigrate.commands.up import UpReport
 from lfmigrate.errors import (
     COMMITTED,
     NOTHING_CHANGED,
@@ -40,12 +39,12 @@ from lfmigrate.source.folder import Folder, read_folder, shipped_folder
 from lfmigrate.source.sqlfile import SqlFile, from_text
 from lfmigrate.syntax.scanner import Statement
 from tests.conftest import Cli
+from tests.helpers.commands import up
+from tests.helpers.databases import files_in_history, has_history
 from tests.helpers.faults import (
     HAS_COMMITTED,
     SAYS_COMMIT,
     Cutter,
-    files_in_history,
-    has_history,
     wait_for_session,
     wait_until,
     wait_until_left,
@@ -76,12 +75,6 @@ INSERT INTO slow VALUES (1);
 def slow_commit(seconds: float, then: str = "") -> str:
     """Return a migration whose COMMIT takes a while, and perhaps fails then."""
     return SLOW_COMMIT.format(seconds=seconds, then=then)
-
-
-def up(url: str, files: Folder) -> UpReport:
-    """Connect and run up."""
-    with closing(lfmigrate.connect(url)) as conn:
-        return lfmigrate.up(conn, files)
 
 
 def failure_of(url: str, files: Folder) -> LfmigrateError:

@@ -23,8 +23,9 @@ import pytest
 import lfmigrate
 from bench.proxy import Proxy, target_of, through
 from lfmigrate.errors import NOTHING_CHANGED, ConnectionFailed, ConnectionLost
-from tests.helpers.databases import value
-from tests.helpers.faults import Cutter, files_in_history, wait_until_left
+from tests.helpers.commands import up
+from tests.helpers.databases import files_in_history, value
+from tests.helpers.faults import Cutter, wait_until_left
 
 # Another number sweeps other moments.
 SEED = 20261124
@@ -65,12 +66,6 @@ STATE = """
         SELECT pg_get_functiondef(p.oid) FROM pg_proc AS p
         WHERE p.pronamespace = 'public'::regnamespace
     ) AS x (line)"""
-
-
-def up(url: str) -> None:
-    """Apply the shipped folder."""
-    with closing(lfmigrate.connect(url)) as conn:
-        lfmigrate.up(conn, FOLDER)
 
 
 @pytest.fixture
