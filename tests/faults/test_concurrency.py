@@ -362,7 +362,7 @@ def test_a_plan_that_is_outdated_is_made_anew(
                 lfmigrate.up(other, files, to="001")
         return found
 
-    monkeypatch.setattr(run_module, "look", look_and_be_overtaken)
+    monkeypatch.setattr(run_module, "read_state", look_and_be_overtaken)
     with closing(lfmigrate.connect(database)) as conn:
         report = lfmigrate.up(conn, files)
 
