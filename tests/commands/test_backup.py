@@ -653,6 +653,7 @@ print(re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())[1])
 """
 
 
+@pytest.mark.process
 def test_a_million_rows_need_little_memory(database: str, folder: Write, tmp_path: Path) -> None:
     """Backed up and restored in one process of less than 150 MB."""
     files = folder({"001_a.up.sql": "CREATE TABLE big (n int, t text)"})
@@ -676,6 +677,7 @@ def limit_files() -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("command", [("backup",), ("rollback", "--yes")])
 def test_a_full_disk_ends_it_and_nothing_is_lost(
     command: tuple[str, ...], database: str, folder: Write, tmp_path: Path

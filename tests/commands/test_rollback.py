@@ -692,6 +692,7 @@ def test_the_backup_is_the_last_thing_printed(
     assert read(tmp_path / "cwd" / document["backup"]).tables[0].rows == 1
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(("answer", "code"), [("\n", 5), ("n\n", 5), ("y\n", 0)])
 def test_a_terminal_is_asked_and_no_is_the_default(
     answer: str, code: int, database: str, folder: Write, tmp_path: Path
@@ -884,6 +885,7 @@ def places(whole: int) -> list[int]:
     return sorted(rng.sample(range(whole - 60), 14)) + list(range(whole - 60, whole, 6))
 
 
+@pytest.mark.process
 def test_a_killed_process_loses_nothing(database: str, folder: Write, tmp_path: Path) -> None:
     """SIGKILL at 16 moments spread over the session; what is left is whole."""
     pauses = SIMPLE["001_a.down.sql"].replace(";", "; SELECT pg_sleep(0.02);")

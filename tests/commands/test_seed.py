@@ -1225,6 +1225,7 @@ def test_a_cut_connection_leaves_all_or_nothing(applied: str, way: Any) -> None:
     assert committed < len(places) // 2
 
 
+@pytest.mark.process
 def test_a_killed_seed_leaves_nothing_or_everything(applied: str) -> None:
     """SIGKILL at moments spread over the run."""
     whole = sum(map(rows_of, FILES))
@@ -1262,6 +1263,7 @@ print(*{m.of_bytes for m in moved})
 """
 
 
+@pytest.mark.process
 def test_a_large_file_loads_in_flat_memory_and_shows_how_far_it_is(
     database: str, folder: Write
 ) -> None:

@@ -76,6 +76,7 @@ def lock_held(url: str, application: str = "another-deploy") -> Iterator[psycopg
         yield holder
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("count", [2, 20])
 def test_of_many_processes_at_once_exactly_one_applies(
     count: int, database: str, applied: str, dump: Dump
@@ -133,6 +134,7 @@ def test_with_per_migration_each_file_is_still_applied_once(
     assert applied == {name[:3]: 1 for name in names}
 
 
+@pytest.mark.process
 def test_two_processes_with_per_migration_both_succeed(database: str, folder: Write) -> None:
     """As above, by the command line."""
     names = [f"{n:03}_t{n}.up.sql" for n in range(1, 7)]
@@ -229,6 +231,7 @@ def test_a_run_goes_on_when_the_lock_comes_free(database: str, folder: Write) ->
     assert [m.status for m in report.migrations] == ["applied"]
 
 
+@pytest.mark.process
 def test_a_waiting_process_says_so_once_on_standard_error(database: str, folder: Write) -> None:
     """One line, however often the lock is tried; the report follows on standard output."""
     files = folder({"001_a.up.sql": "CREATE TABLE a (n int)"})

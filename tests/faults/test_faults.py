@@ -686,6 +686,7 @@ def test_an_interrupt_after_the_commit_is_told_as_a_commit(database: str, folder
     assert_all(database, files)
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)])
 def test_a_signal_ends_the_command_with_the_shells_exit_code(
     name: str, code: int, database: str, folder: Write
@@ -736,6 +737,7 @@ MOMENTS = 24
 LANES = 3
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("name", ["SIGKILL", "SIGINT", "SIGTERM"])
 def test_a_signal_at_any_moment_leaves_all_or_nothing(
     name: str, create_database: Callable[..., str], folder: Write, dump: Dump
@@ -843,6 +845,7 @@ class Trial:
         return f"{'all' if is_done else 'nothing'}{', and said so' if said else ''}"
 
 
+@pytest.mark.process
 def test_the_server_rolls_back_what_a_killed_run_left_running(
     database: str, folder: Write, dump: Dump
 ) -> None:

@@ -20,6 +20,9 @@ from tests.conftest import Cli
 from tests.helpers.databases import execute, has_history, value
 from tests.helpers.faults import wait_until
 
+# Waiting and trying again is done on this side of the connection.
+pytestmark = pytest.mark.any_version
+
 Write = Callable[[Mapping[str, str | bytes]], Path]
 
 PATIENCE = lfmigrate.Scope(lock_timeout_ms=200)

@@ -27,6 +27,9 @@ from tests.helpers.commands import up
 from tests.helpers.databases import files_in_history, value
 from tests.helpers.faults import Cutter, wait_until_left
 
+# Dozens of faults in each test.
+pytestmark = pytest.mark.sweep
+
 # Another number sweeps other moments.
 SEED = 20261124
 
@@ -237,6 +240,7 @@ def test_a_direct_connection_that_is_cut(
     assert cut > faults // 2
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("name", ["SIGINT", "SIGKILL"])
 def test_a_process_that_is_ended_outside_of_a_transaction(
     name: str,
@@ -299,6 +303,7 @@ def test_a_session_that_is_terminated(
     record_property("faults", TERMINATED)
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("shard", range(SHARDS))
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGKILL"])
 def test_a_process_that_is_ended(
