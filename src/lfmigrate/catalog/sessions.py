@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from lfmigrate.catalog.query import query_text
 from lfmigrate.postgres.pipeline import Defaults, Query
@@ -31,11 +31,11 @@ class Server:
     role: str
     schema: str | None
     search_path: str
-    role_setting: str
-    jit: str
-    session_settings: Mapping[str, str]
     standby: bool
     read_only: bool
+    role_setting: str = "none"
+    jit: str = "on"
+    session_settings: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def defaults(self) -> Defaults:
@@ -50,7 +50,7 @@ class Server:
 
 def server() -> Query[Server]:
     """Ask which server, database and schema a connection leads to. Only reads."""
-    return Query(query_text("server"), (), lambda value: Server(**value, session_settings={}))
+    return Query(query_text("server"), (), lambda value: Server(**value))
 
 
 def session_settings() -> Query[Mapping[str, str]]:

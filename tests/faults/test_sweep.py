@@ -23,8 +23,12 @@ import pytest
 import lfmigrate
 from bench.proxy import Proxy, target_of, through
 from lfmigrate.errors import NOTHING_CHANGED, ConnectionFailed, ConnectionLost
-from tests.databases import value
-from tests.faults import Cutter, files_in_history, wait_until_left
+from tests.helpers.commands import up
+from tests.helpers.databases import files_in_history, value
+from tests.helpers.faults import Cutter, wait_until_left
+
+# Dozens of faults in each test.
+pytestmark = pytest.mark.sweep
 
 # Another number sweeps other moments.
 SEED = 20261124
@@ -65,12 +69,6 @@ STATE = """
         SELECT pg_get_functiondef(p.oid) FROM pg_proc AS p
         WHERE p.pronamespace = 'public'::regnamespace
     ) AS x (line)"""
-
-
-def up(url: str) -> None:
-    """Apply the shipped folder."""
-    with closing(lfmigrate.connect(url)) as conn:
-        lfmigrate.up(conn, FOLDER)
 
 
 @pytest.fixture
@@ -242,6 +240,7 @@ def test_a_direct_connection_that_is_cut(
     assert cut > faults // 2
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("name", ["SIGINT", "SIGKILL"])
 def test_a_process_that_is_ended_outside_of_a_transaction(
     name: str,
@@ -304,6 +303,7 @@ def test_a_session_that_is_terminated(
     record_property("faults", TERMINATED)
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("shard", range(SHARDS))
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGKILL"])
 def test_a_process_that_is_ended(

@@ -17,7 +17,6 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 from uuid import uuid4
 
 import psycopg
@@ -31,6 +30,8 @@ from lfmigrate.commands.verify import VerifyReport
 from lfmigrate.engine.state import read_state
 from lfmigrate.errors import NOTHING_CHANGED, StatementFailed, UsageError
 from tests.conftest import Cli, Psql
+from tests.helpers.commands import up, verify
+from tests.helpers.databases import execute, value
 
 Dump = Callable[..., str]
 Write = Callable[[Mapping[str, str | bytes]], Path]
@@ -38,10 +39,10 @@ Create = Callable[..., str]
 # Status, kind, name, and the parts that differ.
 Row = tuple[str, str, str, frozenset[str]]
 
-CHANGES = Path(__file__).parent / "changes"
+CHANGES = Path(__file__).parents[1] / "changes"
 FOLDERS = {
     "leadership": lfmigrate.shipped_folder(),
-    "kinds": Path(__file__).parent / "folders" / "kinds",
+    "kinds": Path(__file__).parents[1] / "folders" / "kinds",
 }
 KINDS = (
     "table|view|materialized view|foreign table|sequence|function|procedure|aggregate|type"
@@ -146,27 +147,6 @@ def create_role() -> Iterator[Callable[..., str]]:
             conn.execute(sql.SQL("DROP ROLE {}").format(name))
 
 
-def up(url: str, folder: Path) -> None:
-    with lfmigrate.connect(url) as conn:
-        lfmigrate.up(conn, lfmigrate.read_folder(folder))
-
-
-def verify(url: str, folder: Path, *, replay: bool = False) -> VerifyReport:
-    with lfmigrate.connect(url) as conn:
-        return lfmigrate.verify(conn, lfmigrate.read_folder(folder), replay_files=replay)
-
-
-def run(url: str, text: str) -> None:
-    with psycopg.connect(url, autocommit=True) as conn:
-        conn.execute(text.encode())
-
-
-def ask(url: str, query: str) -> Any:
-    with psycopg.connect(url, autocommit=True) as conn:
-        row = conn.execute(query.encode()).fetchone()
-    return None if row is None else row[0]
-
-
 def rows(report: VerifyReport) -> frozenset[Row]:
     return frozenset(
         (
@@ -181,7 +161,7 @@ def rows(report: VerifyReport) -> frozenset[Row]:
 
 
 def scratch_schemas(url: str) -> int:
-    count = ask(url, "SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'lfmigrate%scratch%'")
+    count = value(url, "SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'lfmigrate%scratch%'")
     return int(count)
 
 
@@ -200,7 +180,7 @@ def test_a_change_of_the_schema_is_reported_with_its_relation_and_part(
     if server_version < change.since:
         pytest.skip(f"needs PostgreSQL {change.since}")
     url = clone(change.folder)
-    run(url, change.text)
+    execute(url, change.text)
 
     files = lfmigrate.read_folder(FOLDERS[change.folder])
 
@@ -241,7 +221,7 @@ def test_a_schema_that_psql_made_is_as_the_files_say(name: str, database: str, p
 def test_a_drift_is_found_without_a_history(database: str, psql: Psql) -> None:
     """A schema that psql made is compared as strictly as one that lfmigrate made."""
     apply_by_hand(psql, database, FOLDERS["leadership"])
-    run(database, "ALTER TABLE program_resources ALTER COLUMN author TYPE varchar(256)")
+    execute(database, "ALTER TABLE program_resources ALTER COLUMN author TYPE varchar(256)")
 
     report = verify(database, FOLDERS["leadership"])
 
@@ -260,7 +240,7 @@ def test_an_empty_database_misses_every_relation(database: str) -> None:
 
 def test_a_history_of_another_major_version_is_not_compared_with(applied: str) -> None:
     """The server's texts differ between major versions, so the files are replayed instead."""
-    run(applied, "UPDATE lfmigrate.lfmigrate_history SET server_version = 130011")
+    execute(applied, "UPDATE lfmigrate.lfmigrate_history SET server_version = 130011")
 
     report = verify(applied, FOLDERS["leadership"])
 
@@ -273,7 +253,7 @@ def test_a_difference_that_was_there_before_up_is_still_a_difference(
     database: str, folder: Write
 ) -> None:
     """What `up` skipped is expected as the file says, not as it was found."""
-    run(database, "CREATE TABLE a (id integer PRIMARY KEY, name text, extra text)")
+    execute(database, "CREATE TABLE a (id integer PRIMARY KEY, name text, extra text)")
     files = folder({"001_a.up.sql": TABLE.replace("TABLE", "TABLE IF NOT EXISTS")})
     up(database, files)
 
@@ -289,13 +269,13 @@ def test_of_a_table_of_somebody_else_only_our_column_is_compared(
     database: str, folder: Write
 ) -> None:
     """A migration that adds a column to a table does not make the rest of it ours."""
-    run(database, "CREATE TABLE theirs (id integer)")
+    execute(database, "CREATE TABLE theirs (id integer)")
     files = folder({"001_a.up.sql": "ALTER TABLE theirs ADD COLUMN ours text;"})
     up(database, files)
-    run(database, "ALTER TABLE theirs ADD COLUMN later text, ALTER COLUMN id TYPE bigint")
+    execute(database, "ALTER TABLE theirs ADD COLUMN later text, ALTER COLUMN id TYPE bigint")
 
     before = verify(database, files)
-    run(database, "ALTER TABLE theirs ALTER COLUMN ours SET NOT NULL")
+    execute(database, "ALTER TABLE theirs ALTER COLUMN ours SET NOT NULL")
     after = verify(database, files)
 
     assert rows(before) == frozenset()
@@ -305,12 +285,12 @@ def test_of_a_table_of_somebody_else_only_our_column_is_compared(
 def test_each_schema_is_compared_on_its_own(database: str, folder: Write) -> None:
     """The same folder in two schemas is two expectations."""
     files = lfmigrate.read_folder(folder({"001_a.up.sql": TABLE}))
-    run(database, "CREATE SCHEMA one; CREATE SCHEMA two")
+    execute(database, "CREATE SCHEMA one; CREATE SCHEMA two")
     one, two = lfmigrate.Scope(schema="one"), lfmigrate.Scope(schema="two")
     with lfmigrate.connect(database) as conn:
         lfmigrate.up(conn, files, scope=one)
         lfmigrate.up(conn, files, scope=two)
-    run(database, "ALTER TABLE two.a DROP COLUMN name")
+    execute(database, "ALTER TABLE two.a DROP COLUMN name")
 
     with lfmigrate.connect(database) as conn:
         of_one = lfmigrate.verify(conn, files, scope=one)
@@ -326,10 +306,10 @@ def test_what_a_migration_makes_in_a_schema_of_its_own_is_compared(
     """Names that carry their schema are recorded with it."""
     files = folder({"001_a.up.sql": "CREATE SCHEMA app; CREATE TABLE app.a (id integer);"})
     up(database, files)
-    run(database, "ALTER TABLE app.a ADD COLUMN extra text")
+    execute(database, "ALTER TABLE app.a ADD COLUMN extra text")
 
     changed = verify(database, files)
-    run(database, "DROP SCHEMA app CASCADE")
+    execute(database, "DROP SCHEMA app CASCADE")
     dropped = verify(database, files)
 
     assert rows(changed) == {("unexpected", "table", "a", frozenset({"column extra"}))}
@@ -348,9 +328,9 @@ def test_a_replay_compares_what_has_a_schema_of_its_own(database: str, folder: W
         }
     )
     up(database, files)
-    run(database, "ALTER TABLE app.a ADD COLUMN extra text")
+    execute(database, "ALTER TABLE app.a ADD COLUMN extra text")
 
-    report = verify(database, files, replay=True)
+    report = verify(database, files, replay_files=True)
 
     assert rows(report) == {("unexpected", "table", "a", frozenset({"column extra"}))}
 
@@ -378,7 +358,7 @@ def test_migrations_that_only_change_rows_leave_nothing_to_compare(
     database: str, folder: Write, create_role: Callable[..., str]
 ) -> None:
     """An empty expectation is one: nothing is replayed, and reading is permission enough."""
-    run(database, "CREATE TABLE other (id integer)")
+    execute(database, "CREATE TABLE other (id integer)")
     files = folder({"001_a.up.sql": "INSERT INTO other VALUES (1);"})
     up(database, files)
 
@@ -390,14 +370,14 @@ def test_migrations_that_only_change_rows_leave_nothing_to_compare(
 def test_an_extension_is_compared_without_its_members(database: str, folder: Write) -> None:
     """An extension is there or missing; what it consists of is its own business."""
     available = "SELECT name FROM pg_available_extensions WHERE name IN ('citext', 'vector')"
-    name = ask(database, available)
+    name = value(database, available)
     if name is None:
         pytest.skip("the server has none of the extensions that this test knows")
     files = folder({"001_a.up.sql": f"CREATE EXTENSION IF NOT EXISTS {name}; {TABLE}"})
     up(database, files)
 
     present = verify(database, files)
-    run(database, f"DROP EXTENSION {name}")
+    execute(database, f"DROP EXTENSION {name}")
     dropped = verify(database, files)
 
     assert [(v.status, v.relation.kind) for v in present.relations] == [
@@ -411,7 +391,7 @@ def test_2000_tables_of_others_are_not_described(applied: str) -> None:
     """Beside a large schema, only what the history expects is read from the catalogs."""
     alone = verify(applied, FOLDERS["leadership"])
     for first in (1, 1001):
-        run(
+        execute(
             applied,
             f"DO $$ BEGIN FOR n IN {first}..{first + 999} LOOP"
             " EXECUTE format('CREATE TABLE foreign_%s (id integer)', n); END LOOP; END $$",
@@ -420,7 +400,7 @@ def test_2000_tables_of_others_are_not_described(applied: str) -> None:
     with lfmigrate.connect(applied) as conn:
         seen = read_state(conn, lfmigrate.Scope())
     beside = verify(applied, FOLDERS["leadership"])
-    replayed = verify(applied, FOLDERS["leadership"], replay=True)
+    replayed = verify(applied, FOLDERS["leadership"], replay_files=True)
 
     assert set(seen.live) == set(seen.history.expected)
     assert beside.relations == alone.relations
@@ -438,7 +418,7 @@ def test_a_role_that_may_only_read_the_history_can_verify(
 ) -> None:
     """Two SELECTs are all the permission that it takes, in a read-only session."""
     url = create_role(applied, reads_history=True, read_only=True)
-    run(applied, "ALTER TABLE program_resources ADD COLUMN extra text")
+    execute(applied, "ALTER TABLE program_resources ADD COLUMN extra text")
 
     report = verify(url, FOLDERS["leadership"])
 
@@ -450,7 +430,7 @@ def test_a_role_that_may_only_read_the_history_can_verify(
 
 def test_a_verify_with_a_history_reads_in_a_read_only_transaction(applied: str) -> None:
     """Even for a superuser: a history that can only be seen by read-only transactions is seen."""
-    run(
+    execute(
         applied,
         """
         ALTER TABLE lfmigrate.lfmigrate_history RENAME TO kept;
@@ -458,7 +438,7 @@ def test_a_verify_with_a_history_reads_in_a_read_only_transaction(applied: str) 
             SELECT * FROM lfmigrate.kept WHERE current_setting('transaction_read_only') = 'on';
         """,
     )
-    hidden = ask(applied, "SELECT count(*) FROM lfmigrate.lfmigrate_history")
+    hidden = value(applied, "SELECT count(*) FROM lfmigrate.lfmigrate_history")
 
     report = verify(applied, FOLDERS["leadership"])
 
@@ -472,9 +452,9 @@ def test_a_verify_with_a_history_takes_no_transaction_id(applied: str) -> None:
     newest = "SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint"
 
     def ids_taken() -> int:
-        before = ask(applied, newest)
+        before = value(applied, newest)
         verify(applied, FOLDERS["leadership"])
-        return int(ask(applied, newest) - before)
+        return int(value(applied, newest) - before)
 
     # A verify that took an id would not come out at 0 once.
     quiet = any(ids_taken() == 0 for _ in range(30))
@@ -488,7 +468,7 @@ def test_a_replay_leaves_nothing_behind(name: str, clone: Callable[[str], str], 
     url = clone(name)
     before = dump(url, rows=True)
 
-    verify(url, FOLDERS[name], replay=True)
+    verify(url, FOLDERS[name], replay_files=True)
 
     assert dump(url, rows=True) == before
     assert scratch_schemas(url) == 0
@@ -498,7 +478,7 @@ def test_a_replay_that_fails_in_the_middle_leaves_nothing_behind(
     database: str, folder: Write, dump: Dump
 ) -> None:
     """The error has the place in the file, and the connection is ready for the next command."""
-    run(database, "CREATE TABLE other (id integer); INSERT INTO other VALUES (1)")
+    execute(database, "CREATE TABLE other (id integer); INSERT INTO other VALUES (1)")
     before = dump(database, rows=True)
     broken = lfmigrate.read_folder(
         folder({"001_a.up.sql": TABLE, "002_b.up.sql": "CREATE TABLE b ();\nSELECT 1 / 0;\n"})
@@ -543,8 +523,8 @@ def test_the_granted_permission_is_enough_for_a_replay(
     """What the message asks for is what it takes."""
     url = create_role(database)
     names = conninfo_to_dict(url)
-    run(database, f'GRANT CREATE ON DATABASE "{names["dbname"]}" TO "{names["user"]}"')
-    run(database, TABLE)
+    execute(database, f'GRANT CREATE ON DATABASE "{names["dbname"]}" TO "{names["user"]}"')
+    execute(database, TABLE)
 
     report = verify(url, folder({"001_a.up.sql": TABLE}))
 
@@ -578,7 +558,7 @@ def test_an_open_transaction_is_refused_and_left_as_it_is(applied: str) -> None:
         conn.execute("COMMIT")
 
     assert caught.value.outcome == NOTHING_CHANGED
-    assert ask(applied, "SELECT count(*) FROM mine") == 0
+    assert value(applied, "SELECT count(*) FROM mine") == 0
 
 
 @pytest.mark.parametrize("replay", [False, True])
@@ -631,7 +611,7 @@ def test_a_replay_compares_with_the_edited_file(database: str, folder: Write) ->
     up(database, files)
     (files / "001_a.up.sql").write_text(TABLE.replace("'x'", "'y'"))
 
-    report = verify(database, files, replay=True)
+    report = verify(database, files, replay_files=True)
 
     assert rows(report) == {("drifted", "table", "a", frozenset({"column name"}))}
 
@@ -659,7 +639,7 @@ def test_a_pending_migration_is_mentioned_and_not_expected(
     up(database, files)
     (files / "002_b.up.sql").write_text("CREATE TABLE b (id integer);")
 
-    report = verify(database, files, replay=replay)
+    report = verify(database, files, replay_files=replay)
 
     assert report.ok
     assert [v.relation.name for v in report.relations] == ["a"]
@@ -688,7 +668,7 @@ def test_the_json_has_a_row_for_each_relation_and_null_for_what_is_not_there(
     applied: str, cli: Cli
 ) -> None:
     """The document is the contract: keys, statuses, counts and differences."""
-    run(
+    execute(
         applied,
         """
         ALTER TABLE program_resources DROP COLUMN author_role;
@@ -737,7 +717,7 @@ def test_the_json_has_a_row_for_each_relation_and_null_for_what_is_not_there(
 
 def test_the_counts_are_those_of_the_live_relation(applied: str, cli: Cli) -> None:
     """Columns, indexes and constraints are counted as the catalogs count them."""
-    run(applied, "ALTER TABLE program_resources ADD COLUMN extra integer UNIQUE")
+    execute(applied, "ALTER TABLE program_resources ADD COLUMN extra integer UNIQUE")
 
     done = cli("verify", "--database-url", applied, "--json")
     counted = {
@@ -746,7 +726,7 @@ def test_the_counts_are_those_of_the_live_relation(applied: str, cli: Cli) -> No
         if r["kind"] == "table"
     }
 
-    assert counted == ask(
+    assert counted == value(
         applied,
         """
         SELECT jsonb_object_agg(c.relname, jsonb_build_array(
@@ -784,7 +764,7 @@ def test_an_untouched_schema_exits_with_0(applied: str, cli: Cli, options: list[
 )
 def test_any_difference_exits_with_3(applied: str, cli: Cli, status: str, change: str) -> None:
     """Each status that is not ok stops a script, and the report names it."""
-    run(applied, change)
+    execute(applied, change)
 
     done = cli("verify", "--database-url", applied)
 

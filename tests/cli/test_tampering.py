@@ -14,8 +14,11 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from tests.conftest import Cli
-from tests.databases import execute, value
-from tests.faults import Gated, gated_server
+from tests.helpers.databases import execute, value
+from tests.helpers.faults import Gated, gated_server
+
+# Names are quoted and passwords hidden on this side of the connection.
+pytestmark = pytest.mark.any_version
 
 Write = Callable[[Mapping[str, str | bytes]], Path]
 

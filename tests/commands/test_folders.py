@@ -21,7 +21,7 @@ from lfmigrate.postgres.connection import Connection
 Write = Callable[[Mapping[str, str | bytes]], Path]
 Dump = Callable[..., str]
 
-FOLDERS = Path(__file__).parent / "folders"
+FOLDERS = Path(__file__).parents[1] / "folders"
 CASES = sorted(path.name for path in FOLDERS.iterdir() if path.is_dir())
 # They name a schema that they make, so a second run of them in the same database must fail.
 NOT_REPLAYABLE = {"pg_dump"}

@@ -14,11 +14,11 @@ import lfmigrate
 from lfmigrate.syntax.privileges import Requirement, required_privileges
 from lfmigrate.syntax.scanner import split
 from tests.conftest import Cli
-from tests.databases import execute, value
+from tests.helpers.databases import execute, value
 
 Write = Callable[[Mapping[str, str | bytes]], Path]
 
-PAGE = (Path(__file__).parents[1] / "docs" / "privileges.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[2] / "docs" / "privileges.md").read_text(encoding="utf-8")
 SECTION = PAGE.partition("```sql\n")[2].partition("```")[0]
 GRANTS = {
     title.splitlines()[0]: title.splitlines()[1:] for title in SECTION.split("-- ") if title.strip()

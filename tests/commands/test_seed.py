@@ -35,8 +35,9 @@ from lfmigrate.errors import (
     UsageError,
 )
 from tests.conftest import Cli, Psql
-from tests.databases import execute, value
-from tests.faults import Cutter, wait_until_left
+from tests.helpers.commands import up
+from tests.helpers.databases import execute, value
+from tests.helpers.faults import Cutter, wait_until_left
 
 Write = Callable[[Mapping[str, str | bytes]], Path]
 Dump = Callable[..., str]
@@ -85,12 +86,6 @@ def seed(url: str, path: Path = SHIPPED, **options: Any) -> SeedReport:
     """Seed a database from a folder of SQL files."""
     with lfmigrate.connect(url) as conn:
         return lfmigrate.seed(conn, lfmigrate.read_folder(path), **options)
-
-
-def up(url: str, path: Path) -> None:
-    """Apply a folder."""
-    with lfmigrate.connect(url) as conn:
-        lfmigrate.up(conn, lfmigrate.read_folder(path))
 
 
 def counts(report: SeedReport) -> dict[str, tuple[int, int]]:
@@ -284,7 +279,7 @@ def test_an_identity_holds_in_the_shipped_seed(seeded: str, check: Path) -> None
 def breaks() -> list[tuple[str, str, str]]:
     """Return check, what breaks it, and what it then says: at least one for each part of each."""
     found = []
-    for path in sorted((Path(__file__).parent / "breaks").glob("*.sql")):
+    for path in sorted((Path(__file__).parents[1] / "breaks").glob("*.sql")):
         for block in path.read_text(encoding="utf-8").split("-- says: ")[1:]:
             said, sql = block.split("\n", 1)
             found.append((path.stem, sql, said))
@@ -1230,6 +1225,7 @@ def test_a_cut_connection_leaves_all_or_nothing(applied: str, way: Any) -> None:
     assert committed < len(places) // 2
 
 
+@pytest.mark.process
 def test_a_killed_seed_leaves_nothing_or_everything(applied: str) -> None:
     """SIGKILL at moments spread over the run."""
     whole = sum(map(rows_of, FILES))
@@ -1267,6 +1263,7 @@ print(*{m.of_bytes for m in moved})
 """
 
 
+@pytest.mark.process
 def test_a_large_file_loads_in_flat_memory_and_shows_how_far_it_is(
     database: str, folder: Write
 ) -> None:

@@ -16,17 +16,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
-from uuid import uuid4
 
 import psycopg
 import pytest
 import typer
-from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 import lfmigrate
 from lfmigrate.cli import app, call, process
 from tests.conftest import Cli, Golden
+from tests.helpers.databases import execute
+from tests.helpers.faults import free_port
 
 Write = Callable[[Mapping[str, str | bytes]], Path]
 
@@ -85,11 +85,6 @@ DROP INDEX note_title_idx;
 """
 
 
-def execute(url: str, text: str) -> None:
-    with psycopg.connect(url, autocommit=True) as conn:
-        conn.execute(text.encode())
-
-
 def tables(url: str) -> set[str]:
     with psycopg.connect(url) as conn:
         rows = conn.execute(
@@ -102,17 +97,6 @@ def tables(url: str) -> set[str]:
 @pytest.fixture
 def notes(folder: Write) -> Path:
     return folder(FILES)
-
-
-@pytest.fixture
-def role(server_url: str) -> Iterator[str]:
-    """Return the name of a role that may log in and nothing else."""
-    name = f"lf_role_{uuid4().hex[:12]}"
-    with psycopg.connect(server_url, autocommit=True) as conn:
-        conn.execute(sql.SQL("CREATE ROLE {} LOGIN").format(sql.Identifier(name)))
-    yield name
-    with psycopg.connect(server_url, autocommit=True) as conn:
-        conn.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(name)))
 
 
 # --------------------------------------------------------------------------------------------------
@@ -208,6 +192,7 @@ def test_without_a_command_the_help_goes_to_standard_error(cli: Cli) -> None:
     assert done.stderr.startswith("Usage: lfmigrate ")
 
 
+@pytest.mark.process
 def test_version_is_printed_without_importing_what_is_slow() -> None:
     """It is asked for in every prompt and CI log; psycopg and rich would quadruple its time."""
     script = (
@@ -254,6 +239,7 @@ def run_with_a_bug(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.process
 def test_a_bug_exits_1_with_a_traceback() -> None:
     """Nothing else ever exits 1, so that a script can tell."""
     done = run_with_a_bug("status", "--database-url", NOWHERE)
@@ -542,6 +528,7 @@ def test_json_of_a_wrong_command_line_is_a_document_too(
     assert done["error"]["code"] == "usage"
 
 
+@pytest.mark.process
 def test_json_of_a_bug_is_a_document_beside_the_traceback() -> None:
     """The traceback goes to standard error; a script still gets what it parses."""
     done = run_with_a_bug("status", "--json", "--database-url", NOWHERE)
@@ -551,6 +538,7 @@ def test_json_of_a_bug_is_a_document_beside_the_traceback() -> None:
     assert done.stderr.startswith("Traceback")
 
 
+@pytest.mark.process
 def test_json_keeps_letters_as_they_are(cli: Cli, database: str, folder: Write) -> None:
     """In UTF-8 they need no escapes; in ASCII they get them, and mean the same."""
     path = folder({"001_a.up.sql": 'CREATE TABLE "straße" (n int);'})
@@ -670,6 +658,7 @@ def shell(script: str, **env: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.process
 def test_a_reader_that_has_read_enough_is_no_failure(applied: str) -> None:
     """``lfmigrate verify | head -1`` exits 0 and says nothing."""
     done = shell('$LF verify | head -1 >/dev/null; echo "${PIPESTATUS[0]}"', DATABASE_URL=applied)
@@ -677,6 +666,7 @@ def test_a_reader_that_has_read_enough_is_no_failure(applied: str) -> None:
     assert (done.stdout, done.stderr) == ("0\n", "")
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("options", ["", "--json"])
 def test_a_pipe_that_nobody_reads_is_no_failure(applied: str, options: str) -> None:
     """The reader is gone before the first line."""
@@ -687,6 +677,7 @@ def test_a_pipe_that_nobody_reads_is_no_failure(applied: str, options: str) -> N
     assert done.stderr == "0\n"
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("closed", [">&-", ">&- 2>&-", "<&-", "2>&-"])
 def test_closed_streams_are_no_failure(applied: str, closed: str) -> None:
     """Cron and daemons start programs like that."""
@@ -696,6 +687,7 @@ def test_closed_streams_are_no_failure(applied: str, closed: str) -> None:
     assert done.stderr == ""
 
 
+@pytest.mark.process
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux")
 @pytest.mark.parametrize("options", ["", "--json"])
 def test_a_full_disk_is_told_without_a_traceback(applied: str, options: str) -> None:
@@ -709,6 +701,7 @@ def test_a_full_disk_is_told_without_a_traceback(applied: str, options: str) -> 
         assert done.stderr.startswith("error: standard output cannot be written: No space left")
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(
     "locale",
     [
@@ -769,6 +762,7 @@ def read_all(number: int) -> str:
     return said.decode()
 
 
+@pytest.mark.process
 def test_progress_is_shown_on_a_terminal_and_leaves_nothing_behind(
     database: str, folder: Write
 ) -> None:
@@ -788,6 +782,7 @@ def test_progress_is_shown_on_a_terminal_and_leaves_nothing_behind(
     assert " done " not in report
 
 
+@pytest.mark.process
 def test_no_color_is_respected_on_a_terminal() -> None:
     """The words say it all without colours."""
     arguments = ["status", *NOT_AT_ALL, "--database-url", NOWHERE]
@@ -824,11 +819,6 @@ host     all  ghost       127.0.0.1/32  trust
 host     all  unwelcome   127.0.0.1/32  reject
 host     all  all         127.0.0.1/32  scram-sha-256
 """
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
 
 
 @pytest.fixture(scope="session")

@@ -25,8 +25,8 @@ from lfmigrate.source.folder import read_folder
 from lfmigrate.syntax.scanner import split
 from lfmigrate.syntax.transaction_block import inside_form, placement
 from tests.conftest import Cli
-from tests.databases import execute, value
-from tests.faults import wait_until
+from tests.helpers.databases import execute, value
+from tests.helpers.faults import wait_until
 
 Write = Callable[[Mapping[str, str | bytes]], Path]
 
@@ -265,6 +265,7 @@ def _is_building(url: str) -> bool:
     return value(url, "SELECT to_regclass('a_x') IS NOT NULL") is True
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_an_interrupted_build_is_resumed(database: str, folder: Write, number: int) -> None:
     """Killed, the server goes on and keeps the lock; told to stop, it leaves an invalid index."""
@@ -439,7 +440,9 @@ def test_behind_a_pooler_nothing_runs(
     assert done.returncode == 0, done.stderr
 
 
+# It needs a server on TCP, which the step with the pooler has.
 @pytest.mark.pooler
+@pytest.mark.usefixtures("pooler_url")
 def test_a_neon_host_is_left_for_its_direct_name(
     server_url: str, database: str, folder: Write, cli: Cli
 ) -> None:

@@ -17,8 +17,11 @@ import lfmigrate
 from lfmigrate.errors import NOTHING_CHANGED, StatementFailed
 from lfmigrate.source.folder import Folder, read_folder
 from tests.conftest import Cli
-from tests.databases import execute, value
-from tests.faults import has_history, wait_until
+from tests.helpers.databases import execute, has_history, value
+from tests.helpers.faults import wait_until
+
+# Waiting and trying again is done on this side of the connection.
+pytestmark = pytest.mark.any_version
 
 Write = Callable[[Mapping[str, str | bytes]], Path]
 

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
 
-import lfmigrate
-from lfmigrate.commands.up import UpReport
 from lfmigrate.errors import NOTHING_CHANGED, Refused, StatementFailed
-from lfmigrate.source.folder import read_folder
 from tests.conftest import Cli
-from tests.databases import execute, value
+from tests.helpers.commands import up
+from tests.helpers.databases import execute, value
 
 Write = Callable[[Mapping[str, str | bytes]], Path]
 Dump = Callable[..., str]
@@ -23,12 +20,6 @@ TABLE = "CREATE TABLE a (x int, y int, z text);"
 OLD = "CREATE OR REPLACE VIEW v AS SELECT x, y, z FROM a;"
 # y is gone, and z is another type.
 NEW = "CREATE OR REPLACE VIEW v AS SELECT x, length(z) AS z FROM a;"
-
-
-def up(url: str, path: Path, **options: object) -> UpReport:
-    """Apply a folder."""
-    with closing(lfmigrate.connect(url)) as conn:
-        return lfmigrate.up(conn, read_folder(path), **options)  # type: ignore[arg-type]  # options of up
 
 
 @pytest.fixture

@@ -20,14 +20,15 @@ from psycopg.conninfo import make_conninfo
 
 import lfmigrate
 from lfmigrate.commands.up import UpReport
-from lfmigrate.engine import run as run_module
+from lfmigrate.engine import session, waiting
 from lfmigrate.engine.state import DatabaseState, read_state
 from lfmigrate.errors import NOTHING_CHANGED, Refused
 from lfmigrate.history.ledger import LOCK_KEY
 from lfmigrate.postgres.connection import Connection
 from lfmigrate.settings import Scope
 from lfmigrate.source.folder import Folder, read_folder, shipped_folder
-from tests.faults import files_in_history, has_history, role_with_login, wait_until
+from tests.helpers.databases import files_in_history, has_history
+from tests.helpers.faults import role_with_login, wait_until
 
 Write = Callable[..., Path]
 Dump = Callable[..., str]
@@ -75,6 +76,7 @@ def lock_held(url: str, application: str = "another-deploy") -> Iterator[psycopg
         yield holder
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("count", [2, 20])
 def test_of_many_processes_at_once_exactly_one_applies(
     count: int, database: str, applied: str, dump: Dump
@@ -132,6 +134,7 @@ def test_with_per_migration_each_file_is_still_applied_once(
     assert applied == {name[:3]: 1 for name in names}
 
 
+@pytest.mark.process
 def test_two_processes_with_per_migration_both_succeed(database: str, folder: Write) -> None:
     """As above, by the command line."""
     names = [f"{n:03}_t{n}.up.sql" for n in range(1, 7)]
@@ -178,7 +181,7 @@ def test_a_held_lock_is_waited_for_and_then_named(
     database: str, folder: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After the wait: refused, exit code 5, who holds it; the waiting was told once."""
-    monkeypatch.setattr(run_module, "LOCK_WAIT_S", 0.6)
+    monkeypatch.setattr(waiting, "LOCK_WAIT_S", 0.6)
     files = read_folder(folder({"001_a.up.sql": "CREATE TABLE a (n int)"}))
     told: list[str] = []
     with lock_held(database) as holder, closing(lfmigrate.connect(database)) as conn:
@@ -201,7 +204,7 @@ def test_a_holder_of_another_role_is_named_as_far_as_it_may_be_seen(
     server_url: str, database: str, folder: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The server hides the times of other roles' sessions; nothing dangles in the message."""
-    monkeypatch.setattr(run_module, "LOCK_WAIT_S", 0.0)
+    monkeypatch.setattr(waiting, "LOCK_WAIT_S", 0.0)
     files = read_folder(folder({"001_a.up.sql": "CREATE TABLE a (n int)"}))
     suffix = uuid4().hex[:8]
     with (
@@ -228,6 +231,7 @@ def test_a_run_goes_on_when_the_lock_comes_free(database: str, folder: Write) ->
     assert [m.status for m in report.migrations] == ["applied"]
 
 
+@pytest.mark.process
 def test_a_waiting_process_says_so_once_on_standard_error(database: str, folder: Write) -> None:
     """One line, however often the lock is tried; the report follows on standard output."""
     files = folder({"001_a.up.sql": "CREATE TABLE a (n int)"})
@@ -361,7 +365,7 @@ def test_a_plan_that_is_outdated_is_made_anew(
                 lfmigrate.up(other, files, to="001")
         return found
 
-    monkeypatch.setattr(run_module, "look", look_and_be_overtaken)
+    monkeypatch.setattr(session, "read_state", look_and_be_overtaken)
     with closing(lfmigrate.connect(database)) as conn:
         report = lfmigrate.up(conn, files)
 

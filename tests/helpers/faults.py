@@ -269,22 +269,6 @@ def wait_until_left(url: str) -> None:
         )
 
 
-def has_history(url: str) -> bool:
-    """Say whether lfmigrate has left anything of its own in a database."""
-    with psycopg.connect(url) as conn:
-        row = conn.execute("SELECT to_regnamespace('lfmigrate') IS NOT NULL").fetchone()
-    return row is not None and bool(row[0])
-
-
-def files_in_history(url: str) -> list[str]:
-    """Return the files that the history tells of, in order; one mention per event."""
-    if not has_history(url):
-        return []
-    with psycopg.connect(url) as conn:
-        rows = conn.execute("SELECT file FROM lfmigrate.lfmigrate_history ORDER BY id").fetchall()
-    return [file for (file,) in rows]
-
-
 @contextmanager
 def role_with_login(server_url: str, url: str, name: str) -> Iterator[str]:
     """Make a role that may work in a database, and yield its URL; it is dropped afterwards."""

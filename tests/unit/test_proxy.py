@@ -15,6 +15,9 @@ from psycopg.conninfo import conninfo_to_dict
 
 from bench.proxy import Proxy, target_of, through
 
+# The proxy passes on bytes.
+pytestmark = pytest.mark.any_version
+
 # Long enough for a client to send what it has before the first answer reaches it, on a busy
 # machine too; no test measures against it.
 DELAY_MS = 50

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import psycopg
 import pytest
@@ -17,6 +16,8 @@ import lfmigrate
 from lfmigrate.commands.status import StatusReport
 from lfmigrate.errors import StatementFailed
 from tests.conftest import Cli
+from tests.helpers.commands import up
+from tests.helpers.databases import execute
 
 Write = Callable[[Mapping[str, str | bytes]], Path]
 Dump = Callable[..., str]
@@ -28,19 +29,9 @@ TWO = {
 }
 
 
-def up(url: str, path: Path, **options: Any) -> None:
-    with lfmigrate.connect(url) as conn:
-        lfmigrate.up(conn, lfmigrate.read_folder(path), **options)
-
-
 def status(url: str, path: Path, **options: Any) -> StatusReport:
     with lfmigrate.connect(url) as conn:
         return lfmigrate.status(conn, lfmigrate.read_folder(path), **options)
-
-
-def execute(url: str, text: str) -> None:
-    with psycopg.connect(url, autocommit=True) as conn:
-        conn.execute(text.encode())
 
 
 def words(report: StatusReport) -> dict[str, str]:
@@ -156,15 +147,6 @@ def test_each_schema_has_its_own_status(database: str, folder: Write) -> None:
 
     assert status(database, path).pending == 3
     assert status(database, path, scope=lfmigrate.Scope(schema="tenant")).pending == 0
-
-
-@pytest.fixture
-def role(server_url: str) -> Iterator[str]:
-    """Return the name of a role that may do nothing; to be asked for before a database."""
-    name = f"lf_role_{uuid4().hex[:12]}"
-    execute(server_url, f"CREATE ROLE {name} LOGIN")
-    yield name
-    execute(server_url, f"DROP ROLE {name}")
 
 
 def test_a_role_that_may_not_read_the_history_is_told_the_grants(

@@ -19,6 +19,9 @@ from lfmigrate.redaction import address, redact, secrets
 from lfmigrate.settings import Flags, Settings, duration_ms, load, sql_dir
 from tests.conftest import Cli
 
+# Settings are read before there is a connection.
+pytestmark = pytest.mark.any_version
+
 URL = "postgresql://me@host/name"
 ONE, TWO, THREE = (f"postgresql://host/{n}" for n in ("one", "two", "three"))
 

@@ -35,8 +35,9 @@ from lfmigrate.errors import (
 from lfmigrate.rows.archive import read
 from lfmigrate.source.folder import Folder, read_folder
 from tests.conftest import Cli, Psql
-from tests.databases import execute, value
-from tests.faults import Cutter, wait_for_session, wait_until, wait_until_left
+from tests.helpers.commands import up
+from tests.helpers.databases import execute, value
+from tests.helpers.faults import Cutter, wait_for_session, wait_until, wait_until_left
 
 Write = Callable[[Mapping[str, str | bytes]], Path]
 Dump = Callable[..., str]
@@ -45,12 +46,6 @@ Way = Literal["up", "down"]
 
 # Connections are cut at random places; the same ones each time.
 SEED = 20261124
-
-
-def up(url: str, files: Path | None = None) -> None:
-    """Apply a folder; by default the shipped one."""
-    with closing(lfmigrate.connect(url)) as conn:
-        lfmigrate.up(conn, lfmigrate.read_folder(files or lfmigrate.shipped_folder()))
 
 
 def rollback(url: str, files: Path | None, parent: Path | None, **options: Any) -> RollbackReport:
@@ -697,6 +692,7 @@ def test_the_backup_is_the_last_thing_printed(
     assert read(tmp_path / "cwd" / document["backup"]).tables[0].rows == 1
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(("answer", "code"), [("\n", 5), ("n\n", 5), ("y\n", 0)])
 def test_a_terminal_is_asked_and_no_is_the_default(
     answer: str, code: int, database: str, folder: Write, tmp_path: Path
@@ -889,6 +885,7 @@ def places(whole: int) -> list[int]:
     return sorted(rng.sample(range(whole - 60), 14)) + list(range(whole - 60, whole, 6))
 
 
+@pytest.mark.process
 def test_a_killed_process_loses_nothing(database: str, folder: Write, tmp_path: Path) -> None:
     """SIGKILL at 16 moments spread over the session; what is left is whole."""
     pauses = SIMPLE["001_a.down.sql"].replace(";", "; SELECT pg_sleep(0.02);")

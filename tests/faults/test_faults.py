@@ -25,7 +25,7 @@ import pytest
 
 import lfmigrate
 from bench.proxy import target_of, through
-from lfmigrate.commands.up import UpReport
+from lfmigrate.engine import transaction
 from lfmigrate.errors import (
     COMMITTED,
     NOTHING_CHANGED,
@@ -35,17 +35,16 @@ from lfmigrate.errors import (
     LfmigrateError,
     StatementFailed,
 )
-from lfmigrate.history import ledger
 from lfmigrate.source.folder import Folder, read_folder, shipped_folder
 from lfmigrate.source.sqlfile import SqlFile, from_text
 from lfmigrate.syntax.scanner import Statement
 from tests.conftest import Cli
-from tests.faults import (
+from tests.helpers.commands import up
+from tests.helpers.databases import files_in_history, has_history
+from tests.helpers.faults import (
     HAS_COMMITTED,
     SAYS_COMMIT,
     Cutter,
-    files_in_history,
-    has_history,
     wait_for_session,
     wait_until,
     wait_until_left,
@@ -76,12 +75,6 @@ INSERT INTO slow VALUES (1);
 def slow_commit(seconds: float, then: str = "") -> str:
     """Return a migration whose COMMIT takes a while, and perhaps fails then."""
     return SLOW_COMMIT.format(seconds=seconds, then=then)
-
-
-def up(url: str, files: Folder) -> UpReport:
-    """Connect and run up."""
-    with closing(lfmigrate.connect(url)) as conn:
-        return lfmigrate.up(conn, files)
 
 
 def failure_of(url: str, files: Folder) -> LfmigrateError:
@@ -481,7 +474,7 @@ def test_nobody_guesses_whether_a_lost_commit_happened(
     database: str, folder: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where the server cannot be asked, the message says so and promises nothing."""
-    monkeypatch.setattr(ledger, "_RECONNECT_S", 0.5)
+    monkeypatch.setattr(transaction, "_RECONNECT_S", 0.5)
     files = read_folder(folder({"001_a.up.sql": "CREATE TABLE a (n int)"}))
     with Cutter(target_of(database), HAS_COMMITTED, way="down", then_refuse=True) as proxy:
         error = failure_of(through(database, proxy.port), files)
@@ -693,6 +686,7 @@ def test_an_interrupt_after_the_commit_is_told_as_a_commit(database: str, folder
     assert_all(database, files)
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)])
 def test_a_signal_ends_the_command_with_the_shells_exit_code(
     name: str, code: int, database: str, folder: Write
@@ -743,6 +737,7 @@ MOMENTS = 24
 LANES = 3
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("name", ["SIGKILL", "SIGINT", "SIGTERM"])
 def test_a_signal_at_any_moment_leaves_all_or_nothing(
     name: str, create_database: Callable[..., str], folder: Write, dump: Dump
@@ -850,6 +845,7 @@ class Trial:
         return f"{'all' if is_done else 'nothing'}{', and said so' if said else ''}"
 
 
+@pytest.mark.process
 def test_the_server_rolls_back_what_a_killed_run_left_running(
     database: str, folder: Write, dump: Dump
 ) -> None:

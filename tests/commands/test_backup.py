@@ -25,7 +25,8 @@ from lfmigrate.errors import ArchiveError, DifferenceFound, LfmigrateError, Refu
 from lfmigrate.rows.archive import Archive, read
 from lfmigrate.rows.dump import CopyProgress
 from tests.conftest import Cli, Psql
-from tests.databases import execute, value
+from tests.helpers.commands import up
+from tests.helpers.databases import execute, value
 
 Write = Callable[[Mapping[str, str | bytes]], Path]
 
@@ -120,12 +121,6 @@ def copied(url: str, table: str) -> bytes:
         )
         with conn.cursor().copy(query) as copy:
             return b"".join(bytes(line) for line in copy)
-
-
-def up(url: str, folder: Path) -> None:
-    """Apply a folder."""
-    with closing(lfmigrate.connect(url)) as conn:
-        lfmigrate.up(conn, lfmigrate.read_folder(folder))
 
 
 def backup(url: str, folder: Path, out: Path, **options: Any) -> BackupReport:
@@ -658,6 +653,7 @@ print(re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())[1])
 """
 
 
+@pytest.mark.process
 def test_a_million_rows_need_little_memory(database: str, folder: Write, tmp_path: Path) -> None:
     """Backed up and restored in one process of less than 150 MB."""
     files = folder({"001_a.up.sql": "CREATE TABLE big (n int, t text)"})
@@ -681,6 +677,7 @@ def limit_files() -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("command", [("backup",), ("rollback", "--yes")])
 def test_a_full_disk_ends_it_and_nothing_is_lost(
     command: tuple[str, ...], database: str, folder: Write, tmp_path: Path
