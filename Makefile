@@ -30,6 +30,7 @@ test: $(INSTALLED) ## run the tests on the embedded PostgreSQL, or the server in
 lint: $(INSTALLED) ## look for mistakes and unformatted code
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-logo
 
 types: $(INSTALLED) ## check the types
 	$(BIN)/mypy src tests bench docs .ci/servers.py
@@ -47,7 +48,7 @@ bench: $(INSTALLED) ## measure; bench/README.md says what
 
 # Not .lfmigrate: the demo's database lives there, and somebody may have put rows into it.
 clean: ## remove .venv, caches and built packages
-	rm -rf .venv dist .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv dist .coverage .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find bench docs src tests .ci -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Debian's Python comes without what makes a virtual environment; looking for ensurepip finds out

@@ -6,7 +6,7 @@ Each function returns a `Query`, which is sent with `Flight.ask`.
 from lfmigrate.catalog.objects import Index, dependents, indexes, inventory, items
 from lfmigrate.catalog.query import query_text
 from lfmigrate.catalog.relations import fingerprints, relations, snapshot
-from lfmigrate.catalog.sessions import Server, blockers, server
+from lfmigrate.catalog.sessions import Server, blockers, server, session_settings
 from lfmigrate.catalog.tables import (
     CheckConstraint,
     Column,
@@ -45,6 +45,7 @@ __all__ = [
     "query_text",
     "relations",
     "server",
+    "session_settings",
     "snapshot",
     "staging",
     "tables",

@@ -1,11 +1,12 @@
-"""Asks for the server of a connection, and for the sessions that block one."""
+"""Asks for the server and settings of a connection, and for the sessions that block one."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from lfmigrate.catalog.query import query_text
-from lfmigrate.postgres.pipeline import Query
+from lfmigrate.postgres.pipeline import Defaults, Query
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,9 +18,12 @@ class Server:
         database: The database's name.
         role: The current role.
         schema: The schema that unqualified names are created in; None if there is none.
-        search_path: The setting of the connection.
+        search_path: The setting of the connection, with the scope's schema first.
         standby: Whether the server is a standby, which is read-only.
         read_only: Whether transactions of this role are read-only by default.
+        role_setting: ``none``, or the role that the caller has set.
+        jit: ``on`` or ``off``.
+        session_settings: The settings that the caller has changed, by name.
     """
 
     version: int
@@ -29,6 +33,14 @@ class Server:
     search_path: str
     standby: bool
     read_only: bool
+    role_setting: str = "none"
+    jit: str = "on"
+    session_settings: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def defaults(self) -> Defaults:
+        """Return the settings under which files run."""
+        return Defaults(self.search_path, self.role_setting, self.jit, self.session_settings)
 
     @property
     def major(self) -> int:
@@ -39,6 +51,11 @@ class Server:
 def server() -> Query[Server]:
     """Ask for the server, database and schema of a connection."""
     return Query(query_text("server"), (), lambda value: Server(**value))
+
+
+def session_settings() -> Query[Mapping[str, str]]:
+    """Ask which settings a session has changed; only meaningful before `Flight.arm`."""
+    return Query(query_text("session_settings"), (), dict)
 
 
 def blockers(lock_key: int, process: int) -> Query[list[str]]:

@@ -9,11 +9,9 @@ from typing import Any
 
 from lfmigrate import catalog
 from lfmigrate.catalog.tables import ForeignKey, Table
-from lfmigrate.errors import Refused, StatementFailed
 from lfmigrate.postgres.connection import Connection
 from lfmigrate.postgres.copy import Buffer, copy_in, copy_out
 from lfmigrate.postgres.pipeline import Flight, Query
-from lfmigrate.postgres.wire import Stall
 from lfmigrate.rows import archive
 from lfmigrate.rows.archive import About, Archive, SavedSequence, SavedTable
 from lfmigrate.syntax.names import quote_name
@@ -22,7 +20,7 @@ from lfmigrate.syntax.names import quote_name
 _BATCH_ROWS = 512
 
 # The SQLSTATE of TRUNCATE if other tables reference one.
-_REFERENCED = "0A000"
+REFERENCED = "0A000"
 
 # The settings that affect how values are written, so that those of a role or database do not.
 _EXACT = {
@@ -66,10 +64,11 @@ def dump(
     about: About,
     *,
     watch: OnCopy | None = None,
+    first: Flight | None = None,
 ) -> Archive:
     """Save the rows of some tables. Only reads, in the open transaction.
 
-    This changes the transaction's settings; use `dump_in_savepoint` if it is to continue.
+    This changes the transaction's settings; roll back to a savepoint if it is to continue.
 
     Args:
         conn: A connection with an open transaction that sees all tables at one point in time: by
@@ -79,6 +78,7 @@ def dump(
         target: The folder to create.
         about: The manifest's general information.
         watch: Called every few hundred rows.
+        first: A flight to send with the first question.
 
     Returns:
         The archive, complete and synced to disk.
@@ -87,7 +87,7 @@ def dump(
         Refused: The folder could not be written.
         DatabaseError: The rows could not be read.
     """
-    flight = Flight(conn)
+    flight = first or Flight(conn)
     # Without a search path, names in values are written with their schema.
     _set_exact(flight, search_path="")
     asked = flight.ask(catalog.tables(names))
@@ -98,7 +98,8 @@ def dump(
         for table in asked.value
     ]
     free = [flight.ask(_position(schema, name, None)) for schema, name in sequences]
-    flight.go()
+    if free or any(positions for _, positions in tables):
+        flight.go()
     with archive.write(target) as writer:
         for table, positions in tables:
             writer.add(
@@ -111,47 +112,10 @@ def dump(
         return archive.finish(writer, target, about, [answer.value for answer in free])
 
 
-def dump_in_savepoint(
-    conn: Connection,
-    names: Iterable[tuple[str, str]],
-    sequences: Iterable[tuple[str, str]],
-    parent: Path,
-    about: About,
-    *,
-    watch: OnCopy | None = None,
-) -> Archive:
-    """Do the same as `dump` without changing the settings of the transaction.
-
-    Args:
-        conn: As for `dump`, like the other arguments and the errors.
-        names: The tables.
-        sequences: The sequences.
-        parent: Where the folder is created, named after the database and the time.
-        about: The manifest's general information.
-        watch: Called every few hundred rows.
-    """
-    target = archive.default_folder(parent, about.database)
-    flight = Flight(conn)
-    flight.do("SAVEPOINT lfmigrate_save")
-    flight.go()
-    saved = dump(conn, names, sequences, target, about, watch=watch)
-    flight = Flight(conn)
-    flight.do("ROLLBACK TO SAVEPOINT lfmigrate_save")
-    flight.go()
-    return saved
-
-
-def lock_and_count(
-    conn: Connection, tables: Sequence[Table], stall: Stall | None = None
-) -> list[int]:
-    """Lock tables in ACCESS EXCLUSIVE mode, and return the number of rows of each."""
-    if not tables:
-        return []
-    flight = Flight(conn)
-    flight.do(f"LOCK TABLE {_listed(tables)} IN ACCESS EXCLUSIVE MODE")
-    asked = [flight.ask(count_rows(table)) for table in tables]
-    flight.go(None, stall)
-    return [answer.value for answer in asked]
+def lock(flight: Flight, tables: Sequence[Table]) -> None:
+    """Queue an ACCESS EXCLUSIVE lock on tables."""
+    if tables:
+        flight.do(f"LOCK TABLE {_listed(tables)} IN ACCESS EXCLUSIVE MODE")
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,26 +138,11 @@ def count_rows(table: Table) -> Query[int]:
     return Query(f"SELECT to_jsonb(count(*)) FROM {_listed([table])}", (), int)
 
 
-def empty(conn: Connection, tables: Sequence[Table]) -> None:
-    """Truncate some tables, in the open transaction.
-
-    Raises:
-        Refused: Other tables reference them.
-    """
+def empty(flight: Flight, tables: Sequence[Table]) -> None:
+    """Queue a TRUNCATE; it fails with `REFERENCED` if other tables reference these."""
     if tables:
-        flight = Flight(conn)
-        # One statement, because the tables may reference each other; others must not.
+        # One statement, because they may reference each other.
         flight.do(f"TRUNCATE {_listed(tables)}")
-        try:
-            flight.go()
-        except StatementFailed as error:
-            if error.sqlstate != _REFERENCED:
-                raise
-            raise Refused(
-                "tables outside the migrations reference those to be truncated",
-                detail=error.detail,
-                hint="Truncate or drop them first.",
-            ) from None
 
 
 def load(
@@ -224,8 +173,9 @@ def load(
     _disable_triggers(flight, order, deferred)
     flight.go()
     saved_tables = {table.id: saved_table for saved_table, table in pairs}
-    for table in order:
-        _fill(conn, saved, saved_tables[table.id], table, watch)
+    filling = [(table, saved_tables[table.id]) for table in order if saved_tables[table.id].columns]
+    for _ in copy_in(conn, [_filling(saved, *pair, watch) for pair in filling]):
+        pass  # the rows are counted in the manifest
     flight = Flight(conn)
     _enable_triggers(flight, order, deferred)
     for table in order:
@@ -325,14 +275,12 @@ def _lines(conn: Connection, table: Table, watch: OnCopy | None) -> Iterator[Seq
         yield batch
 
 
-def _fill(
-    conn: Connection, saved: Archive, saved_table: SavedTable, table: Table, watch: OnCopy | None
-) -> None:
-    if not saved_table.columns:
-        return
+def _filling(
+    saved: Archive, table: Table, saved_table: SavedTable, watch: OnCopy | None
+) -> tuple[str, Iterable[bytes]]:
+    """Return the COPY statement for a table, and its data."""
     columns = ", ".join(quote_name(name) for name, _ in saved_table.columns)
-    copy_in(
-        conn,
+    return (
         f"COPY {_name(table)} ({columns}) FROM STDIN (FORMAT csv, HEADER, ENCODING 'UTF8')",
         watched(archive.blocks(saved, saved_table), table.name, saved_table.bytes, watch),
     )

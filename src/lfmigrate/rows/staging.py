@@ -6,7 +6,7 @@ after its target table.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from lfmigrate.errors import CsvFileError, LfmigrateError, StatementFailed, comb
 from lfmigrate.postgres.connection import Connection
 from lfmigrate.postgres.copy import copy_in
 from lfmigrate.postgres.pipeline import Flight, Query
-from lfmigrate.rows import dump, rejected
+from lfmigrate.rows import copy_errors, dump
 from lfmigrate.rows.dump import OnCopy
 from lfmigrate.source import csvfile
 from lfmigrate.source.csvfile import CsvFile
@@ -27,7 +27,8 @@ PREFIX = "seed_"
 # The number of problems to report; more than this usually share one cause.
 MOST = 20
 
-_SAVEPOINT = "lfmigrate_files"
+# Copying restarts here, without the rows that the server rejects.
+SAVEPOINT = "lfmigrate_files"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +72,7 @@ def copy(conn: Connection, staged: Sequence[Staged], watch: OnCopy | None) -> li
     """Copy files into their staging tables.
 
     Args:
-        conn: A connection with an open transaction.
+        conn: A connection with an open transaction and the savepoint `SAVEPOINT`.
         staged: The files.
         watch: Called after every block.
 
@@ -82,17 +83,18 @@ def copy(conn: Connection, staged: Sequence[Staged], watch: OnCopy | None) -> li
         CsvFileError: A file is not valid CSV.
         StatementFailed: The server rejected rows; all of them are reported, up to `MOST`.
     """
-    _go(conn, f"SAVEPOINT {_SAVEPOINT}")
-    rows = []
-    for place, each in enumerate(staged):
-        try:
-            rows.append(_copy(conn, each, each.file.header.end, watch=watch))
-        except StatementFailed as error:
-            if not rejected.is_about_row(error, each.table):
-                raise
-            _go(conn, f"ROLLBACK TO SAVEPOINT {_SAVEPOINT}")
-            problems = _problems(conn, staged[place:])
-            raise combine(problems, how_many(len(problems))) from None
+    rows: list[int] = []
+    try:
+        copies = [_copying(each, each.file.header.end, watch=watch) for each in staged]
+        for count in copy_in(conn, copies):
+            rows.append(count)  # noqa: PERF402 (those before a failure are needed as well)
+    except StatementFailed as error:
+        place = len(rows)
+        if not copy_errors.is_about_row(error, staged[place].table):
+            raise
+        _go(conn, f"ROLLBACK TO SAVEPOINT {SAVEPOINT}")
+        problems = _problems(conn, staged[place:])
+        raise combine(problems, how_many(len(problems))) from None
     return rows
 
 
@@ -121,7 +123,7 @@ def place(
     flight.go()
     record = csvfile.record_of_row(staged.file, asked.value)
     if record is not None:
-        rejected.set_place(problem, staged.file, record, column)
+        copy_errors.set_place(problem, staged.file, record, column)
 
 
 def offenders(
@@ -207,22 +209,22 @@ def how_many(count: int) -> str:
     return f"{count:,} problems in the files{more}"
 
 
-def _copy(
-    conn: Connection,
+def _copying(
     staged: Staged,
     start: int,
     end: int | None = None,
     *,
     watch: OnCopy | None = None,
-) -> int:
+) -> tuple[str, Iterable[bytes]]:
+    """Return the COPY statement for some records of a file, and its data."""
     file = staged.file
     columns = ", ".join(quote_name(column) for column in file.columns)
-    sql = (
+    blocks = csvfile.blocks(file, start, end)
+    statement = (
         f"COPY pg_temp.{quote_name(staged.table.name)} ({columns})"
         " FROM STDIN (FORMAT csv, HEADER, ENCODING 'UTF8')"
     )
-    blocks = csvfile.blocks(file, start, end)
-    return copy_in(conn, sql, dump.watched(blocks, file.name, file.size - file.header.start, watch))
+    return statement, dump.watched(blocks, file.name, file.size - file.header.start, watch)
 
 
 def _problems(conn: Connection, staged: Sequence[Staged]) -> list[LfmigrateError]:
@@ -249,18 +251,18 @@ def _copy_around(
 ) -> None:
     """Copy the records that are accepted, and add an error for each other one."""
     while len(problems) < MOST:
-        _go(conn, f"SAVEPOINT {_SAVEPOINT}")
+        _go(conn, f"SAVEPOINT {SAVEPOINT}")
         try:
-            _copy(conn, staged, span.start, span.end)
+            list(copy_in(conn, [_copying(staged, span.start, span.end)]))
         except StatementFailed as error:
-            if not rejected.is_about_row(error, staged.table):
+            if not copy_errors.is_about_row(error, staged.table):
                 raise
-            record, problem = rejected.locate(
+            record, problem = copy_errors.locate(
                 staged.file, staged.table, span.start, span.line, error
             )
         else:
             return
-        _go(conn, f"ROLLBACK TO SAVEPOINT {_SAVEPOINT}")
+        _go(conn, f"ROLLBACK TO SAVEPOINT {SAVEPOINT}")
         # The server buffers rows and inserts them in batches, so an earlier row may be rejected
         # after this one; and a later row may repeat one of these.
         _copy_around(conn, staged, replace(span, end=record.start), problems)

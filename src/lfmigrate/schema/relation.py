@@ -51,6 +51,11 @@ class Relation:
     complete: bool = True
 
     @property
+    def label(self) -> str:
+        """Return the name, qualified by its schema if it has one."""
+        return f"{self.schema}.{self.name}" if self.schema else self.name
+
+    @property
     def key(self) -> Key:
         """Return what identifies this relation."""
         if self.kind in _RELATION_KINDS:

@@ -1,0 +1,302 @@
+"""Settings that a file makes, schemas, and missing privileges."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
+
+import lfmigrate
+from lfmigrate.errors import (
+    DatabaseError,
+)
+from tests.conftest import Cli
+from tests.helpers.commands import SHIPPED, migrations, statuses, up, verify
+from tests.helpers.databases import execute, fetch, has_history
+
+Write = Callable[[Mapping[str, str | bytes]], Path]
+Dump = Callable[..., str]
+
+
+# --------------------------------------------------------------------------------------------------
+# Settings that a file makes
+# --------------------------------------------------------------------------------------------------
+
+LIKE_PG_DUMP = """
+SET statement_timeout = 0;
+SET client_encoding = 'UTF8';
+SET standard_conforming_strings = on;
+SELECT pg_catalog.set_config('search_path', '', false);
+SET check_function_bodies = false;
+SET xmloption = content;
+SET client_min_messages = warning;
+SET row_security = off;
+SET default_tablespace = '';
+CREATE TABLE IF NOT EXISTS public.dumped (id integer NOT NULL);
+"""
+
+
+def test_a_files_settings_do_not_reach_the_next_file(database: str, folder: Write) -> None:
+    """Unqualified names resolve again, and a skip is still noticed."""
+    execute(database, "CREATE TABLE there (id int)")
+    path = folder(
+        {
+            "1_dump.up.sql": LIKE_PG_DUMP,
+            "2_next.up.sql": "CREATE TABLE IF NOT EXISTS there (id int);CREATE TABLE new (id int);",
+            "views/v.sql": "CREATE OR REPLACE VIEW v AS SELECT id FROM new;",
+        }
+    )
+
+    report = up(database, path)
+
+    assert statuses(report) == {
+        "table dumped": "created",
+        "table there": "skipped",
+        "table new": "created",
+        "view v": "created",
+    }
+    assert verify(database, path).ok
+
+
+def test_a_files_timeout_does_not_reach_the_next_file(database: str, folder: Write) -> None:
+    """What the command line asked for holds for every file."""
+    path = folder(
+        {
+            "1_dump.up.sql": LIKE_PG_DUMP,
+            "2_next.up.sql": "CREATE TABLE seen AS SELECT current_setting('statement_timeout') AS"
+            " timeout, current_setting('check_function_bodies') AS checked;",
+        }
+    )
+
+    up(database, path, scope=lfmigrate.Scope(statement_timeout_ms=7000))
+
+    assert fetch(database, "SELECT * FROM seen") == [("7s", "on")]
+
+
+SHOWN = "SELECT name, setting FROM pg_settings WHERE name NOT LIKE 'plpgsql.%' ORDER BY name"
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        LIKE_PG_DUMP,
+        "SET SESSION statement_timeout = '77s';",
+        "set datestyle = 'German';",
+        "DO $$ BEGIN PERFORM set_config('work_mem', '77MB', false); END $$;",
+        "DO $$ BEGIN SET work_mem = '77MB'; END $$;",
+        "SELECT SET_CONFIG('my.own', 'x', false);",
+        "SET LOCAL work_mem = '77MB';",
+        "SET TIME ZONE 'Asia/Tokyo';",
+    ],
+)
+@pytest.mark.parametrize("options", [{}, {"dry_run": True}], ids=["run", "dry-run"])
+def test_a_files_settings_do_not_outlive_the_run(
+    database: str, folder: Write, statement: str, options: dict[str, Any]
+) -> None:
+    """Behind a pooler, they would be somebody else's a moment later."""
+    path = folder({"1_set.up.sql": statement})
+    with lfmigrate.connect(database) as conn:
+        before = conn.execute(SHOWN).fetchall()
+
+        lfmigrate.up(conn, lfmigrate.read_folder(path), **options)
+
+        after = conn.execute(SHOWN).fetchall()
+        own = conn.execute("SELECT nullif(current_setting('my.own', true), '')").fetchone()
+    assert after == before
+    assert own == (None,)
+
+
+def test_a_files_role_reaches_neither_the_next_file_nor_the_session(
+    role: str, database: str, folder: Write
+) -> None:
+    """SET ROLE ends with the file: the history is written as who came, and so is the next table."""
+    execute(database, f"GRANT ALL ON SCHEMA public TO {role}")
+    path = folder(
+        {
+            "1_theirs.up.sql": f"SET ROLE {role}; CREATE TABLE theirs (id int);",
+            "2_mine.up.sql": "CREATE TABLE mine (id int);",
+        }
+    )
+    with lfmigrate.connect(database) as conn:
+        before = conn.execute("SELECT current_user").fetchone()
+
+        lfmigrate.up(conn, lfmigrate.read_folder(path))
+
+        after = conn.execute("SELECT current_user").fetchone()
+    owners = dict(
+        fetch(database, "SELECT tablename, tableowner FROM pg_tables WHERE schemaname = 'public'")
+    )
+    assert after == before
+    assert before is not None
+    assert owners == {"theirs": role, "mine": before[0]}
+
+
+def test_a_caller_keeps_its_own_settings(database: str, folder: Write) -> None:
+    """What the session had before is there afterwards, unless a file made settings itself."""
+    path = folder({"1_t.up.sql": "CREATE TABLE t (id int);"})
+    with lfmigrate.connect(database) as conn:
+        conn.execute("SET work_mem = '77MB'")
+
+        lfmigrate.up(conn, lfmigrate.read_folder(path))
+
+        assert conn.execute("SHOW work_mem").fetchone() == ("77MB",)
+
+
+# --------------------------------------------------------------------------------------------------
+# Schemas and permissions
+# --------------------------------------------------------------------------------------------------
+
+
+def test_two_tenants_share_a_database(database: str) -> None:
+    """Each schema has tables and a history of its own."""
+    execute(database, "CREATE SCHEMA north; CREATE SCHEMA south")
+    north, south = lfmigrate.Scope(schema="north"), lfmigrate.Scope(schema="south")
+
+    first = up(database, SHIPPED, scope=north)
+    second = up(database, SHIPPED, scope=south)
+    execute(database, "DROP TABLE north.program_resources")
+
+    assert set(statuses(first).values()) == set(statuses(second).values()) == {"created"}
+    assert {v.relation.schema for v in second.relations} == {"south"}
+    assert fetch(
+        database,
+        "SELECT schemaname, count(*)::int FROM pg_tables"
+        " WHERE schemaname IN ('north', 'south', 'public') GROUP BY 1 ORDER BY 1",
+    ) == [("north", 10), ("south", 11)]
+    assert not verify(database, SHIPPED, scope=north).ok
+    assert verify(database, SHIPPED, scope=south).ok
+    assert verify(database, SHIPPED, scope=south, replay_files=True).ok
+    assert migrations(up(database, SHIPPED, scope=south)) == {"002": "already_applied"}
+
+
+@pytest.mark.parametrize(
+    "name", ["Capital", "with space", 'a "quote"', "it's", "übung", "ключ", "a,b", "%s"]
+)
+def test_a_schema_may_have_any_name(database: str, name: str) -> None:
+    """Names are quoted wherever they go, so two runs, a repair and a replay all work."""
+    with psycopg.connect(database, autocommit=True) as conn:
+        conn.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(name)))
+    scope = lfmigrate.Scope(schema=name)
+
+    report = up(database, SHIPPED, scope=scope)
+
+    assert {v.relation.schema for v in report.relations} == {name}
+    assert verify(database, SHIPPED, scope=scope).ok
+    assert verify(database, SHIPPED, scope=scope, replay_files=True).ok
+    assert set(statuses(up(database, SHIPPED, scope=scope)).values()) == {"unchanged"}
+    assert fetch(database, "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'") == [0]
+
+
+def test_tables_of_another_tenant_are_not_adopted(database: str) -> None:
+    """Public is on the search path behind the tenant's schema, and its tables are its own."""
+    execute(database, "CREATE SCHEMA tenant")
+    up(database, SHIPPED)
+
+    report = up(database, SHIPPED, scope=lfmigrate.Scope(schema="tenant"))
+
+    assert set(statuses(report).values()) == {"created"}
+    assert len(report.relations) == 15
+
+
+def test_a_schema_that_does_not_exist_is_refused(database: str, cli: Cli, dump: Dump) -> None:
+    """Exit code 4; it is not made, and nothing goes elsewhere instead."""
+    before = dump(database)
+
+    done = cli("up", "--schema", "nowhere", "--database-url", database)
+
+    assert done.returncode == 4
+    assert 'schema "nowhere" does not exist' in done.stderr
+    assert "Nothing was changed." in done.stderr
+    assert dump(database) == before
+    assert not has_history(database)
+
+
+def test_the_history_can_live_in_a_schema_that_is_there(role: str, database: str) -> None:
+    """A role that may not create schemas names one, and a table called history there is safe."""
+    execute(
+        database,
+        f"GRANT ALL ON SCHEMA public TO {role};"
+        "CREATE TABLE history (id int); INSERT INTO history VALUES (1)",
+    )
+    url = make_conninfo(database, user=role)
+    scope = lfmigrate.Scope(history_schema="public")
+
+    up(url, SHIPPED, scope=scope)
+
+    assert migrations(up(url, SHIPPED, scope=scope)) == {"002": "already_applied"}
+    assert verify(url, SHIPPED, scope=scope).ok
+    assert len(verify(url, SHIPPED, scope=scope).relations) == 15
+    assert fetch(database, "SELECT * FROM history") == [1]
+    assert not has_history(database)
+
+
+def test_a_role_that_may_not_make_the_history_is_told_the_way_out(
+    role: str, database: str, cli: Cli, dump: Dump
+) -> None:
+    """The GRANT and the option are both named, and nothing is changed."""
+    execute(database, f"GRANT ALL ON SCHEMA public TO {role}")
+    before = dump(database)
+
+    done = cli("up", "--database-url", make_conninfo(database, user=role))
+
+    assert done.returncode == 4
+    assert "GRANT CREATE ON DATABASE" in done.stderr
+    assert f"TO {role};" in done.stderr
+    assert "--history-schema" in done.stderr
+    assert "Nothing was changed." in done.stderr
+    assert dump(database) == before
+
+
+def test_a_role_that_may_not_make_tables_is_told_the_grant(
+    role: str, database: str, cli: Cli, dump: Dump
+) -> None:
+    """The message has the statement to send to the schema's owner."""
+    execute(
+        database,
+        "REVOKE CREATE ON SCHEMA public FROM PUBLIC;"
+        f"CREATE SCHEMA lfmigrate; GRANT ALL ON SCHEMA lfmigrate TO {role}",
+    )
+    before = dump(database)
+
+    done = cli("up", "--database-url", make_conninfo(database, user=role))
+
+    assert done.returncode == 4
+    assert f"GRANT USAGE, CREATE ON SCHEMA public TO {role};" in done.stderr
+    assert "Nothing was changed." in done.stderr
+    assert dump(database) == before
+
+
+def test_a_role_that_may_not_replay_adopts_with_a_warning(
+    role: str, database: str, folder: Write
+) -> None:
+    """Without CREATE on the database there is no scratch schema; up says what that costs."""
+    execute(
+        database,
+        f"GRANT ALL ON SCHEMA public TO {role}; CREATE SCHEMA lfmigrate;"
+        f"GRANT ALL ON SCHEMA lfmigrate TO {role}",
+    )
+    url = make_conninfo(database, user=role)
+    execute(url, "CREATE TABLE t (id int)")
+    path = folder({"1_t.up.sql": "CREATE TABLE IF NOT EXISTS t (id int);"})
+
+    report = up(url, path)
+
+    assert migrations(report) == {"1": "applied"}
+    assert len(report.notes) == 1
+    assert "could not be compared" in report.notes[0]
+    assert "permission denied" in report.notes[0]
+
+
+def test_a_read_only_session_is_told(database: str, folder: Write) -> None:
+    """Before anything is sent that would fail less clearly."""
+    url = make_conninfo(database, options="-c default_transaction_read_only=on")
+
+    with pytest.raises(DatabaseError, match="read-only"):
+        up(url, folder({"001_a.up.sql": "CREATE TABLE a (id int);"}))
+
+    assert not has_history(database)

@@ -1,0 +1,156 @@
+"""Behind other people's locks: let readers through, try again, and name who is in the way."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+import lfmigrate
+from lfmigrate.errors import NOTHING_CHANGED, StatementFailed
+from lfmigrate.source.folder import Folder, read_folder
+from tests.conftest import Cli
+from tests.helpers.databases import execute, has_history, value
+from tests.helpers.faults import wait_until
+
+# Waiting and trying again is done on this side of the connection.
+pytestmark = pytest.mark.any_version
+
+Write = Callable[[Mapping[str, str | bytes]], Path]
+
+PATIENCE = lfmigrate.Scope(lock_timeout_ms=200)
+
+
+def named(said: str, application: str) -> bool:
+    """Say whether the error, and not only a line of progress, names who holds the lock."""
+    return re.search(rf'^  held by .*application "{application}"', said, re.MULTILINE) is not None
+
+
+@pytest.fixture
+def busy(database: str) -> str:
+    """Return the URL of a database with a table that somebody uses."""
+    execute(database, "CREATE TABLE busy (n int)")
+    return database
+
+
+@pytest.fixture
+def altering(folder: Write) -> Folder:
+    """Return a folder whose migration needs that table for itself."""
+    return read_folder(folder({"001_a.up.sql": "ALTER TABLE busy ADD m int"}))
+
+
+@pytest.fixture
+def reader(busy: str) -> Iterator[psycopg.Connection[Any]]:
+    """Return a session that has read the table and not ended its transaction."""
+    with psycopg.connect(busy, application_name="report") as conn:
+        conn.execute("SELECT * FROM busy")
+        yield conn
+
+
+def test_a_lock_that_comes_free_is_had_by_one_of_the_tries(
+    busy: str, altering: Folder, reader: psycopg.Connection[Any]
+) -> None:
+    """The whole transaction is tried again, and each new try is told."""
+    told: list[str] = []
+
+    def on_wait(line: str) -> None:
+        told.append(line)
+        if "trying" in line:
+            reader.rollback()
+
+    with closing(lfmigrate.connect(busy)) as conn:
+        report = lfmigrate.up(conn, altering, scope=PATIENCE, on_wait=on_wait)
+
+    assert [m.status for m in report.migrations] == ["applied"]
+    assert [line for line in told if "trying" in line] == [
+        "a lock did not come in time; trying 3 times more"
+    ]
+    assert any("waiting for a lock: process" in line and '"report"' in line for line in told)
+
+
+@pytest.mark.usefixtures("reader")
+def test_readers_behind_the_run_are_let_through(busy: str, altering: Folder) -> None:
+    """Somebody who only reads gets an answer while the run is still waiting for its lock."""
+    answered = threading.Event()
+    tries: list[str] = []
+
+    def read() -> int:
+        # Longer than a try, shorter than all of them: only a pause can let it through.
+        with psycopg.connect(busy, options="-c statement_timeout=1200") as conn:
+            wait_until(
+                lambda: value(busy, "SELECT count(*) FROM pg_locks WHERE NOT granted") == 1,
+                "the run is waiting",
+            )
+            row = conn.execute("SELECT count(*) FROM busy").fetchone()
+            answered.set()
+            assert row is not None
+            return int(row[0])
+
+    def migrate() -> bool:
+        with closing(lfmigrate.connect(busy)) as conn, pytest.raises(StatementFailed):
+            lfmigrate.up(
+                conn,
+                altering,
+                scope=lfmigrate.Scope(lock_timeout_ms=400),
+                on_wait=tries.append,
+            )
+        return answered.is_set()
+
+    with ThreadPoolExecutor(2) as pool:
+        running, reading = pool.submit(migrate), pool.submit(read)
+
+        assert reading.result() == 0
+        assert running.result()
+
+
+@pytest.mark.usefixtures("reader")
+def test_giving_up_names_who_blocks(busy: str, altering: Folder, cli: Cli) -> None:
+    """Process, role, application, since when, and what it does; exit code 4, nothing changed."""
+    done = cli("up", "--sql-dir", altering.path, "--lock-timeout", "300ms", "--database-url", busy)
+
+    pid = value(
+        busy,
+        "SELECT pid FROM pg_stat_activity WHERE application_name = 'report'"
+        " AND datname = current_database()",
+    )
+    assert done.returncode == 4
+    assert f"held by process {pid}, role" in done.stderr
+    assert 'application "report", transaction open since 20' in done.stderr
+    assert ": SELECT * FROM busy" in done.stderr
+    assert "Tried 4 times." in done.stderr
+    assert NOTHING_CHANGED.text in done.stderr
+    assert done.stderr.count("trying") == 3
+    assert not has_history(busy)
+
+
+@pytest.mark.parametrize("command", ["up", "backup"])
+def test_a_table_that_cannot_even_be_looked_at(applied: str, cli: Cli, command: str) -> None:
+    """Describing a table waits for its lock, too; whoever holds it is named."""
+    with psycopg.connect(applied, application_name="rebuild") as holder:
+        holder.execute("LOCK TABLE cost_categories IN ACCESS EXCLUSIVE MODE")
+        done = cli(command, "--lock-timeout", "300ms", "--database-url", applied)
+
+    assert done.returncode == 4
+    assert named(done.stderr, "rebuild")
+    assert NOTHING_CHANGED.text in done.stderr
+
+
+def test_a_restore_names_who_blocks(applied: str, cli: Cli, tmp_path: Path) -> None:
+    """As the others do."""
+    assert cli("backup", "--out", tmp_path / "out", "--database-url", applied).returncode == 0
+    with psycopg.connect(applied, application_name="report") as holder:
+        holder.execute("SELECT * FROM cost_categories")
+        done = cli(
+            "restore", tmp_path / "out", "--lock-timeout", "300ms", "--database-url", applied
+        )
+
+    assert done.returncode == 4
+    assert named(done.stderr, "report")
+    assert "Tried 4 times." in done.stderr

