@@ -551,7 +551,7 @@ def test_a_foreign_key_from_outside_is_not_broken_by_a_replacement(
         "INSERT INTO theirs VALUES (1)",
     )
 
-    with pytest.raises(Refused, match="outside the migrations reference") as caught:
+    with pytest.raises(Refused, match="outside the migrations refer") as caught:
         restore(url, files, path, replace=True, backup_dir=tmp_path)
 
     assert '"theirs"' in " ".join(caught.value.facts)

@@ -461,7 +461,7 @@ def test_replace_does_not_break_what_others_refer_to(seeded: str, tmp_path: Path
         seeded, "CREATE TABLE note (period_id int REFERENCES performance_periods ON DELETE CASCADE)"
     )
 
-    with pytest.raises(Refused, match="outside the migrations reference") as caught:
+    with pytest.raises(Refused, match="outside the migrations refer") as caught:
         seed(seeded, replace=True, backup_dir=tmp_path)
 
     assert "note" in " ".join(caught.value.facts)
