@@ -57,8 +57,8 @@ def save_and_empty(
         if error.sqlstate != dump.REFERENCED:
             raise
         raise Refused(
-            "tables outside the migrations refer to the rows that would be deleted",
+            "tables outside the migrations reference those to be truncated",
             detail=error.detail,
-            hint="Empty or drop those first.",
+            hint="Truncate or drop them first.",
         ) from None
     return backup

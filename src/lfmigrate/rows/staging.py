@@ -15,7 +15,7 @@ from lfmigrate.errors import CsvFileError, LfmigrateError, StatementFailed, comb
 from lfmigrate.postgres.connection import Connection
 from lfmigrate.postgres.copy import copy_in
 from lfmigrate.postgres.pipeline import Flight, Query
-from lfmigrate.rows import copy_errors, dump
+from lfmigrate.rows import dump, rejected
 from lfmigrate.rows.dump import OnCopy
 from lfmigrate.source import csvfile
 from lfmigrate.source.csvfile import CsvFile
@@ -90,7 +90,7 @@ def copy(conn: Connection, staged: Sequence[Staged], watch: OnCopy | None) -> li
             rows.append(count)  # noqa: PERF402 (those before a failure are needed as well)
     except StatementFailed as error:
         place = len(rows)
-        if not copy_errors.is_about_row(error, staged[place].table):
+        if not rejected.is_about_row(error, staged[place].table):
             raise
         _go(conn, f"ROLLBACK TO SAVEPOINT {SAVEPOINT}")
         problems = _problems(conn, staged[place:])
@@ -123,7 +123,7 @@ def place(
     flight.go()
     record = csvfile.record_of_row(staged.file, asked.value)
     if record is not None:
-        copy_errors.set_place(problem, staged.file, record, column)
+        rejected.set_place(problem, staged.file, record, column)
 
 
 def offenders(
@@ -255,9 +255,9 @@ def _copy_around(
         try:
             list(copy_in(conn, [_copying(staged, span.start, span.end)]))
         except StatementFailed as error:
-            if not copy_errors.is_about_row(error, staged.table):
+            if not rejected.is_about_row(error, staged.table):
                 raise
-            record, problem = copy_errors.locate(
+            record, problem = rejected.locate(
                 staged.file, staged.table, span.start, span.line, error
             )
         else:
