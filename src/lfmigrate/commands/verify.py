@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 from lfmigrate import catalog
@@ -40,8 +40,7 @@ class VerifyReport:
     Attributes:
         server: Where it was read.
         schema: The schema that unqualified names go to.
-        relations: A verdict per expected relation: ``ok``, ``missing``, ``drifted`` or
-            ``unexpected`` (all that is expected is there, and something more).
+        relations: A verdict per expected relation: ``ok``, ``missing`` or ``drifted``.
         source: Whether the history said what to expect, or a replay of the files.
         edited: Migrations that were edited after they were applied.
         notes: What is worth a warning.
@@ -139,17 +138,11 @@ def _verify(job: Job, *, replay_files: bool) -> VerifyReport:
     return VerifyReport(
         server=before.server,
         schema=before.schema,
-        relations=tuple(_named(verdict) for verdict in compare_all(expected, live, agreed="ok")),
+        relations=compare_all(expected, live, agreed="ok"),
         source=source,
         edited=edited,
         notes=tuple(notes),
     )
-
-
-def _named(verdict: Verdict) -> Verdict:
-    """Tell a relation that merely has something more from one that lacks or changed something."""
-    extra = verdict.differences and all(d.is_extra for d in verdict.differences)
-    return replace(verdict, status="unexpected") if extra else verdict
 
 
 def _replayed(
