@@ -638,13 +638,13 @@ def test_nothing_to_undo_is_said(database: str, folder: Write, cli: Cli) -> None
     arguments = ("rollback", "--yes", "--sql-dir", files, "--database-url", database)
 
     done = cli(*arguments)
-    assert (done.returncode, "nothing is applied here" in done.stdout) == (0, True)
+    assert (done.returncode, "nothing to roll back" in done.stdout) == (0, True)
     up(database, files)
     done = cli(*arguments, "--to", "1")
-    assert (done.returncode, "nothing is applied here" in done.stdout) == (0, True)
+    assert (done.returncode, "nothing to roll back" in done.stdout) == (0, True)
     assert cli(*arguments).returncode == 0
     done = cli(*arguments)
-    assert (done.returncode, "nothing is applied here" in done.stdout) == (0, True)
+    assert (done.returncode, "nothing to roll back" in done.stdout) == (0, True)
     with pytest.raises(UsageError, match='there is no migration "9"'):
         rollback(database, files, None, to="9")
 
@@ -722,7 +722,7 @@ def test_a_terminal_is_asked_and_no_is_the_default(
     os.close(ours)
 
     assert process.wait(30) == code, seen
-    assert b"would be lost" in seen
+    assert b"would be dropped" in seen
     assert value(database, "SELECT to_regclass('a') IS NULL") is (code == 0)
 
 

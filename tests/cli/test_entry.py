@@ -41,13 +41,12 @@ def environment(**more: str) -> dict[str, str]:
 
 
 def run(*arguments: str | bytes, **more: str | bytes) -> subprocess.CompletedProcess[str]:
-    env: dict[str | bytes, str | bytes] = {**environment(), **more}
     return subprocess.run(
         [sys.executable, "-m", "lfmigrate", *arguments],
         capture_output=True,
         text=True,
         check=False,
-        env=env,  # type: ignore[arg-type]  # typeshed wants all texts or all bytes
+        env={os.fsencode(n): os.fsencode(v) for n, v in (environment() | more).items()},
         timeout=60,
     )
 

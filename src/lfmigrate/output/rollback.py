@@ -43,7 +43,7 @@ def _(report: RollbackReport, page: Page) -> None:
         label = f"{migration.version}_{migration.name} "
         page.line(label, word("rolled_back", f"{would}rolled back"))
     deleted, changed = _rows(report)
-    also = f", {counted(changed, 'row')} {would}changed" if changed else ""
+    also = f"; rows of {counted(changed, 'table')} {would}changed" if changed else ""
     page.line(f"{counted(deleted, 'row')} {would}deleted{also}")
     if page.preview:
         return
@@ -62,7 +62,7 @@ def _(preview: RollbackReport) -> str:
     one = preview.migrations[0].version if len(preview.migrations) == 1 else ""
     deeds = [f"Roll back {one or counted(len(preview.migrations), 'migration')}"]
     deeds += [f"delete {counted(deleted, 'row')}"] if deleted else []
-    deeds += [f"change {counted(changed, 'row')}"] if changed else []
+    deeds += [f"change rows of {counted(changed, 'table')}"] if changed else []
     return " and ".join(filter(None, [", ".join(deeds[:-1]), deeds[-1]])) + "?"
 
 
@@ -97,11 +97,11 @@ def _draw_losses(page: Page, losses: Sequence[Lost]) -> None:
 
 
 def _rows(report: RollbackReport) -> tuple[int, int]:
-    """Return how many rows go, and how many rows of tables that stay are changed."""
+    """Return how many rows are deleted, and in how many tables that stay rows are changed."""
     every = (*report.lost, *report.dependents)
     return (
         sum(lost.rows or 0 for lost in every if lost.kind != CHANGED),
-        sum(lost.rows or 0 for lost in every if lost.kind == CHANGED),
+        sum(1 for lost in every if lost.kind == CHANGED),
     )
 
 
