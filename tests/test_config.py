@@ -259,7 +259,7 @@ def test_what_is_no_duration_says_what_one_looks_like(text: str) -> None:
 @pytest.mark.parametrize("text", ["nan", "inf", "-1", "soon", "1e9", ""])
 def test_wait_is_a_number_of_seconds(text: str) -> None:
     """Within a day: nobody waits longer for a server."""
-    with pytest.raises(UsageError, match="invalid number of seconds|--wait is empty"):
+    with pytest.raises(UsageError, match=r"invalid number of seconds|--wait is empty"):
         settle({"wait": text}, {}, {})
 
 

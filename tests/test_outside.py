@@ -386,8 +386,8 @@ def test_a_dry_run_says_what_it_cannot_try(
 
     assert done.returncode == 0
     assert "can try neither it nor what comes after it" in done.stderr
-    assert "002_b planned: not tried" in done.stdout
-    assert "003_c planned: not tried" in done.stdout
+    assert "002_b would apply (not tried)" in done.stdout
+    assert "003_c would apply (not tried)" in done.stdout
     assert dump(database) == before
 
 

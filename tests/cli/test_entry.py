@@ -51,6 +51,18 @@ def run(*arguments: str | bytes, **more: str | bytes) -> subprocess.CompletedPro
     )
 
 
+def interrupted(start: str, module: str, *options: str) -> subprocess.CompletedProcess[str]:
+    """Run ``up``, and press Ctrl-C when it is about to import a module."""
+    arguments = ["up", *options, "--database-url", NOWHERE, "--wait", "0", module]
+    return subprocess.run(
+        [sys.executable, "-c", INTERRUPTED + start, *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment(),
+    )
+
+
 def test_it_runs_as_a_module() -> None:
     """``python -m lfmigrate`` is the command."""
     done = run("--version")
@@ -85,16 +97,7 @@ def test_ctrl_c_while_modules_are_imported_ends_without_a_traceback(
     start: str, module: str
 ) -> None:
     """With the exit code that a shell expects of it."""
-    script = INTERRUPTED + start
-    arguments = ["up", "--database-url", NOWHERE, "--wait", "0", module]
-
-    done = subprocess.run(
-        [sys.executable, "-c", script, *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-        env=environment(),
-    )
+    done = interrupted(start, module)
 
     assert done.returncode == 128 + signal.SIGINT
     assert "Traceback" not in done.stderr
@@ -104,16 +107,7 @@ def test_ctrl_c_while_modules_are_imported_ends_without_a_traceback(
 
 def test_ctrl_c_while_a_command_is_imported_is_reported_as_json() -> None:
     """A script that parses the output gets its document."""
-    script = INTERRUPTED + STARTS["as a command"]
-    arguments = ["up", "--json", "--database-url", NOWHERE, "--wait", "0", "rich.console"]
-
-    done = subprocess.run(
-        [sys.executable, "-c", script, *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-        env=environment(),
-    )
+    done = interrupted(STARTS["as a command"], "rich.console", "--json")
 
     document = json.loads(done.stdout)
     assert (done.returncode, document["exit_code"]) == (130, 130)

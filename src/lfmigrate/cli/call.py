@@ -116,7 +116,7 @@ def run(call: Call, work: Callable[[Connection, Folder, Scope], T]) -> T:
     except ConnectionLost as error:
         if error.outcome != NOTHING_CHANGED:
             raise
-        call.screen.say(f"{error.message}; nothing was changed; reconnecting")
+        call.screen.say(f"{error.message}; nothing was changed; retrying once")
     with _connected(call) as given:
         return work(*given)
 
