@@ -89,7 +89,7 @@ def on_a_terminal(
 def test_rollback_previews_and_asks_about_exactly_what_it_would_do(
     cli: Cli, database: str, folder: Write
 ) -> None:
-    """No words of a dry run: nobody asked for one."""
+    """In its own words: no dry run was asked for."""
     where = ("--database-url", database, "--sql-dir", folder(NOTES))
     cli("up", *where)
 

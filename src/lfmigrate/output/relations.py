@@ -81,8 +81,8 @@ def draw_verdicts(
 def summary(verdicts: Sequence[Verdict], names: Mapping[str, str] | None = None) -> str:
     """Return how many objects there are of each status."""
     counts = Counter(verdict.status for verdict in verdicts)
-    told = [f"{counts[s]:,} {(names or {}).get(s, s)}" for s in _ORDER if counts[s]]
-    return f"{counted(len(verdicts), 'object')}{': ' if told else ''}{', '.join(told)}"
+    sums = [f"{counts[s]:,} {(names or {}).get(s, s)}" for s in _ORDER if counts[s]]
+    return f"{counted(len(verdicts), 'object')}{': ' if sums else ''}{', '.join(sums)}"
 
 
 def verdict_json(verdict: Verdict, *, counts: bool) -> dict[str, Any]:

@@ -66,7 +66,7 @@ class Screen:
             width=self._out.width,
             elapsed_ms=elapsed_ms,
             clean=self._clean,
-            quiet=self._quiet and not preview,  # nobody can confirm what is not shown
+            quiet=self._quiet and not preview,  # what is not shown cannot be confirmed
             verbose=self._verbose,
             preview=preview,
             ascii_only=self._out.options.ascii_only,
@@ -182,7 +182,7 @@ class Screen:
 
 
 class _PatientConsole(Console):
-    """Lets a command finish although nobody reads its output, and knows an ASCII terminal."""
+    """Lets a command finish when its output is not read, and recognizes an ASCII terminal."""
 
     def on_broken_pipe(self) -> None:
         """Let the command end as it would have."""
