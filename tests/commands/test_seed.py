@@ -447,7 +447,7 @@ def test_replace_is_refused_unless_confirmed(seeded: str, cli: Cli, dump: Dump) 
     dry = cli("seed", "--replace", "--dry-run", "--json", "--database-url", seeded)
 
     assert done.returncode == 5
-    assert "would be emptied: 338 rows" in done.stdout
+    assert "would be truncated: 11 tables, 338 rows" in done.stdout
     assert "not confirmed" in done.stderr
     document = json.loads(dry.stdout)
     assert (document["backup"], sum(t["rows"] for t in document["lost"])) == (None, 338)

@@ -70,7 +70,7 @@ def test_a_lock_that_comes_free_is_had_by_one_of_the_tries(
 
     assert [m.status for m in report.migrations] == ["applied"]
     assert [line for line in told if "trying" in line] == [
-        "a lock did not come in time; trying 3 times more"
+        "could not acquire a lock within; 3 retries left"
     ]
     assert any("waiting for a lock: process" in line and '"report"' in line for line in told)
 
