@@ -1,4 +1,4 @@
-"""Files that run outside of a transaction: one statement at a time, each on the record."""
+"""Files marked no-transaction: one statement at a time, each recorded."""
 
 from __future__ import annotations
 
@@ -434,7 +434,7 @@ def test_behind_a_pooler_nothing_runs(
     done = cli("up", "--sql-dir", path, "--database-url", database)
 
     assert refused.returncode == 2
-    assert "is a pooler, and what runs outside of a transaction takes a direct" in refused.stderr
+    assert "is a pooler, and what runs outside a transaction requires a direct" in refused.stderr
     assert "Nothing was changed." in refused.stderr
     assert after == before
     assert done.returncode == 0, done.stderr
@@ -455,7 +455,7 @@ def test_a_neon_host_is_left_for_its_direct_name(
     done = cli("up", "--sql-dir", path, "--database-url", url)
 
     assert done.returncode == 0, done.stderr
-    assert "goes directly to ep-cool-1.eu-central-1.aws.neon.tech, past the pooler" in done.stderr
+    assert "connecting directly to ep-cool-1.eu-central-1.aws.neon.tech" in done.stderr
     assert value(database, VALID.format("a_x")) is True
 
 
