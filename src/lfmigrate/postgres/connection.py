@@ -102,8 +102,7 @@ def connect_directly(address: str, on_wait: Callable[[str], None] | None) -> Con
     if (own := direct_host(host)) != host:
         parameters["host"] = own
         if on_wait is not None:
-            on_wait(
-                f"connecting directly to {own}, not through the pooler, for what runs outside a transaction"
+            on_wait(f"connecting directly to {own}, for statements outside a transaction")
             )
     mark = secrets.token_hex(6)
     options = parameters.get("options") or os.environ.get("PGOPTIONS") or ""
