@@ -1,1 +1,1 @@
-"""Benchmarks of lfmigrate beside its peers, and the TCP proxy that measures them."""
+"""Benchmarks of lfmigrate and its peers, and the TCP proxy that measures them."""

@@ -11,7 +11,7 @@ from bench.measure import Settings, server_url
 
 
 class Benchmark(NamedTuple):
-    """What is measured, and how often unless told otherwise."""
+    """What is measured, and how often by default."""
 
     run: Callable[[Settings], None]
     runs: int
@@ -19,11 +19,11 @@ class Benchmark(NamedTuple):
 
 
 BENCHMARKS = {
-    "startup": Benchmark(startup.run, 20, "lfmigrate --version beside importing typer"),
+    "startup": Benchmark(startup.run, 20, "lfmigrate --version, compared with importing typer"),
     "flights": Benchmark(flights.run, 5, "flights and time of the shipped migration"),
-    "foreign": Benchmark(foreign.run, 5, "verify beside 20,000 other tables"),
-    "rows": Benchmark(rows.run, 5, "backup and restore of two million rows, beside \\copy"),
-    "seed": Benchmark(rows.run_seed, 3, "a seed of two million rows, beside \\copy"),
+    "foreign": Benchmark(foreign.run, 5, "verify in a database with 20,000 other tables"),
+    "rows": Benchmark(rows.run, 5, "backup and restore of two million rows, compared with \\copy"),
+    "seed": Benchmark(rows.run_seed, 3, "a seed of two million rows, compared with \\copy"),
     # Once, because psql takes a minute and dbmate four, and the differences are large.
     "many": Benchmark(many.run, 1, "1,000 pending migrations over a slow link"),
 }
@@ -39,7 +39,7 @@ def main() -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("names", nargs="+", choices=[*BENCHMARKS, "all"], metavar="NAME")
-    parser.add_argument("--runs", type=int, help="measure so often and show medians")
+    parser.add_argument("--runs", type=int, help="number of measurements; medians are shown")
     parser.add_argument("--peers", action="store_true", help="install dbmate and node-pg-migrate")
     parser.add_argument("--url", help="a superuser's database (default: an embedded server's)")
     options = parser.parse_args()

@@ -1,4 +1,4 @@
-"""`verify` in a database that is full of other people's tables, and in one that is not."""
+"""`verify` in a database full of unrelated tables, and in one without them."""
 
 from __future__ import annotations
 
@@ -47,6 +47,6 @@ def _make_tables(url: str) -> None:
             ]
             # One string is one transaction and one round trip.
             conn.execute(sql.SQL(";").join(statements))
-        # As autovacuum would have done by the time that anybody runs verify.
+        # As autovacuum would have done by the time that verify runs.
         for catalog in ("class", "attribute", "depend", "constraint", "index", "type"):
             conn.execute(sql.SQL("VACUUM (ANALYZE) {}").format(sql.Identifier(f"pg_{catalog}")))

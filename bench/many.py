@@ -15,7 +15,7 @@ MIGRATIONS = 1000
 
 def run(settings: Settings) -> None:
     """Measure and print the table."""
-    # node-pg-migrate would add minutes and tell nothing that dbmate does not.
+    # node-pg-migrate would add minutes and show nothing that dbmate does not.
     tools = [
         tool
         for tool in installed_tools(install=settings.peers)

@@ -24,7 +24,7 @@ ROOT = Path(__file__).parent.parent
 # A usual round trip to a cloud database.
 ROUND_TRIP_MS = 30
 
-# How much of a failed program's output is shown; the cause stands at the end.
+# How much of a failed program's output is shown; the cause is at the end.
 OUTPUT_CHARACTERS = 2000
 
 
@@ -35,7 +35,7 @@ class Settings:
     Attributes:
         url: The URL of a database that a superuser may connect to.
         runs: How often each thing is measured; medians are shown.
-        peers: Whether to install what is missing of the other tools.
+        peers: Whether to install the other tools if they are missing.
     """
 
     url: str
@@ -91,7 +91,7 @@ def server_url() -> str:
 
 @contextmanager
 def fresh_database(url: str) -> Iterator[str]:
-    """Make an empty database beside another and yield its URL; it is dropped afterwards."""
+    """Create an empty database on the same server and yield its URL; it is dropped afterwards."""
     name = f"lf_bench_{uuid4().hex[:12]}"
     with psycopg.connect(url, autocommit=True) as conn:
         conn.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(sql.Identifier(name)))
@@ -107,10 +107,10 @@ def timed(command: Sequence[str | Path], environment: Mapping[str, str] | None =
 
     Args:
         command: The program and its arguments.
-        environment: Variables that it gets besides ours.
+        environment: Variables that it gets in addition to ours.
 
     Raises:
-        RuntimeError: It failed; the end of its output is in the text. That is no measurement.
+        RuntimeError: It failed; the message has the end of its output.
     """
     variables = {**os.environ, **(environment or {})}
     started = perf_counter()
@@ -132,7 +132,7 @@ def timed(command: Sequence[str | Path], environment: Mapping[str, str] | None =
 
 
 def say(text: str) -> None:
-    """Report progress, beside the tables on standard output."""
+    """Report progress on standard error; standard output has the tables."""
     print(text, file=sys.stderr, flush=True)
 
 

@@ -226,7 +226,7 @@ class _Link:
         return min(times, default=None)
 
     def is_over(self) -> bool:
-        """Say whether both sides have said their last, and it was passed on."""
+        """Return whether both sides have finished sending, and everything was passed on."""
         return self._up.is_over and self._down.is_over
 
     def close(self) -> None:
@@ -293,11 +293,11 @@ class _Way:
                 del self._outgoing[:sent]
             if self._is_ending and not self._outgoing and not self.is_over:
                 self.is_over = True
-                # The other direction may still have something to say.
+                # The other direction may still have something to send.
                 self._sink.shutdown(socket.SHUT_WR)
         except BlockingIOError:
             pass
-        except OSError:  # the sink is gone: what was meant for it goes nowhere
+        except OSError:  # the sink is gone: its data is discarded
             self._queue.clear()
             self._outgoing.clear()
             self._queued_bytes = 0

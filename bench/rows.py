@@ -1,4 +1,4 @@
-r"""Two million rows to the disk, back, and from a seed, beside psql's ``\copy``."""
+r"""Two million rows to the disk, back, and from a seed, compared with psql's ``\copy``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How long lfmigrate needs before it does anything, beside the one import that it cannot avoid."""
+"""How long lfmigrate takes to start, compared with the one import that it cannot avoid."""
 
 from __future__ import annotations
 

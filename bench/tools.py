@@ -25,7 +25,7 @@ PEERS = ROOT / ".lfmigrate" / "bench" / "peers"
 # Exact versions, so that numbers of different days can be compared. node-pg-migrate needs pg.
 PEER_PACKAGES = ("dbmate@2.36.0", "node-pg-migrate@9.0.0", "pg@8.23.1")
 
-# The console script beside the Python that runs this, so that it is this checkout's.
+# The console script of the Python that runs this, so that it is this checkout's.
 LFMIGRATE = Path(sys.executable).parent / "lfmigrate"
 
 # node-pg-migrate reads a migration's number as a time in milliseconds.
@@ -50,7 +50,7 @@ class Tool:
     """A program that applies migrations.
 
     Attributes:
-        name: As it stands in the table.
+        name: As shown in the table.
         write: Writes the work's files into an empty folder.
         up: Returns the command that applies what is pending, from work, that folder and a URL.
     """
@@ -67,10 +67,10 @@ def shipped_work() -> Work:
 
 
 def installed_tools(*, install: bool) -> list[Tool]:
-    """Return lfmigrate and those peers that are there.
+    """Return lfmigrate and the peers that are installed.
 
     Args:
-        install: Whether to install the missing peers from npm first.
+        install: Whether to install missing peers from npm first.
     """
     if install and not PEERS.exists():
         say(f"installing {', '.join(PEER_PACKAGES)}")

@@ -1,16 +1,16 @@
--- 002, undone: drops the leadership feedback tables, their views and their functions
+-- 002 down: drops the leadership feedback tables, their views and their functions
 --
 -- What:  The exact reverse of the up file and of the views on top of it. Indexes, constraints,
---        triggers, comments and id sequences go with their tables.
+--        triggers, comments and id sequences are dropped with their tables.
 --
--- Why:   To get back to the database as it was before 002.
+-- Why:   To restore the schema as it was before 002.
 --
 -- Lost:  Every row of the eleven tables. What was loaded from files can be loaded again; what
 --        people entered cannot: the status of each recommendation, when it changed and who changed
 --        it. Take a backup first.
 --
--- There is no CASCADE here. If somebody's view or foreign key needs one of these objects, the drop
--- fails and says which, instead of taking it along. IF EXISTS lets a half-made schema be undone.
+-- There is no CASCADE here. If another view or foreign key depends on one of these objects, the
+-- drop fails and names it, instead of dropping it too. IF EXISTS allows an incomplete schema.
 
 DROP VIEW IF EXISTS v_recommendations_with_categories;
 DROP VIEW IF EXISTS v_current_cost_categories;

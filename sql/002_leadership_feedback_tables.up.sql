@@ -4,7 +4,7 @@
 -- What:  Eleven tables, their indexes, two trigger functions and their triggers. They hold
 --        reporting periods, headline numbers, the cost and use of every service line against its
 --        benchmark, quality measures, and recommendations with the categories that they touch. Two
---        views on top of them stand in views/.
+--        views on top of them are in views/.
 --
 -- Why:   A leader asks where the money goes, how that compares, and what to do about it. The answer
 --        has to add up, so a number that follows from its neighbours is computed by the server, one
@@ -12,7 +12,7 @@
 --        period.
 --
 -- Down:  Drops all of it, and every row in the eleven tables is lost: periods, metrics, categories,
---        recommendations with their status history, and drill-downs. Only a backup brings it back.
+--        recommendations with their status history, and drill-downs. Only a backup restores them.
 --
 -- By hand, once or any number of times:
 --   psql "$DATABASE_URL" -f 002_leadership_feedback_tables.up.sql
@@ -23,27 +23,27 @@
 --     ENUM would raise an error.
 --   * A CHECK passes when it is NULL, and that is used on purpose: NULL means "not known", and what
 --     is not known contradicts nothing. Where NULL is no answer, the column is NOT NULL.
---   * numeric takes NaN, which sorts above every number and so passes ">= 0". Loaders that write
---     NaN for a missing value are common; the checks refuse it, because unknown is NULL here.
+--   * numeric allows NaN, which sorts above every number and so passes ">= 0". Loaders that write
+--     NaN for a missing value are common; the checks reject it, because unknown is NULL here.
 --   * A derived percentage has one guard: |difference| < 99999 * |divisor|. It is false for a
 --     divisor of 0 and NULL for a missing input, so both give NULL. It also keeps the result inside
 --     numeric(9,2): a benchmark of 0.01 must not make a true row fail, and beyond 9,999,900 % a
 --     percentage says nothing, so that is NULL, too.
 --   * The indexes come after their tables. Every foreign key has one that starts with its columns;
 --     where a unique constraint does so already, there is no second index.
---   * A table that was there before keeps its columns and constraints, and gets what it lacks of
---     the indexes, triggers and comments. Triggers and comments go only to columns that exist, so
---     that an older table with a column less does not stop the rest.
+--   * A table that existed before keeps its columns and constraints, and gets the indexes, triggers
+--     and comments that it lacks. Triggers and comments are created only for columns that exist, so
+--     that an older table without one of the columns does not stop the rest.
 
 
 -- ------------------------------------------------------------------------------------------------
 -- Trigger functions
 --
--- Their names are long on purpose: CREATE OR REPLACE must not overwrite somebody's
+-- Their names are long on purpose: CREATE OR REPLACE must not overwrite another application's
 -- set_updated_at().
 -- ------------------------------------------------------------------------------------------------
 
--- The server's clock decides, whatever the writer sent. An update that changes no value counts,
+-- The server's clock decides, whatever the client sent. An update that changes no value counts,
 -- too: the column says when the row was last written.
 CREATE OR REPLACE FUNCTION leadership_feedback_set_updated_at()
 RETURNS trigger
@@ -58,11 +58,11 @@ $function$;
 COMMENT ON FUNCTION leadership_feedback_set_updated_at() IS
     'Trigger function: sets updated_at to the start of the transaction that updates the row.';
 
--- A time that the writer sends is kept: a late entry may say when the decision was really made.
--- A row that is inserted with a status of its own was changed from not_started, as far as anyone
--- here can know at that moment, so it is stamped like a change. An update that leaves the status
--- alone never stamps: it would claim a change that did not happen. The status is compared as text,
--- because an older table may have an enum there that does not know the word.
+-- A time that the client sends is kept: a late entry may say when the decision was really made.
+-- A row that is inserted with another status counts as changed from not_started, because nothing
+-- else is known at that moment, so it is stamped like a change. An update that does not change the
+-- status never stamps: it would claim a change that did not happen. The status is compared as text,
+-- because an older table may use an enum that does not have the word.
 CREATE OR REPLACE FUNCTION leadership_feedback_stamp_status_change()
 RETURNS trigger
 LANGUAGE plpgsql
@@ -73,7 +73,7 @@ BEGIN
     END IF;
 
     IF TG_OP = 'UPDATE' AND NEW.status_changed_at IS NOT DISTINCT FROM OLD.status_changed_at THEN
-        NEW.status_changed_at := now();  -- the time that stands there belongs to the old status
+        NEW.status_changed_at := now();  -- the present time belongs to the old status
     ELSIF NEW.status::text <> 'not_started' AND NEW.status_changed_at IS NULL THEN
         NEW.status_changed_at := now();
     END IF;
@@ -137,7 +137,7 @@ CREATE TABLE IF NOT EXISTS performance_metrics (
     current_value       numeric(18,4)  NOT NULL,
     previous_value      numeric(18,4),
     -- Plain arithmetic, for negative values as well: from -100 to -50 is -50 %, although the value
-    -- rose. Which way it went is change_direction's to say, and that one compares the values.
+    -- rose. The direction is in change_direction, which compares the values.
     change_percent      numeric(9,2)   GENERATED ALWAYS AS (
         CASE WHEN abs(current_value - previous_value) < 99999 * abs(previous_value)
              THEN round(100 * (current_value - previous_value) / previous_value, 2)
@@ -229,8 +229,8 @@ CREATE TABLE IF NOT EXISTS cost_categories (
         CHECK (spending_pmpm_actual >= 0 AND spending_pmpm_actual <> 'NaN'),
     CONSTRAINT cost_categories_spending_pmpm_benchmark_check
         CHECK (spending_pmpm_benchmark >= 0 AND spending_pmpm_benchmark <> 'NaN'),
-    -- The amount is not derived, because its factor, the member months, is another table's; its
-    -- sign can be held here. No rounding gets in the way: a difference is 0.01 at least, and is
+    -- The amount is not derived, because its factor, the member months, is in another table; its
+    -- sign can be checked here. Rounding does not interfere: a difference is 0.01 at least, and is
     -- multiplied by one member month at least, so the amount is 0.00 only where the difference is.
     -- NULL passes: without member months there is no amount.
     CONSTRAINT cost_categories_spending_variance_amount_check
@@ -242,7 +242,7 @@ CREATE TABLE IF NOT EXISTS cost_categories (
         CHECK (utilization_actual >= 0 AND utilization_actual <> 'NaN'),
     CONSTRAINT cost_categories_utilization_benchmark_check
         CHECK (utilization_benchmark >= 0 AND utilization_benchmark <> 'NaN'),
-    -- A form and not a list: a new kind of service brings a new unit.
+    -- A pattern, not a list: a new kind of service has a new unit.
     CONSTRAINT cost_categories_utilization_unit_check
         CHECK (utilization_unit ~ '^[a-z0-9]+(_[a-z0-9]+)*$'),
     CONSTRAINT cost_categories_performance_status_check
@@ -273,7 +273,7 @@ COMMENT ON TABLE cost_categories IS
 
 
 -- ------------------------------------------------------------------------------------------------
--- recommendations: what could be done; not tied to a period
+-- recommendations: possible measures; not tied to a period
 -- ------------------------------------------------------------------------------------------------
 
 CREATE TABLE IF NOT EXISTS recommendations (
@@ -386,7 +386,7 @@ CREATE TABLE IF NOT EXISTS program_resources (
         FOREIGN KEY (recommendation_id) REFERENCES recommendations (id) ON DELETE CASCADE,
     CONSTRAINT program_resources_resource_type_check
         CHECK (resource_type IN ('best_practice', 'testimonial', 'implementation_step')),
-    -- A quotation needs somebody who said it; everything else needs a heading.
+    -- A quotation needs an author; everything else needs a heading.
     CONSTRAINT program_resources_title_check
         CHECK (resource_type = 'testimonial' OR title IS NOT NULL),
     CONSTRAINT program_resources_author_check
@@ -484,7 +484,7 @@ CREATE TABLE IF NOT EXISTS cost_opportunities (
     CONSTRAINT cost_opportunities_opportunity_type_check
         CHECK (opportunity_type IN ('overspending', 'efficient', 'neutral')),
     -- An unknown amount agrees with every type: in a period without member months the PMPM still
-    -- tells which it is. An unknown word is the other check's to refuse.
+    -- determines the type. An unknown word is rejected by the other check.
     CONSTRAINT cost_opportunities_amount_variance_check
         CHECK (CASE opportunity_type
                    WHEN 'overspending' THEN amount_variance > 0
@@ -560,8 +560,8 @@ CREATE TABLE IF NOT EXISTS cost_category_drgs (
     avg_spend_per_patient    numeric(14,2)  GENERATED ALWAYS AS (
         round(total_spend / NULLIF(patient_count, 0), 2)
     ) STORED,
-    -- A generated column cannot read another, so the average stands here again. It is rounded here,
-    -- too, so that the percentage follows to the last digit from the two columns beside it.
+    -- A generated column cannot read another, so the average is repeated here. It is rounded here,
+    -- too, so that the percentage follows to the last digit from the two columns next to it.
     percent_above_benchmark  numeric(9,2)   GENERATED ALWAYS AS (
         CASE WHEN abs(round(total_spend / NULLIF(patient_count, 0), 2) - benchmark_avg)
                   < 99999 * benchmark_avg
@@ -574,7 +574,7 @@ CREATE TABLE IF NOT EXISTS cost_category_drgs (
 
     CONSTRAINT cost_category_drgs_pkey
         PRIMARY KEY (id),
-    -- A row without a code stands for a group of DRGs; there may be several, told apart by their
+    -- A row without a code is a group of DRGs; there may be several, with different
     -- descriptions.
     CONSTRAINT cost_category_drgs_cost_category_id_drg_code_key
         UNIQUE (cost_category_id, drg_code),
@@ -598,7 +598,7 @@ COMMENT ON TABLE cost_category_drgs IS
 -- ------------------------------------------------------------------------------------------------
 -- cost_category_discharging_hospitals: who sends patients to inpatient rehabilitation
 --
--- Some names are shorter than <table>_<columns>: those would be cut off at 63 bytes.
+-- Some names are shorter than <table>_<columns>: those would be truncated at 63 bytes.
 -- ------------------------------------------------------------------------------------------------
 
 CREATE TABLE IF NOT EXISTS cost_category_discharging_hospitals (
@@ -636,8 +636,8 @@ COMMENT ON TABLE cost_category_discharging_hospitals IS
 -- Triggers
 --
 -- A trigger on a table that lacks the column would make every update of that table fail, so each is
--- made only where its columns are. One that is there already, word for word, is left alone: a
--- second run changes nothing, and does not switch on what somebody has switched off.
+-- created only where its columns exist. A trigger that exists with the same definition is not
+-- touched: a second run changes nothing, and does not enable a trigger that was disabled.
 -- ------------------------------------------------------------------------------------------------
 
 DO $triggers$
@@ -686,7 +686,7 @@ $triggers$;
 -- ------------------------------------------------------------------------------------------------
 -- The data dictionary: what every column means, and in which unit
 --
--- Only columns that exist are commented, and only where the comment is not there yet, so a second
+-- Only columns that exist are commented, and only where the comment differs, so a second
 -- run rewrites nothing. Read it with \d+ or with col_description().
 -- ------------------------------------------------------------------------------------------------
 

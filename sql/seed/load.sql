@@ -1,8 +1,8 @@
--- Loads the initial data of the leadership feedback tables from the CSV files beside it
+-- Loads the initial data of the leadership feedback tables from the CSV files next to it
 --
 -- What:  A CSV file is named after the table that it fills. Its rows are copied into the staging
 --        table of that name behind "seed_", and the statements below merge them. A file that is
---        left out leaves its staging table empty, and nothing of its table is touched.
+--        left out leaves its staging table empty, and its table is not touched.
 --
 -- How:   The staging tables come first: they are the shape of the files. NOT NULL is a column that
 --        a file must have, a DEFAULT stands for a column that it leaves out. What has no NOT NULL
@@ -10,14 +10,15 @@
 --        comment says so.
 --
 --        Then, table by table: a SELECT finds the rows that cannot be merged, as (tableoid, ctid,
---        column, problem), and an INSERT adds those that are not there yet. Nothing that is there
---        is ever updated, so what people entered stays as it is. If a SELECT has found anything,
+--        column, problem), and an INSERT adds those that do not exist yet. Existing rows are never
+--        updated, so what people entered is kept. If a SELECT has found anything,
 --        or a statement fails, nothing at all is loaded.
 --
--- Why:   Rows name one another by natural keys (period_key, slug, title), so that a spreadsheet is
---        enough to edit them. What follows from other rows is computed here, so that it is right.
+-- Why:   Rows refer to each other by natural keys (period_key, slug, title), so that a spreadsheet
+--        is enough to edit them. Values that follow from other rows are computed here, so that they
+--        are right.
 --
--- A key is COLLATE "C", which makes checking it cheap; there is no other meaning in it.
+-- A key is COLLATE "C" only because that makes it cheap to check.
 
 CREATE TEMPORARY TABLE seed_performance_periods (
     period_key     varchar(50)   COLLATE "C" NOT NULL,
@@ -132,7 +133,7 @@ CREATE TEMPORARY TABLE seed_cost_category_hospitals (
 CREATE TEMPORARY TABLE seed_cost_category_drgs (
     period_key       varchar(50)    COLLATE "C" NOT NULL,
     slug             varchar(50)    COLLATE "C" NOT NULL,
-    -- Three digits. A spreadsheet takes 056 for the number 56; the zeros are put back below.
+    -- Three digits. A spreadsheet turns 056 into the number 56; the zeros are put back below.
     drg_code         varchar(20)    COLLATE "C" NOT NULL,
     drg_description  varchar(500)   NOT NULL,
     patient_count    integer,
@@ -154,10 +155,10 @@ CREATE TEMPORARY TABLE seed_cost_category_discharging_hospitals (
 
 
 -- ------------------------------------------------------------------------------------------------
--- Natural keys: each stands once in its file
+-- Natural keys: each occurs once in its file
 --
--- Made when the rows are there, because checking row by row takes twice as long. The drill-downs
--- may have millions of rows, so the server gets to know what is in them.
+-- Created after the rows are loaded, because checking row by row takes twice as long. The
+-- drill-downs may have millions of rows, so their staging tables are analyzed.
 -- ------------------------------------------------------------------------------------------------
 
 CREATE UNIQUE INDEX ON seed_performance_periods

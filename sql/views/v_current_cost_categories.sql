@@ -6,8 +6,8 @@
 -- Why:   The dashboard's first page asks for just this, and should not have to know how the active
 --        period is found or what its colours are called.
 --
--- The columns are listed one by one. A "*" would be frozen at the moment of creation and then stand
--- in the way of the next CREATE OR REPLACE, which can only add columns at the end.
+-- The columns are listed one by one. A "*" is expanded when the view is created and would then make
+-- the next CREATE OR REPLACE fail, which can only add columns at the end.
 
 CREATE OR REPLACE VIEW v_current_cost_categories AS
 SELECT category.id,

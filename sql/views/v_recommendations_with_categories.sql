@@ -7,8 +7,8 @@
 --        same, and with an empty list, not NULL, for a recommendation that touches none.
 --
 -- The list is a subquery of its own, so there is no GROUP BY to keep in step with the columns.
--- The columns are listed one by one. A "*" would be frozen at the moment of creation and then stand
--- in the way of the next CREATE OR REPLACE, which can only add columns at the end.
+-- The columns are listed one by one. A "*" is expanded when the view is created and would then make
+-- the next CREATE OR REPLACE fail, which can only add columns at the end.
 
 CREATE OR REPLACE VIEW v_recommendations_with_categories AS
 SELECT recommendation.id,

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from lfmigrate.commands.new import new as new
     from lfmigrate.commands.restore import restore as restore
     from lfmigrate.commands.rollback import rollback as rollback
-    from lfmigrate.commands.seed import check_seed as check_seed
     from lfmigrate.commands.seed import seed as seed
+    from lfmigrate.commands.seed_check import check_seed as check_seed
     from lfmigrate.commands.status import status as status
     from lfmigrate.commands.up import up as up
     from lfmigrate.commands.verify import verify as verify
@@ -39,7 +39,7 @@ _HOMES = {
     "Scope": "lfmigrate.settings",
     "backup": "lfmigrate.commands.backup",
     "check": "lfmigrate.commands.check",
-    "check_seed": "lfmigrate.commands.seed",
+    "check_seed": "lfmigrate.commands.seed_check",
     "connect": "lfmigrate.postgres.connection",
     "new": "lfmigrate.commands.new",
     "read_folder": "lfmigrate.source.folder",

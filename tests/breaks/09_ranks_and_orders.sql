@@ -4,7 +4,7 @@ UPDATE cost_categories SET total_categories = 30 WHERE slug = 'radiology';
 -- says: rank 25 of 24
 UPDATE efficiency_kpis SET aco_rank = 25 WHERE display_order = 1;
 
--- says: stands there 2 times
+-- says: occurs 2 times
 UPDATE cost_categories SET display_order = 1 WHERE display_order = 2;
 
 -- says: this category is missing
@@ -16,5 +16,5 @@ DELETE FROM efficiency_kpis WHERE period_id = 3;
 -- says: rank 99 of 24
 UPDATE cost_categories SET total_categories = NULL, aco_rank = 99 WHERE slug = 'acute-rehab';
 
--- says: stands there
+-- says: occurs
 UPDATE cost_category_drgs SET display_order = 1;

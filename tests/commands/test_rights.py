@@ -1,4 +1,4 @@
-"""Least privilege: what each command needs, as the README says, and how it says what is missing."""
+"""Least privilege: what each command needs, as the docs say, and how it says what is missing."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from tests.helpers.databases import execute, value
 
 Write = Callable[[Mapping[str, str | bytes]], Path]
 
-README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-SECTION = README[README.index("### Rights") :].partition("```sql\n")[2].partition("```")[0]
+PAGE = (Path(__file__).parents[2] / "docs" / "privileges.md").read_text(encoding="utf-8")
+SECTION = PAGE.partition("```sql\n")[2].partition("```")[0]
 GRANTS = {
     title.splitlines()[0]: title.splitlines()[1:] for title in SECTION.split("-- ") if title.strip()
 }
@@ -46,7 +46,7 @@ class Least:
         self.owner, self.app = (f"lf_role_{uuid4().hex[:12]}" for _ in range(2))
 
     def names(self, line: str) -> str:
-        """Return a line of the README with the names of this test."""
+        """Return a line of the page with the names of this test."""
         for word, name in (("shop", self.database), ("app", self.app), ("owner", self.owner)):
             line = re.sub(rf"\b{word}\b", name, line)
         return line
@@ -77,13 +77,13 @@ def least(database: str) -> Iterator[Least]:
 
 
 @pytest.mark.parametrize("case", CASES, ids=[f"{title} {n}" for title, n in CASES])
-def test_the_readme_says_what_each_command_takes(
+def test_the_docs_list_the_privileges_that_each_command_requires(
     case: tuple[str, int | None], least: Least, folder: Write, cli: Cli, tmp_path: Path
 ) -> None:
     """With all its lines it runs; without any one of them it does not, and nothing is changed."""
     title, without = case
     path = folder(MIGRATION)
-    if title != "up, the first one":
+    if title != "up, the first run":
         with lfmigrate.connect(least.as_role(least.owner)) as conn:
             lfmigrate.up(conn, lfmigrate.read_folder(path))
             if title == "restore":
@@ -91,7 +91,7 @@ def test_the_readme_says_what_each_command_takes(
                 saved = lfmigrate.backup(conn, lfmigrate.read_folder(path), out=tmp_path / "saved")
                 execute(least.url, "TRUNCATE a")
                 assert saved.tables
-    if title == "up, where somebody else has made the history":
+    if title == "up, with a history that another role created":
         (path / "002_b.up.sql").write_text("CREATE TABLE b (n integer);")
     for number, line in enumerate(GRANTS[title]):
         if number != without:

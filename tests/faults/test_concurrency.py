@@ -20,7 +20,8 @@ from psycopg.conninfo import make_conninfo
 
 import lfmigrate
 from lfmigrate.commands.up import UpReport
-from lfmigrate.engine import run as run_module
+from lfmigrate.engine import session as session_module
+from lfmigrate.engine import waiting
 from lfmigrate.engine.state import DatabaseState, read_state
 from lfmigrate.errors import NOTHING_CHANGED, Refused
 from lfmigrate.history.ledger import LOCK_KEY
@@ -181,7 +182,7 @@ def test_a_held_lock_is_waited_for_and_then_named(
     database: str, folder: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After the wait: refused, exit code 5, who holds it; the waiting was told once."""
-    monkeypatch.setattr(run_module, "LOCK_WAIT_S", 0.6)
+    monkeypatch.setattr(waiting, "LOCK_WAIT_S", 0.6)
     files = read_folder(folder({"001_a.up.sql": "CREATE TABLE a (n int)"}))
     told: list[str] = []
     with lock_held(database) as holder, closing(lfmigrate.connect(database)) as conn:
@@ -204,7 +205,7 @@ def test_a_holder_of_another_role_is_named_as_far_as_it_may_be_seen(
     server_url: str, database: str, folder: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The server hides the times of other roles' sessions; nothing dangles in the message."""
-    monkeypatch.setattr(run_module, "LOCK_WAIT_S", 0.0)
+    monkeypatch.setattr(waiting, "LOCK_WAIT_S", 0.0)
     files = read_folder(folder({"001_a.up.sql": "CREATE TABLE a (n int)"}))
     suffix = uuid4().hex[:8]
     with (
@@ -377,7 +378,7 @@ def test_a_plan_that_is_outdated_is_made_anew(
                 lfmigrate.up(other, files, to="001")
         return found
 
-    monkeypatch.setattr(run_module, "read_state", look_and_be_overtaken)
+    monkeypatch.setattr(session_module, "read_state", look_and_be_overtaken)
     with closing(lfmigrate.connect(database)) as conn:
         report = lfmigrate.up(conn, files)
 

@@ -24,6 +24,7 @@ import pytest
 
 import lfmigrate
 from bench.proxy import target_of, through
+from lfmigrate.engine import transaction
 from lfmigrate.errors import (
     COMMITTED,
     NOTHING_CHANGED,
@@ -33,7 +34,6 @@ from lfmigrate.errors import (
     LfmigrateError,
     StatementFailed,
 )
-from lfmigrate.history import ledger
 from lfmigrate.source.folder import Folder, read_folder, shipped_folder
 from lfmigrate.source.sqlfile import SqlFile, from_text
 from lfmigrate.syntax.scanner import Statement
@@ -474,7 +474,7 @@ def test_nobody_guesses_whether_a_lost_commit_happened(
     database: str, folder: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where the server cannot be asked, the message says so and promises nothing."""
-    monkeypatch.setattr(ledger, "_RECONNECT_S", 0.5)
+    monkeypatch.setattr(transaction, "_RECONNECT_S", 0.5)
     files = read_folder(folder({"001_a.up.sql": "CREATE TABLE a (n int)"}))
     with Cutter(target_of(database), HAS_COMMITTED, way="down", then_refuse=True) as proxy:
         error = failure_of(through(database, proxy.port), files)

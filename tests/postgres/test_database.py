@@ -196,14 +196,14 @@ def test_a_flight_on_a_closed_connection_says_that_it_is_lost(conn: Connection) 
 def test_progress_is_told_of_the_statements_of_files_that_succeeded(conn: Connection) -> None:
     """Our own statements, failed and skipped ones are no progress."""
     seen: list[str] = []
-    flight = Flight(conn)
+    flight = Flight(conn, progress=lambda answer: seen.append(answer.sql))
     flight.do("SELECT 'ours'")
     for statement in from_text(
         "a.sql", "SELECT 'a'; SELECT 'b'; SELECT 1/0; SELECT 'c'"
     ).statements:
         flight.run(statement)
     with pytest.raises(StatementFailed):
-        flight.go(lambda answer: seen.append(answer.sql))
+        flight.go()
 
     assert seen == ["SELECT 'a'", "SELECT 'b'"]
 
@@ -219,11 +219,11 @@ def test_progress_is_told_while_later_statements_still_run(conn: Connection, dat
                 holder.rollback()
             told.append(str(answer))
 
-        flight = Flight(conn)
+        flight = Flight(conn, progress=on_progress)
         text = "SELECT 1; SELECT pg_advisory_lock(1)"
         for statement in from_text("a.sql", text).statements:
             flight.run(statement)
-        flight.go(on_progress)
+        flight.go()
 
     assert len(told) == 2
 
@@ -292,9 +292,9 @@ def test_notices_are_told_apart_with_progress_too(conn: Connection) -> None:
     text = ";".join(
         f"DO $$BEGIN RAISE NOTICE '{n}'; END$$; DROP TABLE IF EXISTS t{n}" for n in range(50)
     )
-    flight = Flight(conn)
+    flight = Flight(conn, progress=lambda _: None)
     answers = [flight.run(statement) for statement in from_text("a.sql", text).statements]
-    flight.go(lambda _: None)
+    flight.go()
 
     assert [len(answer.notices) for answer in answers] == [1] * 100
     assert [answers[n * 2].notices[0].message for n in range(50)] == [str(n) for n in range(50)]

@@ -101,6 +101,29 @@ def test_adopting_what_is_there_takes_a_few_flights_more(applied: str) -> None:
     assert flights_of(applied, lambda conn: lfmigrate.up(conn, files)) <= 6
 
 
+def test_rolling_back_one_table_takes_twelve_flights(
+    database: str, folder: Write, tmp_path: Path
+) -> None:
+    """Connect, state, scripts, trial, names, count, three for the backup, the run, the commit."""
+    table = "CREATE TABLE a (n int GENERATED ALWAYS AS IDENTITY, b int); INSERT INTO a (b) SELECT 1"
+    files = read_folder(folder({"1_a.up.sql": table, "1_a.down.sql": "DROP TABLE a"}))
+    with closing(lfmigrate.connect(database)) as conn:
+        lfmigrate.up(conn, files)
+
+    def undo(conn: Connection) -> None:
+        report = lfmigrate.rollback(conn, files, backup_dir=tmp_path)
+        assert report.backup is not None
+
+    assert flights_of(database, undo) <= 12
+
+
+def test_seeding_the_shipped_files_takes_eighteen_flights(applied: str) -> None:
+    """One for each of the eleven files, and one more to begin with them."""
+    files = read_folder(shipped_folder())
+
+    assert flights_of(applied, lambda conn: lfmigrate.seed(conn, files)) <= 18
+
+
 @pytest.mark.parametrize(("command", "most"), [("up", 4), ("verify", 3), ("status", 3)])
 def test_the_command_line_takes_no_more(
     command: str,

@@ -1,6 +1,6 @@
 -- Red is above +3 %, green below -3 %, yellow between; red is an opportunity, green a strength
 --
--- Held against the PMPM themselves, because the stored percentage is rounded.
+-- Compared with the PMPM themselves, because the stored percentage is rounded.
 
 SELECT period.period_key, category.slug, wrong.problem
 FROM cost_categories AS category

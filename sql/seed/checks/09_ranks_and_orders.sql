@@ -51,7 +51,7 @@ WITH denominator AS (
     WHERE kpi.aco_rank NOT BETWEEN 1 AND denominator.most
     UNION ALL
     SELECT place.period_id, place.list,
-           format('display_order %s stands there %s times', place.display_order, count(*))
+           format('display_order %s occurs %s times', place.display_order, count(*))
     FROM place
     WHERE place.display_order IS NOT NULL
     GROUP BY place.period_id, place.list, place.display_order

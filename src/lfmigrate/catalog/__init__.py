@@ -3,7 +3,7 @@
 from lfmigrate.catalog.objects import Index, dependents, indexes, inventory, items
 from lfmigrate.catalog.query import query_text
 from lfmigrate.catalog.relations import fingerprints, snapshot
-from lfmigrate.catalog.sessions import Server, blockers, server
+from lfmigrate.catalog.sessions import Server, blockers, server, session_settings
 from lfmigrate.catalog.tables import (
     CheckConstraint,
     Column,
@@ -41,6 +41,7 @@ __all__ = [
     "items",
     "query_text",
     "server",
+    "session_settings",
     "snapshot",
     "staging",
     "tables",

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from lfmigrate.catalog.query import query_text
-from lfmigrate.postgres.pipeline import Query
+from lfmigrate.postgres.pipeline import Defaults, Query
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +18,10 @@ class Server:
         database: The database's name.
         role: The current role.
         schema: The schema that unqualified names are created in; None if there is none.
-        search_path: As it is set for the connection.
+        search_path: As it is set for the connection, with the scope's schema first.
+        role_setting: ``none``, or the role that the caller has set.
+        jit: ``on`` or ``off``.
+        session_settings: Those that the caller has changed, by name.
         standby: Whether the server is a standby, which nobody can write to.
         read_only: Whether transactions of this role are read-only by default.
     """
@@ -27,8 +31,16 @@ class Server:
     role: str
     schema: str | None
     search_path: str
+    role_setting: str
+    jit: str
+    session_settings: Mapping[str, str]
     standby: bool
     read_only: bool
+
+    @property
+    def defaults(self) -> Defaults:
+        """Return the settings under which files run."""
+        return Defaults(self.search_path, self.role_setting, self.jit, self.session_settings)
 
     @property
     def major(self) -> int:
@@ -38,7 +50,12 @@ class Server:
 
 def server() -> Query[Server]:
     """Ask which server, database and schema a connection leads to. Only reads."""
-    return Query(query_text("server"), (), lambda value: Server(**value))
+    return Query(query_text("server"), (), lambda value: Server(**value, session_settings={}))
+
+
+def session_settings() -> Query[Mapping[str, str]]:
+    """Ask which settings a session has changed. Only reads; to be asked before `Flight.arm`."""
+    return Query(query_text("session_settings"), (), dict)
 
 
 def blockers(lock_key: int, process: int) -> Query[list[str]]:

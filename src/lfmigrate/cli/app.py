@@ -244,6 +244,7 @@ def seed(
 ) -> None:
     """Load initial data from CSV files, in one transaction; rows that are there are kept."""
     from lfmigrate.commands import seed as verb  # noqa: PLC0415
+    from lfmigrate.commands.seed_check import check_seed  # noqa: PLC0415
 
     with calling("seed", flags) as call:
         if check:
@@ -251,9 +252,7 @@ def seed(
                 raise UsageError(
                     "--check loads nothing, so it takes no --from, --replace or --dry-run",
                 )
-            checked = run(
-                call, lambda conn, folder, scope: verb.check_seed(conn, folder, scope=scope)
-            )
+            checked = run(call, lambda conn, folder, scope: check_seed(conn, folder, scope=scope))
             call.show(checked)
             if not checked.ok:
                 failed = sum(1 for each in checked.checks if each.count)

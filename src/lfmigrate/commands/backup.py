@@ -6,17 +6,21 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from lfmigrate.catalog.sessions import Server
-from lfmigrate.engine import owned, state
-from lfmigrate.engine.run import Blockers, Job, take_turns
+from lfmigrate.catalog import Server
+from lfmigrate.engine.owned import owned_objects
+from lfmigrate.engine.session import Session
+from lfmigrate.engine.transaction import transaction
+from lfmigrate.engine.waiting import Attempts
 from lfmigrate.errors import Refused
 from lfmigrate.postgres.connection import Connection
-from lfmigrate.postgres.pipeline import Flight, rolled_back_on_error
 from lfmigrate.rows import archive, dump
 from lfmigrate.rows.archive import DEFAULT_PARENT, SavedTable
 from lfmigrate.rows.dump import OnCopy
 from lfmigrate.settings import Scope
 from lfmigrate.source.folder import Folder
+
+# Kinds that have rows, but are not copied.
+_NOT_SAVED = frozenset({"materialized view", "foreign table"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,59 +43,47 @@ def backup(
     watch: OnCopy | None = None,
     on_wait: Callable[[str], None] | None = None,
 ) -> BackupReport:
-    """Save every row of the tables that the applied migrations made, as of one moment.
+    """Save every row of the tables that the applied migrations created, as of one moment.
 
     Only reads, in a read-only transaction. Without a history the files are replayed in a scratch
-    schema first, to know which tables are meant.
+    schema first, to find out which tables that are.
 
     Args:
         conn: An open connection without an open transaction.
         folder: The files.
         scope: The schema; by default the connection's own.
-        out: The folder to make; by default one in ``lfmigrate-backups`` that is named after the
+        out: The folder to create; by default one in ``lfmigrate-backups`` that is named after the
             database and the time.
-        watch: Called as rows come.
-        on_wait: Called with a line when somebody else's lock has to be waited for.
+        watch: Called as rows are copied.
+        on_wait: Called with a line when the command has to wait for another session.
 
     Returns:
         Where it is, and what is in it.
 
     Raises:
         Refused: There is no table to save, or the folder cannot be written.
-        DatabaseError: The database said no.
+        DatabaseError: The server refused.
     """
-    blockers = Blockers.of(conn, on_wait)
-    job = Job(conn, folder, scope or Scope(), dry_run=False, progress=None, blockers=blockers)
-    return take_turns(lambda: _backup(job, out, watch), on_wait)
-
-
-def _backup(job: Job, out: Path | None, watch: OnCopy | None) -> BackupReport:
-    conn, folder, scope = job.conn, job.folder, job.scope
-    before = job.look()
-    mine = owned.everything(conn, folder, scope, before)
-    relations = [mine.live[key] for key in mine.owned.whole if key in mine.live]
-    tables = [(r.schema, r.name) for r in relations if r.kind == "table"]
-    if not tables:
-        raise Refused(
-            "there is no table of the migrations to save",
-            hint='Run "lfmigrate status" to see what is applied.',
-        )
-    target = out or archive.default_folder(DEFAULT_PARENT, before.server.database)
-    flight = Flight(conn)
-    flight.begin(scope, read_only=True)
-    with rolled_back_on_error(conn):
-        flight.go()
-        saved = dump.dump(
-            conn,
-            tables,
-            [(r.schema, r.name) for r in relations if r.kind == "sequence"],
-            target,
-            state.about(before, "backup"),
-            watch=watch,
-        )
-        ending = Flight(conn)
-        ending.do("COMMIT")
-        ending.go()
-    kinds = {"materialized view", "foreign table"}
-    notes = [f"not saved: {r.kind} {r.schema}.{r.name}" for r in relations if r.kind in kinds]
-    return BackupReport(before.server, before.schema, saved.path, saved.tables, tuple(notes))
+    session = Session(conn, folder, scope, on_wait=on_wait)
+    for attempt in Attempts(session):
+        with attempt:
+            state = session.state()
+            owned = owned_objects(session, state)
+            if not owned.tables:
+                raise Refused(
+                    "the migrations have no table to save",
+                    hint='Run "lfmigrate status" to see what is applied.',
+                )
+            target = out or archive.default_folder(DEFAULT_PARENT, state.server.database)
+            with transaction(session, state, read_only=True) as tx:
+                saved = dump.dump(
+                    conn,
+                    [(r.schema, r.name) for r in owned.tables],
+                    [(r.schema, r.name) for r in owned.relations if r.kind == "sequence"],
+                    target,
+                    state.about("backup"),
+                    watch=watch,
+                    first=tx.flight,
+                )
+    notes = [f"not saved: {r.kind} {r.label}" for r in owned.relations if r.kind in _NOT_SAVED]
+    return BackupReport(state.server, state.schema, saved.path, saved.tables, tuple(notes))

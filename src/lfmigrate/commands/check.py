@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from typing import Literal
 
 from lfmigrate import catalog
-from lfmigrate.catalog.sessions import Server
+from lfmigrate.catalog import Server
 from lfmigrate.commands.rollback import rollback
 from lfmigrate.commands.up import up
 from lfmigrate.commands.verify import verify
-from lfmigrate.engine.state import end_reading, read_state
-from lfmigrate.errors import ConnectionFailed, Interrupted, LfmigrateError
-from lfmigrate.postgres.connection import Connection
-from lfmigrate.postgres.pipeline import Flight, throwaway
+from lfmigrate.engine.session import Session
+from lfmigrate.errors import (
+    NOTHING_CHANGED,
+    ConnectionFailed,
+    DatabaseError,
+    Interrupted,
+    LfmigrateError,
+    StatementFailed,
+)
+from lfmigrate.postgres.connection import Connection, address_of, connect
+from lfmigrate.postgres.pipeline import Flight
 from lfmigrate.settings import Scope
 from lfmigrate.source import squawk
 from lfmigrate.source.folder import Folder
+from lfmigrate.syntax.names import quote_name
 
 # More objects than this that were left behind have one cause.
 _MOST_OBJECTS = 20
@@ -78,19 +88,46 @@ def check(
     Raises:
         DatabaseError: The database could not be made.
     """
-    with throwaway(conn) as second:
+    with _disposable_database(conn) as second:
         trial = _Trial(second, folder, progress)
-        before = read_state(second, Scope(), at_relations=False)
-        end_reading(second)
+        session = Session(second, folder)
+        state = session.state(relations=False)
+        session.end_reading()
         trial.run()
     program = squawk.installed()
     return FolderReport(
-        before.server,
-        before.schema,
+        state.server,
+        state.schema,
         tuple(trial.proofs),
         None if program is None else _findings(program, folder),
         folder.notes,
     )
+
+
+@contextmanager
+def _disposable_database(conn: Connection) -> Iterator[Connection]:
+    """Create an empty database on a connection's server, connect to it, and drop it afterwards."""
+    name = f"lfmigrate_check_{secrets.token_hex(6)}"
+    try:
+        _execute(conn, f"CREATE DATABASE {quote_name(name)} TEMPLATE template0")
+    except StatementFailed as error:
+        raise DatabaseError(
+            f"a database to test the files on could not be created: {error.message}",
+            outcome=NOTHING_CHANGED,
+            hint="Name a server on which the role may create databases, or leave out --database-url"
+            " to use the private one.",
+        ) from None
+    try:
+        with closing(connect(address_of(conn, database=name))) as second:
+            yield second
+    finally:
+        _execute(conn, f"DROP DATABASE IF EXISTS {quote_name(name)} WITH (FORCE)")
+
+
+def _execute(conn: Connection, statement: str) -> None:
+    flight = Flight(conn)
+    flight.do(statement)
+    flight.go()
 
 
 def _findings(program: str, folder: Folder) -> tuple[str, ...]:

@@ -5,18 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from uuid import uuid4
 
 from lfmigrate import catalog
-from lfmigrate.catalog.sessions import Server
-from lfmigrate.catalog.tables import Table
-from lfmigrate.engine import state
-from lfmigrate.engine.run import Blockers, Job, name_blockers, stall, take_turns
-from lfmigrate.engine.state import DatabaseState, end_reading
-from lfmigrate.errors import DifferenceFound, Refused, StatementFailed
-from lfmigrate.history import ledger
+from lfmigrate.catalog import Server, Table
+from lfmigrate.engine.empty_tables import lock_and_count, save_and_empty
+from lfmigrate.engine.session import Session
+from lfmigrate.engine.state import DatabaseState
+from lfmigrate.engine.transaction import transaction
+from lfmigrate.engine.waiting import Attempts
+from lfmigrate.errors import DifferenceFound, Refused
 from lfmigrate.postgres.connection import Connection
-from lfmigrate.postgres.pipeline import Flight, rolled_back_on_error
 from lfmigrate.rows import archive, dump
 from lfmigrate.rows.archive import DEFAULT_PARENT, Archive, SavedTable
 from lfmigrate.rows.dump import Emptied, OnCopy, emptied
@@ -81,11 +79,36 @@ def restore(
         DifferenceFound: A table is missing or has other columns than the backup.
         DatabaseError: The database said no; all was rolled back.
     """
-    blockers = Blockers.of(conn, on_wait)
-    job = Job(conn, folder, scope or Scope(), dry_run=False, progress=None, blockers=blockers)
+    session = Session(conn, folder, scope, on_wait=on_wait)
     saved = archive.read(path)
-    restoring = _Restoring(job, saved, replace, backup_dir or DEFAULT_PARENT, watch)
-    return take_turns(restoring.run, on_wait)
+    for attempt in Attempts(session):
+        with attempt:
+            state = session.state(relations=False)
+            _refuse_another_database(saved, state)
+            names = _names(saved, state)
+            backup = None
+            with transaction(session, state) as tx:
+                asked = tx.flight.ask(catalog.tables(names))
+                tx.send()
+                tables = [table for _, table in _pairs(saved, names, asked.value)]
+                lost = lock_and_count(tx, tables)
+                # Again, because another session may have altered one before it was locked.
+                asked = tx.flight.ask(catalog.tables(names))
+                tx.send()
+                pairs = _pairs(saved, names, asked.value)
+                if lost and not replace:
+                    raise _not_empty(lost, tables)
+                if lost:
+                    backup = save_and_empty(
+                        tx,
+                        tables,
+                        backup_parent=backup_dir or DEFAULT_PARENT,
+                        reason="restore --replace",
+                        watch=watch,
+                    )
+                dump.load(conn, saved, pairs, watch=watch)
+                tx.commit()
+    return RestoreReport(state.server, state.schema, saved.path, saved.tables, lost, backup)
 
 
 def preview_replace(
@@ -114,115 +137,43 @@ def preview_replace(
         DifferenceFound: A table is missing or has other columns than the backup.
         DatabaseError: The rows could not be counted.
     """
-    blockers = Blockers.of(conn, on_wait)
-    job = Job(conn, folder, scope or Scope(), dry_run=True, progress=None, blockers=blockers)
+    session = Session(conn, folder, scope, on_wait=on_wait)
     saved = archive.read(path)
-    restoring = _Restoring(job, saved, replace=True, backup_parent=DEFAULT_PARENT, watch=None)
-    return take_turns(restoring.preview, on_wait)
+    for attempt in Attempts(session):
+        with attempt:
+            state = session.state(relations=False)
+            _refuse_another_database(saved, state)
+            names = _names(saved, state)
+            with session.reading(state.schema) as flight:
+                asked = flight.ask(catalog.tables(names))
+            tables = [table for _, table in _pairs(saved, names, asked.value)]
+            with session.reading(state.schema) as flight:
+                counts = [flight.ask(dump.count_rows(table)) for table in tables]
+    lost = emptied(tables, [count.value for count in counts])
+    return RestoreReport(state.server, state.schema, saved.path, (), lost, dry_run=True)
 
 
-@dataclass(frozen=True, slots=True)
-class _Restoring:
-    """What a restore is about."""
-
-    job: Job
-    saved: Archive
-    replace: bool
-    backup_parent: Path
-    watch: OnCopy | None
-
-    def run(self) -> RestoreReport:
-        """Restore, in one transaction."""
-        before = self.job.look(at_relations=False)
-        end_reading(self.job.conn)
-        _refuse_another_database(self.saved, before)
-        try:
-            lost, kept = self._run(before)
-        except StatementFailed as error:
-            name_blockers(self.job, error)
-            raise
-        saved = self.saved
-        return RestoreReport(before.server, before.schema, saved.path, saved.tables, lost, kept)
-
-    def preview(self) -> RestoreReport:
-        """Count the rows that are there."""
-        before = self.job.look(at_relations=False)
-        end_reading(self.job.conn)
-        _refuse_another_database(self.saved, before)
-        names = [(_schema(t.schema, self.saved, before), t.name) for t in self.saved.tables]
-        flight = Flight(self.job.conn)
-        asked = flight.ask(catalog.tables(names))
-        flight.go()
-        tables = [table for _, table in _pairs(self.saved, names, asked.value)]
-        flight = Flight(self.job.conn)
-        rows = [flight.ask(dump.count_rows(table)) for table in tables]
-        flight.go()
-        lost = emptied(tables, [answer.value for answer in rows])
-        return RestoreReport(
-            before.server, before.schema, self.saved.path, (), lost, None, dry_run=True
-        )
-
-    def _run(self, before: DatabaseState) -> tuple[tuple[Emptied, ...], Path | None]:
-        conn = self.job.conn
-        flight = Flight(conn)
-        flight.begin(self.job.scope)
-        ledger.begin_run(flight, str(uuid4()), before.history)
-        flight.do(catalog.query_text("lock"))
-        own = flight.ask(ledger.transaction_id())
-        with rolled_back_on_error(conn):
-            names = [(_schema(t.schema, self.saved, before), t.name) for t in self.saved.tables]
-            asked = flight.ask(catalog.tables(names))
-            flight.go()
-            tables = [table for _, table in _pairs(self.saved, names, asked.value)]
-            rows = dump.lock_and_count(conn, tables, stall(self.job))
-            # Once more, because somebody may have altered one before it was locked.
-            flight = Flight(conn)
-            asked = flight.ask(catalog.tables(names))
-            flight.go()
-            pairs = _pairs(self.saved, names, asked.value)
-            kept = self._make_room(before, names, tables, rows)
-            dump.load(conn, self.saved, pairs, watch=self.watch)
-        committed = ledger.was_committed(own.value)
-        ledger.commit(conn, Flight(conn), committed)
-        return emptied(tables, rows), kept
-
-    def _make_room(
-        self,
-        before: DatabaseState,
-        names: Sequence[tuple[str, str]],
-        tables: Sequence[Table],
-        rows: Sequence[int],
-    ) -> Path | None:
-        """Save and delete the rows that are there, or refuse; return where they are saved."""
-        counted = zip(tables, rows, strict=True)
-        full = [f"table {t.schema}.{t.name}, rows: {count:,}" for t, count in counted if count]
-        if not full:
-            return None
-        if not self.replace:
-            raise Refused(
-                f"{len(full)} of {len(tables)} tables have rows already",
-                detail=full,
-                hint='Empty them first, or let "--replace --yes" do it, which backs them up.',
-            )
-        what = state.about(before, "restore --replace")
-        made = dump.dump_in_savepoint(
-            self.job.conn, names, (), self.backup_parent, what, watch=self.watch
-        )
-        dump.empty(self.job.conn, tables)
-        return made.path
+def _not_empty(lost: Sequence[Emptied], tables: Sequence[Table]) -> Refused:
+    return Refused(
+        f"{len(lost)} of {len(tables)} tables are not empty",
+        detail=[f"table {t.schema}.{t.name}, rows: {t.rows:,}" for t in lost],
+        hint='Empty them first, or let "--replace --yes" do it, which backs them up.',
+    )
 
 
-def _refuse_another_database(saved: Archive, before: DatabaseState) -> None:
-    if saved.about.database != before.server.database:
+def _refuse_another_database(saved: Archive, state: DatabaseState) -> None:
+    if saved.about.database != state.server.database:
         raise Refused(
             f'the backup is of database "{saved.about.database}", and this one is'
-            f' "{before.server.database}"',
+            f' "{state.server.database}"',
             hint="README says how psql loads its files into another database.",
         )
 
 
-def _schema(schema: str, saved: Archive, before: DatabaseState) -> str:
-    return before.schema if schema == saved.about.schema else schema
+def _names(saved: Archive, state: DatabaseState) -> list[tuple[str, str]]:
+    """Return schema and name of each table; the backup's own schema stands for the command's."""
+    own = saved.about.schema
+    return [(state.schema if t.schema == own else t.schema, t.name) for t in saved.tables]
 
 
 def _pairs(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lfmigrate.catalog.sessions import Server
-from lfmigrate.engine.state import end_reading, read_state
+from lfmigrate.engine.session import Session
 from lfmigrate.history import plan
 from lfmigrate.history.plan import MigrationState, ViewState
 from lfmigrate.postgres.connection import Connection
@@ -15,12 +15,12 @@ from lfmigrate.source.folder import Folder
 
 @dataclass(frozen=True, slots=True)
 class StatusReport:
-    """Every migration and view file, and what the history says of it.
+    """Every migration and view file, and what the history says about it.
 
     Attributes:
         server: Where it was read.
         schema: The schema that the migrations are for.
-        migrations: In version order, those included that are in the history alone.
+        migrations: In version order, including those that are only in the history.
         views: In the order in which they run.
         notes: What is worth a warning.
     """
@@ -40,7 +40,7 @@ class StatusReport:
 
 
 def status(conn: Connection, folder: Folder, *, scope: Scope | None = None) -> StatusReport:
-    """Tell which migrations of a folder are applied to a database.
+    """List which migrations of a folder are applied to a database.
 
     Only reads, in a read-only transaction.
 
@@ -55,12 +55,13 @@ def status(conn: Connection, folder: Folder, *, scope: Scope | None = None) -> S
     Raises:
         DatabaseError: The role may not read the history, or the connection was lost.
     """
-    before = read_state(conn, scope or Scope(), at_relations=False)
-    end_reading(conn)
+    session = Session(conn, folder, scope)
+    state = session.state(relations=False)
+    session.end_reading()
     return StatusReport(
-        server=before.server,
-        schema=before.schema,
-        migrations=plan.migration_states(folder, before.history),
-        views=plan.view_states(folder, before.history),
-        notes=plan.notes(folder, before.history),
+        server=state.server,
+        schema=state.schema,
+        migrations=plan.migration_states(folder, state.history),
+        views=plan.view_states(folder, state.history),
+        notes=plan.notes(folder, state.history),
     )

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from lfmigrate import catalog
-from lfmigrate.catalog.sessions import Server
-from lfmigrate.engine.replay import NOT_MADE_ANEW, replay
-from lfmigrate.engine.run import Blockers, Job, take_turns
-from lfmigrate.engine.state import DatabaseState, end_reading
+from lfmigrate.catalog import Server
+from lfmigrate.engine.replay import NOT_RECREATED, replay
+from lfmigrate.engine.session import Session
+from lfmigrate.engine.state import DatabaseState
+from lfmigrate.engine.waiting import Attempts
 from lfmigrate.errors import NOTHING_CHANGED, StatementFailed
 from lfmigrate.history import ledger, plan
+from lfmigrate.history.events import History
 from lfmigrate.postgres.connection import Connection
-from lfmigrate.postgres.pipeline import Flight, rolled_back_on_error
 from lfmigrate.schema.compare import Verdict, compare_all
 from lfmigrate.schema.relation import Snapshot
 from lfmigrate.settings import Scope
@@ -26,7 +27,7 @@ from lfmigrate.syntax.names import quote_name
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """A migration whose file is no longer what ran, with a unified diff from one to the other."""
+    """A migration whose file is no longer what ran, with a unified diff between the two."""
 
     version: str
     name: str
@@ -35,14 +36,14 @@ class Edit:
 
 @dataclass(frozen=True, slots=True)
 class VerifyReport:
-    """How the live schema stands.
+    """How the live schema compares.
 
     Attributes:
         server: Where it was read.
         schema: The schema that unqualified names go to.
         relations: A verdict per expected relation: ``ok``, ``missing``, ``drifted`` or
-            ``unexpected`` (all that is expected is there, and something more).
-        source: Whether the history said what to expect, or a replay of the files.
+            ``unexpected`` (all that is expected exists, and something more).
+        source: Whether what is expected comes from the history or from a replay of the files.
         edited: Migrations that were edited after they were applied.
         notes: What is worth a warning.
     """
@@ -68,11 +69,11 @@ def verify(
     replay_files: bool = False,
     on_wait: Callable[[str], None] | None = None,
 ) -> VerifyReport:
-    """Compare the live schema with what the applied migrations and the views make.
+    """Compare the live schema with what the applied migrations and the views create.
 
     Changes nothing. With a history it only reads, in a read-only transaction. Without one, with
     ``replay_files``, or if the history was written by another major version of the server, it
-    runs the files in a scratch schema and rolls that back, which takes the permission to create
+    runs the files in a scratch schema and rolls that back, which requires the privilege to create
     schemas in the database.
 
     Args:
@@ -80,120 +81,114 @@ def verify(
         folder: The files.
         scope: The schema; by default the connection's own.
         replay_files: Replay the files even if the history knows what to expect.
-        on_wait: Called with a line when somebody else's lock has to be waited for.
+        on_wait: Called with a line when the command has to wait for another session.
 
     Returns:
-        How it stands; the comparison is complete whatever it found.
+        All differences; the comparison does not stop at the first.
 
     Raises:
-        DatabaseError: The database said no, or a replay is needed and not allowed.
+        DatabaseError: The server refused, or a replay is needed and not allowed.
     """
-    blockers = Blockers.of(conn, on_wait)
-    job = Job(conn, folder, scope or Scope(), dry_run=False, progress=None, blockers=blockers)
-    return take_turns(lambda: _verify(job, replay_files=replay_files), on_wait)
-
-
-def _verify(job: Job, *, replay_files: bool) -> VerifyReport:
-    conn, folder, scope = job.conn, job.folder, job.scope
-    before = job.look()
-    known = before.history
-    notes = list(plan.notes(folder, known))
-    states = plan.migration_states(folder, known)
-    pending = [s for s in states if s.status == "pending"]
-    if known.events and pending:
-        notes.append(f"{len(pending)} pending, and not expected yet: {_labels(pending)}")
-    notes += [
-        f"views/{s.view.name}.sql was edited after it ran; run up to replace the view"
-        for s in plan.view_states(folder, known)
-        if s.status == "edited"
-    ]
-    notes += [
-        f"views/{s.view.name}.sql has not run yet, and its view is not expected"
-        for s in plan.view_states(folder, known)
-        if s.status == "pending" and known.events
-    ]
-    foreign = known.majors - {before.server.major}
-    # Migrations that only change rows leave nothing to expect, nor do those that were undone, and
-    # that is known all the same.
-    if known.events and not foreign and not replay_files:
-        source: Literal["history", "replay"] = "history"
-        expected, live = known.expected, before.live
-    else:
-        if foreign and not replay_files:
-            notes.append(
-                f"the history was written by PostgreSQL {_numbers(foreign)}, whose texts differ"
-                f" from those of {before.server.major}; the files were replayed instead"
+    session = Session(conn, folder, scope, on_wait=on_wait)
+    for attempt in Attempts(session):
+        with attempt:
+            state = session.state()
+            known = state.history
+            notes = list(_notes(folder, known))
+            foreign = known.majors - {state.server.major}
+            # Migrations that only change rows leave nothing to expect, nor do those that were
+            # undone; that is known all the same.
+            source: Literal["history", "replay"] = (
+                "history" if known.events and not foreign and not replay_files else "replay"
             )
-        source = "replay"
-        files = [s.migration.up for s in states if s.migration and (s.event or not known.events)]
-        if not known.events or not pending:
-            files += [view.file for view in folder.views]
-        elif folder.views:
-            notes.append("the view files were not replayed, because they may need what is pending")
-        remembered = Snapshot() if foreign else known.expected
-        expected, live, skipped = _replayed(conn, before, files, scope, remembered)
-        if skipped and not remembered:
-            notes.append(f"not compared: {', '.join(skipped)}; {NOT_MADE_ANEW}")
-    edited = tuple(_edit(conn, scope, state) for state in states if state.status == "edited")
-    end_reading(conn)
+            expected, live = known.expected, state.live
+            if source == "replay":
+                if foreign and not replay_files:
+                    notes.append(
+                        f"the history was written by PostgreSQL {_numbers(foreign)}, whose texts"
+                        f" differ from those of {state.server.major}; the files were replayed"
+                        " instead"
+                    )
+                files, left_out = _files(folder, known)
+                remembered = Snapshot() if foreign else known.expected
+                expected, live, skipped = _replayed(session, state, files, remembered)
+                notes += left_out
+                if skipped and not remembered:
+                    notes.append(f"not compared: {', '.join(skipped)}; {NOT_RECREATED}")
+            edited = _edits(session, state)
+    verdicts = compare_all(expected, live, agreed="ok")
     return VerifyReport(
-        server=before.server,
-        schema=before.schema,
-        relations=tuple(_named(verdict) for verdict in compare_all(expected, live, agreed="ok")),
+        server=state.server,
+        schema=state.schema,
+        relations=tuple(_named(verdict) for verdict in verdicts),
         source=source,
         edited=edited,
         notes=tuple(notes),
     )
 
 
+def _notes(folder: Folder, known: History) -> Iterator[str]:
+    yield from plan.notes(folder, known)
+    pending = [s for s in plan.migration_states(folder, known) if s.status == "pending"]
+    if known.events and pending:
+        labels = ", ".join(f"{s.version}_{s.name}" for s in pending)
+        yield f"{len(pending)} pending, and not expected yet: {labels}"
+    for state in plan.view_states(folder, known):
+        if state.status == "edited":
+            yield f"views/{state.view.name}.sql was edited after it ran; up replaces the view"
+        elif state.status == "pending" and known.events:
+            yield f"views/{state.view.name}.sql has not run yet, and its view is not expected"
+
+
+def _files(folder: Folder, known: History) -> tuple[list[SqlFile], list[str]]:
+    """Return the files that make up the expected schema, and what is worth a warning."""
+    states = plan.migration_states(folder, known)
+    files = [s.migration.up for s in states if s.migration and (s.event or not known.events)]
+    if known.events and any(s.status == "pending" for s in states):
+        note = "the view files were not replayed, because they may need what is pending"
+        return files, [note] if folder.views else []
+    return [*files, *(view.file for view in folder.views)], []
+
+
 def _named(verdict: Verdict) -> Verdict:
-    """Tell a relation that merely has something more from one that lacks or changed something."""
+    """Distinguish a relation with something extra from one that lacks or changed something."""
     extra = verdict.differences and all(d.is_extra for d in verdict.differences)
     return replace(verdict, status="unexpected") if extra else verdict
 
 
 def _replayed(
-    conn: Connection,
-    before: DatabaseState,
-    files: Sequence[SqlFile],
-    scope: Scope,
-    remembered: Snapshot,
+    session: Session, state: DatabaseState, files: Sequence[SqlFile], remembered: Snapshot
 ) -> tuple[Snapshot, Snapshot, Sequence[str]]:
-    """Return what files make, what is live of it, and which statements say nothing of it.
+    """Return what files create, what exists of it, and which statements say nothing about it.
 
-    A replay sees only what can be made anew; for the rest, ``remembered`` has to do.
+    A replay sees only what can be re-created; for the rest, ``remembered`` is used.
     """
     try:
-        again = replay(conn, files, scope, schema=before.schema, inside=False)
+        replayed = replay(session, state, files, inside=False)
     except StatementFailed as error:
         error.outcome = NOTHING_CHANGED
-        raise _explained(error, before) from None
-    made = Snapshot(item.relation for item in again.made)
+        raise _explained(error, state) from None
+    made = Snapshot(item.relation for item in replayed.made)
     expected = Snapshot([*made.values(), *(r for k, r in remembered.items() if k not in made)])
-    flight = Flight(conn)
-    flight.begin(scope, read_only=True)
-    flight.look_at(before.schema)
-    found = flight.ask(catalog.snapshot(expected, ledger=ledger.table(scope)))
-    flight.do("COMMIT")
-    with rolled_back_on_error(conn):
-        flight.go()
-    return expected, Snapshot(item.relation for item in found.value), again.skipped
+    with session.reading(state.schema) as flight:
+        found = flight.ask(catalog.snapshot(expected, ledger=ledger.table(session.scope)))
+    return expected, Snapshot(item.relation for item in found.value), replayed.skipped
 
 
-def _explained(error: StatementFailed, before: DatabaseState) -> StatementFailed:
-    """Say what a replay takes, where the server did not let it begin."""
-    ways_out = {
-        "42501": f"Let the database's owner run: GRANT CREATE ON DATABASE"
-        f" {quote_name(before.server.database)} TO {quote_name(before.server.role)};"
+def _explained(error: StatementFailed, state: DatabaseState) -> StatementFailed:
+    """Explain which privileges a replay requires."""
+    hints = {
+        "42501": f"Ask the database owner to run: GRANT CREATE ON DATABASE"
+        f" {quote_name(state.server.database)} TO {quote_name(state.server.role)};"
         ' or run "lfmigrate up" first, which records what to expect.',
         "25006": 'Run "lfmigrate up" on the primary server first, which records what to expect;'
         " verify then only reads.",
     }
-    if error.file is not None or error.sqlstate not in ways_out:
+    if error.file is not None or error.sqlstate not in hints:
         return error
-    if before.history.applied:
+    if state.history.applied:
         return StatementFailed(
-            f"{error.message}; a replay takes a scratch schema",
+            f"{error.message}; a replay needs a scratch schema",
             outcome=NOTHING_CHANGED,
             hint="Leave out --replay: the history knows what to expect.",
             sqlstate=error.sqlstate,
@@ -201,29 +196,38 @@ def _explained(error: StatementFailed, before: DatabaseState) -> StatementFailed
     return StatementFailed(
         f"{error.message}; without a history, verify replays the files in a scratch schema",
         outcome=NOTHING_CHANGED,
-        hint=ways_out[error.sqlstate],
+        hint=hints[error.sqlstate],
         sqlstate=error.sqlstate,
     )
 
 
-def _edit(conn: Connection, scope: Scope, state: plan.MigrationState) -> Edit:
-    if state.event is None or state.migration is None:
-        raise LookupError(f"{state.version} was not edited")
-    flight = Flight(conn)
-    recorded = flight.ask(ledger.recorded_text(scope, state.event))
-    flight.go()
-    diff = difflib.unified_diff(
-        recorded.value.splitlines(),
-        state.migration.up.text.splitlines(),
-        f"{state.event.file} as applied",
-        f"{state.migration.up.name} in the folder",
-        lineterm="",
+def _edits(session: Session, state: DatabaseState) -> tuple[Edit, ...]:
+    """Return the migrations that were edited since they were applied, each with its diff."""
+    edited = [
+        (each, each.event, each.migration)
+        for each in plan.migration_states(session.folder, state.history)
+        if each.status == "edited" and each.event is not None and each.migration is not None
+    ]
+    if not edited:
+        return ()
+    with session.reading(state.schema) as flight:
+        texts = [flight.ask(ledger.recorded_text(session.scope, e)) for _, e, _ in edited]
+    return tuple(
+        Edit(
+            each.version,
+            each.name,
+            tuple(
+                difflib.unified_diff(
+                    text.value.splitlines(),
+                    migration.up.text.splitlines(),
+                    f"{event.file} as applied",
+                    f"{migration.up.name} in the folder",
+                    lineterm="",
+                )
+            ),
+        )
+        for (each, event, migration), text in zip(edited, texts, strict=True)
     )
-    return Edit(state.version, state.name, tuple(diff))
-
-
-def _labels(states: Sequence[plan.MigrationState]) -> str:
-    return ", ".join(f"{s.version}_{s.name}" for s in states)
 
 
 def _numbers(majors: frozenset[int]) -> str:

@@ -23,12 +23,20 @@ _REPLACEABLE = ROUTINE_KINDS | {"view", "materialized view"}
 _NEW_BY_FINGERPRINT = ROUTINE_KINDS | {"schema", "extension"}
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class StepEffects:
-    """What one file made or changed, as it is expected from now on, and what it removed."""
+    """What one file created or changed, as it is expected from now on, and what it removed."""
 
-    made: list[Relation] = field(default_factory=list)
-    gone: list[Key] = field(default_factory=list)
+    made: tuple[Relation, ...] = ()
+    gone: tuple[Key, ...] = ()
+
+    def making(self, *relations: Relation) -> StepEffects:
+        """Return these effects and some relations."""
+        return replace(self, made=(*self.made, *relations))
+
+    def removing(self, *keys: Key) -> StepEffects:
+        """Return these effects and the removal of some relations."""
+        return replace(self, gone=(*self.gone, *keys))
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +111,7 @@ class Judgement:
 
 def judge(before: Before, after: After) -> Judgement:
     """Tell what a run created, skipped, replaced, altered and removed, and what has drifted."""
-    effects = tuple(StepEffects() for _ in after.step_ends)
+    effects = [StepEffects() for _ in after.step_ends]
     rows: dict[Key, list[Verdict]] = {}
     there = list(after.found)
     for found in after.found:
@@ -116,26 +124,28 @@ def judge(before: Before, after: After) -> Judgement:
             _record(found, expected, before, after.step_ends, effects)
     gone = [key for key in before.live if key not in rows]
     # Nothing in the catalogs tells which step it was.
-    effects[-1].gone += gone
+    effects[-1] = effects[-1].removing(*gone)
     renamed = {before.ids[found.id] for found in after.found if found.id in before.ids}
     rows |= {key: [Verdict(before.live[key], "dropped")] for key in gone if key not in renamed}
     for key, would_be in after.would_be.items():
         if key not in rows and key in after.skipped:
             for index in {would_be.step, *would_be.part_steps.values()}:
                 made = _as_of(would_be.relation, would_be.part_steps, index)
-                effects[index].made.append(made)
+                effects[index] = effects[index].making(made)
             rows[key] = [verdict_of("skipped", would_be.relation, after.skipped[key].relation)]
             there.append(after.skipped[key])
 
     order: dict[Key, int] = {}
     for key in (*before.expected, *after.would_be, *rows):
         order.setdefault(key, len(order))
-    for step in effects:
-        step.made.sort(key=lambda relation: order[relation.key])
+    effects = [
+        replace(step, made=tuple(sorted(step.made, key=lambda relation: order[relation.key])))
+        for step in effects
+    ]
     keys = sorted(rows, key=lambda key: (rank(rows[key]), order[key]))
     return Judgement(
         verdicts=tuple(verdict for key in keys for verdict in rows[key]),
-        effects=effects,
+        effects=tuple(effects),
         live=Snapshot(found.relation for found in there),
         ids={found.id: found.relation.key for found in there},
         spoiled=_spoiled(before, after),
@@ -147,17 +157,17 @@ def _record(
     expected: Relation,
     before: Before,
     ends: Sequence[int],
-    effects: Sequence[StepEffects],
+    effects: list[StepEffects],
 ) -> None:
     """Tell a relation to the steps that wrote it."""
     key = expected.key
     steps = _steps(found, ends)
     if found.created and key in before.expected and found.id not in before.ids:
         # Another object by the same name: what is known of the old one is over.
-        effects[min(steps)].gone.append(key)
+        effects[min(steps)] = effects[min(steps)].removing(key)
     written = {part: _step(cid, ends) for part, cid in found.written.items()}
     for index in steps:
-        effects[index].made.append(_as_of(expected, written, index))
+        effects[index] = effects[index].making(_as_of(expected, written, index))
 
 
 def _judge_known(found: Found, before: Before, after: After) -> tuple[Relation, list[Verdict]]:

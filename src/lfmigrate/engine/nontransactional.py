@@ -1,41 +1,32 @@
-"""Files marked no-transaction: one statement at a time, each recorded."""
+"""Files marked no-transaction: one statement at a time, each recorded.
+
+They need a session of their own, because what a statement needs (the lock, a search path, timeouts)
+has to outlive a transaction. Behind a transaction pooler there is no such session.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
-from uuid import uuid4
 
 from lfmigrate import catalog
-from lfmigrate._version import __version__
-from lfmigrate.catalog.objects import Index
-from lfmigrate.engine.effects import Judgement
-from lfmigrate.engine.run import (
-    Blockers,
-    Job,
-    Run,
-    Step,
-    begin_run,
-    explained,
-    made_as_found,
-    name_blockers,
-    run_files,
-    stall,
-)
+from lfmigrate.catalog import Index
+from lfmigrate.engine.outcome import Outcome, outcome_outside_transaction
+from lfmigrate.engine.session import Session
 from lfmigrate.engine.state import DatabaseState
+from lfmigrate.engine.step import Step
+from lfmigrate.engine.transaction import transaction
 from lfmigrate.errors import (
     ConnectionLost,
     ErrorOutcome,
     Interrupted,
-    LfmigrateError,
     StatementFailed,
-    committed_before,
 )
 from lfmigrate.history import ledger
 from lfmigrate.postgres.connection import address_of, connect_directly
-from lfmigrate.postgres.pipeline import Flight, rolled_back_on_error
+from lfmigrate.postgres.pipeline import rolled_back_on_error
 from lfmigrate.postgres.wire import Answer
 from lfmigrate.schema.relation import Found, Key, Relation, Snapshot
 from lfmigrate.source.sqlfile import SqlFile
@@ -43,141 +34,130 @@ from lfmigrate.syntax.names import Indexing, indexing, names
 from lfmigrate.syntax.scanner import Statement, tokens
 from lfmigrate.syntax.transaction_block import is_concurrent, placement
 
-Review = Callable[[Run, Judgement], None]
-
-# What REINDEX CONCURRENTLY calls an index while it builds it anew.
+# What REINDEX CONCURRENTLY calls an index while it rebuilds it.
 _REBUILT = ("_ccnew", "_ccold")
 
 
 @contextmanager
-def direct(job: Job) -> Iterator[Job]:
-    """Open a session of one's own, beside the connection of a job.
-
-    Args:
-        job: What stays the same; its own connection may lead to a pooler.
-
-    Returns:
-        The same job on a direct connection, which is closed at the end.
+def direct_session(session: Session) -> Iterator[Session]:
+    """Open a second, dedicated connection for a command, whose own may lead to a pooler.
 
     Raises:
         UsageError: It leads to a pooler.
         ConnectionFailed: It could not be opened.
     """
-    with closing(connect_directly(address_of(job.conn), job.blockers.on_wait)) as conn:
-        yield replace(job, conn=conn, blockers=Blockers.of(conn, job.blockers.on_wait))
-
-
-def run_units(
-    job: Job,
-    before: DatabaseState,
-    step: Step,
-    *,
-    kept: Callable[[], Sequence[str]],
-    review: Review,
-) -> Iterator[Run]:
-    """Run what is left of a file, statement by statement; each run is recorded before the next.
-
-    Args:
-        job: With a direct connection.
-        before: The database as it was when the step was chosen. If the history has moved since,
-            nothing is run.
-        step: The file.
-        kept: Returns the names of what the command has committed so far.
-        review: Called with what happened. What it raises undoes a statement that ran in a
-            transaction; one that could not stays, and stays recorded.
-
-    Returns:
-        A run per statement, as it is done.
-
-    Raises:
-        StatementFailed: A statement failed, or has left an invalid index; or the lock's did.
-        ConnectionFailed: The connection was lost; the next run goes on with the same statement.
-        Interrupted: A signal came; likewise.
-    """
-    units = step.file.units()
-    events = before.history.begun.get(int(step.version or 0), ())
-    first = sum(1 for event in events if event.action == "statement")
-    begun = bool(events) and events[-1].action == "begun"
-    elapsed_ms = sum(event.elapsed_ms for event in events)
-    with _locked(job, before, step.file, outcome=committed_before(kept())):
-        for index, unit in enumerate(units[first:] or [step.file], first + 1):
-            last = index >= len(units)
-            part = replace(
-                step,
-                action="up" if last else "statement",
-                file=unit,
-                place=f"statement {index} of {len(units)}" if len(units) > 1 else "",
-                so_far=step.file.up_to(unit) if unit.statements else unit,
-                earlier_ms=elapsed_ms if last else 0,
-            )
-            if unit.statements and placement(unit.statements[-1]) != "inside":
-                alone = _Alone(job, before, part, begun, kept())
-                run = alone.run(review)
-            else:
-                run = run_files(
-                    job, before, [part], outcome=committed_before(kept()), review=review
-                )
-            elapsed_ms += run.recorded[-1].elapsed_ms
-            begun = False
-            before = run.after
-            yield run
+    # An open transaction would be waited for.
+    session.end_reading()
+    with closing(connect_directly(address_of(session.conn), session.say)) as conn:
+        yield session.on(conn)
 
 
 @contextmanager
-def _locked(
-    job: Job, before: DatabaseState, file: SqlFile, *, outcome: ErrorOutcome
-) -> Iterator[None]:
+def session_lock(session: Session, state: DatabaseState, file: SqlFile) -> Iterator[None]:
     """Hold lfmigrate's lock with the session, however many transactions that takes.
 
-    If the client is killed, the server may still be at work on its statement. It keeps the lock
-    until that has ended, so that nobody begins the same.
+    If the client is killed, the server may still be executing its statement. It keeps the lock
+    until that has ended, so that no second run begins the same.
+
+    Args:
+        session: With a direct connection.
+        state: The database as it was read. If the history has moved since, nothing is run.
+        file: What will run; the privileges that it needs are checked first.
     """
-    flight = Flight(job.conn)
-    with rolled_back_on_error(job.conn, outcome):
-        begin_run(flight, job, before, str(uuid4()), [file])
-        flight.do("SELECT pg_advisory_lock($1::bigint)", str(ledger.LOCK_KEY))
-        flight.do("COMMIT")
-        try:
-            flight.go(None, stall(job))
-        except StatementFailed as error:
-            raise explained(job, before, None, error) from None
+    with transaction(session, state, [file]) as opened:
+        opened.flight.do("SELECT pg_advisory_lock($1::bigint)", str(ledger.LOCK_KEY))
+        opened.commit()
     try:
         yield
     finally:
-        if not job.conn.closed:
-            flight = Flight(job.conn)
+        if not session.conn.closed:
+            flight = session.flight()
             flight.do("SELECT pg_advisory_unlock($1::bigint)", str(ledger.LOCK_KEY))
             flight.go()
 
 
+def next_part(state: DatabaseState, step: Step) -> Step | None:
+    """Return the next statement of a file that is not recorded yet; None after the last.
+
+    Args:
+        state: The database, with the history as it is now.
+        step: The file.
+    """
+    number = int(step.version or 0)
+    if number in state.history.applied:
+        return None
+    units = step.file.units()
+    events = state.history.begun.get(number, ())
+    index = sum(1 for event in events if event.action == "statement")
+    unit = units[index] if index < len(units) else step.file
+    last = index + 1 >= len(units)
+    return replace(
+        step,
+        action="up" if last else "statement",
+        file=unit,
+        part=f"statement {index + 1} of {len(units)}" if len(units) > 1 else "",
+        so_far=step.file.up_to(unit) if unit.statements else unit,
+        earlier_ms=sum(event.elapsed_ms for event in events) if last else 0,
+    )
+
+
+def runs_alone(part: Step) -> bool:
+    """Return whether a part of a file cannot run in a transaction, or may not be able to."""
+    return bool(part.file.statements) and placement(part.file.statements[-1]) != "inside"
+
+
+def run_alone(session: Session, state: DatabaseState, part: Step) -> Outcome:
+    """Run one statement outside a transaction, and record it with what it did.
+
+    Args:
+        session: With a direct connection that holds the lock.
+        state: The database before it.
+        part: The statement, and the SETs before it.
+
+    Raises:
+        StatementFailed: It failed, or has left an invalid index.
+        ConnectionFailed: The connection was lost; the next run resumes at this statement.
+        Interrupted: A signal arrived; likewise.
+    """
+    events = state.history.begun.get(int(part.version or 0), ())
+    begun = bool(events) and events[-1].action == "begun"
+    return _Alone(session, state, part, begun, tuple(session.committed)).run()
+
+
+def outcome_outside(committed: Sequence[str]) -> ErrorOutcome:
+    """Return what an error leaves behind after a statement ran outside a transaction."""
+    kept = f" Kept as well: {', '.join(committed)}." if committed else ""
+    return ErrorOutcome("kept", f"It ran outside a transaction: its effects are not undone.{kept}")
+
+
 @dataclass(slots=True)
 class _Alone:
-    """One statement that runs outside of a transaction.
+    """One statement that runs outside a transaction.
 
     Attributes:
-        job: With a direct connection that holds the lock.
-        before: The database before it.
+        session: With a direct connection that holds the lock.
+        state: The database before it.
         step: The part of the file: the statement, and what is set before it.
         begun: Whether an earlier run was interrupted in it.
-        kept: The names of what was committed before it.
+        committed: The labels of what was committed before it.
     """
 
-    job: Job
-    before: DatabaseState
+    session: Session
+    state: DatabaseState
     step: Step
     begun: bool
-    kept: Sequence[str]
+    committed: tuple[str, ...]
 
     @property
     def statement(self) -> Statement:
         return self.step.file.statements[-1]
 
-    def run(self, review: Review) -> Run:
+    def run(self) -> Outcome:
         """Run it, and record it with what it did."""
-        was, indexes = self._look()
+        was, indexes = self._read()
         index = indexing(self.statement)
         if self.begun and self._clear(index, indexes):
-            was, indexes = self._look()
+            was, indexes = self._read()
         answer: Answer[None] | None = None
         elapsed_ms = 0
         if self.begun and index is not None and self._is_done(index, indexes):
@@ -188,43 +168,32 @@ class _Alone:
             started = time.monotonic()
             answer = self._send(indexes)
             elapsed_ms = round((time.monotonic() - started) * 1000)
-        with rolled_back_on_error(self.job.conn, self._outcome()):
-            run, judgement = self._record(was, indexes, answer, elapsed_ms)
-        try:
-            review(run, judgement)
-        except LfmigrateError as error:
-            error.outcome = self._outcome()
-            raise
-        return run
+        return self._record(was, indexes, answer, elapsed_ms)
 
+    @property
     def _outcome(self) -> ErrorOutcome:
-        note = "It ran outside of a transaction: what it has done is not undone."
-        kept = f" Kept as well: {', '.join(self.kept)}." if self.kept else ""
-        return ErrorOutcome("kept", note + kept)
+        return outcome_outside(self.committed)
 
-    def _look(self) -> tuple[tuple[Found, ...], tuple[Index, ...]]:
+    def _read(self) -> tuple[tuple[Found, ...], tuple[Index, ...]]:
         """Read what the statement mentions, and its indexes, as they are now."""
-        flight = Flight(self.job.conn)
-        flight.begin(self.job.scope, read_only=True)
-        flight.look_at(self.before.schema)
-        found = flight.ask(catalog.snapshot(self._keys(), ledger=ledger.table(self.job.scope)))
-        indexes = flight.ask(catalog.indexes([name for _, name in self._mentioned()]))
-        flight.do("COMMIT")
-        with rolled_back_on_error(self.job.conn, committed_before(self.kept)):
-            flight.go(None, stall(self.job))
+        with self.session.reading(self.state.schema) as flight:
+            found = flight.ask(
+                catalog.snapshot(self._keys(), ledger=ledger.table(self.session.scope))
+            )
+            indexes = flight.ask(catalog.indexes([name for _, name in self._mentioned()]))
         return found.value, indexes.value
 
     def _mentioned(self) -> list[tuple[str, str]]:
         """Return the statement's names, with the schema that each one is in if it says none."""
         found = names(list(tokens(self.statement.text)))
-        return [(n.schema or self.before.schema, n.name) for n in found]
+        return [(n.schema or self.state.schema, n.name) for n in found]
 
     def _keys(self) -> list[Key]:
         """Return what the statement may change: what it names, and what an index is on."""
         mentioned = self._mentioned()
         keys = [Key("relation", schema, name) for schema, name in mentioned]
         parts = {f"index {name}" for _, name in mentioned}
-        keys += [r.key for r in self.before.live.values() if not parts.isdisjoint(r.parts)]
+        keys += [r.key for r in self.state.live.values() if not parts.isdisjoint(r.parts)]
         return list(dict.fromkeys(keys))
 
     def _is_done(self, index: Indexing, indexes: Sequence[Index]) -> bool:
@@ -244,7 +213,7 @@ class _Alone:
         """Return an index of the statement as it is; an index is in the schema of its table."""
         wanted = index.indexes[place]
         home = wanted if index.table is None else index.table
-        schema = home.schema or self.before.schema
+        schema = home.schema or self.state.schema
         return next((i for i in indexes if (i.schema, i.name) == (schema, wanted.name)), None)
 
     def _clear(self, index: Indexing | None, indexes: Sequence[Index]) -> bool:
@@ -252,14 +221,13 @@ class _Alone:
         left = None if index is None else self._found(index, 0, indexes)
         if index is None or index.way == "drop" or left is None or left.valid:
             return False
-        if self.job.blockers.on_wait is not None:
-            self.job.blockers.on_wait(
-                f"index {left.label} was left invalid by a run that did not end; building it again"
-            )
-        flight = Flight(self.job.conn)
+        self.session.say(
+            f"index {left.label} was left invalid by an interrupted run; rebuilding it"
+        )
+        flight = self.session.flight()
         flight.do(left.removal)
-        with rolled_back_on_error(self.job.conn, committed_before(self.kept)):
-            flight.go(None, stall(self.job))
+        with rolled_back_on_error(self.session.conn, self.session.outcome):
+            flight.go()
         self._rewound(index, ())
         return True
 
@@ -269,71 +237,59 @@ class _Alone:
 
         def earlier(relation: Relation) -> Relation:
             others = {p: text for p, text in relation.parts.items() if p not in parts}
-            expected = self.before.history.expected.get(relation.key)
+            expected = self.state.history.expected.get(relation.key)
             if index.way == "drop" and expected is not None:
                 others |= {p: text for p, text in expected.parts.items() if p in parts}
             return replace(relation, parts=others)
 
-        live = Snapshot(earlier(relation) for relation in self.before.live.values())
-        self.before = replace(self.before, live=live)
+        live = Snapshot(earlier(relation) for relation in self.state.live.values())
+        self.state = replace(self.state, live=live)
         return tuple(replace(found, relation=earlier(found.relation)) for found in was)
 
     def _record_beginning(self) -> None:
-        flight = Flight(self.job.conn)
-        flight.begin(self.job.scope)
-        ledger.begin_run(flight, str(uuid4()), self.before.history)
-        entry = replace(self.step, action="begun", earlier_ms=0).entry
-        self._add_entry(flight, replace(entry, down_sql=self.step.down_sql))
-        flight.do("COMMIT")
-        with rolled_back_on_error(self.job.conn, committed_before(self.kept)):
-            flight.go()
-
-    def _add_entry(self, flight: Flight, entry: ledger.Entry) -> None:
-        ledger.record(
-            flight,
-            self.job.scope,
-            entry,
-            schema=self.before.schema,
-            tool_version=__version__,
-        )
+        with transaction(self.session, self.state, []) as opened:
+            opened.record(replace(self.step, action="begun", earlier_ms=0))
+            position = opened.flight.ask(ledger.position(self.session.scope))
+            opened.commit()
+        history = replace(self.state.history, position=position.value)
+        self.state = replace(self.state, history=history)
 
     def _send(self, indexes: Sequence[Index]) -> Answer[None]:
         """Send the statement, with the settings that it would find in a transaction.
 
-        A statement that works concurrently has nobody queue behind it, and a lock timeout would
+        A statement that works concurrently makes no other session queue, and a lock timeout would
         leave half an index behind: it waits as long as it takes.
         """
-        scope = self.job.scope
+        session, scope = self.session, self.session.scope
         if is_concurrent(self.statement):
             scope = replace(scope, lock_timeout_ms=0)
-        flight = Flight(self.job.conn)
+        flight = session.flight()
         flight.arm_session(scope)
         for setting in self.step.file.statements[:-1]:
             flight.run(setting)
         # On its own: a statement must not run if what is set for it failed.
-        with rolled_back_on_error(self.job.conn, committed_before(self.kept)):
-            flight.go(self.job.progress, stall(self.job))
-        flight = Flight(self.job.conn)
+        with rolled_back_on_error(session.conn, session.outcome):
+            flight.go()
+        flight = session.flight()
         answer = flight.run(self.statement)
         flight.sync()
         # RESET ALL leaves the role alone.
         for reset in ("RESET SESSION AUTHORIZATION", "RESET ROLE", "RESET ALL"):
             flight.do(reset)
         try:
-            flight.go(self.job.progress, stall(self.job))
+            flight.go()
         except StatementFailed as error:
-            name_blockers(self.job, error)
-            left = self._invalid(self._look()[1], indexes)
+            left = self._invalid(self._read()[1], indexes)
             error.detail = (*error.detail, *_advice(left))
-            error.outcome = self._outcome()
-            error.hint = error.hint or "Mend that and run up again: it goes on with this statement."
+            error.outcome = self._outcome
+            error.hint = error.hint or "Fix it and run up again: it resumes at this statement."
             raise
         except (ConnectionLost, Interrupted) as error:
             error.detail = (
                 *error.detail,
-                f"{self.step.label} is not finished; the next up goes on with it.",
+                f"{self.step.label} is not finished; the next up resumes there.",
             )
-            error.outcome = self._outcome()
+            error.outcome = self._outcome
             raise
         return answer
 
@@ -355,50 +311,46 @@ class _Alone:
         indexes: Sequence[Index],
         answer: Answer[None] | None,
         elapsed_ms: int,
-    ) -> tuple[Run, Judgement]:
-        """Find out what the statement did, and write it down."""
-        job, run_id = self.job, str(uuid4())
-        flight = Flight(job.conn)
-        flight.begin(job.scope)
-        ledger.begin_run(flight, run_id, self.before.history)
+    ) -> Outcome:
+        """Find out what the statement did, and record it."""
+        session, state = self.session, self.state
         step = replace(self.step, earlier_ms=self.step.earlier_ms + elapsed_ms)
-        self._add_entry(flight, step.entry)
-        flight.look_at(self.before.schema)
-        home = ledger.table(job.scope)
-        found = flight.ask(catalog.snapshot(self._keys(), ledger=home))
-        now = flight.ask(catalog.indexes([name for _, name in self._mentioned()]))
-        recorded = flight.ask(ledger.recorded(job.scope, run_id))
-        flight.go(job.progress)
-        if left := self._invalid(now.value, indexes):
-            raise StatementFailed(
-                f"index {left[0].label} is not valid",
-                detail=_advice(left),
-                hint="Remove it, and run up again.",
-                file=self.statement.file,
-                line=self.statement.line,
-                column=self.statement.column,
+        with transaction(session, state, []) as opened:
+            opened.on_failure = self._outcome
+            opened.record(step)
+            opened.flight.look_at(state.schema)
+            home = ledger.table(session.scope)
+            found = opened.flight.ask(catalog.snapshot(self._keys(), ledger=home))
+            now = opened.flight.ask(catalog.indexes([name for _, name in self._mentioned()]))
+            recorded = opened.flight.ask(ledger.recorded(session.scope, opened.run_id))
+            opened.send()
+            if left := self._invalid(now.value, indexes):
+                raise StatementFailed(
+                    f"index {left[0].label} is not valid",
+                    detail=_advice(left),
+                    hint="Remove it, and run up again.",
+                    file=self.statement.file,
+                    line=self.statement.line,
+                    column=self.statement.column,
+                )
+            outcome = outcome_outside_transaction(
+                session,
+                state,
+                step,
+                _changed(state, was, found.value),
+                recorded.value,
+                skipped=answer is not None and answer.has_skipped,
             )
-        run, judgement = made_as_found(
-            job,
-            self.before,
-            step,
-            _told(self.before, was, found.value),
-            recorded.value,
-            skipped=answer is not None and answer.has_skipped,
-        )
-        last = Flight(job.conn)
-        (entry,), (effects,) = run.recorded, judgement.effects
-        ledger.complete(last, job.scope, {entry.id: (effects.made, effects.gone)})
-        ledger.commit(job.conn, last, ledger.was_recorded(job.scope, run_id), self._outcome())
-        return run, judgement
+            opened.commit(outcome)
+        return outcome
 
 
-def _told(before: DatabaseState, was: Iterable[Found], now: Iterable[Found]) -> list[Found]:
+def _changed(state: DatabaseState, was: Iterable[Found], now: Iterable[Found]) -> list[Found]:
     """Return what is expected or has changed, marked with what the statement did to it."""
     earlier = {found.id: found for found in was}
-    told: dict[Key, Found] = {
-        key: Found(item_id, before.live[key], created=False, cids=(), written={})
-        for item_id, key in before.ids.items()
+    changed_now: dict[Key, Found] = {
+        key: Found(item_id, state.live[key], created=False, cids=(), written={})
+        for item_id, key in state.ids.items()
     }
     gone = {found.relation.key for found in earlier.values()}
     for found in now:
@@ -408,11 +360,11 @@ def _told(before: DatabaseState, was: Iterable[Found], now: Iterable[Found]) -> 
         parts = old.relation.parts if old is not None else {}
         written = {part: 0 for part, text in relation.parts.items() if parts.get(part) != text}
         changed = old is None or relation.parts != parts
-        if changed or relation.key in before.history.expected:
-            told[relation.key] = replace(
+        if changed or relation.key in state.history.expected:
+            changed_now[relation.key] = replace(
                 found, created=old is None, cids=(0,) if changed else (), written=written
             )
-    return [found for key, found in told.items() if key not in gone]
+    return [found for key, found in changed_now.items() if key not in gone]
 
 
 def _stem(name: str) -> str:

@@ -8,15 +8,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from lfmigrate import catalog
-from lfmigrate.postgres.connection import Connection
-from lfmigrate.postgres.pipeline import Flight, Query
+from lfmigrate.engine.session import Session
+from lfmigrate.engine.state import DatabaseState
+from lfmigrate.postgres.pipeline import Query
 from lfmigrate.schema.relation import Relation
-from lfmigrate.settings import Scope
 from lfmigrate.source.sqlfile import SqlFile
 from lfmigrate.syntax.names import quote_name
 
 # Why a statement may be skipped even in an empty schema.
-NOT_MADE_ANEW = "another file makes the same, or a schema stands in the name"
+NOT_RECREATED = "another file makes the same, or a schema stands in the name"
 
 _SAVEPOINT = "lfmigrate_replay"
 
@@ -53,24 +53,23 @@ class Replay:
 
 
 def replay(
-    conn: Connection, files: Sequence[SqlFile], scope: Scope, *, schema: str, inside: bool
+    session: Session, state: DatabaseState, files: Sequence[SqlFile], *, inside: bool
 ) -> Replay:
     """Find out what files make, by running them where nothing is yet, and rolling back.
 
-    Names that a file does not find in the scratch schema resolve as they would in ``schema``, so
-    a foreign key to somebody else's table works. What a file does to objects that it names with
+    Names that a file does not find in the scratch schema resolve as they would in the command's
+    schema, so a foreign key to another table works. What a file does to objects that it names with
     their schema, it does to those; that is rolled back too.
 
     Args:
-        conn: An open connection.
+        session: The command.
+        state: The database; the files are meant for its schema.
         files: In the order in which to run them.
-        scope: Where and how patiently; its timeouts apply.
-        schema: The schema that the files are meant for, unquoted.
         inside: Whether a transaction is open, which then goes on unharmed behind a savepoint;
             otherwise one is begun and rolled back.
 
     Returns:
-        The relations as they would be in ``schema``. What the files make in other schemas is among
+        The relations as they would be in that schema. What the files make in other schemas is among
         them only if nothing else was written in the transaction, that is, not ``inside``.
 
     Raises:
@@ -79,18 +78,21 @@ def replay(
     """
     scratch = f"lfmigrate_scratch_{secrets.token_hex(6)}"
     marker = f"{quote_name(scratch)}.{_MARKER}"
-    flight = Flight(conn)
+    schema = state.schema
+    flight = session.flight()
     if inside:
         flight.do(f"SAVEPOINT {_SAVEPOINT}")
         flight.sync()
     else:
-        flight.begin(scope)
+        flight.begin(session.scope)
     flight.do("SELECT pg_current_xact_id()")
     flight.do(f"CREATE SCHEMA {quote_name(scratch)}")
     flight.do(f"CREATE TABLE {marker} (n integer)")
     statements = []
     for file in files:
-        statements += flight.run_file(file.in_one_transaction(), scope, scratch)
+        statements += flight.run_file(
+            file.in_one_transaction(), session.scope, state.server.defaults, scratch
+        )
         flight.do(f"INSERT INTO {marker} VALUES (1)")
     flight.look_at(scratch, schema)
     found = flight.ask(catalog.snapshot((), ledger=marker))

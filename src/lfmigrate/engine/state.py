@@ -1,11 +1,9 @@
-"""The database's state before a command runs."""
+"""The database's state before a command runs: the server, the history, the live relations."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-
-from psycopg import pq
+from dataclasses import dataclass, replace
 
 from lfmigrate import catalog
 from lfmigrate._version import __version__
@@ -13,9 +11,9 @@ from lfmigrate.catalog.sessions import Server
 from lfmigrate.errors import DatabaseError, StatementFailed, UsageError
 from lfmigrate.history import ledger
 from lfmigrate.history.events import History
-from lfmigrate.postgres.connection import Connection
+from lfmigrate.postgres.connection import Connection, client_encoding, is_idle
 from lfmigrate.postgres.pipeline import Flight, rolled_back_on_error
-from lfmigrate.postgres.wire import Stall
+from lfmigrate.postgres.wire import OnStall
 from lfmigrate.rows.archive import About, Dropped
 from lfmigrate.schema.relation import Key, Snapshot
 from lfmigrate.settings import Scope
@@ -46,6 +44,19 @@ class DatabaseState:
     live: Snapshot
     ids: Mapping[str, Key]
 
+    def about(self, reason: str, dropped: Sequence[Dropped] = ()) -> About:
+        """Return what the manifest of a backup says of the database."""
+        applied = sorted(self.history.applied.items())
+        return About(
+            reason=reason,
+            database=self.server.database,
+            schema=self.schema,
+            applied=tuple(f"{event.version}_{event.name}" for _, event in applied),
+            tool_version=__version__,
+            server_version=self.server.version,
+            dropped=tuple(dropped),
+        )
+
     @property
     def missing(self) -> tuple[Key, ...]:
         """Return what the history expects and the database does not have."""
@@ -53,83 +64,77 @@ class DatabaseState:
 
 
 def read_state(
-    conn: Connection, scope: Scope, *, at_relations: bool = True, stall: Stall | None = None
+    conn: Connection, scope: Scope, *, relations: bool = True, on_stall: OnStall | None = None
 ) -> DatabaseState:
     """Read the history and the live relations that it expects, in one consistent snapshot.
 
     Only reads, in a read-only transaction of one or two flights, without lfmigrate's lock. Where
     nothing is expected yet the transaction stays open and empty, so that ending it costs no round
-    trip of its own: the next `Flight.begin` does that, or `end`.
+    trip of its own: the next `Flight.begin` does that, or `Session.end_reading`.
 
     Args:
         conn: An open connection without an open transaction.
         scope: Where to look.
-        at_relations: Whether to read the live relations too.
-        stall: What to do while the server does not answer.
+        relations: Whether to read the live relations too.
+        on_stall: Asked while the server does not answer.
 
     Raises:
         UsageError: A transaction is open, or the connection speaks another encoding than UTF-8.
         DatabaseError: There is no such schema, or the role may not read the history.
     """
-    if conn.pgconn.transaction_status != pq.TransactionStatus.IDLE:
+    if not is_idle(conn):
         raise UsageError(
             "the connection has an open transaction",
             hint="Commit it or roll it back first; lfmigrate begins and ends its own.",
         )
-    encoding = conn.pgconn.parameter_status(b"client_encoding")
-    if encoding not in {None, b"UTF8"}:
-        # Files are sent as the UTF-8 that they are; the server would take it for something else.
+    encoding = client_encoding(conn)
+    if encoding != "UTF8":
+        # Files are sent as the UTF-8 that they are; the server would misread it.
         raise UsageError(
-            f"the connection speaks {(encoding or b'').decode()}, and SQL files are UTF-8",
+            f"the connection's encoding is {encoding}, and SQL files are UTF-8",
             hint='Connect with client_encoding="UTF8", as lfmigrate.connect does.',
         )
     for _ in range(_VANISHED_ATTEMPTS):
         try:
-            return _look(conn, scope, at_relations=at_relations, stall=stall)
+            return _read(conn, scope, relations=relations, on_stall=on_stall)
         except StatementFailed as error:
             if not error.message.startswith(_VANISHED):
                 raise
-    return _look(conn, scope, at_relations=at_relations, stall=stall)
+    return _read(conn, scope, relations=relations, on_stall=on_stall)
 
 
-def _look(
-    conn: Connection, scope: Scope, *, at_relations: bool, stall: Stall | None
+def _read(
+    conn: Connection, scope: Scope, *, relations: bool, on_stall: OnStall | None
 ) -> DatabaseState:
-    flight = Flight(conn)
-    flight.begin(scope, read_only=True)
+    flight = Flight(conn, on_stall=on_stall)
+    flight.open(read_only=True)
+    settings = flight.ask(catalog.session_settings())
+    flight.arm(scope)
     asked_server = flight.ask(catalog.server())
     flight.sync()
     asked_history = flight.ask(ledger.read(scope))
     flight.sync(*ledger.ABSENT)
     with rolled_back_on_error(conn):
         try:
-            flight.go(None, stall)
+            flight.go()
         except StatementFailed as error:
             if error.sqlstate == "42501" and error is asked_history.error:
                 raise _unreadable(error, asked_server.value, scope) from None
             raise
-        server = asked_server.value
+        server = replace(asked_server.value, session_settings=settings.value)
         schema = _schema(server, scope)
         known = History() if asked_history.error is not None else asked_history.value
         live = Snapshot()
         ids: dict[str, Key] = {}
-        if at_relations and known.expected:
-            reading = Flight(conn)
+        if relations and known.expected:
+            reading = Flight(conn, on_stall=on_stall)
             reading.look_at(schema)
             found = reading.ask(catalog.snapshot(known.expected, ledger=ledger.table(scope)))
             reading.do("COMMIT")
-            reading.go(None, stall)
+            reading.go()
             live = Snapshot(item.relation for item in found.value)
             ids = {item.id: item.relation.key for item in found.value}
     return DatabaseState(server, schema, known, live, ids)
-
-
-def end_reading(conn: Connection) -> None:
-    """End the transaction that `look` may have left open; there is nothing in it."""
-    if conn.pgconn.transaction_status != pq.TransactionStatus.IDLE:
-        flight = Flight(conn)
-        flight.do("ROLLBACK")
-        flight.go()
 
 
 def _schema(server: Server, scope: Scope) -> str:
@@ -137,7 +142,7 @@ def _schema(server: Server, scope: Scope) -> str:
         raise DatabaseError(
             f'schema "{scope.schema}" does not exist in database "{server.database}"'
             f' or is hidden from role "{server.role}"',
-            hint="Create it, or grant USAGE on it; lfmigrate makes no schema for --schema.",
+            hint="Create it, or grant USAGE on it; lfmigrate does not create it.",
         )
     if server.schema is None:
         raise DatabaseError(
@@ -156,19 +161,4 @@ def _unreadable(error: StatementFailed, server: Server, scope: Scope) -> Stateme
         hint=f"Let its owner run: GRANT USAGE ON SCHEMA {schema} TO {role};"
         f" GRANT SELECT ON {name} TO {role};",
         sqlstate=error.sqlstate,
-    )
-
-
-def about(before: DatabaseState, reason: str, dropped: Sequence[Dropped] = ()) -> About:
-    """Return what a manifest says of a database as it was found."""
-    return About(
-        reason=reason,
-        database=before.server.database,
-        schema=before.schema,
-        applied=tuple(
-            f"{event.version}_{event.name}" for _, event in sorted(before.history.applied.items())
-        ),
-        tool_version=__version__,
-        server_version=before.server.version,
-        dropped=tuple(dropped),
     )

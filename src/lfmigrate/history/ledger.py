@@ -4,23 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
-from lfmigrate.errors import (
-    COMMITTED,
-    NOTHING_CHANGED,
-    UNKNOWN,
-    ConnectionFailed,
-    DatabaseError,
-    ErrorOutcome,
-    Interrupted,
-    StatementFailed,
-)
+from lfmigrate.catalog import query_text
 from lfmigrate.history.events import Event, History, event_from_json
-from lfmigrate.postgres.connection import Connection, address_of, connect
-from lfmigrate.postgres.pipeline import Flight, Query, roll_back
+from lfmigrate.postgres.pipeline import Flight, Query
 from lfmigrate.schema.relation import Key, Relation
 from lfmigrate.settings import Scope
 from lfmigrate.syntax.names import quote_name
@@ -28,13 +17,7 @@ from lfmigrate.syntax.names import quote_name
 # "lfmigrat" in ASCII: one advisory lock for a database, whichever folder and schema is meant.
 LOCK_KEY = int.from_bytes(b"lfmigrat", "big")
 
-# How long to wait for a lost transaction to end; the server may still be busy with its commit.
-_SETTLE_MS = 30_000
-
-# A server that restarts is back by then; whoever waits wants to know.
-_RECONNECT_S = 20
-
-# What the server says of a history that is not there: no such table, no such schema.
+# The history does not exist: no such table, no such schema.
 ABSENT = ("42P01", "3F000")
 
 
@@ -102,25 +85,33 @@ def recorded_down(scope: Scope, event: Event) -> Query[str | None]:
     )
 
 
-def begin_run(flight: Flight, run_id: str, known: History) -> None:
-    """Name the run that the following entries belong to, and the history that it was planned on.
+def lock(flight: Flight, known: History) -> None:
+    """Queue the lock of lfmigrate, which fails if another run holds it or has written the history.
 
-    The name is the transaction's. If a file's statement ended the transaction all the same, it is
-    gone, and the next entry fails.
+    Args:
+        flight: What begins a transaction.
+        known: The history that the run was planned on.
     """
     flight.do(
-        "SELECT set_config('lfmigrate.run', $1, true), set_config('lfmigrate.position', $2, true),"
-        " set_config('lfmigrate.lock_key', $3, true)",
-        run_id,
+        "SELECT set_config('lfmigrate.position', $1, true),"
+        " set_config('lfmigrate.lock_key', $2, true)",
         str(known.position),
         str(LOCK_KEY),
     )
+    flight.do(query_text("lock"))
 
 
-def record(flight: Flight, scope: Scope, entry: Entry, *, schema: str, tool_version: str) -> None:
-    """Add an entry to a flight, right behind the statements that it tells of.
+def create(flight: Flight) -> None:
+    """Queue the creation of the history table, if it does not exist."""
+    flight.do(query_text("create_history"))
 
-    Its time is what went by since the run's entry before it, or since the transaction began.
+
+def record(
+    flight: Flight, scope: Scope, entry: Entry, *, run_id: str, schema: str, tool_version: str
+) -> None:
+    """Queue an entry, directly after the statements that it records.
+
+    Its time is what elapsed since the run's previous entry, or since the transaction began.
     """
     flight.do(
         f"""
@@ -130,7 +121,7 @@ def record(flight: Flight, scope: Scope, entry: Entry, *, schema: str, tool_vers
             $10 + extract(epoch FROM clock_timestamp() -
             coalesce((SELECT h.executed_at FROM {table(scope)} AS h
                       WHERE h.run_id = r.id ORDER BY h.id DESC LIMIT 1), now())) * 1000
-        FROM (SELECT current_setting('lfmigrate.run')::uuid) AS r (id)""",
+        FROM (SELECT $11::uuid) AS r (id)""",
         schema,
         entry.action,
         entry.version,
@@ -141,6 +132,7 @@ def record(flight: Flight, scope: Scope, entry: Entry, *, schema: str, tool_vers
         entry.down_sql,
         tool_version,
         str(entry.earlier_ms),
+        run_id,
     )
 
 
@@ -165,7 +157,8 @@ def recorded(scope: Scope, run_id: str) -> Query[tuple[Recorded, ...]]:
     sql = f"""
         SELECT coalesce(jsonb_agg(jsonb_build_object(
             'id', id, 'cid', cmin::text::int, 'elapsed_ms', elapsed_ms) ORDER BY id), '[]')
-        FROM {table(scope)} WHERE run_id = $1::uuid"""
+        FROM {table(scope)}
+        WHERE run_id = $1::uuid AND xmin = pg_current_xact_id()::xid"""
 
     def decode(value: Any) -> tuple[Recorded, ...]:  # noqa: ANN401 (parsed JSON)
         return tuple(Recorded(**document) for document in value)
@@ -194,6 +187,11 @@ def complete(
     )
 
 
+def position(scope: Scope) -> Query[int]:
+    """Ask for the highest id in the history. Only reads."""
+    return Query(f"SELECT to_jsonb(coalesce(max(id), 0)) FROM {table(scope)}", (), int)
+
+
 def was_recorded(scope: Scope, run_id: str) -> Query[bool]:
     """Ask whether a run's events are there: they are committed with what they tell of."""
     return Query(
@@ -213,56 +211,3 @@ def was_committed(transaction_id: str) -> Query[bool]:
     return Query(
         "SELECT to_jsonb(pg_xact_status($1::text::xid8) = 'committed')", (transaction_id,), bool
     )
-
-
-def commit(
-    conn: Connection,
-    flight: Flight,
-    was_committed: Query[bool],
-    outcome: ErrorOutcome = NOTHING_CHANGED,
-) -> None:
-    """Commit at the end of a flight, and find out the truth if the server's answer gets lost.
-
-    Args:
-        conn: The connection of the run, which holds lfmigrate's lock.
-        flight: What is left to do before the commit.
-        was_committed: The question whether it happened, for when the transaction has ended.
-        outcome: What is true of the database if it was not committed.
-
-    Raises:
-        StatementFailed: The commit failed, for example on a deferred constraint; rolled back.
-        ConnectionFailed: The connection was lost; the details say whether it was committed.
-        Interrupted: A signal came; likewise.
-    """
-    flight.do("COMMIT")
-    address = address_of(conn)
-    try:
-        flight.go()
-    except StatementFailed as error:
-        roll_back(conn)
-        error.outcome = outcome
-        raise
-    except (ConnectionFailed, Interrupted) as error:
-        try:
-            committed = _ask_elsewhere(address, was_committed)
-        except DatabaseError:
-            error.outcome = UNKNOWN
-            error.hint = 'Look with "lfmigrate status" when the server is back.'
-        else:
-            error.outcome = COMMITTED if committed else outcome
-        raise
-
-
-def _ask_elsewhere(address: str, question: Query[bool]) -> bool:
-    with closing(connect(address, wait_s=_RECONNECT_S)) as second:
-        flight = Flight(second)
-        # A snapshot taken while waiting for the lock would not show what was committed meanwhile.
-        flight.do("BEGIN ISOLATION LEVEL READ COMMITTED")
-        flight.do("SELECT set_config('lock_timeout', $1, true)", str(_SETTLE_MS))
-        # The lost transaction holds this lock until it has ended in one way or the other.
-        flight.do("SELECT pg_advisory_xact_lock($1::bigint)", str(LOCK_KEY))
-        answer = flight.ask(question)
-        flight.sync(*ABSENT)
-        flight.do("ROLLBACK")
-        flight.go()
-        return answer.error is None and answer.value

@@ -225,3 +225,20 @@ def _version(folder: Folder, to: str) -> int:
         detail=[f"versions in {folder.path}: {', '.join(versions) or 'none'}"],
         hint="Give a version as it stands at the beginning of the file's name.",
     )
+
+
+def refuse_pending(folder: Folder, history: History) -> None:
+    """Refuse a command that needs all migrations to be applied.
+
+    Raises:
+        Refused: A migration is pending.
+    """
+    states = migration_states(folder, history)
+    pending = [f"{s.version}_{s.name}" for s in states if s.status == "pending"]
+    if pending:
+        raise Refused(
+            f"migration {pending[0]} is not applied here"
+            if len(pending) == 1
+            else f"{len(pending)} migrations are not applied here, the first of them {pending[0]}",
+            hint='Run "lfmigrate up" first; it adopts tables that already exist.',
+        )

@@ -10,7 +10,8 @@ from lfmigrate.commands.check import FolderReport
 from lfmigrate.commands.new import NewReport
 from lfmigrate.commands.restore import RestoreReport
 from lfmigrate.commands.rollback import Lost, RollbackReport
-from lfmigrate.commands.seed import CheckReport, SeedReport
+from lfmigrate.commands.seed import SeedReport
+from lfmigrate.commands.seed_check import CheckReport
 from lfmigrate.commands.status import StatusReport
 from lfmigrate.commands.up import MigrationResult, UpReport
 from lfmigrate.commands.verify import VerifyReport

@@ -27,7 +27,8 @@ from lfmigrate.commands.check import FolderReport
 from lfmigrate.commands.new import NewReport
 from lfmigrate.commands.restore import RestoreReport
 from lfmigrate.commands.rollback import CHANGED, Lost, RollbackReport
-from lfmigrate.commands.seed import CheckReport, CheckResult, SeedReport
+from lfmigrate.commands.seed import SeedReport
+from lfmigrate.commands.seed_check import CheckReport, CheckResult
 from lfmigrate.commands.status import StatusReport
 from lfmigrate.commands.up import MigrationResult, UpReport
 from lfmigrate.commands.verify import VerifyReport

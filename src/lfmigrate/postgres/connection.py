@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 import psycopg
-from psycopg import conninfo
+from psycopg import conninfo, pq
 
 from lfmigrate.errors import ConnectionFailed
 from lfmigrate.postgres.connect_errors import TRANSIENT, explain, pooled, where_of
@@ -132,10 +132,26 @@ def direct_host(host: str) -> str:
     )
 
 
-def address_of(conn: Connection) -> str:
-    """Return what `connect` needs to come back to an open connection; it holds a secret."""
+def is_idle(conn: Connection) -> bool:
+    """Return whether no transaction is open."""
+    return conn.pgconn.transaction_status == pq.TransactionStatus.IDLE
+
+
+def client_encoding(conn: Connection) -> str:
+    """Return the encoding that a connection speaks, in the server's words."""
+    return (conn.pgconn.parameter_status(b"client_encoding") or b"UTF8").decode()
+
+
+def address_of(conn: Connection, *, database: str | None = None) -> str:
+    """Return the connection string of an open connection; it contains the password.
+
+    Args:
+        conn: The connection.
+        database: Another database on the same server.
+    """
     info = conn.info
-    return conninfo.make_conninfo(info.dsn, password=info.password or None)
+    others = {} if database is None else {"dbname": database}
+    return conninfo.make_conninfo(info.dsn, password=info.password or None, **others)
 
 
 def abandon(conn: Connection) -> None:

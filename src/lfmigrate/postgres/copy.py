@@ -17,27 +17,74 @@ from lfmigrate.postgres.wire import HINTS, SIGNAL_CHECK_S, connection_lost
 Buffer = bytes | memoryview
 
 
-def copy_in(conn: Connection, sql: str, blocks: Iterable[bytes]) -> int:
-    """Run a COPY FROM STDIN in the open transaction.
+def copy_in(conn: Connection, copies: Iterable[tuple[str, Iterable[bytes]]]) -> Iterator[int]:
+    """Run COPY FROM STDIN statements in the open transaction, one flight each.
+
+    They are one query string: the server asks for the rows of the next one in the same message in
+    which it acknowledges the rows of the last. After a failure none of them took effect.
 
     Args:
         conn: The connection.
-        sql: The statement.
-        blocks: What to send, wherever each ends. What it raises ends the COPY and fails the
-            transaction.
+        copies: The statements, each with what to send, split anywhere. An exception raised by the
+            latter ends the COPY and fails the transaction.
 
     Returns:
-        How many rows the server took.
+        The number of rows of each, as it is done. Through libpq, because psycopg's COPY takes one
+        statement.
 
     Raises:
-        StatementFailed: The server refused it, or a row of it.
+        StatementFailed: The server rejected a statement, or a row.
         ConnectionFailed: The connection was lost.
     """
-    with _copy_errors(conn), conn.cursor() as cursor:
-        with cursor.copy(sql.encode()) as copy:
-            for block in blocks:
-                copy.write(block)
-        return cursor.rowcount
+    listed = list(copies)
+    pgconn = conn.pgconn
+    with _copy_errors(conn):
+        pgconn.send_query("; ".join(statement for statement, _ in listed).encode())
+        _flush(pgconn)
+        result = _await_result(pgconn)
+        for _, blocks in listed:
+            if result is None or result.status != pq.ExecStatus.COPY_IN:
+                break
+            try:
+                for block in blocks:
+                    _put(pgconn, block)
+            except Exception:
+                _end_copy(pgconn, b"the client has ended it")
+                while _await_result(pgconn) is not None:
+                    pass
+                raise
+            _end_copy(pgconn, None)
+            result = _await_result(pgconn)
+            if result is None or result.status != pq.ExecStatus.COMMAND_OK:
+                break
+            rows = result.command_tuples or 0
+            result = _await_result(pgconn)
+            yield rows
+        if result is not None:
+            _finish(pgconn, result)
+
+
+def _put(pgconn: pq.abc.PGconn, block: bytes) -> None:
+    """Send rows, and wait where the server does not keep up."""
+    while pgconn.put_copy_data(block) == 0:
+        _flush(pgconn)
+    _flush(pgconn)
+
+
+def _end_copy(pgconn: pq.abc.PGconn, error: bytes | None) -> None:
+    while pgconn.put_copy_end(error) == 0:
+        _flush(pgconn)
+    _flush(pgconn)
+
+
+def _flush(pgconn: pq.abc.PGconn) -> None:
+    with selectors.DefaultSelector() as selector:
+        selector.register(pgconn.socket, selectors.EVENT_READ | selectors.EVENT_WRITE)
+        while pgconn.flush():
+            # Reading, too: a server that cannot write its notices does not read.
+            for _, events in selector.select(SIGNAL_CHECK_S):
+                if events & selectors.EVENT_READ:
+                    pgconn.consume_input()
 
 
 def copy_out(conn: Connection, sql: str, *, batch_rows: int) -> Iterator[Sequence[Buffer]]:

@@ -1,29 +1,37 @@
-"""Sends statements in pipelined batches (flights): one round trip each."""
+"""Sends statements in pipelined batches (flights).
+
+A flight is a batch of statements that are sent together and whose results come back together: one
+round trip, however many statements it has. Each statement keeps its own result, error and notices.
+"""
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Generic
+from typing import Any, Generic, NamedTuple
 
 import psycopg
-from psycopg import conninfo, pq
 
-from lfmigrate.errors import (
-    NOTHING_CHANGED,
-    DatabaseError,
-    ErrorOutcome,
-    Interrupted,
-    LfmigrateError,
+from lfmigrate.errors import NOTHING_CHANGED, ErrorOutcome, Interrupted, LfmigrateError
+from lfmigrate.postgres.connection import Connection, abandon, is_idle
+from lfmigrate.postgres.wire import (
+    Answer,
+    OnStall,
+    Progress,
+    Selected,
+    T,
+    Wire,
+    connection_lost,
 )
-from lfmigrate.postgres.connection import Connection, abandon, address_of, connect
-from lfmigrate.postgres.wire import Answer, Progress, Selected, Stall, T, Wire, connection_lost
 from lfmigrate.settings import Scope
 from lfmigrate.source.sqlfile import SqlFile
 from lfmigrate.syntax.names import quote_name
 from lfmigrate.syntax.scanner import Statement
+
+# A lock that was not acquired within lock_timeout.
+LOCK_TIMEOUT = "55P03"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,105 +49,170 @@ class Query(Generic[T]):
     decode: Callable[[Any], T]
 
 
-class Flight:
-    """Statements that go to the server together; see the module.
+class Defaults(NamedTuple):
+    """The settings under which files run: the connection's own, read before the run.
 
-    Groups of statements are parted by `sync`. A statement that fails makes the server skip the
+    Attributes:
+        search_path: With the scope's schema first.
+        role: ``none``, or the role that the caller has set.
+        jit: ``on`` or ``off``.
+        settings: Those that the session has changed, by name.
+    """
+
+    search_path: str
+    role: str
+    jit: str
+    settings: Mapping[str, str]
+
+
+class Flight:
+    """Statements that go to the server together.
+
+    Groups of statements are separated by `sync`. A statement that fails makes the server skip the
     rest of its group, not the next group.
     """
 
-    def __init__(self, conn: Connection) -> None:
+    def __init__(
+        self,
+        conn: Connection,
+        progress: Progress | None = None,
+        on_stall: OnStall | None = None,
+    ) -> None:
+        """Prepare an empty flight.
+
+        Args:
+            conn: The connection.
+            progress: Called with each result of a file's statement as soon as it arrives.
+            on_stall: Asked while no result arrives; knows which sessions block this one.
+        """
         self._conn = conn
+        self._progress = progress
+        self._on_stall = on_stall
         self._groups: list[tuple[list[Answer[Any]], frozenset[str]]] = []
         self._open: list[Answer[Any]] = []
 
     def begin(self, scope: Scope, *, read_only: bool = False) -> None:
         """Begin a transaction in a scope.
 
-        Every setting is the transaction's own, because behind a pooler the session is somebody
-        else's a moment later. Names resolve in the scope's schema first and then wherever the
-        connection's own search path leads, so that extensions are found.
+        Every setting is the transaction's own, because behind a pooler the session belongs to
+        another client a moment later. Names resolve in the scope's schema first and then in the
+        connection's own search path, so that extensions are found.
 
-        A transaction that `look` left open and empty is ended first, in the same flight.
+        An empty transaction that `read_state` left open is ended first, in the same flight.
         """
-        if self._conn.pgconn.transaction_status != pq.TransactionStatus.IDLE:
-            # No sync behind it: see there.
+        self.open(read_only=read_only)
+        self.arm(scope)
+
+    def open(self, *, read_only: bool) -> None:
+        """Begin a transaction under the connection's own settings; see `begin`."""
+        if not is_idle(self._conn):
+            # No sync after it: see there.
             self.do("ROLLBACK")
         self.do(
             "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
             if read_only
-            # The lock has to be followed by a fresh look at what its last holder committed.
+            # What the last holder of the lock committed has to be visible after the lock.
             else "BEGIN ISOLATION LEVEL READ COMMITTED"
         )
-        self._arm(scope)
+
+    def arm(self, scope: Scope) -> None:
+        """Apply a scope's settings to the transaction; see `begin`."""
+        self.do(
+            "SELECT set_config('search_path', concat_ws(', ', quote_ident($1),"
+            " nullif(current_setting('search_path'), '')), true),"
+            " set_config('lock_timeout', $2, true), set_config('statement_timeout', $3, true),"
+            " set_config('lfmigrate.history_schema', $4, true)",
+            scope.schema,
+            str(scope.lock_timeout_ms),
+            str(scope.statement_timeout_ms),
+            scope.history_schema,
+        )
 
     def look_at(self, *schemas: str) -> None:
         """Set the search path for reading definitions, whose texts depend on it.
 
-        Compiling a catalog query would take longer than running it, so that is switched off.
+        Compiling a catalog query would take longer than running it, so JIT is switched off.
         """
         self.do(
             "SELECT set_config('search_path', $1, true), set_config('jit', 'off', true)",
             ", ".join(quote_name(schema) for schema in schemas),
         )
 
-    def run_file(self, file: SqlFile, scope: Scope, *schemas: str) -> list[Answer[None]]:
-        """Add a file's statements, and keep what it sets from whatever comes after it.
-
-        Skipped statements are told by notices, so those are switched on. Afterwards the role is
-        lfmigrate's again. A SET would outlive the transaction, through a pooler even in somebody
-        else's session, so a file that may set something is followed by a reset of everything.
+    def run_file(
+        self, file: SqlFile, scope: Scope, defaults: Defaults, *schemas: str
+    ) -> list[Answer[None]]:
+        """Add a file's statements, and undo afterwards whatever they set.
 
         Args:
             file: The file.
             scope: That of the transaction.
+            defaults: The settings that its statements find.
             schemas: Unquoted, to be searched before the scope's own.
 
         Returns:
             An answer per statement.
         """
-        self.enter_file(*schemas)
+        self.enter_file(defaults, *schemas)
         answers = [self.run(statement) for statement in file.statements]
-        self.leave_file(file, scope)
+        self.leave_file(scope, defaults)
         return answers
 
-    def enter_file(self, *schemas: str) -> None:
-        """Set what a file's statements find; `run_file` says how."""
+    def enter_file(self, defaults: Defaults, *schemas: str) -> None:
+        """Set what a file's statements find.
+
+        Skipped statements raise notices, and nothing else tells them apart, so notices are on.
+        """
+        path = [quote_name(schema) for schema in schemas]
         self.do(
-            "SELECT set_config('search_path', concat_ws(', ', nullif($1, ''),"
-            " nullif(current_setting('lfmigrate.path'), '')), true),"
-            " set_config('jit', current_setting('lfmigrate.jit'), true),"
+            "SELECT set_config('search_path', $1, true), set_config('jit', $2, true),"
             " set_config('client_min_messages', 'notice', true)",
-            ", ".join(quote_name(schema) for schema in schemas),
+            ", ".join([*path, *([defaults.search_path] if defaults.search_path else [])]),
+            defaults.jit,
         )
 
-    def leave_file(self, file: SqlFile, scope: Scope) -> None:
-        """Undo what a file's statements may have set; `run_file` says how."""
-        self.do("SELECT set_config('role', current_setting('lfmigrate.role'), true)")
-        if file.may_set:
-            # RESET ALL leaves the role alone, which may have been the caller's choice.
-            self.do("SELECT set_config('role', current_setting('lfmigrate.role'), false)")
-            self.do("RESET ALL")
-            self._arm(scope)
+    def leave_file(self, scope: Scope, defaults: Defaults) -> None:
+        """Reset the session, whatever the file's text contains.
+
+        A SET would outlive the transaction, through a pooler even in another client's session.
+        RESET ALL does not change the role, and it also resets what the caller and lfmigrate have
+        set, so that is set again.
+        """
+        self.do("RESET SESSION AUTHORIZATION")
+        self.do("RESET ALL")
+        if defaults.settings:
+            self.do(
+                "SELECT set_config(s.key, s.value, false) FROM jsonb_each_text($1::jsonb) AS s",
+                json.dumps(dict(defaults.settings)),
+            )
+        self.do(
+            "SELECT set_config('role', $1, false), set_config('search_path', $2, true),"
+            " set_config('lock_timeout', $3, true), set_config('statement_timeout', $4, true),"
+            " set_config('lfmigrate.history_schema', $5, true)",
+            defaults.role,
+            defaults.search_path,
+            str(scope.lock_timeout_ms),
+            str(scope.statement_timeout_ms),
+            scope.history_schema,
+        )
 
     def do(self, sql: str, *params: str | None) -> Answer[None]:
-        """Add a statement of lfmigrate's own, whose rows nobody reads."""
+        """Queue one of lfmigrate's own statements and discard its rows."""
         return self._add(Answer(sql, params))
 
     def ask(self, query: Query[T]) -> Answer[T]:
-        """Add a question, to be answered when the flight has landed."""
+        """Queue a question; the answer is available when the flight has completed."""
         return self._add(Answer(query.sql, query.params, query.decode))
 
     def run(self, statement: Statement) -> Answer[None]:
-        """Add a statement of a SQL file. It gets no parameters, so a ``%`` is just a ``%``."""
+        """Queue a statement of a SQL file. It has no parameters, so a ``%`` is just a ``%``."""
         return self._add(Answer(statement.text, statement=statement))
 
     def select(self, statement: Statement, limit: int) -> Answer[Selected]:
-        """Add a SELECT of a SQL file, whose rows are wanted.
+        """Queue a SELECT of a SQL file, to read its rows.
 
         Args:
             statement: The SELECT, or a WITH that ends in one.
-            limit: How many rows to bring.
+            limit: How many rows to return.
         """
         lead = "WITH selected AS MATERIALIZED (\n"
         return self._add(
@@ -158,35 +231,31 @@ class Flight:
     def sync(self, *tolerated: str) -> None:
         """End a group.
 
-        Only the last group of a flight may end a transaction. A transaction pooler that sees one
-        end takes the server away, although the rest of the flight is on its way to it, and sends
-        what is still to come to another one: half a run in one session, half in the next.
+        Only the last group of a flight may end a transaction. A transaction pooler takes the server
+        connection back as soon as it sees a transaction end, and sends the rest of the flight to
+        another one: half a run in one session, half in the next.
 
         Args:
-            tolerated: SQLSTATEs that are no failure of the flight; the answer keeps the error.
+            tolerated: SQLSTATEs that do not fail the flight; the answer keeps the error.
         """
         self._groups.append((self._open, frozenset(tolerated)))
         self._open = []
 
-    def go(self, progress: Progress | None = None, stall: Stall | None = None) -> None:
-        """Send everything, and wait until every answer is there.
-
-        Args:
-            progress: Called with each answer of a file's statement as soon as it comes.
-            stall: What to do while no answer comes.
+    def go(self) -> None:
+        """Send everything, and wait until every result has arrived.
 
         Raises:
-            StatementFailed: The first failure that is not tolerated. Whatever transaction is open
+            StatementFailed: The first failure that is not tolerated. If a transaction is open, it
                 stays open and failed.
             ConnectionFailed: The connection was lost.
-            Interrupted: A signal came; the statement was cancelled and the connection closed.
+            Interrupted: A signal arrived; the statement was cancelled and the connection closed.
         """
         if self._open:
             self.sync()
         groups, self._groups = self._groups, []
         wire = Wire(self._conn)
         try:
-            wire.exchange([answers for answers, _ in groups], progress, stall)
+            wire.exchange([answers for answers, _ in groups], self._progress, self._on_stall)
         except KeyboardInterrupt as interrupt:
             abandon(self._conn)
             raise Interrupted("interrupted") from interrupt
@@ -198,10 +267,12 @@ class Flight:
         for answers, tolerated in groups:
             for answer in answers:
                 if answer.error is not None and answer.error.sqlstate not in tolerated:
+                    if answer.error.sqlstate == LOCK_TIMEOUT and self._on_stall is not None:
+                        answer.error.held_by = tuple(self._on_stall.held_by)
                     raise answer.error
 
     def arm_session(self, scope: Scope) -> None:
-        """Make a session's settings those of a scope, until RESET ALL; see `connect_directly`."""
+        """Apply a scope's settings to a session of one's own, until RESET ALL."""
         self.do(
             "SELECT set_config('search_path', concat_ws(', ', quote_ident($1),"
             " nullif(current_setting('search_path'), '')), false),"
@@ -214,56 +285,9 @@ class Flight:
         # Its own group: what comes next must be the first of an implicit transaction.
         self.sync()
 
-    def _arm(self, scope: Scope) -> None:
-        """Make a transaction's settings those of a scope."""
-        self.do(
-            "SELECT set_config('search_path', concat_ws(', ', quote_ident($1),"
-            " nullif(current_setting('search_path'), '')), true),"
-            " set_config('lock_timeout', $2, true), set_config('statement_timeout', $3, true),"
-            " set_config('lfmigrate.history_schema', $4, true)",
-            scope.schema,
-            str(scope.lock_timeout_ms),
-            str(scope.statement_timeout_ms),
-            scope.history_schema,
-        )
-        # What the files find is kept apart from what the catalog queries need; see below.
-        self.do(
-            "SELECT set_config('lfmigrate.path', current_setting('search_path'), true),"
-            " set_config('lfmigrate.jit', current_setting('jit'), true),"
-            " set_config('lfmigrate.role',"
-            " coalesce(nullif(current_setting('role'), ''), 'none'), true)"
-        )
-
     def _add(self, answer: Answer[T]) -> Answer[T]:
         self._open.append(answer)
         return answer
-
-
-@contextmanager
-def throwaway(conn: Connection) -> Iterator[Connection]:
-    """Make an empty database beside a connection's own, connect to it, and drop it afterwards.
-
-    Args:
-        conn: An open connection without an open transaction, whose role may create databases.
-
-    Raises:
-        DatabaseError: It could not be made.
-    """
-    name = f"lfmigrate_check_{secrets.token_hex(6)}"
-    try:
-        conn.execute(f"CREATE DATABASE {quote_name(name)} TEMPLATE template0".encode())
-    except psycopg.Error as error:
-        raise DatabaseError(
-            f"a database to try the files on could not be made: {error.diag.message_primary}",
-            outcome=NOTHING_CHANGED,
-            hint="Name a server on which the role may create databases, or leave --database-url"
-            " out to use the private one.",
-        ) from None
-    try:
-        with closing(connect(conninfo.make_conninfo(address_of(conn), dbname=name))) as second:
-            yield second
-    finally:
-        conn.execute(f"DROP DATABASE IF EXISTS {quote_name(name)} WITH (FORCE)".encode())
 
 
 @contextmanager
@@ -292,7 +316,7 @@ def rolled_back_on_error(
 
 
 def roll_back(conn: Connection) -> None:
-    """Roll back, by all means: a connection that cannot be told to is closed."""
+    """Roll back; close the connection if ROLLBACK cannot be sent."""
     if conn.closed:
         return
     flight = Flight(conn)

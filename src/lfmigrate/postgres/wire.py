@@ -1,4 +1,8 @@
-"""Exchanges pipelined statements with the server, through libpq."""
+"""Exchanges pipelined statements with the server, through libpq.
+
+psycopg's own pipeline attributes a notice to the connection; a skipped statement is known by its
+notice alone, so it has to be attributed to the statement that raised it.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,7 @@ import selectors
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import psycopg
 from psycopg import pq
@@ -22,7 +26,7 @@ T = TypeVar("T")
 # wait: Python looks for signals when it returns.
 SIGNAL_CHECK_S = 0.1
 
-# The ways out that are lfmigrate's own.
+# Hints of our own.
 HINTS = {
     "25001": "It cannot run in a transaction: give it a migration of its own that begins with the"
     ' line "-- lfmigrate: no-transaction".',
@@ -35,7 +39,7 @@ HINTS = {
     "57014": "Allow more time with --statement-timeout, if it was not cancelled by hand.",
 }
 
-# What the server remarks when IF NOT EXISTS skips a relation or a column.
+# The notices of IF NOT EXISTS when it skips a relation or a column.
 _SKIPPED = frozenset({"42P07", "42701"})
 
 
@@ -49,7 +53,7 @@ class Selected:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """What the server remarked while it ran a statement: its SQLSTATE and its words."""
+    """A notice raised while a statement ran."""
 
     sqlstate: str
     message: str
@@ -57,7 +61,7 @@ class Notice:
 
 @dataclass(slots=True, eq=False)
 class Answer(Generic[T]):
-    """What became of one statement of a flight; filled when the flight has landed."""
+    """The result of one statement, available once its flight has completed."""
 
     sql: str
     params: tuple[str | None, ...] = ()
@@ -87,31 +91,41 @@ class Answer(Generic[T]):
 Progress = Callable[[Answer[Any]], None]
 
 
-@dataclass(frozen=True, slots=True)
-class Stall:
-    """What to do while a flight waits: ``act``, whenever no answer came for so long."""
+class OnStall(Protocol):
+    """What to ask while no result arrives.
 
-    after_s: float
-    act: Callable[[], None]
+    Attributes:
+        after_s: How long to wait for a result before asking.
+        held_by: The sessions that block this one, a line each, when last asked.
+    """
+
+    @property
+    def after_s(self) -> float: ...
+
+    @property
+    def held_by(self) -> Sequence[str]: ...
+
+    def ask(self) -> None:
+        """Find out which sessions block this one."""
 
 
 class Wire:
-    """One exchange in pipeline mode, on libpq's own terms."""
+    """One exchange in libpq's pipeline mode."""
 
     def __init__(self, conn: Connection) -> None:
         self._conn = conn
         self._pgconn = conn.pgconn
         self._current: Answer[Any] | None = None
-        self._stall: Stall | None = None
+        self._on_stall: OnStall | None = None
 
     def exchange(
         self,
         groups: list[list[Answer[Any]]],
         progress: Progress | None,
-        stall: Stall | None,
+        on_stall: OnStall | None,
     ) -> None:
         pgconn = self._pgconn
-        self._stall = stall
+        self._on_stall = on_stall
         if pgconn.status != pq.ConnStatus.OK:
             raise psycopg.OperationalError("the connection is closed")
         self._conn.add_notice_handler(self._on_notice)
@@ -171,8 +185,10 @@ class Wire:
                 ready = selector.select(SIGNAL_CHECK_S)
                 if ready:
                     heard = time.monotonic()
-                elif self._stall is not None and time.monotonic() - heard > self._stall.after_s:
-                    self._stall.act()
+                elif (
+                    self._on_stall is not None and time.monotonic() - heard > self._on_stall.after_s
+                ):
+                    self._on_stall.ask()
                     heard = time.monotonic()
                 for _, events in ready:
                     if events & selectors.EVENT_READ:

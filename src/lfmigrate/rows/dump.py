@@ -9,11 +9,9 @@ from typing import Any
 
 from lfmigrate import catalog
 from lfmigrate.catalog.tables import ForeignKey, Table
-from lfmigrate.errors import Refused, StatementFailed
 from lfmigrate.postgres.connection import Connection
 from lfmigrate.postgres.copy import Buffer, copy_in, copy_out
 from lfmigrate.postgres.pipeline import Flight, Query
-from lfmigrate.postgres.wire import Stall
 from lfmigrate.rows import archive
 from lfmigrate.rows.archive import About, Archive, SavedSequence, SavedTable
 from lfmigrate.syntax.names import quote_name
@@ -22,8 +20,8 @@ from lfmigrate.syntax.names import quote_name
 # slower.
 _BATCH_ROWS = 512
 
-# What TRUNCATE says when other tables refer to one.
-_REFERRED_TO = "0A000"
+# SQLSTATE of a TRUNCATE of a table that another table refers to.
+REFERRED_TO = "0A000"
 
 # What decides how a value is written; none of it is left to a role's or a database's settings.
 # Without a path, a name in a value is written with its schema.
@@ -68,6 +66,7 @@ def dump(
     about: About,
     *,
     watch: OnCopy | None = None,
+    first: Flight | None = None,
 ) -> Archive:
     """Save the rows of some tables. Only reads, in the open transaction.
 
@@ -81,6 +80,7 @@ def dump(
         target: The folder to make.
         about: What the manifest says of the whole.
         watch: Called every few thousand rows.
+        first: What to send with the first question.
 
     Returns:
         The archive; it is on the disk, and complete.
@@ -89,7 +89,7 @@ def dump(
         Refused: The folder could not be written.
         DatabaseError: The rows could not be read.
     """
-    flight = Flight(conn)
+    flight = first or Flight(conn)
     _set_exact(flight, search_path="")
     asked = flight.ask(catalog.tables(names))
     flight.go()
@@ -99,7 +99,8 @@ def dump(
         for table in asked.value
     ]
     free = [flight.ask(_position(schema, name, None)) for schema, name in sequences]
-    flight.go()
+    if free or any(positions for _, positions in tables):
+        flight.go()
     with archive.write(target) as writer:
         for table, positions in tables:
             writer.add(
@@ -112,54 +113,10 @@ def dump(
         return archive.finish(writer, target, about, [answer.value for answer in free])
 
 
-def dump_in_savepoint(
-    conn: Connection,
-    names: Iterable[tuple[str, str]],
-    sequences: Iterable[tuple[str, str]],
-    parent: Path,
-    what: About,
-    *,
-    watch: OnCopy | None = None,
-) -> Archive:
-    """Save rows before they go, in a transaction that goes on: its settings stay as they are.
-
-    Args:
-        conn: A connection with an open transaction that has locked the tables.
-        names: Schema and name of each table.
-        sequences: Schema and name of each sequence that belongs to no column.
-        parent: Where the folder is made, named after the database and the time.
-        what: What the manifest says of the whole.
-        watch: Called every few hundred rows.
-
-    Returns:
-        The archive; it is on the disk, and complete.
-
-    Raises:
-        Refused: The folder could not be written.
-        DatabaseError: The rows could not be read.
-    """
-    target = archive.default_folder(parent, what.database)
-    flight = Flight(conn)
-    flight.do("SAVEPOINT lfmigrate_save")
-    flight.go()
-    saved = dump(conn, names, sequences, target, what, watch=watch)
-    flight = Flight(conn)
-    flight.do("ROLLBACK TO SAVEPOINT lfmigrate_save")
-    flight.go()
-    return saved
-
-
-def lock_and_count(
-    conn: Connection, tables: Sequence[Table], stall: Stall | None = None
-) -> list[int]:
-    """Lock tables against everybody, and return how many rows each has."""
-    if not tables:
-        return []
-    flight = Flight(conn)
-    flight.do(f"LOCK TABLE {_listed(tables)} IN ACCESS EXCLUSIVE MODE")
-    asked = [flight.ask(count_rows(table)) for table in tables]
-    flight.go(None, stall)
-    return [answer.value for answer in asked]
+def lock(flight: Flight, tables: Sequence[Table]) -> None:
+    """Queue a lock of tables against all other sessions."""
+    if tables:
+        flight.do(f"LOCK TABLE {_listed(tables)} IN ACCESS EXCLUSIVE MODE")
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,26 +139,11 @@ def count_rows(table: Table) -> Query[int]:
     return Query(f"SELECT to_jsonb(count(*)) FROM {_listed([table])}", (), int)
 
 
-def empty(conn: Connection, tables: Sequence[Table]) -> None:
-    """Delete all rows of some tables, in the open transaction.
-
-    Raises:
-        Refused: Other tables refer to them.
-    """
+def empty(flight: Flight, tables: Sequence[Table]) -> None:
+    """Queue the deletion of all rows; fails with `REFERRED_TO` if other tables refer to them."""
     if tables:
-        flight = Flight(conn)
-        # One statement, because they may refer to one another; it refuses if others refer to them.
+        # One statement, because they may refer to one another.
         flight.do(f"TRUNCATE {_listed(tables)}")
-        try:
-            flight.go()
-        except StatementFailed as error:
-            if error.sqlstate != _REFERRED_TO:
-                raise
-            raise Refused(
-                "tables outside of the migrations refer to the rows that would be emptied",
-                detail=error.detail,
-                hint="Empty or drop those first.",
-            ) from None
 
 
 def load(
@@ -232,8 +174,9 @@ def load(
     _disarm(flight, order, waiting)
     flight.go()
     saved_tables = {table.id: saved_table for saved_table, table in pairs}
-    for table in order:
-        _fill(conn, saved, saved_tables[table.id], table, watch)
+    filling = [(table, saved_tables[table.id]) for table in order if saved_tables[table.id].columns]
+    for _ in copy_in(conn, [_filling(saved, *pair, watch) for pair in filling]):
+        pass  # the rows are counted in the manifest
     flight = Flight(conn)
     _rearm(flight, order, waiting)
     for table in order:
@@ -333,14 +276,12 @@ def _lines(conn: Connection, table: Table, watch: OnCopy | None) -> Iterator[Seq
         yield batch
 
 
-def _fill(
-    conn: Connection, saved: Archive, saved_table: SavedTable, table: Table, watch: OnCopy | None
-) -> None:
-    if not saved_table.columns:
-        return
+def _filling(
+    saved: Archive, table: Table, saved_table: SavedTable, watch: OnCopy | None
+) -> tuple[str, Iterable[bytes]]:
+    """Return the COPY of a table, and what to send."""
     columns = ", ".join(quote_name(name) for name, _ in saved_table.columns)
-    copy_in(
-        conn,
+    return (
         f"COPY {_name(table)} ({columns}) FROM STDIN (FORMAT csv, HEADER, ENCODING 'UTF8')",
         watched(archive.blocks(saved, saved_table), table.name, saved_table.bytes, watch),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -37,7 +37,8 @@ _DUPLICATE = "23505"
 
 _BAD_DATES = ("22007", "22008")
 
-_SAVEPOINT = "lfmigrate_files"
+# Where copying starts again, around rows that the server rejects.
+SAVEPOINT = "lfmigrate_files"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,7 @@ def copy(conn: Connection, staged: Sequence[Staged], watch: OnCopy | None) -> li
     """Copy files into their staging tables.
 
     Args:
-        conn: A connection with an open transaction.
+        conn: A connection with an open transaction and the savepoint `SAVEPOINT`.
         staged: The files.
         watch: Called after every block.
 
@@ -92,17 +93,18 @@ def copy(conn: Connection, staged: Sequence[Staged], watch: OnCopy | None) -> li
         CsvFileError: A file is not as a CSV file is.
         StatementFailed: The server refused rows; all of them are reported, up to `MOST`.
     """
-    _go(conn, f"SAVEPOINT {_SAVEPOINT}")
-    rows = []
-    for place, each in enumerate(staged):
-        try:
-            rows.append(_copy(conn, each, each.file.header.end, watch=watch))
-        except StatementFailed as error:
-            if not _is_of_a_row(error, each.table):
-                raise
-            _go(conn, f"ROLLBACK TO SAVEPOINT {_SAVEPOINT}")
-            problems = _problems(conn, staged[place:])
-            raise combine(problems, how_many(len(problems))) from None
+    rows: list[int] = []
+    try:
+        copies = [_copying(each, each.file.header.end, watch=watch) for each in staged]
+        for count in copy_in(conn, copies):
+            rows.append(count)  # noqa: PERF402 (those before a failure are needed, too)
+    except StatementFailed as error:
+        place = len(rows)
+        if not _is_of_a_row(error, staged[place].table):
+            raise
+        _go(conn, f"ROLLBACK TO SAVEPOINT {SAVEPOINT}")
+        problems = _problems(conn, staged[place:])
+        raise combine(problems, how_many(len(problems))) from None
     return rows
 
 
@@ -217,22 +219,22 @@ def how_many(count: int) -> str:
     return f"{count:,} problems in the files{more}"
 
 
-def _copy(
-    conn: Connection,
+def _copying(
     staged: Staged,
     start: int,
     end: int | None = None,
     *,
     watch: OnCopy | None = None,
-) -> int:
+) -> tuple[str, Iterable[bytes]]:
+    """Return the COPY of some records of a file, and what to send."""
     file = staged.file
     columns = ", ".join(quote_name(column) for column in file.columns)
-    sql = (
+    blocks = csvfile.blocks(file, start, end)
+    statement = (
         f"COPY pg_temp.{quote_name(staged.table.name)} ({columns})"
         " FROM STDIN (FORMAT csv, HEADER, ENCODING 'UTF8')"
     )
-    blocks = csvfile.blocks(file, start, end)
-    return copy_in(conn, sql, dump.watched(blocks, file.name, file.size - file.header.start, watch))
+    return statement, dump.watched(blocks, file.name, file.size - file.header.start, watch)
 
 
 def _problems(conn: Connection, staged: Sequence[Staged]) -> list[LfmigrateError]:
@@ -259,16 +261,16 @@ def _copy_around(
 ) -> None:
     """Copy those records that are not refused, and add a problem for each other one."""
     while len(problems) < MOST:
-        _go(conn, f"SAVEPOINT {_SAVEPOINT}")
+        _go(conn, f"SAVEPOINT {SAVEPOINT}")
         try:
-            _copy(conn, staged, span.start, span.end)
+            list(copy_in(conn, [_copying(staged, span.start, span.end)]))
         except StatementFailed as error:
             if not _is_of_a_row(error, staged.table):
                 raise
             record, problem = _locate(staged, span, error)
         else:
             return
-        _go(conn, f"ROLLBACK TO SAVEPOINT {_SAVEPOINT}")
+        _go(conn, f"ROLLBACK TO SAVEPOINT {SAVEPOINT}")
         # The server keeps rows back and inserts them together, so an earlier one may be refused
         # later; and a later one may repeat one of these.
         _copy_around(conn, staged, replace(span, end=record.start), problems)

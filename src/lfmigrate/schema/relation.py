@@ -73,6 +73,11 @@ class Relation:
     complete: bool = True
 
     @property
+    def label(self) -> str:
+        """Return the name with its schema, where it lives in one."""
+        return f"{self.schema}.{self.name}" if self.schema else self.name
+
+    @property
     def key(self) -> Key:
         """Return what identifies this relation."""
         if self.kind in _RELATION_KINDS:

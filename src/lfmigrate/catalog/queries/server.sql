@@ -5,5 +5,7 @@ SELECT jsonb_build_object(
     'role', current_user,
     'schema', current_schema(),
     'search_path', current_setting('search_path'),
+    'role_setting', coalesce(nullif(current_setting('role'), ''), 'none'),
+    'jit', current_setting('jit'),
     'standby', pg_is_in_recovery(),
     'read_only', current_setting('default_transaction_read_only')::boolean)

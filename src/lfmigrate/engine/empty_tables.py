@@ -1,0 +1,64 @@
+"""Making room for rows: tables are locked, counted, saved and emptied."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from lfmigrate.catalog import Table
+from lfmigrate.engine.transaction import Transaction
+from lfmigrate.errors import Refused, StatementFailed
+from lfmigrate.rows import dump
+from lfmigrate.rows.dump import Emptied, OnCopy, emptied
+
+
+def lock_and_count(transaction: Transaction, tables: Sequence[Table]) -> tuple[Emptied, ...]:
+    """Lock tables against all other sessions, and return those that have rows."""
+    if not tables:
+        return ()
+    dump.lock(transaction.flight, tables)
+    asked = [transaction.flight.ask(dump.count_rows(table)) for table in tables]
+    transaction.send()
+    return emptied(tables, [answer.value for answer in asked])
+
+
+def save_and_empty(
+    transaction: Transaction,
+    tables: Sequence[Table],
+    *,
+    backup_parent: Path | None,
+    reason: str,
+    watch: OnCopy | None,
+) -> Path | None:
+    """Delete all rows of locked tables, after a backup.
+
+    Args:
+        transaction: It has locked the tables.
+        tables: The tables.
+        backup_parent: Where the backup's folder is created; None for no backup.
+        reason: What the manifest says of it.
+        watch: Called as rows are copied.
+
+    Returns:
+        The backup; None if there is none.
+
+    Raises:
+        Refused: Other tables refer to the rows, or the backup could not be written.
+    """
+    backup = None
+    if backup_parent is not None:
+        names = [(table.schema, table.name) for table in tables]
+        about = transaction.state.about(reason)
+        backup = transaction.save_rows(names, (), backup_parent, about, watch=watch).path
+    dump.empty(transaction.flight, tables)
+    try:
+        transaction.send()
+    except StatementFailed as error:
+        if error.sqlstate != dump.REFERRED_TO:
+            raise
+        raise Refused(
+            "tables outside the migrations refer to the rows that would be deleted",
+            detail=error.detail,
+            hint="Empty or drop those first.",
+        ) from None
+    return backup

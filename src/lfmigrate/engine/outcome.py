@@ -1,0 +1,285 @@
+"""The outcome of a run: what its files did, derived before the transaction commits."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from lfmigrate import catalog
+from lfmigrate.engine.effects import After, Before, Judgement, StepEffects, WouldBe, judge
+from lfmigrate.engine.replay import NOT_RECREATED, Made, replay
+from lfmigrate.engine.session import Session
+from lfmigrate.engine.state import DatabaseState
+from lfmigrate.engine.step import Step
+from lfmigrate.errors import DatabaseError, StatementFailed
+from lfmigrate.history import ledger
+from lfmigrate.history.events import Event, History
+from lfmigrate.history.ledger import Recorded
+from lfmigrate.postgres.wire import Answer
+from lfmigrate.schema.compare import Verdict, compare
+from lfmigrate.schema.relation import Fingerprints, Found, Key, Snapshot
+from lfmigrate.source.folder import Folder
+from lfmigrate.source.sqlfile import SqlFile
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a transaction did.
+
+    Attributes:
+        steps: The files that ran, in order.
+        recorded: Their entries in the history.
+        effects: What each of them created, changed and removed.
+        verdicts: The outcome for each relation, tables first.
+        spoiled: The relations that were missing, were re-created, and are not as they were.
+        notes: What is worth a warning.
+        uncompared: The places of statements that skipped what could not be compared.
+        state: The database as the transaction leaves it.
+    """
+
+    steps: Sequence[Step]
+    recorded: Sequence[Recorded]
+    effects: Sequence[StepEffects]
+    verdicts: Sequence[Verdict]
+    spoiled: Sequence[Verdict]
+    notes: Sequence[str]
+    uncompared: Sequence[str]
+    state: DatabaseState
+
+    def forgetting(self, keys: Collection[Key]) -> Outcome:
+        """Return this outcome, with some relations no longer expected, even if they still exist."""
+        effects = [
+            replace(step, made=tuple(r for r in step.made if r.key not in keys))
+            for step in self.effects
+        ]
+        effects[-1] = effects[-1].removing(*(k for k in keys if k not in effects[-1].gone))
+        return replace(self, effects=effects)
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """The pending results of the files of a transaction."""
+
+    steps: Sequence[Step]
+    fingerprints_before: Answer[Fingerprints]
+    statements: Sequence[Answer[None]]
+    fingerprints_after: Answer[Fingerprints]
+    found: Answer[tuple[Found, ...]]
+    recorded: Answer[tuple[Recorded, ...]]
+
+    @property
+    def skipped(self) -> bool:
+        """Return whether a statement found that what it creates already exists."""
+        return any(answer.has_skipped for answer in self.statements)
+
+
+def outcome_of(session: Session, state: DatabaseState, results: Results) -> Outcome:
+    """Find out what the files did, in the open transaction.
+
+    What they skipped is compared with what they create in a scratch schema; only then is one made.
+
+    Raises:
+        DatabaseError: A file has changed lfmigrate's own history.
+    """
+    recorded = results.recorded.value
+    if len(recorded) != len(results.steps):
+        raise DatabaseError("a file has changed lfmigrate's own history")
+    before = Before(
+        state.history.expected, state.live, state.ids, results.fingerprints_before.value
+    )
+    after = After(
+        found=results.found.value,
+        fingerprints=results.fingerprints_after.value,
+        step_ends=[entry.cid for entry in recorded],
+    )
+    return _outcome(
+        session, state, results.steps, recorded, before=before, after=after, skipped=results.skipped
+    )
+
+
+def outcome_outside_transaction(
+    session: Session,
+    state: DatabaseState,
+    step: Step,
+    found: Sequence[Found],
+    recorded: Sequence[Recorded],
+    *,
+    skipped: bool,
+) -> Outcome:
+    """Find out what a statement did that ran outside a transaction; one is open by now.
+
+    Args:
+        session: The command.
+        state: The database before it.
+        step: The part of a file that it is.
+        found: What is expected or has changed, instead of what a transaction would have written.
+        recorded: Its entry.
+        skipped: Whether what it creates already existed.
+    """
+    before = Before(state.history.expected, state.live, state.ids, fingerprints={})
+    after = After(found, fingerprints={}, step_ends=[1])
+    return _outcome(session, state, [step], recorded, before=before, after=after, skipped=skipped)
+
+
+def _outcome(
+    session: Session,
+    state: DatabaseState,
+    steps: Sequence[Step],
+    recorded: Sequence[Recorded],
+    *,
+    before: Before,
+    after: After,
+    skipped: bool,
+) -> Outcome:
+    compared = _compare_skipped(session, state, steps) if skipped else _Compared()
+    judgement = judge(before, replace(after, would_be=compared.would_be, skipped=compared.existing))
+    return Outcome(
+        steps=steps,
+        recorded=recorded,
+        effects=judgement.effects,
+        verdicts=_recreated_as_replaced(steps, judgement.verdicts),
+        spoiled=judgement.spoiled,
+        notes=compared.notes,
+        uncompared=compared.uncompared,
+        state=_state_after(state, steps, recorded, judgement),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Compared:
+    """What the files create in an empty schema, where statements were skipped, and what exists."""
+
+    would_be: Mapping[Key, WouldBe] = field(default_factory=dict)
+    existing: Mapping[Key, Found] = field(default_factory=dict)
+    uncompared: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def _compare_skipped(session: Session, state: DatabaseState, steps: Sequence[Step]) -> _Compared:
+    """Replay, in the open transaction, what makes up the schema after the steps."""
+    files = _files_of_schema(session.folder, state.history, steps)
+    try:
+        replayed = replay(session, state, files, inside=True)
+    except StatementFailed as error:
+        why = f"because the files cannot be run in a scratch schema: {error.message}"
+        return _Compared(notes=(f"what was skipped could not be compared, {why}",))
+    would_be = _by_step(replayed.made, files, steps)
+    notes: tuple[str, ...] = ()
+    if replayed.skipped:
+        places = ", ".join(replayed.skipped)
+        notes = (f"skipped, and not compared: {places}; {NOT_RECREATED}",)
+    existing = {found.relation.key: found for found in _read(session, state.schema, would_be)}
+    return _Compared(would_be, existing, replayed.skipped, notes)
+
+
+def _recreated_as_replaced(
+    steps: Sequence[Step], verdicts: Sequence[Verdict]
+) -> tuple[Verdict, ...]:
+    """Report a view that was re-created as replaced: it existed, whatever is known of it."""
+    recreated = {step.name for step in steps if step.recreate}
+    return tuple(
+        replace(verdict, status="replaced")
+        if verdict.status == "created" and verdict.relation.name in recreated
+        else verdict
+        for verdict in verdicts
+    )
+
+
+def _files_of_schema(folder: Folder, known: History, steps: Sequence[Step]) -> list[SqlFile]:
+    """Return the migrations that make up the schema after the steps, in order."""
+    running = {step.version: step.so_far for step in steps}
+    return [
+        running.get(m.version) or m.up
+        for m in folder.migrations
+        if m.number in known.applied or m.version in running
+    ]
+
+
+def _by_step(
+    made: Sequence[Made], replayed: Sequence[SqlFile], steps: Sequence[Step]
+) -> dict[Key, WouldBe]:
+    """Attribute replayed relations to the step that creates them; to the last one otherwise."""
+    place = {step.file.name: index for index, step in enumerate(steps)}
+
+    def step_of(file_index: int) -> int:
+        return place.get(replayed[file_index].name, len(steps) - 1)
+
+    return {
+        item.relation.key: WouldBe(
+            item.relation,
+            step_of(item.file_index),
+            {part: step_of(file_index) for part, file_index in item.part_files.items()},
+        )
+        for item in made
+    }
+
+
+def _read(session: Session, schema: str, wanted: Iterable[Key]) -> tuple[Found, ...]:
+    """Read relations as they are, in the open transaction."""
+    flight = session.flight()
+    flight.look_at(schema)
+    found = flight.ask(catalog.snapshot(wanted, ledger=ledger.table(session.scope)))
+    flight.go()
+    return found.value
+
+
+def _state_after(
+    state: DatabaseState,
+    steps: Sequence[Step],
+    recorded: Sequence[Recorded],
+    judgement: Judgement,
+) -> DatabaseState:
+    """Return the database as the run leaves it, so that the next one need not read it."""
+    events = [
+        Event(
+            id=entry.id,
+            action=step.action,
+            version=step.version,
+            name=step.name,
+            file=step.file.name,
+            checksum=step.file.checksum,
+            expected=effects.made,
+            gone=effects.gone,
+            server_version=state.server.version,
+            executed_at="",
+            executed_by=state.server.role,
+            elapsed_ms=entry.elapsed_ms,
+        )
+        for step, entry, effects in zip(steps, recorded, judgement.effects, strict=True)
+    ]
+    history = History(
+        events=(*state.history.events, *events), position=recorded[-1].id, exists=True
+    )
+    return replace(state, history=history, live=judgement.live, ids=judgement.ids)
+
+
+def add_drifted_relations(
+    error: StatementFailed, session: Session, state: DatabaseState, results: Results
+) -> None:
+    """Add to an error which skipped relations are not what the files need; after the rollback.
+
+    ``IF NOT EXISTS`` lets a table with the right name and the wrong columns pass, and a later
+    statement fails because of it.
+    """
+    files = _files_of_schema(session.folder, state.history, results.steps)
+    try:
+        made = replay(session, state, files, inside=False).made
+        with session.reading(state.schema) as flight:
+            keys = [item.relation.key for item in made]
+            found = flight.ask(catalog.snapshot(keys, ledger=ledger.table(session.scope)))
+    except DatabaseError:
+        return  # no further detail is available
+    live = Snapshot(item.relation for item in found.value)
+    lines = []
+    for expected in (item.relation for item in made):
+        existing = live.get(expected.key)
+        if existing is not None and compare(expected, existing):
+            columns = [part for part in expected.parts if part.startswith("column ")]
+            count = sum(1 for part in columns if part in existing.parts)
+            lines.append(
+                f"{expected.name} already existed and was skipped; it has {count} of"
+                f" {len(columns)} expected columns."
+            )
+    if lines:
+        error.detail = (*error.detail, *lines)
+        error.hint = 'Run "lfmigrate verify --replay" to see how it differs.'

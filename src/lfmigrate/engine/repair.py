@@ -1,0 +1,99 @@
+"""Repairs: applied migrations that run again because a relation of theirs is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lfmigrate.engine.outcome import Outcome
+from lfmigrate.engine.state import DatabaseState
+from lfmigrate.errors import NOTHING_CHANGED, DifferenceFound
+from lfmigrate.history.events import Event
+from lfmigrate.schema.compare import compare
+from lfmigrate.schema.relation import NAMED_PARTS
+from lfmigrate.source.folder import Folder, Migration
+
+
+def migrations_to_repair(folder: Folder, state: DatabaseState) -> Sequence[Migration]:
+    """Choose the applied migrations to run again, for the relations that are missing.
+
+    Raises:
+        DifferenceFound: A missing relation cannot be re-created.
+    """
+    by_number = {m.number: m for m in folder.migrations}
+    views = {view.name for view in folder.views}
+    chosen: dict[int, Migration] = {}
+    problems: list[str] = []
+    for key in state.missing:
+        relation = state.history.expected[key]
+        for event in state.history.makers[key]:
+            if event.number is None:
+                # A view file runs again by itself, unless the file is missing.
+                if event.name not in views:
+                    problems.append(f"{relation.kind} {relation.label}: {event.file} is gone")
+                continue
+            problem = _why_not(by_number.get(event.number), event)
+            if problem is None:
+                chosen[event.number] = by_number[event.number]
+            else:
+                problems.append(f"{relation.kind} {relation.label}: {problem}")
+    if problems:
+        raise DifferenceFound(
+            f"{len(problems)} relations of applied migrations are missing and cannot be re-created"
+            if len(problems) > 1
+            else "a relation of an applied migration is missing and cannot be re-created",
+            detail=problems,
+            outcome=NOTHING_CHANGED,
+            hint='Restore it by hand, and see "lfmigrate verify".',
+        )
+    return list(chosen.values())
+
+
+def _why_not(migration: Migration | None, event: Event) -> str | None:
+    if migration is None:
+        return f"{event.file} is not in the folder"
+    if migration.up.checksum != event.checksum:
+        return f"{event.file} was edited after it was applied"
+    if migration.up.no_transaction:
+        return f"{event.file} runs outside a transaction"
+    blocking = migration.up.first_not_rerunnable()
+    if blocking is not None:
+        head = " ".join(blocking.head[:3])
+        return f"{event.file}:{blocking.line} ({head}) is not safe to run again"
+    return None
+
+
+def refuse_spoiled(state: DatabaseState, outcome: Outcome) -> None:
+    """Refuse a repair that does more than re-create what was missing, as it was.
+
+    An old file does not know what later migrations did: it may re-create what one of them dropped,
+    or replace a newer function with an old one.
+
+    Args:
+        state: The database before it.
+        outcome: What it did.
+
+    Raises:
+        DifferenceFound: It did more.
+    """
+    expected = state.history.expected
+    problems = [
+        f"{verdict.relation.label}: {difference.part} is not as it was"
+        for verdict in outcome.spoiled
+        for difference in verdict.differences
+    ]
+    for verdict in outcome.verdicts:
+        relation = verdict.relation
+        if verdict.status not in {"created", "replaced", "altered"}:
+            continue
+        if relation.kind in NAMED_PARTS and relation.kind != "sequence":
+            continue  # a row for a part; its relation has a row of its own
+        if relation.key not in expected:
+            problems.append(f"{relation.kind} {relation.label} would exist again")
+        elif relation.key in state.live and compare(expected[relation.key], relation):
+            problems.append(f"{relation.kind} {relation.label} would be as it was before")
+    if problems:
+        raise DifferenceFound(
+            "what is missing cannot be re-created without changing more than that",
+            detail=problems,
+            hint='Restore it by hand, and see "lfmigrate verify".',
+        )

@@ -1,0 +1,368 @@
+"""The transaction: the only begin, lock and commit of everything that writes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from uuid import uuid4
+
+from lfmigrate import catalog
+from lfmigrate._version import __version__
+from lfmigrate.engine.outcome import Outcome, Results, add_drifted_relations, outcome_of
+from lfmigrate.engine.session import Session
+from lfmigrate.engine.state import DatabaseState
+from lfmigrate.engine.step import Step
+from lfmigrate.errors import (
+    COMMITTED,
+    NOTHING_CHANGED,
+    UNKNOWN,
+    ConnectionFailed,
+    DatabaseError,
+    ErrorOutcome,
+    Interrupted,
+    LfmigrateError,
+    StatementFailed,
+)
+from lfmigrate.history import ledger
+from lfmigrate.postgres.connection import Connection, address_of, connect, is_idle
+from lfmigrate.postgres.pipeline import Flight, Query, roll_back
+from lfmigrate.postgres.wire import Answer
+from lfmigrate.rows import archive, dump
+from lfmigrate.rows.archive import About, Archive
+from lfmigrate.rows.dump import OnCopy
+from lfmigrate.source.sqlfile import SqlFile
+from lfmigrate.syntax.privileges import required_privileges
+
+# SQLSTATEs of queries/lock.sql and queries/privileges.sql, and the server's own.
+LOCK_HELD = "LF001"
+HISTORY_MOVED = "LF002"
+_PRIVILEGES_MISSING = "LF003"
+_INSUFFICIENT_PRIVILEGE = "42501"
+
+_SAVE = "lfmigrate_save"
+
+# How long to wait for a lost transaction to end; the server may still be busy with its commit.
+_SETTLE_MS = 30_000
+
+# A server that restarts is back by then.
+_RECONNECT_S = 20
+
+
+@contextmanager
+def transaction(
+    session: Session,
+    state: DatabaseState,
+    files: Sequence[SqlFile] | None = None,
+    *,
+    read_only: bool = False,
+) -> Iterator[Transaction]:
+    """Open a transaction that holds lfmigrate's lock; leaving without commit rolls it back.
+
+    Args:
+        session: The command.
+        state: The database as it was read. If the history has moved since, nothing is run.
+        files: What will run; the privileges that it needs are checked first. None if nothing
+            is recorded in the history.
+        read_only: Read one snapshot, without the lock.
+
+    Raises:
+        StatementFailed: A statement failed, or the lock is held by another run.
+        ConnectionFailed: The connection was lost; ``outcome`` says what became of the
+            transaction.
+        DatabaseError: The database is read-only.
+        Interrupted: A signal arrived.
+    """
+    opened = Transaction(session, state, files, read_only=read_only)
+    try:
+        yield opened
+        opened.roll_back()
+    except LfmigrateError as error:
+        opened.fail(error)
+        if opened.backup is not None:
+            error.detail = (*error.detail, f"The backup in {opened.backup} is complete.")
+        raise
+    except KeyboardInterrupt as interrupt:
+        # Between two flights; the server rolls back what is still open.
+        session.conn.close()
+        raise Interrupted("interrupted", outcome=session.outcome) from interrupt
+    except BaseException:
+        session.conn.close()
+        raise
+
+
+class Transaction:
+    """A transaction that holds lfmigrate's lock; opened by `transaction`.
+
+    Statements are queued in ``flight`` and sent together by `send`, `outcome` or `commit`. What is
+    queued first is sent before its results are known; that is safe because each statement runs only
+    if the one before it succeeded, the lock included.
+
+    Attributes:
+        session: The command that it belongs to.
+        state: The database as it was before.
+        run_id: Identifies its entries in the history.
+        flight: What is sent next.
+        backup: The folder with the rows that were saved; None if none were.
+        on_failure: What is true of the database if the transaction is rolled back.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        state: DatabaseState,
+        files: Sequence[SqlFile] | None,
+        *,
+        read_only: bool,
+    ) -> None:
+        self.session = session
+        self.state = state
+        self.run_id = str(uuid4())
+        self.flight = session.flight()
+        self._recorded = files is not None
+        self._results: Results | None = None
+        self.backup: Path | None = None
+        self.on_failure = session.outcome
+        self._ended = False
+        self.flight.begin(session.scope, read_only=read_only)
+        if read_only:
+            return
+        _refuse_read_only(state)
+        ledger.lock(self.flight, state.history)
+        self._xid: Answer[str] = self.flight.ask(ledger.transaction_id())
+        if files is not None:
+            needed = [asdict(each) for f in files for each in required_privileges(f.statements)]
+            self.flight.do("SELECT set_config('lfmigrate.needs', $1, true)", json.dumps(needed))
+            self.flight.do(catalog.query_text("rights"))
+            ledger.create(self.flight)
+
+    @property
+    def conn(self) -> Connection:
+        """Return the connection whose transaction it is."""
+        return self.session.conn
+
+    def send(self) -> None:
+        """Send what is queued, and wait for the results."""
+        flight, self.flight = self.flight, self.session.flight()
+        flight.go()
+
+    def run(self, steps: Sequence[Step]) -> None:
+        """Queue files, each followed by its entry, and the questions about their effects."""
+        flight, scope, state = self.flight, self.session.scope, self.state
+        defaults = state.server.defaults
+        fingerprints = flight.ask(catalog.fingerprints())
+        statements: list[Answer[None]] = []
+        for step in steps:
+            if step.recreate:
+                flight.do(
+                    "SELECT set_config('lfmigrate.view_schema', $1, true),"
+                    " set_config('lfmigrate.view_name', $2, true)",
+                    state.schema,
+                    step.name,
+                )
+                flight.do(catalog.query_text("drop_view"))
+            flight.enter_file(defaults)
+            statements += [flight.run(statement) for statement in step.file.statements]
+            if step.recreate:
+                flight.do(catalog.query_text("give_back"))
+            flight.leave_file(scope, defaults)
+            self.record(step)
+        flight.look_at(state.schema)
+        self._results = Results(
+            steps=steps,
+            fingerprints_before=fingerprints,
+            statements=statements,
+            fingerprints_after=flight.ask(catalog.fingerprints()),
+            found=flight.ask(
+                catalog.snapshot(state.history.expected, ledger=ledger.table(scope), ids=state.ids)
+            ),
+            recorded=flight.ask(ledger.recorded(scope, self.run_id)),
+        )
+
+    def record(self, step: Step) -> None:
+        """Queue the entry of a step."""
+        ledger.record(
+            self.flight,
+            self.session.scope,
+            step.entry,
+            run_id=self.run_id,
+            schema=self.state.schema,
+            tool_version=__version__,
+        )
+
+    def outcome(self) -> Outcome:
+        """Send what is queued, and find out what the files did, while it can be rolled back.
+
+        Raises:
+            LookupError: Nothing was run.
+        """
+        self.send()
+        if self._results is None:
+            raise LookupError("no file was run")
+        return outcome_of(self.session, self.state, self._results)
+
+    def save_rows(
+        self,
+        tables: Iterable[tuple[str, str]],
+        sequences: Iterable[tuple[str, str]],
+        parent: Path,
+        about: About,
+        *,
+        watch: OnCopy | None = None,
+    ) -> Archive:
+        """Write rows to a backup before they are lost; what is queued is sent first.
+
+        Args:
+            tables: Schema and name of each table; they are locked.
+            sequences: Schema and name of each sequence that belongs to no column.
+            parent: Where the backup's folder is created, named after the database and the time.
+            about: What the manifest says of the whole.
+            watch: Called as rows are copied.
+
+        Returns:
+            The archive; it is complete, and on the disk.
+
+        Raises:
+            Refused: The folder could not be written.
+            DatabaseError: The rows could not be read.
+        """
+        # Reading rows changes settings that the rest of the transaction does not expect.
+        self.flight.do(f"SAVEPOINT {_SAVE}")
+        flight, self.flight = self.flight, self.session.flight()
+        target = archive.default_folder(parent, about.database)
+        saved = dump.dump(self.conn, tables, sequences, target, about, watch=watch, first=flight)
+        self.backup = saved.path
+        self.flight.do(f"ROLLBACK TO SAVEPOINT {_SAVE}")
+        # What follows is written by the transaction itself, by which its entries are recognized.
+        self.flight.do(f"RELEASE SAVEPOINT {_SAVE}")
+        return saved
+
+    def commit(self, outcome: Outcome | None = None) -> DatabaseState:
+        """Commit, and find out whether it took effect if the server's answer is lost.
+
+        Args:
+            outcome: What the files did, to be recorded; None if none ran.
+
+        Returns:
+            The database as the transaction leaves it.
+
+        Raises:
+            StatementFailed: The commit failed, for example on a deferred constraint; rolled back.
+            ConnectionFailed: The connection was lost; ``outcome`` says whether it was committed.
+            Interrupted: A signal arrived; likewise.
+        """
+        scope = self.session.scope
+        if outcome is not None:
+            ledger.complete(
+                self.flight,
+                scope,
+                {
+                    entry.id: (effects.made, effects.gone)
+                    for entry, effects in zip(outcome.recorded, outcome.effects, strict=True)
+                },
+            )
+        self.flight.do("COMMIT")
+        was_committed = (
+            ledger.was_recorded(scope, self.run_id)
+            if self._recorded
+            else ledger.was_committed(self._xid.value)
+            if self._xid.landed
+            else None
+        )
+        address = address_of(self.conn)
+        self._ended = True
+        try:
+            self.send()
+        except StatementFailed as error:
+            roll_back(self.conn)
+            error.outcome = self.on_failure
+            raise
+        except (ConnectionFailed, Interrupted) as error:
+            error.outcome = _find_out(error, address, was_committed, self.on_failure)
+            raise
+        if outcome is None:
+            return self.state
+        self.session.committed += [step.label for step in outcome.steps]
+        return outcome.state
+
+    def roll_back(self) -> None:
+        """Roll back, unless it has ended."""
+        if not self._ended and not is_idle(self.conn):
+            self.flight = self.session.flight()
+            self.flight.do("ROLLBACK")
+            self.send()
+        self._ended = True
+
+    def fail(self, error: LfmigrateError) -> None:
+        """Roll back after an error, and add to it what only the transaction knows."""
+        if self._ended:
+            return
+        self._ended = True
+        if not is_idle(self.conn):
+            roll_back(self.conn)
+        error.outcome = self.on_failure
+        if isinstance(error, StatementFailed):
+            _explain(error, self.session)
+            if error.file is not None and self._results is not None and self._results.skipped:
+                add_drifted_relations(error, self.session, self.state, self._results)
+
+
+def _find_out(
+    error: LfmigrateError,
+    address: str,
+    was_committed: Query[bool] | None,
+    if_not: ErrorOutcome,
+) -> ErrorOutcome:
+    """Return what became of a transaction whose COMMIT was not answered."""
+    if was_committed is None:
+        return if_not
+    try:
+        with closing(connect(address, wait_s=_RECONNECT_S)) as second:
+            flight = Flight(second)
+            # A snapshot from before the lock would not show what was committed during the wait.
+            flight.do("BEGIN ISOLATION LEVEL READ COMMITTED")
+            flight.do("SELECT set_config('lock_timeout', $1, true)", str(_SETTLE_MS))
+            # The lost transaction holds this lock until it has ended.
+            flight.do("SELECT pg_advisory_xact_lock($1::bigint)", str(ledger.LOCK_KEY))
+            answer = flight.ask(was_committed)
+            flight.sync(*ledger.ABSENT)
+            flight.do("ROLLBACK")
+            flight.go()
+    except DatabaseError:
+        error.hint = 'Look with "lfmigrate status" when the server is back.'
+        return UNKNOWN
+    return COMMITTED if answer.error is None and answer.value else if_not
+
+
+def _explain(error: StatementFailed, session: Session) -> None:
+    """Turn the details of the lock and of missing privileges into what a person can act on."""
+    if error.sqlstate == LOCK_HELD:
+        error.held_by, error.detail = error.detail[:1], ()
+    if error.sqlstate != _PRIVILEGES_MISSING:
+        return
+    error.sqlstate = _INSUFFICIENT_PRIVILEGE
+    error.detail = tuple(line for line in error.detail if not line.startswith("PL/pgSQL"))
+    error.hint = "Ask the object owner to run these statements."
+    home = (f"SCHEMA {session.scope.history_schema} ", "DATABASE ")
+    if any(word in line for line in error.detail for word in home):
+        error.hint += " The history may live in a schema of the role's own: --history-schema."
+
+
+def _refuse_read_only(state: DatabaseState) -> None:
+    """Refuse to write to a read-only database, before anything is sent."""
+    server = state.server
+    if server.standby:
+        raise DatabaseError(
+            "this server is a standby, which is read-only",
+            outcome=NOTHING_CHANGED,
+            hint="Connect to the primary server; verify and status work here too.",
+        )
+    if server.read_only:
+        raise DatabaseError(
+            "transactions are read-only here (default_transaction_read_only is on)",
+            outcome=NOTHING_CHANGED,
+            hint=f'Connect with a role that may write; it is set for role "{server.role}", for'
+            f' database "{server.database}" or for the server.',
+        )

@@ -1,0 +1,64 @@
+"""Down files: the form in which a rollback runs them."""
+
+from __future__ import annotations
+
+import re
+
+from lfmigrate.source.sqlfile import SqlFile, from_text
+from lfmigrate.syntax.scanner import refusal
+
+
+def in_one_transaction(down: SqlFile) -> tuple[SqlFile, str | None]:
+    """Return a down file with the same effect that runs in one transaction, and a note.
+
+    Returns:
+        The file, and what to warn of; None if it is unchanged.
+
+    Raises:
+        SqlFileError: A statement cannot run in a transaction.
+    """
+    down.refuse_outside()
+    found = down.in_one_transaction()
+    kept = {statement.offset for statement in found.statements}
+    for statement in down.statements:
+        if statement.offset not in kept:
+            raise refusal(
+                f"{' '.join(statement.head[:3])} cannot run in the transaction of a rollback",
+                down.text,
+                down.name,
+                statement.offset,
+                hint="Leave it out of the down file, and run it by hand afterwards.",
+            )
+    if any(a.text != b.text for a, b in zip(down.statements, found.statements, strict=True)):
+        return found, f"{down.name} was run without CONCURRENTLY, in one transaction"
+    return found, None
+
+
+def cascades(file: SqlFile) -> bool:
+    """Return whether a statement may drop more than it names."""
+    return any(re.search(r"(?i)\bcascade\b", statement.text) for statement in file.statements)
+
+
+def cascading(file: SqlFile) -> SqlFile:
+    """Return a down file whose DROP statements also drop what depends on what they name."""
+    text = ""
+    done = 0
+    for statement in file.statements:
+        text += file.text[done : statement.offset] + statement.text
+        done = statement.offset + len(statement.text)
+        words = statement.text.upper().split()
+        if statement.head[:1] == ("DROP",) and words[-1] not in {"CASCADE", "RESTRICT"}:
+            # On a line of its own, a comment at the statement's end does not hide it.
+            text += "\nCASCADE"
+    return from_text(file.name, text + file.text[done:])
+
+
+def dropped_names(files: list[SqlFile]) -> set[str]:
+    """Return the words of DROP statements, in lower case and without schema: what they may name."""
+    return {
+        word.strip('";,').rpartition(".")[2].strip('"')
+        for file in files
+        for statement in file.statements
+        if statement.head[:1] == ("DROP",)
+        for word in statement.text.lower().replace(",", " ").split()
+    }
