@@ -20,8 +20,7 @@ from psycopg.conninfo import make_conninfo
 
 import lfmigrate
 from lfmigrate.commands.up import UpReport
-from lfmigrate.engine import session as session_module
-from lfmigrate.engine import waiting
+from lfmigrate.engine import session, waiting
 from lfmigrate.engine.state import DatabaseState, read_state
 from lfmigrate.errors import NOTHING_CHANGED, Refused
 from lfmigrate.history.ledger import LOCK_KEY
@@ -378,7 +377,7 @@ def test_a_plan_that_is_outdated_is_made_anew(
                 lfmigrate.up(other, files, to="001")
         return found
 
-    monkeypatch.setattr(session_module, "read_state", look_and_be_overtaken)
+    monkeypatch.setattr(session, "read_state", look_and_be_overtaken)
     with closing(lfmigrate.connect(database)) as conn:
         report = lfmigrate.up(conn, files)
 

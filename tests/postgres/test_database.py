@@ -196,7 +196,7 @@ def test_a_flight_on_a_closed_connection_says_that_it_is_lost(conn: Connection) 
 def test_progress_is_told_of_the_statements_of_files_that_succeeded(conn: Connection) -> None:
     """Our own statements, failed and skipped ones are no progress."""
     seen: list[str] = []
-    flight = Flight(conn, progress=lambda answer: seen.append(answer.sql))
+    flight = Flight(conn, lambda answer: seen.append(answer.sql))
     flight.do("SELECT 'ours'")
     for statement in from_text(
         "a.sql", "SELECT 'a'; SELECT 'b'; SELECT 1/0; SELECT 'c'"
@@ -219,7 +219,7 @@ def test_progress_is_told_while_later_statements_still_run(conn: Connection, dat
                 holder.rollback()
             told.append(str(answer))
 
-        flight = Flight(conn, progress=on_progress)
+        flight = Flight(conn, on_progress)
         text = "SELECT 1; SELECT pg_advisory_lock(1)"
         for statement in from_text("a.sql", text).statements:
             flight.run(statement)
@@ -292,7 +292,7 @@ def test_notices_are_told_apart_with_progress_too(conn: Connection) -> None:
     text = ";".join(
         f"DO $$BEGIN RAISE NOTICE '{n}'; END$$; DROP TABLE IF EXISTS t{n}" for n in range(50)
     )
-    flight = Flight(conn, progress=lambda _: None)
+    flight = Flight(conn, lambda _: None)
     answers = [flight.run(statement) for statement in from_text("a.sql", text).statements]
     flight.go()
 

@@ -1,8 +1,11 @@
-"""Questions to the server's catalogs. They only read; the SQL of each is in `queries/`."""
+"""Questions to the system catalogs. They only read; the SQL of each is in `queries/`.
+
+Each function returns a `Query`, which is sent with `Flight.ask`.
+"""
 
 from lfmigrate.catalog.objects import Index, dependents, indexes, inventory, items
 from lfmigrate.catalog.query import query_text
-from lfmigrate.catalog.relations import fingerprints, snapshot
+from lfmigrate.catalog.relations import fingerprints, relations, snapshot
 from lfmigrate.catalog.sessions import Server, blockers, server, session_settings
 from lfmigrate.catalog.tables import (
     CheckConstraint,
@@ -40,6 +43,7 @@ __all__ = [
     "inventory",
     "items",
     "query_text",
+    "relations",
     "server",
     "session_settings",
     "snapshot",

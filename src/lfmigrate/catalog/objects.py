@@ -1,4 +1,4 @@
-"""Everything in the catalogs that can be dropped: inventory, descriptions, dependents, indexes."""
+"""Asks for all objects that can be dropped, their descriptions and dependents, and for indexes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lfmigrate.syntax.names import quote_name
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """An index, whether it may be used, and whether somebody is building it; ``id`` is its oid."""
+    """An index, whether it is valid, and whether it is being built; ``id`` is its oid."""
 
     id: str
     schema: str
@@ -29,12 +29,12 @@ class Index:
 
     @property
     def removal(self) -> str:
-        """Return the statement that drops it while others read and write."""
+        """Return a statement that drops it without blocking reads and writes."""
         return f"DROP INDEX CONCURRENTLY {quote_name(self.schema)}.{quote_name(self.name)}"
 
 
 def indexes(names: Iterable[str]) -> Query[tuple[Index, ...]]:
-    """Ask for the indexes of some names, and for those on tables of such names. Only reads."""
+    """Ask for the indexes with some names, and for those on tables with such names."""
 
     def decode(value: Any) -> tuple[Index, ...]:  # noqa: ANN401 (parsed JSON)
         return tuple(Index(**found) for found in value)
@@ -43,25 +43,25 @@ def indexes(names: Iterable[str]) -> Query[tuple[Index, ...]]:
 
 
 def inventory() -> Query[frozenset[str]]:
-    """Ask for an id of everything that somebody made. Only reads; see the query."""
+    """Ask for the ids of all objects that are not the server's own; see the query."""
     return Query(query_text("inventory"), (), frozenset)
 
 
 def dependents(roots: Iterable[tuple[str, str | None]]) -> Query[frozenset[str]]:
-    """Ask what would fall with some objects. Only reads.
+    """Ask what depends on some objects, directly or indirectly.
 
     Args:
-        roots: An id, and a column's name if only that column is meant.
+        roots: An id, and the name of a column to ask for that column only.
 
     Returns:
-        The ids of the dependents, theirs, and so on; those of the roots as well.
+        The ids of the dependents and of the roots.
     """
     document = [{"id": root, "column": column} for root, column in roots]
     return Query(query_text("dependents"), (json.dumps(document),), frozenset)
 
 
 def items(ids: Iterable[str]) -> Query[Mapping[str, Item]]:
-    """Ask what some ids stand for. Only reads."""
+    """Ask what the objects with some ids are."""
 
     def decode(value: Any) -> Mapping[str, Item]:  # noqa: ANN401 (parsed JSON)
         return {

@@ -1,4 +1,4 @@
-"""Loads the catalog queries in `queries/`."""
+"""Loads the queries in `queries/`."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""The server that a connection leads to, and the sessions that block one."""
+"""Asks for the server of a connection, and for the sessions that block one."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from lfmigrate.catalog.query import query_text
 from lfmigrate.postgres.pipeline import Defaults, Query
@@ -11,19 +11,19 @@ from lfmigrate.postgres.pipeline import Defaults, Query
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """Where a connection leads.
+    """The server and database of a connection.
 
     Attributes:
-        version: As PostgreSQL counts it: 180004 is 18.4.
+        version: As a number: 180004 is 18.4.
         database: The database's name.
         role: The current role.
         schema: The schema that unqualified names are created in; None if there is none.
-        search_path: As it is set for the connection, with the scope's schema first.
+        search_path: The setting of the connection, with the scope's schema first.
+        standby: Whether the server is a standby, which is read-only.
+        read_only: Whether transactions of this role are read-only by default.
         role_setting: ``none``, or the role that the caller has set.
         jit: ``on`` or ``off``.
         session_settings: Those that the caller has changed, by name.
-        standby: Whether the server is a standby, which nobody can write to.
-        read_only: Whether transactions of this role are read-only by default.
     """
 
     version: int
@@ -31,11 +31,11 @@ class Server:
     role: str
     schema: str | None
     search_path: str
-    role_setting: str
-    jit: str
-    session_settings: Mapping[str, str]
     standby: bool
     read_only: bool
+    role_setting: str = "none"
+    jit: str = "on"
+    session_settings: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def defaults(self) -> Defaults:
@@ -49,8 +49,8 @@ class Server:
 
 
 def server() -> Query[Server]:
-    """Ask which server, database and schema a connection leads to. Only reads."""
-    return Query(query_text("server"), (), lambda value: Server(**value, session_settings={}))
+    """Ask for the server, database and schema of a connection."""
+    return Query(query_text("server"), (), lambda value: Server(**value))
 
 
 def session_settings() -> Query[Mapping[str, str]]:
@@ -59,13 +59,13 @@ def session_settings() -> Query[Mapping[str, str]]:
 
 
 def blockers(lock_key: int, process: int) -> Query[list[str]]:
-    """Ask whom a session waits for. Only reads; to be asked from another one.
+    """Ask, in a second session, for the sessions that block one.
 
     Args:
-        lock_key: Of an advisory lock that the session holds.
-        process: The session's process, as far as the client knows it.
+        lock_key: The key of an advisory lock that the blocked session holds.
+        process: The process id of the blocked session, as the client knows it.
 
     Returns:
-        A line per session: process, role, application, since when, and what it does.
+        A line per blocking session: process, role, application, start of transaction, and query.
     """
     return Query(query_text("blockers"), (str(lock_key), str(process)), list)

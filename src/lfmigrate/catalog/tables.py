@@ -1,4 +1,4 @@
-"""What is needed to copy rows: columns, constraints, triggers, staging tables, row counts."""
+"""Asks for what copying rows requires: columns, constraints, triggers, staging tables, counts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lfmigrate.postgres.pipeline import Query
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of a table: its type in the server's words, and whether the server computes it."""
+    """A column of a table, its type as the server writes it, and whether it is generated."""
 
     name: str
     type: str
@@ -22,7 +22,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Sequence:
-    """A sequence, and the column that it belongs to; None for one of its own."""
+    """A sequence, and the column that owns it; None for a standalone sequence."""
 
     schema: str
     name: str
@@ -41,7 +41,7 @@ class ForeignKey:
 
 @dataclass(frozen=True, slots=True)
 class Trigger:
-    """A user's trigger that fires; ``enabled`` is pg_trigger's letter."""
+    """An enabled user-defined trigger; ``enabled`` is the letter in pg_trigger."""
 
     name: str
     enabled: str
@@ -49,7 +49,7 @@ class Trigger:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """What saving and restoring a table's rows takes; ``bytes`` is its size on the server."""
+    """What saving and restoring a table's rows requires; ``bytes`` is its size on the server."""
 
     id: str
     schema: str
@@ -63,12 +63,12 @@ class Table:
 
 
 def changed_rows() -> Query[Mapping[str, int]]:
-    """Ask how many rows of which tables, by id, the session has changed. Only reads; see there."""
+    """Ask how many rows of each table, by id, the session has changed; see the query."""
     return Query(query_text("changed_rows"), (), dict)
 
 
 def tables(names: Iterable[tuple[str, str]]) -> Query[tuple[Table, ...]]:
-    """Ask how some tables, given by schema and name, are saved and restored. Only reads."""
+    """Ask what saving and restoring some tables, given by schema and name, requires."""
     document = [{"schema": schema, "name": name} for schema, name in names]
 
     def decode(value: Any) -> tuple[Table, ...]:  # noqa: ANN401 (parsed JSON)
@@ -92,14 +92,14 @@ def tables(names: Iterable[tuple[str, str]]) -> Query[tuple[Table, ...]]:
 
 @dataclass(frozen=True, slots=True)
 class StagingTable:
-    """A temporary table that rows are copied into, and the table that they are meant for.
+    """A temporary table that rows are copied into, and their target table.
 
     Attributes:
         id: The temporary table's oid, as text.
         name: The temporary table's name.
         columns: The names of its columns.
-        required: Those that a row must have.
-        target: Schema and name of the table that it is named after; None if there is none.
+        required: The columns that must have a value.
+        target: The schema and name of the table that it is named after; None if there is none.
     """
 
     id: str
@@ -110,10 +110,10 @@ class StagingTable:
 
 
 def staging(prefix: str) -> Query[tuple[StagingTable, ...]]:
-    """Ask for the temporary tables that this transaction has made. Only reads.
+    """Ask for the temporary tables that this transaction has created.
 
     Args:
-        prefix: What their names begin with.
+        prefix: The prefix of their names.
     """
 
     def decode(value: Any) -> tuple[StagingTable, ...]:  # noqa: ANN401 (parsed JSON)
@@ -133,17 +133,17 @@ def staging(prefix: str) -> Query[tuple[StagingTable, ...]]:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """How many rows of a table a session has inserted, and how many updated or deleted."""
+    """The number of rows of a table that a session has inserted, and updated or deleted."""
 
     inserted: int
     changed: int
 
 
 def written_rows() -> Query[Mapping[tuple[str, str], Written] | None]:
-    """Ask how many rows of which tables the session has written. Only reads; see the query.
+    """Ask how many rows of each table the session has written; see the query.
 
     Returns:
-        The numbers by schema and name; None if the server does not count.
+        The numbers by schema and name; None if track_counts is off.
     """
 
     def decode(value: Any) -> Mapping[tuple[str, str], Written] | None:  # noqa: ANN401 (parsed JSON)
@@ -159,12 +159,12 @@ def written_rows() -> Query[Mapping[tuple[str, str], Written] | None]:
 
 @dataclass(frozen=True, slots=True)
 class CheckConstraint:
-    """What a check demands.
+    """What a check constraint requires.
 
     Attributes:
-        words: The comment on it, or its expression as the server shows it to people.
-        expression: The same for the server, with bare names of columns.
-        columns: Those names.
+        words: The comment on it or, without one, its expression as shown to people.
+        expression: Its expression, with unqualified column names.
+        columns: The names of those columns.
     """
 
     words: str
@@ -173,7 +173,7 @@ class CheckConstraint:
 
 
 def check_constraint(schema: str, table: str, name: str) -> Query[CheckConstraint | None]:
-    """Ask what a check constraint demands; None if there is no such. Only reads."""
+    """Ask what a check constraint requires; the answer is None if it does not exist."""
 
     def decode(value: Any) -> CheckConstraint | None:  # noqa: ANN401 (parsed JSON)
         if value is None:

@@ -18,7 +18,7 @@ from lfmigrate.errors import DatabaseError, StatementFailed
 from lfmigrate.history import plan
 from lfmigrate.postgres.connection import Connection
 from lfmigrate.postgres.wire import Answer, Progress, Selected
-from lfmigrate.rows import dump, rejected, staging
+from lfmigrate.rows import dump, staging, violations
 from lfmigrate.rows.archive import DEFAULT_PARENT
 from lfmigrate.rows.dump import Emptied, OnCopy, emptied
 from lfmigrate.rows.staging import Staged
@@ -217,7 +217,7 @@ def _create_staging(tx: Transaction, files: Seed) -> tuple[tuple[StagingTable, .
 def _merge(tx: Transaction, files: Seed, staged: Sequence[Staged]) -> _Counts:
     """Run the merge script, refuse the rows that it finds, and return what is written by then."""
     flight, scope, defaults = tx.flight, tx.session.scope, tx.state.server.defaults
-    flight.do(f"SAVEPOINT {rejected.SAVEPOINT}")
+    flight.do(f"SAVEPOINT {violations.SAVEPOINT}")
     flight.enter_file(defaults)
     selected: list[Answer[Selected]] = []
     for statement in files.merge:
@@ -235,9 +235,9 @@ def _merge(tx: Transaction, files: Seed, staged: Sequence[Staged]) -> _Counts:
     except StatementFailed as error:
         failure = error
     # What was found may well be why a statement after it failed.
-    rejected.refuse_found(tx.conn, staged, [answer.value for answer in selected if answer.landed])
+    violations.refuse_found(tx.conn, staged, [answer.value for answer in selected if answer.landed])
     if failure is not None:
-        raise rejected.explain(tx.conn, staged, failure, files.merge)
+        raise violations.explain(tx.conn, staged, failure, files.merge)
     return written.value or {}
 
 

@@ -171,7 +171,7 @@ def _replayed(
     made = Snapshot(item.relation for item in replayed.made)
     expected = Snapshot([*made.values(), *(r for k, r in remembered.items() if k not in made)])
     with session.reading(state.schema) as flight:
-        found = flight.ask(catalog.snapshot(expected, ledger=ledger.table(session.scope)))
+        found = flight.ask(catalog.relations(expected))
     return expected, Snapshot(item.relation for item in found.value), replayed.skipped
 
 

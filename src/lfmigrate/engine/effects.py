@@ -19,7 +19,7 @@ from lfmigrate.schema.relation import (
 
 _REPLACEABLE = ROUTINE_KINDS | {"view", "materialized view"}
 
-# Kinds of which only the fingerprints tell whether they are new; see queries/snapshot.sql.
+# Kinds of which only the fingerprints tell whether they are new; see queries/written.sql.
 _NEW_BY_FINGERPRINT = ROUTINE_KINDS | {"schema", "extension"}
 
 

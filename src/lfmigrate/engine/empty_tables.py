@@ -54,11 +54,11 @@ def save_and_empty(
     try:
         transaction.send()
     except StatementFailed as error:
-        if error.sqlstate != dump.REFERRED_TO:
+        if error.sqlstate != dump.REFERENCED:
             raise
         raise Refused(
-            "tables outside the migrations refer to the rows that would be deleted",
+            "tables outside the migrations reference those to be truncated",
             detail=error.detail,
-            hint="Empty or drop those first.",
+            hint="Truncate or drop them first.",
         ) from None
     return backup

@@ -177,9 +177,7 @@ class _Alone:
     def _read(self) -> tuple[tuple[Found, ...], tuple[Index, ...]]:
         """Read what the statement mentions, and its indexes, as they are now."""
         with self.session.reading(self.state.schema) as flight:
-            found = flight.ask(
-                catalog.snapshot(self._keys(), ledger=ledger.table(self.session.scope))
-            )
+            found = flight.ask(catalog.relations(self._keys()))
             indexes = flight.ask(catalog.indexes([name for _, name in self._mentioned()]))
         return found.value, indexes.value
 
@@ -319,8 +317,7 @@ class _Alone:
             opened.on_failure = self._outcome
             opened.record(step)
             opened.flight.look_at(state.schema)
-            home = ledger.table(session.scope)
-            found = opened.flight.ask(catalog.snapshot(self._keys(), ledger=home))
+            found = opened.flight.ask(catalog.relations(self._keys()))
             now = opened.flight.ask(catalog.indexes([name for _, name in self._mentioned()]))
             recorded = opened.flight.ask(ledger.recorded(session.scope, opened.run_id))
             opened.send()

@@ -12,7 +12,6 @@ from lfmigrate.engine.session import Session
 from lfmigrate.engine.state import DatabaseState
 from lfmigrate.engine.step import Step
 from lfmigrate.errors import DatabaseError, StatementFailed
-from lfmigrate.history import ledger
 from lfmigrate.history.events import Event, History
 from lfmigrate.history.ledger import Recorded
 from lfmigrate.postgres.wire import Answer
@@ -218,7 +217,7 @@ def _read(session: Session, schema: str, wanted: Iterable[Key]) -> tuple[Found, 
     """Read relations as they are, in the open transaction."""
     flight = session.flight()
     flight.look_at(schema)
-    found = flight.ask(catalog.snapshot(wanted, ledger=ledger.table(session.scope)))
+    found = flight.ask(catalog.relations(wanted))
     flight.go()
     return found.value
 
@@ -266,7 +265,7 @@ def add_drifted_relations(
         made = replay(session, state, files, inside=False).made
         with session.reading(state.schema) as flight:
             keys = [item.relation.key for item in made]
-            found = flight.ask(catalog.snapshot(keys, ledger=ledger.table(session.scope)))
+            found = flight.ask(catalog.relations(keys))
     except DatabaseError:
         return  # no further detail is available
     live = Snapshot(item.relation for item in found.value)

@@ -10,7 +10,6 @@ from lfmigrate.engine.replay import replay
 from lfmigrate.engine.session import Session
 from lfmigrate.engine.state import DatabaseState
 from lfmigrate.errors import NOTHING_CHANGED, StatementFailed
-from lfmigrate.history import ledger
 from lfmigrate.history.ownership import Owned, owned_by
 from lfmigrate.schema.relation import Key, Relation, Snapshot
 
@@ -100,7 +99,7 @@ def _replayed(session: Session, state: DatabaseState, above: int | None) -> Owne
         raise
     with session.reading(state.schema) as flight:
         keys = [item.relation.key for item in made]
-        found = flight.ask(catalog.snapshot(keys, ledger=ledger.table(session.scope)))
+        found = flight.ask(catalog.relations(keys))
     live = Snapshot(item.relation for item in found.value)
     owned = Owned()
     views: dict[str, set[Key]] = {}

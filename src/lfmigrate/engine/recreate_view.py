@@ -7,7 +7,6 @@ from collections.abc import Collection
 from lfmigrate import catalog
 from lfmigrate.engine.session import Session
 from lfmigrate.errors import Refused, StatementFailed
-from lfmigrate.history import ledger
 from lfmigrate.schema.relation import Key
 
 # CREATE OR REPLACE VIEW would remove or change a column.
@@ -45,7 +44,7 @@ def _refuse_dependents(session: Session, schema: str, files: Collection[str]) ->
     names = sorted(view.name for view in session.folder.views if view.file.name in files)
     keys = [Key("relation", schema, name) for name in names]
     with session.reading(schema) as flight:
-        found = flight.ask(catalog.snapshot(keys, ledger=ledger.table(session.scope)))
+        found = flight.ask(catalog.relations(keys))
     roots = {item.id for item in found.value}
     with session.reading(schema) as flight:
         asked = flight.ask(catalog.dependents((root, None) for root in roots))

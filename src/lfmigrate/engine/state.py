@@ -129,7 +129,7 @@ def _read(
         if relations and known.expected:
             reading = Flight(conn, on_stall=on_stall)
             reading.look_at(schema)
-            found = reading.ask(catalog.snapshot(known.expected, ledger=ledger.table(scope)))
+            found = reading.ask(catalog.relations(known.expected))
             reading.do("COMMIT")
             reading.go()
             live = Snapshot(item.relation for item in found.value)

@@ -135,7 +135,7 @@ class Transaction:
         if files is not None:
             needed = [asdict(each) for f in files for each in required_privileges(f.statements)]
             self.flight.do("SELECT set_config('lfmigrate.needs', $1, true)", json.dumps(needed))
-            self.flight.do(catalog.query_text("rights"))
+            self.flight.do(catalog.query_text("privileges"))
             ledger.create(self.flight)
 
     @property
@@ -166,7 +166,7 @@ class Transaction:
             flight.enter_file(defaults)
             statements += [flight.run(statement) for statement in step.file.statements]
             if step.recreate:
-                flight.do(catalog.query_text("give_back"))
+                flight.do(catalog.query_text("restore_view_properties"))
             flight.leave_file(scope, defaults)
             self.record(step)
         flight.look_at(state.schema)

@@ -1,1 +1,1 @@
-"""What was done to a database: events, what they amount to, and the table that holds them."""
+"""What was done to a database: events, the state that follows from them, and their table."""

@@ -1,4 +1,4 @@
-"""What the history says: events, applied migrations, the expected state. Pure."""
+"""Events, and what follows from them: applied migrations and the expected state. Pure."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ class Event:
     """One row of the history.
 
     Attributes:
-        id: Grows with every event of the database.
-        action: ``up``: a migration ran; ``repair``: it ran again, for what had gone missing;
-            ``view``: a view file ran; ``rollback``: a migration was undone or, without a version,
-            a view file's view was dropped for that; ``begun`` and ``statement``: of a file that
-            runs outside of a transaction, a statement is about to run, or has run. The last one of
-            such a file is its ``up``.
-        version: The migration's version as its file's name has it; None for a view file.
+        id: A number that increases with every event of the database.
+        action: ``up``: a migration ran; ``repair``: it ran again, to re-create missing relations;
+            ``view``: a view file ran; ``rollback``: a migration was rolled back or, without a
+            version, the view of a view file was dropped for that; ``begun`` and ``statement``: in
+            a file that runs outside a transaction, a statement is about to run, or has run. The
+            last event of such a file is its ``up``.
+        version: The migration's version as in its file's name; None for a view file.
         name: The migration's or the view's name.
         file: The file's name.
-        checksum: Of the text that ran.
-        expected: The relations that it made or changed, as the catalogs described them.
-        gone: The relations that it removed.
-        server_version: Of the server that gave those descriptions.
-        executed_at: When, as ISO 8601 text with a time zone.
+        checksum: The checksum of the text that ran.
+        expected: The relations that it created or changed, as the catalogs described them.
+        gone: The relations that it dropped.
+        server_version: The version of the server that described them.
+        executed_at: The time, as ISO 8601 text with a time zone.
         executed_by: The role that ran it.
-        elapsed_ms: How long its statements took on the server.
+        elapsed_ms: The time that its statements took on the server.
     """
 
     id: int
@@ -54,12 +54,12 @@ class Event:
 
 @dataclass(frozen=True)
 class History:
-    """What the events of one schema amount to.
+    """The events of one schema, and what follows from them.
 
     Attributes:
-        events: Oldest first.
-        position: The highest id in the table, whichever schema it is of; 0 if there is none.
-        exists: Whether the table is there at all.
+        events: The events, oldest first.
+        position: The highest id in the table, for any schema; 0 if there is none.
+        exists: Whether the table exists.
     """
 
     events: tuple[Event, ...] = ()
@@ -68,7 +68,7 @@ class History:
 
     @cached_property
     def applied(self) -> Mapping[int, Event]:
-        """Return the event that applied each migration that was not undone since, by number."""
+        """Return the event that applied each migration that is still applied, by number."""
         applied: dict[int, Event] = {}
         for event in self.events:
             if event.number is None:
@@ -81,7 +81,7 @@ class History:
 
     @cached_property
     def begun(self) -> Mapping[int, Sequence[Event]]:
-        """Return the events of each migration that was not finished, by number, oldest first."""
+        """Return the events of each migration that did not finish, by number, oldest first."""
         begun: dict[int, list[Event]] = {}
         for event in self.events:
             if event.number is None:
@@ -94,7 +94,7 @@ class History:
 
     @cached_property
     def last(self) -> Mapping[int, Event]:
-        """Return the last event of each migration that a rollback would undo, by number."""
+        """Return the last event of each migration that can be rolled back, by number."""
         return {**self.applied, **{number: events[-1] for number, events in self.begun.items()}}
 
     @cached_property
@@ -111,13 +111,13 @@ class History:
         return {
             name: event
             for name, event in ran.items()
-            # A migration's way back may have dropped it, too.
+            # A migration's down file may have dropped it as well.
             if not keys[name] or any(key in self.expected for key in keys[name])
         }
 
     @cached_property
     def expected(self) -> Snapshot:
-        """Return what the database should look like, as the events left it."""
+        """Return the relations that should exist after all events."""
         relations: dict[Key, Relation] = {}
         for event in self.events:
             for key in event.gone:
@@ -127,7 +127,7 @@ class History:
 
     @cached_property
     def makers(self) -> Mapping[Key, Sequence[Event]]:
-        """Return the events that made or changed each expected relation, oldest first."""
+        """Return the events that created or changed each expected relation, oldest first."""
         makers: dict[Key, list[Event]] = {}
         for event in self.events:
             for key in event.gone:
@@ -138,11 +138,12 @@ class History:
 
     @cached_property
     def majors(self) -> frozenset[int]:
-        """Return the major versions of the servers whose descriptions are expected."""
+        """Return the major versions of the servers that described the expected relations."""
         return frozenset(self.makers[key][-1].server_version // 10000 for key in self.expected)
 
 
 def event_from_json(document: Mapping[str, Any]) -> Event:
+    """Return an event from its row in the history table as JSON."""
     expected = document["expected"] or {}
     return Event(
         id=document["id"],

@@ -1,4 +1,4 @@
-"""Which objects the migrations own, and what a rollback would drop besides. Pure."""
+"""Which objects the migrations own, and what else a rollback would drop. Pure."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from lfmigrate.history.events import Event, History
 from lfmigrate.schema.object import Item
 from lfmigrate.schema.relation import Key, Relation
 
-# Relations of their own, whatever they hang on.
+# Relations that count as objects of their own, whatever they depend on.
 _WHOLE = frozenset("rpfvm")
 
-# Catalogs of what `Snapshot` does not describe, so that the history cannot tell who made it.
+# Catalogs of objects that `Snapshot` does not describe, so the history has no record of them.
 _UNTRACKED = frozenset(
     {
         "pg_am",
@@ -37,17 +37,17 @@ _UNTRACKED = frozenset(
     }
 )
 
-# Of a publication as much as of the table that it publishes.
+# These belong to a publication as much as to the table or schema that it publishes.
 _OF_BOTH = frozenset({"pg_publication_rel", "pg_publication_namespace"})
 
 
 @dataclass(slots=True)
 class Owned:
-    """What some migrations made.
+    """What some migrations created.
 
     Attributes:
-        whole: The relations, and the names of the parts that are the migrations' as well.
-        parts: Of relations that they did not make, the names of the parts that they did.
+        whole: The relations that they created, and the names of the parts that they created.
+        parts: Other relations, and the names of the parts that they created there.
     """
 
     whole: dict[Key, set[str]] = field(default_factory=dict)
@@ -59,7 +59,7 @@ class Owned:
         self.parts.pop(key, None)
 
     def add(self, relation: Relation, before: Relation | None) -> None:
-        """Note that a relation was made or changed, and what it was before."""
+        """Note that a relation was created or changed, given what it was before."""
         new = set(relation.parts) - set(before.parts if before is not None else ())
         if before is None and relation.complete:
             self.whole[relation.key] = new
@@ -71,34 +71,34 @@ class Owned:
 
 @dataclass(frozen=True, slots=True)
 class Losses:
-    """What goes, told by the biggest thing that holds it: a table and not its columns.
+    """Objects to be dropped, reported by their outermost owner: a table and not its columns.
 
     Attributes:
-        own: What the migrations made.
-        outside: What they did not make.
+        own: Those that the migrations created.
+        outside: All others.
     """
 
     own: tuple[Item, ...]
     outside: tuple[Item, ...]
 
 
-def owned_by(known: History, numbers: Iterable[int]) -> Owned:
-    """Return what the applied migrations with these numbers made, and what is still theirs."""
-    undone = frozenset(numbers)
+def owned_by(history: History, numbers: Iterable[int]) -> Owned:
+    """Return what the applied migrations with these numbers created, as far as it still exists."""
+    rolled_back = frozenset(numbers)
     owned = Owned()
     expected: dict[Key, Relation] = {}
-    for event in known.events:
+    for event in history.events:
         for key in event.gone:
             expected.pop(key, None)
             owned.forget(key)
         for relation in event.expected:
-            if _made_by(event, undone):
+            if _is_by(event, rolled_back):
                 owned.add(relation, expected.get(relation.key))
             expected[relation.key] = relation
     return owned
 
 
-def _made_by(event: Event, numbers: frozenset[int]) -> bool:
+def _is_by(event: Event, numbers: frozenset[int]) -> bool:
     return event.action in {"up", "repair", "statement"} and event.number in numbers
 
 
@@ -110,16 +110,16 @@ def split_by_owner(
     again: Iterable[Item] = (),
     by_name: bool = True,
 ) -> Losses:
-    """Part what goes into what the migrations made and what they did not.
+    """Split the dropped objects into those created by the migrations and all others.
 
     Args:
-        gone: What goes, by id.
-        owned: What the migrations made.
-        ids: The ids of all relations that any migration made and that are there, by key.
-        again: What the down files make; what has the same name and kind as something that goes
-            takes its place.
-        by_name: Whether each DROP takes only what it names. What nobody keeps account of, such as
-            an operator, then went because a down file says so.
+        gone: The dropped objects, by id.
+        owned: What the migrations created.
+        ids: The ids of all existing relations that any migration created, by key.
+        again: What the down files create; an object with the name and kind of a dropped one
+            replaces it.
+        by_name: Whether each DROP drops only what it names. Objects that are not tracked, such as
+            an operator, are then dropped because a down file names them.
     """
     whole = {ids[key] for key in owned.whole if key in ids}
     parts = {ids[key]: names for key, names in (owned.whole | owned.parts).items() if key in ids}
@@ -127,7 +127,7 @@ def split_by_owner(
 
     def is_own(item_id: str) -> bool:
         if item_id not in verdicts:
-            verdicts[item_id] = False  # in a circle, somebody else has to say that it is ours
+            verdicts[item_id] = False  # breaks cycles: not ours unless another path proves it
             verdicts[item_id] = decide(item_id)
         return verdicts[item_id]
 
@@ -136,7 +136,7 @@ def split_by_owner(
             return True
         item = gone.get(item_id)
         if item is None:
-            # It stays; its table may be one that the migrations changed.
+            # It is kept; its table may be one that the migrations changed.
             return ":".join(item_id.split(":")[:2]) in parts
         catalog = item_id.partition(":")[0]
         if catalog in _UNTRACKED and by_name:
@@ -150,15 +150,15 @@ def split_by_owner(
     own = {item_id for item_id in gone if is_own(item_id)}
     replaced = {(item.kind, item.name) for item in again}
     tables = {i for i, item in gone.items() if item.relkind in {"r", "p"}}
-    stays = {i for i, item in gone.items() if (item.kind, item.name) in replaced}
-    # A table that is made again has other rows: somebody else's is not ours to rebuild.
-    excused = stays - (tables - set(ids.values()))
-    outside = {i for i in gone.keys() - own - excused if not _hangs_on(i, excused, gone)}
-    return Losses(_biggest(own - (stays - tables), gone), _biggest(outside, gone))
+    kept = {i for i, item in gone.items() if (item.kind, item.name) in replaced}
+    # A re-created table has other rows: one that is not ours must not be rebuilt.
+    excused = kept - (tables - set(ids.values()))
+    outside = {i for i in gone.keys() - own - excused if not _goes_with(i, excused, gone)}
+    return Losses(_outermost(own - (kept - tables), gone), _outermost(outside, gone))
 
 
-def _hangs_on(item_id: str, excused: Collection[str], gone: Mapping[str, Item]) -> bool:
-    """Return whether something nameless, such as a TOAST table, goes with what is excused."""
+def _goes_with(item_id: str, excused: Collection[str], gone: Mapping[str, Item]) -> bool:
+    """Return whether a nameless object, such as a TOAST table, belongs to one that is excused."""
     waiting = [item_id]
     seen: set[str] = set()
     while waiting:
@@ -172,7 +172,7 @@ def _hangs_on(item_id: str, excused: Collection[str], gone: Mapping[str, Item]) 
     return False
 
 
-def _biggest(ids: Iterable[str], gone: Mapping[str, Item]) -> tuple[Item, ...]:
+def _outermost(ids: Iterable[str], gone: Mapping[str, Item]) -> tuple[Item, ...]:
     chosen = set(ids)
     tops = [
         gone[item_id]
@@ -183,13 +183,13 @@ def _biggest(ids: Iterable[str], gone: Mapping[str, Item]) -> tuple[Item, ...]:
 
 
 def _owners(item: Item, gone: Mapping[str, Item]) -> Iterator[str]:
-    """Return what an item goes with; the whole relation where its column is not told apart."""
+    """Return the owners of an item; the whole relation if its column is not listed separately."""
     for owner in item.owners:
         whole = owner.rpartition(":")[0]
         yield owner if owner in gone or whole not in gone else whole
 
 
 def _rank(item: Item) -> int:
-    """Tables first: they are what holds rows."""
+    """Return the position of an item in a list: tables come first, because they hold rows."""
     order = ("r", "p", "f", "m", "v", "S")
     return order.index(item.relkind) if item.relkind in order else len(order)

@@ -17,12 +17,12 @@ class MigrationState:
     """A migration that is in the folder, in the history, or in both.
 
     Attributes:
-        version: As the file's name has it, or had it when it was applied.
-        name: Likewise.
-        status: ``edited`` is applied with another text than the file's; ``file_missing`` is
-            applied and no longer in the folder.
+        version: The version in the file name, now or when it was applied.
+        name: The name in the file name, likewise.
+        status: ``edited``: applied, but the file has changed since; ``file_missing``: applied, but
+            no longer in the folder.
         event: The event that applied it; None if it is pending.
-        migration: The files; None if they are missing.
+        migration: Its files; None if they are missing.
     """
 
     version: str
@@ -39,7 +39,7 @@ class MigrationState:
 
 @dataclass(frozen=True, slots=True)
 class ViewState:
-    """A view file and whether its present text is what ran last."""
+    """A view file, and whether its current text is the one that ran last."""
 
     view: ViewFile
     status: Literal["applied", "pending", "edited"]
@@ -85,21 +85,18 @@ def view_states(folder: Folder, history: History) -> tuple[ViewState, ...]:
 def pending_migrations(
     folder: Folder, history: History, *, to: str | None, allow_out_of_order: bool
 ) -> tuple[Migration, ...]:
-    """Choose the migrations that an ``up`` has to run.
+    """Return the migrations that ``up`` has to run, in version order.
 
     Args:
         folder: The files.
-        history: What was applied.
+        history: The events so far.
         to: The last version to run; None for all.
-        allow_out_of_order: Whether a version below an applied one may still run.
-
-    Returns:
-        In version order.
+        allow_out_of_order: Whether a version older than an applied one may still run.
 
     Raises:
-        UsageError: ``to`` is no version of the folder.
-        Refused: A version below an applied one is pending, or one was edited after some of its
-            statements have run.
+        UsageError: ``to`` is not a version in the folder.
+        Refused: A version older than an applied one is pending, or a file was edited after some of
+            its statements ran.
     """
     chosen = [m for m in folder.migrations if m.number not in history.applied]
     if to is not None:
@@ -113,38 +110,38 @@ def pending_migrations(
             f"migration {late[0].label} is pending, but the newer"
             f" {applied.version}_{applied.name} is already applied",
             detail=(f"also pending: {m.label}" for m in late[1:]),
-            hint="Give it a version above the applied one, or run it all the same with"
-            " --allow-out-of-order.",
+            hint="Give it a newer version, or run it anyway with --allow-out-of-order.",
         )
     for migration in chosen:
         events = history.begun.get(migration.number, ())
         if events and events[-1].checksum != migration.up.checksum:
             raise Refused(
                 f"{migration.up.name} was edited after {_have_run(events)}",
-                hint=f'Put its text back, or undo what has run with "lfmigrate rollback"; the'
-                f" history has the text as it was ({events[-1].executed_at}).",
+                hint='Restore its text, or roll back what has run with "lfmigrate rollback"; the'
+                f" history has the original text ({events[-1].executed_at}).",
             )
     return tuple(chosen)
 
 
 def _have_run(events: Sequence[Event]) -> str:
+    """Return how far an unfinished migration came, for a message."""
     done = sum(1 for event in events if event.action == "statement")
     if not done:
-        return "its first statement was begun"
+        return "its first statement was started"
     return f"{done} of its statements {'has' if done == 1 else 'have'} run"
 
 
 @dataclass(frozen=True, slots=True)
 class Undoing:
-    """An applied migration that is to be undone.
+    """A migration that is to be rolled back.
 
     Attributes:
         number: Its version as a number.
-        version: As the file's name has it, or had it when it was applied.
-        name: Likewise.
-        event: The event that applied it, or its last statement if it was not finished; None
-            where there is no history.
-        migration: The files; None if they are missing.
+        version: The version in the file name, now or when it was applied.
+        name: The name in the file name, likewise.
+        event: The event that applied it, or that of its last statement if it did not finish; None
+            without a history.
+        migration: Its files; None if they are missing.
     """
 
     number: int
@@ -157,13 +154,13 @@ class Undoing:
 def undoings(
     folder: Folder, history: History, numbers: Iterable[int], *, newest_only: bool
 ) -> tuple[Undoing, ...]:
-    """Return what is to be undone, newest first.
+    """Return the migrations to roll back, newest first.
 
     Args:
         folder: The files.
-        history: What was recorded.
-        numbers: The applied migrations that may be undone.
-        newest_only: Whether only the newest of them is.
+        history: The events so far.
+        numbers: The applied migrations that may be rolled back.
+        newest_only: Whether to roll back only the newest of them.
     """
     chosen = sorted(numbers, reverse=True)[: 1 if newest_only else None]
     by_number = {migration.number: migration for migration in folder.migrations}
@@ -179,7 +176,7 @@ def undoings(
 
 
 def version_to_keep(folder: Folder, history: History, to: str) -> int:
-    """Return the version to go back to as a number; ``0`` undoes everything.
+    """Return the version to go back to as a number; -1 for ``0``, which rolls back everything.
 
     Raises:
         UsageError: There is no such migration.
@@ -193,21 +190,21 @@ def version_to_keep(folder: Folder, history: History, to: str) -> int:
 
 
 def notes(folder: Folder, history: History) -> tuple[str, ...]:
-    """Return what is worth a warning, one line each: edited and missing files, and the folder's."""
+    """Return the warnings, one line each: the folder's, and about edited and missing files."""
     lines = list(folder.notes)
     for state in migration_states(folder, history):
         label = f"{state.version}_{state.name}"
         if state.status == "edited":
-            lines.append(f"{label} was edited after it was applied; the edit was not run")
+            lines.append(f"{label} was edited after it was applied; the change has not been run")
         elif state.status == "file_missing":
             lines.append(f"{label} is applied, but its file is not in the folder")
         elif state.number in history.begun:
-            lines.append(f"{label} is not finished: {_have_run(history.begun[state.number])}")
+            lines.append(f"{label} has not finished: {_have_run(history.begun[state.number])}")
         elif state.status == "pending" and state.migration and not state.migration.up.statements:
             lines.append(f"{state.migration.up.name} has no statements")
     views = {view.name for view in folder.views}
     lines += [
-        f"{event.file} ran, but is not in the folder"
+        f"{event.file} was run, but is not in the folder"
         for name, event in history.views.items()
         if name not in views and any(r.key in history.expected for r in event.expected)
     ]
@@ -215,15 +212,16 @@ def notes(folder: Folder, history: History) -> tuple[str, ...]:
 
 
 def _version(folder: Folder, to: str) -> int:
+    """Return the version in the folder that an option names, as a number."""
     versions = [m.version for m in folder.migrations]
     for migration in folder.migrations:
-        # Compared as text, because a number of any length may be asked for.
+        # Compared as text, because int() refuses very long numbers.
         if migration.version.lstrip("0") == to.lstrip("0") and to:
             return migration.number
     raise UsageError(
         f'there is no migration "{to}"',
         detail=[f"versions in {folder.path}: {', '.join(versions) or 'none'}"],
-        hint="Give a version as it stands at the beginning of the file's name.",
+        hint="Use the version at the beginning of the file name.",
     )
 
 

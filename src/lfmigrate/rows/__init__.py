@@ -1,1 +1,1 @@
-"""Rows on their way between tables and files."""
+"""Copies rows between tables and files."""

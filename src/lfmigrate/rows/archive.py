@@ -1,4 +1,8 @@
-"""A backup on disk: a folder with a manifest, one CSV file per table, and checksums."""
+"""A backup on disk: a folder with a manifest and a CSV file per table. No database here.
+
+A folder is written under a temporary name, synced and then renamed, so a folder with its final name
+is complete. Checksums are verified on reading.
+"""
 
 from __future__ import annotations
 
@@ -19,10 +23,10 @@ from lfmigrate.errors import ArchiveError, Refused
 
 MANIFEST = "manifest.json"
 
-# Where backups go unless they are sent elsewhere, below the working directory.
+# The default parent directory of backups, below the working directory.
 DEFAULT_PARENT = Path("lfmigrate-backups")
 
-# Raised when a folder can no longer be read by older versions.
+# To be increased when older versions can no longer read a folder.
 _FORMAT = 1
 
 _BLOCK_BYTES = 1 << 18
@@ -32,9 +36,9 @@ _PLAIN_NAME = re.compile(r"[a-z0-9_][a-z0-9_.-]{0,100}")
 
 @dataclass(frozen=True, slots=True)
 class SavedSequence:
-    """Where a sequence stood: ``last_value``, and whether that value has been used.
+    """The position of a sequence: ``last_value``, and whether that value has been used.
 
-    ``column`` is the column that it belongs to, None for a sequence of its own.
+    ``column`` is the column that owns it; None for a standalone sequence.
     """
 
     schema: str
@@ -46,17 +50,17 @@ class SavedSequence:
 
 @dataclass(frozen=True, slots=True)
 class SavedTable:
-    """A table's rows: the file that holds them, and how to tell that it is whole.
+    """The rows of a table: their file, and its checksum.
 
     Attributes:
-        schema: Unquoted, as the name.
-        name: The table's.
+        schema: The table's schema, unquoted.
+        name: The table's name, unquoted.
         file: The name of the CSV file in the folder.
-        columns: Name and type of each column in the file, in its order.
-        rows: How many there are.
+        columns: The name and type of each column in the file, in order.
+        rows: The number of rows.
         bytes: The file's size.
-        sha256: Of the file, in hex.
-        sequences: Those of its serial and identity columns.
+        sha256: The file's checksum, in hex.
+        sequences: The sequences of its serial and identity columns.
     """
 
     schema: str
@@ -71,7 +75,7 @@ class SavedTable:
 
 @dataclass(frozen=True, slots=True)
 class Dropped:
-    """Something outside the migrations that a rollback dropped, and the statement that makes it."""
+    """An object outside the migrations that a rollback dropped; ``definition`` re-creates it."""
 
     kind: str
     name: str
@@ -83,13 +87,13 @@ class About:
     """Where a backup comes from, and why it was made.
 
     Attributes:
-        reason: ``backup``, or what was undone.
+        reason: ``backup``, or the command that deleted the rows.
         database: The database's name.
-        schema: The schema that unqualified names went to.
+        schema: The schema for unqualified names.
         applied: The labels of the applied migrations, in version order.
-        tool_version: lfmigrate's.
-        server_version: As PostgreSQL counts it: 180004 is 18.4.
-        dropped: What ``--cascade`` dropped.
+        tool_version: The version of lfmigrate.
+        server_version: As a number: 180004 is 18.4.
+        dropped: The objects that ``--cascade`` dropped.
     """
 
     reason: str
@@ -103,7 +107,7 @@ class About:
 
 @dataclass(frozen=True, slots=True)
 class Archive:
-    """A complete backup: its folder, and what its manifest says."""
+    """A complete backup: its folder, and the content of its manifest."""
 
     path: Path
     about: About
@@ -132,9 +136,9 @@ class Writer:
         Args:
             schema: The table's schema.
             name: The table's name.
-            columns: Name and type of each column.
-            lines: The file's lines in blocks, the header first.
-            sequences: Those of its columns.
+            columns: The name and type of each column.
+            lines: The file's lines in blocks, beginning with the header.
+            sequences: The sequences of its columns.
         """
         file_name = self._file_name(name)
         digest = sha256()
@@ -160,7 +164,7 @@ class Writer:
         return saved
 
     def _file_name(self, table: str) -> str:
-        """Return a name that every file system takes, even one that does not know case."""
+        """Return a unique name that is valid on every file system, even a case-insensitive one."""
         plain = (
             table if _PLAIN_NAME.fullmatch(table) else re.sub(r"[^a-z0-9_-]+", "_", table.lower())
         )
@@ -173,7 +177,7 @@ class Writer:
 
 
 def default_folder(parent: Path, database: str) -> Path:
-    """Return the folder for a backup that is made now: the database's name and the time in UTC."""
+    """Return the folder for a new backup, named after the database and the time in UTC."""
     name = re.sub(r"[^\w.-]+", "_", database).strip(".") or "database"
     first = chosen = f"{name}-{datetime.now(UTC):%Y-%m-%dT%H%M%SZ}"
     number = 1
@@ -191,17 +195,17 @@ def write(target: Path) -> Iterator[Writer]:
         target: The folder's final name; it must not exist.
 
     Yields:
-        A writer whose folder has a temporary name, and is removed if it was not finished.
+        A writer whose folder has a temporary name, and is removed unless it was finished.
 
     Raises:
-        Refused: The folder cannot be written, or is already there.
+        Refused: The folder cannot be written, or already exists.
     """
     partial = target.parent / f".{target.name}.{secrets.token_hex(4)}.partial"
     try:
         if target.exists():
             raise Refused(
-                f"{target} is already there",
-                hint="Name a folder that does not exist yet; a backup never replaces another.",
+                f"{target} already exists",
+                hint="Name a new folder; a backup never replaces another.",
             )
         target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         partial.mkdir(mode=0o700)
@@ -210,17 +214,17 @@ def write(target: Path) -> Iterator[Writer]:
         raise Refused(
             f"the backup could not be written: {error.strerror or error}",
             detail=[str(target)],
-            hint="Make room or name another place; nothing is dropped without a backup.",
+            hint="Free some space or name another folder; nothing is dropped without a backup.",
         ) from None
     finally:
-        with suppress(OSError):  # it was renamed, or the disk does not even let it go
+        with suppress(OSError):  # it was renamed, or cannot be removed either
             shutil.rmtree(partial)
 
 
 def finish(
     writer: Writer, target: Path, about: About, sequences: Sequence[SavedSequence]
 ) -> Archive:
-    """Write the manifest, bring everything to the disk and rename the folder.
+    """Write the manifest, sync everything to disk, and rename the folder.
 
     Returns:
         The archive under its final name.
@@ -242,28 +246,28 @@ def read(path: Path) -> Archive:
     """Read an archive and check every file in it.
 
     Raises:
-        ArchiveError: Something is missing, was changed, or is no backup at all; every finding is
-            in the details.
+        ArchiveError: It is not a backup, or files are missing or were changed; the details list
+            all problems.
     """
     document = _read_manifest(path)
     try:
         archive = _parse(path, document)
     except (KeyError, TypeError, ValueError) as error:
         raise ArchiveError(
-            f"{path / MANIFEST} is no manifest of a backup", detail=[_words(error)]
+            f"{path / MANIFEST} is not the manifest of a backup", detail=[_words(error)]
         ) from None
     problems = [problem for table in archive.tables for problem in _problems(path, table)]
     if problems:
         raise ArchiveError(
-            "the backup is not as it was written",
+            "the backup was changed after it was written",
             detail=problems,
-            hint="Use another copy of it; nothing was written.",
+            hint="Use another copy of it.",
         )
     return archive
 
 
 def blocks(archive: Archive, table: SavedTable) -> Iterator[bytes]:
-    """Return a table's file in blocks, and hold it against its checksum once more.
+    """Return a table's file in blocks, and verify its checksum again.
 
     Raises:
         ArchiveError: The file was changed since the archive was read.
@@ -282,24 +286,24 @@ def _read_manifest(path: Path) -> dict[str, Any]:
         text = (path / MANIFEST).read_text(encoding="utf-8")
     except (OSError, UnicodeError) as error:
         raise ArchiveError(
-            f"{path} is no backup: {MANIFEST} cannot be read",
+            f"{path} is not a backup: {MANIFEST} cannot be read",
             detail=[getattr(error, "strerror", None) or "it is not UTF-8 text"],
-            hint="Name the folder that a backup made, with its manifest.json in it.",
+            hint="Name the folder of a backup, which contains manifest.json.",
         ) from None
     try:
         document: dict[str, Any] = json.loads(text)
-        told = document.pop("sha256")
+        recorded = document.pop("sha256")
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise ArchiveError(f"{path / MANIFEST} is damaged") from None
-    if told != _checksum(document):
+    if recorded != _checksum(document):
         raise ArchiveError(
-            f"{path / MANIFEST} was changed since the backup was made",
-            hint="Use another copy of it; nothing was written.",
+            f"{path / MANIFEST} was changed after the backup was written",
+            hint="Use another copy of it.",
         )
     if document.get("format") != _FORMAT:
         raise ArchiveError(
-            f"{path / MANIFEST} has another format than {_FORMAT}, which this version reads",
-            hint="Use the version of lfmigrate that made it, or a newer one.",
+            f"{path / MANIFEST} has a format other than {_FORMAT}, the one that this version reads",
+            hint="Use the version of lfmigrate that wrote it, or a newer one.",
         )
     return document
 
@@ -343,15 +347,15 @@ def _sequence(document: Mapping[str, Any]) -> SavedSequence:
 
 def _text(value: object) -> str:
     if not isinstance(value, str):
-        raise TypeError(f"text expected, and found {value!r}")
+        raise TypeError(f"expected text, found {value!r}")
     return value
 
 
 def _file(value: object) -> str:
-    """Let a name through that stays in the folder."""
+    """Return a file name, if it is one that cannot lead out of the folder."""
     name = _text(value)
     if not re.fullmatch(r"[a-z0-9_][a-z0-9_.-]*\.csv", name):
-        raise ValueError(f"{name!r} is no file of a backup")
+        raise ValueError(f"{name!r} is not a file of a backup")
     return name
 
 
@@ -362,7 +366,11 @@ def _words(error: Exception) -> str:
 def _problems(path: Path, table: SavedTable) -> Iterator[str]:
     file = path / table.file
     if file.is_symlink() or not file.is_file():
-        yield f"{table.file} is missing" if not file.exists() else f"{table.file} is no plain file"
+        yield (
+            f"{table.file} is missing"
+            if not file.exists()
+            else f"{table.file} is not a regular file"
+        )
         return
     digest = sha256()
     size = 0
@@ -377,7 +385,7 @@ def _problems(path: Path, table: SavedTable) -> Iterator[str]:
     if size != table.bytes:
         yield f"{table.file} has {size} bytes instead of {table.bytes}"
     elif digest.hexdigest() != table.sha256:
-        yield f"{table.file} has another checksum than when it was written"
+        yield f"{table.file} does not match its checksum"
 
 
 def _checksum(document: Mapping[str, Any]) -> str:
@@ -386,7 +394,7 @@ def _checksum(document: Mapping[str, Any]) -> str:
 
 @contextmanager
 def _private_file(path: Path) -> Iterator[BinaryIO]:
-    """Open a new file for writing that only its owner can read, and bring it to the disk."""
+    """Create a file that only its owner can read, and sync it to disk at the end."""
     number = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(number, "wb") as file:
         yield file
@@ -396,7 +404,7 @@ def _private_file(path: Path) -> Iterator[BinaryIO]:
 
 def _sync_folder(path: Path) -> None:
     if os.name == "nt":
-        return  # Windows has no such thing
+        return  # Windows cannot sync a folder
     number = os.open(path, os.O_RDONLY)
     try:
         os.fsync(number)

@@ -1,4 +1,4 @@
-"""Copies rows between tables and an archive, in the open transaction."""
+"""Copies rows between tables and an archive with COPY, in an open transaction."""
 
 from __future__ import annotations
 
@@ -16,15 +16,13 @@ from lfmigrate.rows import archive
 from lfmigrate.rows.archive import About, Archive, SavedSequence, SavedTable
 from lfmigrate.syntax.names import quote_name
 
-# How many rows go to the disk at once. With thousands, the processor's cache is too small: a fifth
-# slower.
+# The number of rows per write. With thousands, the processor's cache is too small: 20 % slower.
 _BATCH_ROWS = 512
 
-# SQLSTATE of a TRUNCATE of a table that another table refers to.
-REFERRED_TO = "0A000"
+# The SQLSTATE of TRUNCATE if other tables reference one.
+REFERENCED = "0A000"
 
-# What decides how a value is written; none of it is left to a role's or a database's settings.
-# Without a path, a name in a value is written with its schema.
+# The settings that affect how values are written, so that those of a role or database do not.
 _EXACT = {
     "datestyle": "ISO, YMD",
     "intervalstyle": "postgres",
@@ -33,20 +31,20 @@ _EXACT = {
     "bytea_output": "hex",
     "lc_monetary": "C",
     "xmloption": "content",
-    # Rows that a policy would hide are an error, and not left out in silence.
+    # Rows that a policy would hide are an error, instead of being left out silently.
     "row_security": "off",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class CopyProgress:
-    """How far it is: a table, and what of it has been moved so far.
+    """Copy progress: the table, and the rows and bytes copied so far.
 
     Attributes:
-        table: Its name.
-        rows: How many; None where that is not known.
-        bytes: Of CSV.
-        of_bytes: How many there are in all; None where that is not known.
+        table: The table's name.
+        rows: The number of rows; None if unknown.
+        bytes: The number of bytes of CSV.
+        of_bytes: The total number of bytes; None if unknown.
     """
 
     table: str
@@ -70,26 +68,27 @@ def dump(
 ) -> Archive:
     """Save the rows of some tables. Only reads, in the open transaction.
 
-    The transaction's settings are changed; roll back to a savepoint if it is to go on.
+    This changes the transaction's settings; roll back to a savepoint if it is to continue.
 
     Args:
-        conn: A connection with an open transaction that sees all tables at one point of time: by
+        conn: A connection with an open transaction that sees all tables at one point in time: by
             its snapshot, or because it has locked them.
-        names: Schema and name of each table.
-        sequences: Schema and name of each sequence that belongs to no column.
-        target: The folder to make.
-        about: What the manifest says of the whole.
-        watch: Called every few thousand rows.
+        names: The schema and name of each table.
+        sequences: The schema and name of each sequence that no column owns.
+        target: The folder to create.
+        about: The manifest's general information.
+        watch: Called every few hundred rows.
         first: What to send with the first question.
 
     Returns:
-        The archive; it is on the disk, and complete.
+        The archive, complete and synced to disk.
 
     Raises:
         Refused: The folder could not be written.
         DatabaseError: The rows could not be read.
     """
     flight = first or Flight(conn)
+    # Without a search path, names in values are written with their schema.
     _set_exact(flight, search_path="")
     asked = flight.ask(catalog.tables(names))
     flight.go()
@@ -114,14 +113,14 @@ def dump(
 
 
 def lock(flight: Flight, tables: Sequence[Table]) -> None:
-    """Queue a lock of tables against all other sessions."""
+    """Queue a lock of tables in ACCESS EXCLUSIVE mode."""
     if tables:
         flight.do(f"LOCK TABLE {_listed(tables)} IN ACCESS EXCLUSIVE MODE")
 
 
 @dataclass(frozen=True, slots=True)
 class Emptied:
-    """A table that is emptied before rows are loaded, and how many rows it had."""
+    """A table that is truncated before rows are loaded, and the number of rows it had."""
 
     schema: str
     name: str
@@ -129,20 +128,20 @@ class Emptied:
 
 
 def emptied(tables: Sequence[Table], rows: Sequence[int]) -> tuple[Emptied, ...]:
-    """Return those of some tables that have rows, and how many."""
+    """Return the tables that have rows, with their numbers."""
     counted = zip(tables, rows, strict=True)
     return tuple(Emptied(table.schema, table.name, count) for table, count in counted if count)
 
 
 def count_rows(table: Table) -> Query[int]:
-    """Ask how many rows a table has; only reads."""
+    """Ask for the number of rows of a table. Only reads."""
     return Query(f"SELECT to_jsonb(count(*)) FROM {_listed([table])}", (), int)
 
 
 def empty(flight: Flight, tables: Sequence[Table]) -> None:
-    """Queue the deletion of all rows; fails with `REFERRED_TO` if other tables refer to them."""
+    """Queue a TRUNCATE of tables; it fails with `REFERENCED` if other tables reference them."""
     if tables:
-        # One statement, because they may refer to one another.
+        # One statement, because the tables may reference each other; others must not.
         flight.do(f"TRUNCATE {_listed(tables)}")
 
 
@@ -155,30 +154,30 @@ def load(
 ) -> None:
     """Load the rows of an archive into empty tables, in the open transaction.
 
-    Triggers of users do not fire; foreign keys and checks hold when it is done. Sequences stand
-    where they stood, and go back with the transaction if that is rolled back.
+    User-defined triggers do not fire; foreign keys and check constraints are checked before it
+    returns. Sequences get their saved positions, which a rollback of the transaction reverts.
 
     Args:
         conn: A connection with an open transaction that has locked the tables.
         saved: The archive.
-        pairs: Each table as it was saved, and as it is now; their columns agree.
+        pairs: Each table as it was saved, and as it is now; their columns match.
         watch: Called after every block.
 
     Raises:
         ArchiveError: A file was changed since it was checked.
-        DatabaseError: A row was not accepted.
+        DatabaseError: A row was rejected.
     """
-    order, waiting = _order([table for _, table in pairs])
+    order, deferred = _load_order([table for _, table in pairs])
     flight = Flight(conn)
     _set_exact(flight)
-    _disarm(flight, order, waiting)
+    _disable_triggers(flight, order, deferred)
     flight.go()
     saved_tables = {table.id: saved_table for saved_table, table in pairs}
     filling = [(table, saved_tables[table.id]) for table in order if saved_tables[table.id].columns]
     for _ in copy_in(conn, [_filling(saved, *pair, watch) for pair in filling]):
         pass  # the rows are counted in the manifest
     flight = Flight(conn)
-    _rearm(flight, order, waiting)
+    _enable_triggers(flight, order, deferred)
     for table in order:
         now = {sequence.column: sequence for sequence in table.sequences}
         for sequence in saved_tables[table.id].sequences:
@@ -189,28 +188,28 @@ def load(
     flight.go()
 
 
-def _disarm(
-    flight: Flight, tables: Sequence[Table], waiting: Sequence[tuple[Table, ForeignKey]]
+def _disable_triggers(
+    flight: Flight, tables: Sequence[Table], deferred: Sequence[tuple[Table, ForeignKey]]
 ) -> None:
-    """Keep triggers from firing, and let some foreign keys be checked at the end."""
+    """Disable triggers, and defer some foreign keys to the end."""
     for table in tables:
         for trigger in table.triggers:
             flight.do(f"ALTER TABLE {_name(table)} DISABLE TRIGGER {quote_name(trigger.name)}")
-    for table, key in waiting:
+    for table, key in deferred:
         if not key.deferrable:
             flight.do(_alter(table, key, "DEFERRABLE INITIALLY DEFERRED"))
     flight.do("SET CONSTRAINTS ALL IMMEDIATE")
-    for table, key in waiting:
+    for table, key in deferred:
         flight.do(f"SET CONSTRAINTS {quote_name(table.schema)}.{quote_name(key.name)} DEFERRED")
 
 
-def _rearm(
-    flight: Flight, tables: Sequence[Table], waiting: Sequence[tuple[Table, ForeignKey]]
+def _enable_triggers(
+    flight: Flight, tables: Sequence[Table], deferred: Sequence[tuple[Table, ForeignKey]]
 ) -> None:
-    """Check whatever has waited, and put triggers and foreign keys back as they were."""
-    # First, because a table with pending checks cannot be altered.
+    """Check the deferred foreign keys, and restore them and the triggers to what they were."""
+    # First, because a table with pending trigger events cannot be altered.
     flight.do("SET CONSTRAINTS ALL IMMEDIATE")
-    for table, key in waiting:
+    for table, key in deferred:
         if not key.deferrable:
             flight.do(_alter(table, key, "NOT DEFERRABLE"))
     for table in tables:
@@ -245,8 +244,8 @@ def _position(schema: str, name: str, column: str | None) -> Query[SavedSequence
 
 
 def _set_position(flight: Flight, schema: str, name: str, at: SavedSequence) -> None:
-    # RESTART gives the sequence new storage in this transaction, and setval, which no rollback
-    # would undo, then writes to that.
+    # RESTART gives the sequence new storage in this transaction, and setval then writes to that;
+    # otherwise a rollback would not revert it.
     qualified = f"{quote_name(schema)}.{quote_name(name)}"
     flight.do(f"ALTER SEQUENCE {qualified} RESTART")
     flight.do(
@@ -258,9 +257,9 @@ def _set_position(flight: Flight, schema: str, name: str, at: SavedSequence) -> 
 
 
 def _lines(conn: Connection, table: Table, watch: OnCopy | None) -> Iterator[Sequence[Buffer]]:
-    """Return a table as lines of CSV, in batches; the header is the first."""
+    """Return a table as lines of CSV, in batches; the first line is the header."""
     columns = ", ".join(quote_name(c.name) for c in table.columns if not c.generated)
-    # A partitioned table holds no rows itself; of another one, heirs are tables of their own.
+    # A partitioned table has no rows itself; child tables (INHERITS) are copied separately.
     source = (
         f"(SELECT {columns} FROM {_name(table)})"
         if table.partitioned or not columns
@@ -290,7 +289,7 @@ def _filling(
 def watched(
     blocks: Iterable[bytes], table: str, of_bytes: int, watch: OnCopy | None
 ) -> Iterator[bytes]:
-    """Return blocks as they come, and tell how far they are."""
+    """Return blocks unchanged, reporting progress."""
     size = 0
     for block in blocks:
         yield block
@@ -299,10 +298,10 @@ def watched(
             watch(CopyProgress(table, None, size, of_bytes))
 
 
-def _order(tables: Sequence[Table]) -> tuple[list[Table], list[tuple[Table, ForeignKey]]]:
-    """Return the tables so that each comes after those that it refers to.
+def _load_order(tables: Sequence[Table]) -> tuple[list[Table], list[tuple[Table, ForeignKey]]]:
+    """Return the tables sorted so that each follows those that it references.
 
-    Where they refer to one another in a circle, some foreign keys have to wait; they come second.
+    Circular foreign keys cannot be satisfied by any order; the second value lists those to defer.
     """
     left = {table.id: table for table in tables}
     order: list[Table] = []

@@ -1,135 +1,126 @@
-"""Which rows of CSV files are rejected while they are merged, and why."""
+"""Explains why COPY rejected a row, and where in its file the row is."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
-from lfmigrate import catalog
-from lfmigrate.errors import LfmigrateError, StatementFailed, combine
-from lfmigrate.postgres.connection import Connection
-from lfmigrate.postgres.pipeline import Flight
-from lfmigrate.postgres.wire import Selected
-from lfmigrate.rows import staging
-from lfmigrate.rows.staging import Staged
-from lfmigrate.syntax.scanner import Statement
+from lfmigrate.catalog.tables import StagingTable
+from lfmigrate.errors import LfmigrateError, StatementFailed
+from lfmigrate.source import csvfile
+from lfmigrate.source.csvfile import CsvFile, Record
 
-# Where the files are in the staging tables, and nothing is merged yet.
-SAVEPOINT = "lfmigrate_merge"
+# Data exceptions and integrity constraint violations.
+_ROW_ERRORS = ("22", "23")
 
-_CHECK_VIOLATION = "23514"
+_BAD_COPY_FORMAT = "22P04"
+
+_NOT_IN_ENCODING = "22021"
+
+_NOT_NULL_VIOLATION = "23502"
+
 _UNIQUE_VIOLATION = "23505"
 
-
-def refuse_found(conn: Connection, staged: Sequence[Staged], found: Iterable[Selected]) -> None:
-    """Refuse rows that the merge script returned as problems, with their places in the files.
-
-    Args:
-        conn: A connection with an open transaction and the savepoint `SAVEPOINT`.
-        staged: The files.
-        found: What the script's queries returned.
-
-    Raises:
-        StatementFailed: There are problems.
-    """
-    findings = []
-    count = 0
-    for selected in found:
-        rows = [row for row in selected.rows if "problem" in row]
-        findings += rows
-        count += selected.count if rows else 0
-    if not findings:
-        return
-    _undo_merge(conn)
-    by_table = {each.table.id: each for each in staged}
-    problems: list[LfmigrateError] = []
-    for finding in findings[: staging.MOST]:
-        problems.append(StatementFailed(str(finding["problem"])))
-        each = by_table.get(str(finding.get("tableoid")))
-        if each is not None:
-            ctid, column = str(finding.get("ctid")), finding.get("column")
-            staging.place(conn, each, ctid, problems[-1], column)
-    raise combine(problems, staging.how_many(count))
+_BAD_DATES = ("22007", "22008")
 
 
-def explain(
-    conn: Connection,
-    staged: Sequence[Staged],
-    error: StatementFailed,
-    merge: Sequence[Statement],
-) -> LfmigrateError:
-    """Return an error that names the rows that a constraint rejects, or the error as it is.
+def is_about_row(error: StatementFailed, table: StagingTable) -> bool:
+    """Return whether COPY failed because of a row of the file."""
+    return (error.sqlstate or "")[:2] in _ROW_ERRORS and _copy_line(error, table) is not None
+
+
+def locate(
+    file: CsvFile, table: StagingTable, start: int, first_line: int, error: StatementFailed
+) -> tuple[Record, LfmigrateError]:
+    """Return the record that COPY rejected, and the error to report.
 
     Args:
-        conn: A connection with an open, failed transaction and the savepoint `SAVEPOINT`.
-        staged: The files.
-        error: Why a statement of the merge script failed.
-        merge: The script's statements.
+        file: The file.
+        table: The table that it was copied into.
+        start: The number of bytes before the first record that was copied.
+        first_line: The line of the file that this record begins on.
+        error: The server's error.
     """
-    if error.sqlstate == _CHECK_VIOLATION:
-        return _check_violation(conn, staged, error)
-    if error.sqlstate == _UNIQUE_VIOLATION:
-        return _unique_violation(conn, staged, error, merge)
-    return error
+    at_line, words = _copy_line(error, table) or (1, "")
+    if error.sqlstate == _NOT_IN_ENCODING:
+        not_text = csvfile.first_not_text(file, start, first_line)
+        if not_text is not None:
+            return not_text
+    record = csvfile.record_of_line(file, start, first_line, at_line)
+    if record is None:
+        raise error
+    if not record.closed:
+        return record, csvfile.unclosed(file.name, record)
+    if error.sqlstate == _BAD_COPY_FORMAT:
+        return record, _wrong_fields(file, record, error)
+    column = error.diagnostic.column or _column_in(words, file.columns)
+    message, hint = error.message, error.hint
+    if error.sqlstate == _NOT_NULL_VIOLATION and column is not None:
+        message = f'"{column}" must not be empty'
+    elif error.sqlstate == _UNIQUE_VIOLATION:
+        key = next((d for d in map(_key, error.detail) if d), error.message)
+        message, hint = f"this row repeats an earlier one: {key}", "Remove one of them."
+    elif error.sqlstate in _BAD_DATES:
+        hint = "Write a date as 2026-09-30."
+    problem = StatementFailed(message, hint=hint, sqlstate=error.sqlstate)
+    set_place(problem, file, record, column)
+    return record, problem
 
 
-def _check_violation(
-    conn: Connection, staged: Sequence[Staged], error: StatementFailed
-) -> LfmigrateError:
-    """Say what a check demands, and which rows of the file violate it."""
-    named = error.diagnostic
-    _undo_merge(conn)
-    flight = Flight(conn)
-    asked = flight.ask(
-        catalog.check_constraint(named.schema or "", named.table or "", named.constraint or "")
+def set_place(problem: LfmigrateError, file: CsvFile, record: Record, column: str | None) -> None:
+    """Set an error's file, line and column, and show the line, given a record and a column."""
+    fields = record.fields
+    index = file.columns.index(column) if column in file.columns else 0
+    place = fields[index] if index < len(fields) else 0
+    problem.file = file.name
+    problem.line, problem.column = csvfile.place_in(record, place)
+    problem.detail = (*csvfile.shown(record, place), *problem.detail)
+
+
+def _copy_line(error: StatementFailed, table: StagingTable) -> tuple[int, str] | None:
+    """Return the line at which COPY failed, where 1 is the header, and the text after its number.
+
+    The server's message may be in any language, but has this order.
+    """
+    for line in error.detail:
+        found = re.match(rf"COPY {re.escape(table.name)}\D*?(\d+)(.*)", line, re.DOTALL)
+        if found:
+            return int(found[1]), found[2]
+    return None
+
+
+def _column_in(words: str, columns: Sequence[str]) -> str | None:
+    """Return the column that the server names, before a colon and the value."""
+    found = [c for c in columns if re.search(rf"\s{re.escape(c)}(?::|$)", words)]
+    return max(found, key=len, default=None)
+
+
+def _key(detail: str) -> str | None:
+    """Return the columns and values of the key that the server reports as duplicate."""
+    found = re.search(r"\((.+)\)=\((.*)\)", detail, re.DOTALL)
+    return None if found is None else f"({found[1]}) = ({found[2]})"
+
+
+def _wrong_fields(file: CsvFile, record: Record, error: StatementFailed) -> LfmigrateError:
+    wanted, found = len(file.columns), len(record.fields)
+    if not record.text:
+        return csvfile.at(file, record, 0, "the line is empty")
+    if found == wanted and not csvfile.ends_alike(file.header, record):
+        return csvfile.at(
+            file,
+            record,
+            len(record.text),
+            "this line ending differs from that of the first line",
+            hint="Save it with LF or CRLF line endings, but not both.",
+        )
+    if found == wanted:
+        return csvfile.at(file, record, 0, error.message)
+    place = record.fields[wanted] if found > wanted else len(record.text)
+    fields = "1 field" if found == 1 else f"{found} fields"
+    return csvfile.at(
+        file,
+        record,
+        place,
+        f"{fields}, but the header has {wanted}",
+        hint="Put text that contains a comma in double quotes.",
     )
-    flight.go()
-    rule = asked.value
-    if rule is None:
-        return error
-    demand = f"{named.table} demands that {rule.words} (constraint {named.constraint})"
-    target = (named.schema, named.table)
-    each = next((each for each in staged if each.table.target == target), None)
-    problems = [] if each is None else staging.offenders(conn, each, rule, demand)
-    if not problems:
-        error.detail = (*error.detail, demand)
-        return error
-    return combine(problems, staging.how_many(len(problems)))
-
-
-def _unique_violation(
-    conn: Connection,
-    staged: Sequence[Staged],
-    error: StatementFailed,
-    merge: Sequence[Statement],
-) -> LfmigrateError:
-    """Say which rows of the files repeat another one, by the script's unique indexes."""
-    by_name = {each.table.name: each for each in staged}
-    if error.diagnostic.table not in by_name:
-        return error
-    _undo_merge(conn)
-    problems: list[LfmigrateError] = []
-    for statement in merge:
-        if statement.head[:3] != ("CREATE", "UNIQUE", "INDEX"):
-            continue
-        flight = Flight(conn)
-        flight.do(f"SAVEPOINT {SAVEPOINT}")
-        flight.run(statement)
-        try:
-            flight.go()
-        except StatementFailed as failure:
-            _undo_merge(conn)
-            each = by_name.get(failure.diagnostic.table or "")
-            # The server names the key in its own language, but in this form.
-            keys = [re.search(r"\((.+)\)=\(", line) for line in failure.detail]
-            key = next((found[1] for found in keys if found), None)
-            if failure.sqlstate == _UNIQUE_VIOLATION and each is not None and key is not None:
-                problems += staging.duplicates(conn, each, key)
-    return combine(problems, staging.how_many(len(problems))) if problems else error
-
-
-def _undo_merge(conn: Connection) -> None:
-    """Go back to where the files are in the staging tables, to look at their rows."""
-    flight = Flight(conn)
-    flight.do(f"ROLLBACK TO SAVEPOINT {SAVEPOINT}")
-    flight.go()

@@ -1,8 +1,11 @@
-"""Copies CSV files into staging tables, and locates the rows that the server rejects."""
+"""Copies CSV files into staging tables, and finds the rows that violate a rule.
+
+Works in an open transaction, which has created the staging tables: temporary tables, each named
+after its target table.
+"""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,30 +15,17 @@ from lfmigrate.errors import CsvFileError, LfmigrateError, StatementFailed, comb
 from lfmigrate.postgres.connection import Connection
 from lfmigrate.postgres.copy import copy_in
 from lfmigrate.postgres.pipeline import Flight, Query
-from lfmigrate.rows import dump
+from lfmigrate.rows import dump, rejected
 from lfmigrate.rows.dump import OnCopy
 from lfmigrate.source import csvfile
-from lfmigrate.source.csvfile import CsvFile, Record
+from lfmigrate.source.csvfile import CsvFile
 from lfmigrate.syntax.names import quote_name
 
-# What stands before a table's name in the name of its staging table.
+# A staging table is named after its target table, with this prefix.
 PREFIX = "seed_"
 
-# More problems than this are counted; whoever has so many has one cause.
+# The number of problems to report; more than this usually share one cause.
 MOST = 20
-
-# Data exceptions and integrity violations: it is the row's fault.
-_OF_A_ROW = ("22", "23")
-
-_BAD_COPY_FORMAT = "22P04"
-
-_NOT_IN_ENCODING = "22021"
-
-_NULL = "23502"
-
-_DUPLICATE = "23505"
-
-_BAD_DATES = ("22007", "22008")
 
 # Where copying starts again, around rows that the server rejects.
 SAVEPOINT = "lfmigrate_files"
@@ -50,13 +40,13 @@ class Staged:
 
 
 def pair(files: Sequence[Path], tables: Sequence[StagingTable]) -> list[Staged]:
-    """Read the headers of files, and find the staging table of each. Only reads.
+    """Read the headers of files, and match each file with its staging table. Only reads.
 
     Returns:
         The files in the order of the tables.
 
     Raises:
-        CsvFileError: A file belongs to no table or its header does not fit; all of it is reported.
+        CsvFileError: A file has no table, or its header does not match; all problems are reported.
     """
     places = {table.name: place for place, table in enumerate(tables)}
     found: list[tuple[int, Staged]] = []
@@ -87,11 +77,11 @@ def copy(conn: Connection, staged: Sequence[Staged], watch: OnCopy | None) -> li
         watch: Called after every block.
 
     Returns:
-        How many rows each has.
+        The number of rows of each.
 
     Raises:
-        CsvFileError: A file is not as a CSV file is.
-        StatementFailed: The server refused rows; all of them are reported, up to `MOST`.
+        CsvFileError: A file is not valid CSV.
+        StatementFailed: The server rejected rows; all of them are reported, up to `MOST`.
     """
     rows: list[int] = []
     try:
@@ -100,7 +90,7 @@ def copy(conn: Connection, staged: Sequence[Staged], watch: OnCopy | None) -> li
             rows.append(count)  # noqa: PERF402 (those before a failure are needed, too)
     except StatementFailed as error:
         place = len(rows)
-        if not _is_of_a_row(error, staged[place].table):
+        if not rejected.is_about_row(error, staged[place].table):
             raise
         _go(conn, f"ROLLBACK TO SAVEPOINT {SAVEPOINT}")
         problems = _problems(conn, staged[place:])
@@ -111,16 +101,16 @@ def copy(conn: Connection, staged: Sequence[Staged], watch: OnCopy | None) -> li
 def place(
     conn: Connection, staged: Staged, ctid: str, problem: LfmigrateError, column: str | None
 ) -> None:
-    """Tell an error where in a file the row stands that it is about. Only reads.
+    """Set an error's file, line and column from a staged row. Only reads.
 
     Args:
         conn: A connection with an open transaction.
-        staged: The file, and the table that it was copied into in one go.
-        ctid: Of the row in that table.
+        staged: The file, and the table that it was copied into by one COPY.
+        ctid: The row's ctid in that table.
         problem: The error.
         column: The name of a column of the file, if the error is about one.
     """
-    # Rows that were copied in one go stand in the order of the file.
+    # One COPY stores the rows in the order of the file.
     flight = Flight(conn)
     asked = flight.ask(
         Query(
@@ -133,23 +123,23 @@ def place(
     flight.go()
     record = csvfile.record_of_row(staged.file, asked.value)
     if record is not None:
-        _place(problem, staged.file, record, column)
+        rejected.set_place(problem, staged.file, record, column)
 
 
 def offenders(
     conn: Connection, staged: Staged, rule: CheckConstraint, problem: str
 ) -> list[LfmigrateError]:
-    """Find the rows that a check of the table they are meant for refuses. Only reads.
+    """Find the rows that violate a check constraint of the target table. Only reads.
 
     Args:
         conn: A connection with an open transaction.
-        staged: The file, and the table that it was copied into in one go.
-        rule: The check.
-        problem: What to say of each row.
+        staged: The file, and the table that it was copied into by one COPY.
+        rule: The check constraint.
+        problem: The message for each row.
 
     Returns:
-        An error for each, in the order of the file, up to `MOST`; none if the check is about other
-        columns, or cannot be asked of these.
+        An error for each, in the order of the file, up to `MOST`; none if the constraint uses other
+        columns, or cannot be evaluated on these.
     """
     if not rule.columns <= set(staged.table.columns):
         return []
@@ -166,7 +156,7 @@ def offenders(
     try:
         flight.go()
     except StatementFailed:
-        return []  # the columns have other types here, so the rule says nothing of them
+        return []  # the columns have other types here, to which the rule does not apply
     column = next((c for c in staged.file.columns if c in rule.columns), None)
     problems: list[LfmigrateError] = []
     for ctid in asked.value:
@@ -176,15 +166,15 @@ def offenders(
 
 
 def duplicates(conn: Connection, staged: Staged, key: str) -> list[LfmigrateError]:
-    """Find the rows whose natural key stands in the file more than once. Only reads.
+    """Find the rows whose natural key appears in the file more than once. Only reads.
 
     Args:
         conn: A connection with an open transaction.
-        staged: The file, and the table that it was copied into in one go.
+        staged: The file, and the table that it was copied into by one COPY.
         key: The columns of the key, as SQL.
 
     Returns:
-        An error for each row but the first of its key, in the order of the file, up to `MOST`.
+        An error for each row except the first of its key, in the order of the file, up to `MOST`.
     """
     flight = Flight(conn)
     asked = flight.ask(
@@ -194,7 +184,7 @@ def duplicates(conn: Connection, staged: Staged, key: str) -> list[LfmigrateErro
             f" concat_ws(', ', {key}) AS value, row_number() OVER"
             f" (PARTITION BY {key} ORDER BY ctid) AS number"
             f" FROM pg_temp.{quote_name(staged.table.name)}"
-            # A key that is not whole repeats nothing.
+            # A key with a NULL in it is not a duplicate.
             f" WHERE ROW({key}) IS NOT NULL) AS numbered"
             f" WHERE number > 1 ORDER BY place LIMIT {MOST:d}) AS again",
             (),
@@ -206,7 +196,7 @@ def duplicates(conn: Connection, staged: Staged, key: str) -> list[LfmigrateErro
     for ctid, value in asked.value:
         problems.append(
             StatementFailed(
-                f"this row repeats an earlier one: ({key}) = ({value})", sqlstate=_DUPLICATE
+                f"this row repeats an earlier one: ({key}) = ({value})", sqlstate="23505"
             )
         )
         place(conn, staged, ctid, problems[-1], None)
@@ -214,7 +204,7 @@ def duplicates(conn: Connection, staged: Staged, key: str) -> list[LfmigrateErro
 
 
 def how_many(count: int) -> str:
-    """Return what several problems are together."""
+    """Return the message of several problems combined."""
     more = f", of which these are the first {MOST}" if count > MOST else ""
     return f"{count:,} problems in the files{more}"
 
@@ -238,7 +228,7 @@ def _copying(
 
 
 def _problems(conn: Connection, staged: Sequence[Staged]) -> list[LfmigrateError]:
-    """Copy files once more, without the rows that are refused, and return why those are."""
+    """Copy files again without the rejected rows, and return an error for each of those."""
     problems: list[LfmigrateError] = []
     for each in staged:
         header = each.file.header
@@ -249,7 +239,7 @@ def _problems(conn: Connection, staged: Sequence[Staged]) -> list[LfmigrateError
 
 @dataclass(frozen=True, slots=True)
 class _Span:
-    """Some records of a file: the bytes where they begin and end, and the line of the first."""
+    """A range of records of a file: the bytes where it begins and ends, and its first line."""
 
     start: int
     end: int
@@ -259,20 +249,22 @@ class _Span:
 def _copy_around(
     conn: Connection, staged: Staged, span: _Span, problems: list[LfmigrateError]
 ) -> None:
-    """Copy those records that are not refused, and add a problem for each other one."""
+    """Copy the records that are accepted, and add an error for each other one."""
     while len(problems) < MOST:
         _go(conn, f"SAVEPOINT {SAVEPOINT}")
         try:
             list(copy_in(conn, [_copying(staged, span.start, span.end)]))
         except StatementFailed as error:
-            if not _is_of_a_row(error, staged.table):
+            if not rejected.is_about_row(error, staged.table):
                 raise
-            record, problem = _locate(staged, span, error)
+            record, problem = rejected.locate(
+                staged.file, staged.table, span.start, span.line, error
+            )
         else:
             return
         _go(conn, f"ROLLBACK TO SAVEPOINT {SAVEPOINT}")
-        # The server keeps rows back and inserts them together, so an earlier one may be refused
-        # later; and a later one may repeat one of these.
+        # The server buffers rows and inserts them in batches, so an earlier row may be rejected
+        # after this one; and a later row may repeat one of these.
         _copy_around(conn, staged, replace(span, end=record.start), problems)
         problems.append(problem)
         if not record.closed:
@@ -289,120 +281,17 @@ def _go(conn: Connection, sql: str) -> None:
 def _of_no_table(path: Path, tables: Sequence[StagingTable]) -> CsvFileError:
     names = ", ".join(f"{table.name.removeprefix(PREFIX)}.csv" for table in tables)
     return CsvFileError(
-        "the file belongs to no table",
-        hint=f"load.sql knows {names}."
+        "there is no staging table for this file",
+        hint=f"load.sql expects {names}."
         if names
-        else "load.sql does not begin with CREATE TEMPORARY TABLE, so it knows no files.",
+        else "load.sql does not begin with CREATE TEMPORARY TABLE, so it expects no files.",
         file=path.name,
     )
 
 
 def _refuse_twin(path: Path, others: Sequence[CsvFile]) -> None:
-    """Refuse a second file of a table, such as one with its ending in capitals."""
+    """Refuse a second file for a table, such as one with an upper-case suffix."""
     for other in others:
         raise CsvFileError(
-            f"{other.name} is of the same table",
-            hint="Leave one of them.",
-            file=path.name,
+            f"{other.name} is for the same table", hint="Keep one of them.", file=path.name
         )
-
-
-def _is_of_a_row(error: StatementFailed, table: StagingTable) -> bool:
-    return (error.sqlstate or "")[:2] in _OF_A_ROW and _server_line(error, table) is not None
-
-
-def _server_line(error: StatementFailed, table: StagingTable) -> tuple[int, str] | None:
-    """Return the line that COPY stopped at, from 1 for the header, and what it says of it.
-
-    The server says it in its own language, but in this order.
-    """
-    for line in error.detail:
-        found = re.match(rf"COPY {re.escape(table.name)}\D*?(\d+)(.*)", line, re.DOTALL)
-        if found:
-            return int(found[1]), found[2]
-    return None
-
-
-def _locate(staged: Staged, span: _Span, error: StatementFailed) -> tuple[Record, LfmigrateError]:
-    """Return the record that COPY refused, and what is wrong with it.
-
-    Args:
-        staged: The file, and the table.
-        span: What was copied.
-        error: What the server said.
-    """
-    file = staged.file
-    at_line, words = _server_line(error, staged.table) or (1, "")
-    if error.sqlstate == _NOT_IN_ENCODING:
-        record = csvfile.not_text(file, span.start, span.line)
-        if record is not None:
-            try:
-                csvfile.refuse_bytes(file.name, record)
-            except CsvFileError as not_text:
-                return record, not_text
-    record = csvfile.record_of_line(file, span.start, span.line, at_line)
-    if record is None:
-        raise error
-    if not record.closed:
-        return record, csvfile.unclosed(file.name, record)
-    if error.sqlstate == _BAD_COPY_FORMAT:
-        return record, _wrong_fields(file, record, error)
-    column = error.diagnostic.column or _column_in(words, file.columns)
-    message, hint = error.message, error.hint
-    if error.sqlstate == _NULL and column is not None:
-        message = f'"{column}" must not be empty'
-    elif error.sqlstate == _DUPLICATE:
-        key = next((d for d in map(_key, error.detail) if d), error.message)
-        message, hint = f"this row repeats an earlier one: {key}", "Remove one of them."
-    elif error.sqlstate in _BAD_DATES:
-        hint = "A date is written as 2026-09-30."
-    problem = StatementFailed(message, hint=hint, sqlstate=error.sqlstate)
-    _place(problem, file, record, column)
-    return record, problem
-
-
-def _column_in(words: str, columns: Sequence[str]) -> str | None:
-    """Return the column that the server names, before a colon and the value."""
-    found = [c for c in columns if re.search(rf"\s{re.escape(c)}(?::|$)", words)]
-    return max(found, key=len, default=None)
-
-
-def _key(detail: str) -> str | None:
-    """Return the columns and values that the server says are there already."""
-    found = re.search(r"\((.+)\)=\((.*)\)", detail, re.DOTALL)
-    return None if found is None else f"({found[1]}) = ({found[2]})"
-
-
-def _wrong_fields(file: CsvFile, record: Record, error: StatementFailed) -> LfmigrateError:
-    wanted, there = len(file.columns), len(record.fields)
-    if not record.text:
-        return csvfile.at(file, record, 0, "the line is empty")
-    if there == wanted and not csvfile.ends_alike(file.header, record):
-        return csvfile.at(
-            file,
-            record,
-            len(record.text),
-            "this line ends otherwise than the first one",
-            hint="Save it with the line ends of Unix or of Windows, one of them throughout.",
-        )
-    if there == wanted:
-        return csvfile.at(file, record, 0, error.message)
-    place = record.fields[wanted] if there > wanted else len(record.text)
-    fields = "1 field" if there == 1 else f"{there} fields"
-    return csvfile.at(
-        file,
-        record,
-        place,
-        f"{fields}, and the header has {wanted}",
-        hint="A text with a comma in it stands in double quotes.",
-    )
-
-
-def _place(problem: LfmigrateError, file: CsvFile, record: Record, column: str | None) -> None:
-    """Tell an error where in a file it belongs."""
-    fields = record.fields
-    at = file.columns.index(column) if column in file.columns else 0
-    place = fields[at] if at < len(fields) else 0
-    problem.file = file.name
-    problem.line, problem.column = csvfile.place_in(record, place)
-    problem.detail = (*csvfile.shown(record, place), *problem.detail)

@@ -1,1 +1,1 @@
-"""Plain values: relations, objects, and how two schemas differ. Pure."""
+"""Plain values: relations, other objects, and the differences between two schemas. Pure."""

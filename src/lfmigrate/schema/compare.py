@@ -1,4 +1,4 @@
-"""Compares expected with live relations."""
+"""Compares expected with live relations. Pure."""
 
 from __future__ import annotations
 
@@ -7,49 +7,18 @@ from dataclasses import dataclass, replace
 
 from lfmigrate.schema.relation import NAMED_PARTS, Relation, Snapshot
 
-# Tables first: they are what people look for.
+# Tables first: people look for them.
 _ORDER = ("table", "foreign table", "view", "materialized view", "sequence", "type")
-
-
-def compare_all(expected: Snapshot, live: Snapshot, *, agreed: str) -> tuple[Verdict, ...]:
-    """Hold what is expected against what is there, when nothing ran.
-
-    Args:
-        expected: What the SQL files say.
-        live: What the catalogs say.
-        agreed: The status of a relation that is as expected.
-
-    Returns:
-        One verdict per expected relation: ``agreed``, ``drifted`` or ``missing``; tables first.
-    """
-    verdicts = []
-    for key, relation in expected.items():
-        if key not in live:
-            verdicts.append(Verdict(relation, "missing"))
-            continue
-        verdict = verdict_of(agreed, relation, live[key])
-        verdicts.append(verdict)
-    return tuple(sorted(verdicts, key=lambda verdict: rank([verdict])))
-
-
-def verdict_of(status: str, expected: Relation, live: Relation) -> Verdict:
-    differences = compare(expected, live)
-    return Verdict(live, "drifted" if differences else status, differences)
-
-
-def rank(rows: Iterable[Verdict]) -> int:
-    kind = next((row.relation.kind for row in rows), "")
-    return _ORDER.index(kind) if kind in _ORDER else len(_ORDER)
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One way in which a live relation differs from what is expected.
+    """A difference between a live relation and the expected one.
 
     Attributes:
         part: The part's name, such as ``column spending_pmpm_actual``.
-        expected: The server's text for the part as it should be; None if it should not be there.
-        live: The text as it is; None if it is not there.
+        expected: The server's text for the expected part; None if none is expected.
+        live: The text of the live part; None if it is missing.
     """
 
     part: str
@@ -58,18 +27,18 @@ class Difference:
 
     @property
     def is_extra(self) -> bool:
-        """Return whether the part is one more column, index or the like that nobody expected."""
+        """Return whether the part is an unexpected column, index or the like."""
         return self.expected is None and self.part.partition(" ")[0] in NAMED_PARTS
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """One row of a verification table: a relation, and how it stands.
+    """One row of a verification table: a relation and its status.
 
     Attributes:
-        relation: As it is in the database; as it should be if it is missing.
-        status: A word of the verb's vocabulary, such as ``created``, ``drifted`` or ``ok``.
-        differences: How it differs from what is expected; empty if it does not.
+        relation: The live relation; the expected one if it is missing.
+        status: One of the command's statuses, such as ``created``, ``drifted`` or ``ok``.
+        differences: Its differences from the expected relation; may be empty.
     """
 
     relation: Relation
@@ -78,19 +47,19 @@ class Verdict:
 
 
 def compare(expected: Relation, live: Relation) -> tuple[Difference, ...]:
-    """Return how a live relation differs from the expected one.
+    """Return the differences between a live relation and the expected one.
 
-    The order of columns is not compared: a column that was added later stands last, and nothing
-    but ``SELECT *`` sees it.
+    Column order is not compared: a column that was added later comes last, and only ``SELECT *``
+    depends on it.
 
     Args:
-        expected: What the SQL files say.
-        live: What the server's catalogs say.
+        expected: The relation as the SQL files define it.
+        live: The relation as the catalogs describe it.
 
     Returns:
-        One entry per part that is missing, changed or extra: first in the order of the expected
-        parts, then the extra ones in the order of the live parts. Empty if they agree. Extra
-        parts are not reported where ``expected`` is not complete.
+        One entry per missing, changed or extra part: first in the order of the expected parts,
+        then the extra ones in the order of the live parts. Empty if the relations match. Extra
+        parts are not reported if ``expected`` is not complete.
     """
     differences = []
     if expected.kind != live.kind:
@@ -108,16 +77,46 @@ def compare(expected: Relation, live: Relation) -> tuple[Difference, ...]:
     return tuple(differences)
 
 
+def compare_all(expected: Snapshot, live: Snapshot, *, agreed: str) -> tuple[Verdict, ...]:
+    """Compare all expected relations with the live ones.
+
+    Args:
+        expected: The relations as the SQL files define them.
+        live: The relations as the catalogs describe them.
+        agreed: The status of a relation that matches.
+
+    Returns:
+        One verdict per expected relation: ``agreed``, ``drifted`` or ``missing``; tables first.
+    """
+    verdicts = [
+        verdict_of(agreed, relation, live[key]) if key in live else Verdict(relation, "missing")
+        for key, relation in expected.items()
+    ]
+    return tuple(sorted(verdicts, key=lambda verdict: rank([verdict])))
+
+
+def verdict_of(status: str, expected: Relation, live: Relation) -> Verdict:
+    """Return a live relation's verdict: ``drifted`` if it differs, else the status given."""
+    differences = compare(expected, live)
+    return Verdict(live, "drifted" if differences else status, differences)
+
+
+def rank(rows: Iterable[Verdict]) -> int:
+    """Return the position of a relation, given with its parts, in a table of verdicts."""
+    kind = next((row.relation.kind for row in rows), "")
+    return _ORDER.index(kind) if kind in _ORDER else len(_ORDER)
+
+
 def advance(expected: Relation, before: Relation | None, after: Relation) -> Relation:
     """Return what to expect of a relation after a migration ran.
 
-    What the migration changed is expected as it is now; what it left alone is expected as it was
-    before, so that a drift which was there already stays a drift.
+    Parts that the migration changed are expected as they are now; all others as before, so that
+    existing drift remains drift.
 
     Args:
         expected: What was expected before the migration ran.
-        before: What was live before it ran; None if the relation was missing.
-        after: What is live now.
+        before: The live relation before it ran; None if it was missing.
+        after: The live relation now.
 
     Returns:
         The new expectation, its parts in the order of ``after``.

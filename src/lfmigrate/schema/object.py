@@ -10,16 +10,16 @@ class Item:
     """Anything in the catalogs that can be dropped: a relation, or a part of one.
 
     Attributes:
-        id: As `inventory` gives it.
-        kind: In the server's words, such as ``view``, ``table constraint`` or ``policy``.
-        name: The server's own, qualified and quoted.
-        schema: Of a relation, unquoted; None for what lives in none.
-        relname: The relation's name, unquoted; None for what is no relation.
-        relkind: pg_class's letter; None for what is no relation.
-        owners: The ids of what it goes with.
+        id: Its id as in `catalog.inventory`.
+        kind: The server's term, such as ``view``, ``table constraint`` or ``policy``.
+        name: Its identity as the server writes it, qualified and quoted.
+        schema: The schema of a relation, unquoted; None for anything else.
+        relname: The name of a relation, unquoted; None for anything else.
+        relkind: The letter in pg_class of a relation; None for anything else.
+        owners: The ids of the objects that it is dropped with.
         relation: The id of the relation that it is a part of.
-        part: What `Relation.parts` calls it; None where that has no name for it.
-        definition: A statement that makes it again; None where there is none.
+        part: Its name in `Relation.parts`; None if it has none there.
+        definition: A statement that re-creates it; None if there is none.
     """
 
     id: str

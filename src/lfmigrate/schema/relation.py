@@ -1,4 +1,4 @@
-"""A schema as plain values: relations and their parts."""
+"""Relations and their parts, as plain values. Pure."""
 
 from __future__ import annotations
 
@@ -6,44 +6,22 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """A relation as the catalogs have it, and what the asking transaction did to it.
-
-    Attributes:
-        id: The catalog and oid of it, which stay the same while it lives.
-        relation: What it is.
-        created: Whether this transaction made it; not known for routines, schemas, extensions.
-        cids: The commands of this transaction that made or changed it, ascending; none if empty.
-        written: The parts that this transaction wrote, by name, with the last command that did.
-    """
-
-    id: str
-    relation: Relation
-    created: bool
-    cids: tuple[int, ...]
-    written: Mapping[str, int]
-
-
-Fingerprints = Mapping[str, str]
-
-# The kinds that are rows of pg_class, and so share one name space within a schema.
+# The kinds that are rows of pg_class, and so share one namespace within a schema.
 _RELATION_KINDS = frozenset({"table", "foreign table", "view", "materialized view", "sequence"})
 
 ROUTINE_KINDS = frozenset({"function", "procedure", "aggregate", "window function"})
 
-# The kinds of parts that have names of their own; the others tell what a relation itself is like.
+# The kinds of parts that have names; the others are properties of the relation itself.
 NAMED_PARTS = frozenset(
     {"column", "constraint", "index", "policy", "rule", "sequence", "statistics", "trigger"}
 )
 
 
 class Key(NamedTuple):
-    """What identifies a relation: a kind's name space, a schema and a name.
+    """What identifies a relation: the namespace of its kind, a schema and a name.
 
-    A table that was dropped and made again as a view has the same key, so that the two are
-    compared instead of being reported as one missing and one unexpected.
+    A table that was dropped and re-created as a view has the same key, so the two are compared
+    instead of being reported as one missing and one unexpected relation.
     """
 
     space: str
@@ -53,17 +31,17 @@ class Key(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Relation:
-    """A table, view, sequence, function, type, schema or extension, with all that defines it.
+    """A table, view, sequence, function, type, schema or extension, and its definition.
 
     Attributes:
         kind: ``table``, ``view``, ``materialized view``, ``foreign table``, ``sequence``,
             ``function``, ``procedure``, ``aggregate``, ``type``, ``schema`` or ``extension``.
-        schema: The schema it lives in, unquoted; empty for schemas and extensions.
-        name: Unquoted; routines carry their argument types, as in ``f(integer)``.
-        parts: What defines it, by the part's name (``column id``, ``index a_idx``,
+        schema: Its schema, unquoted; empty for schemas and extensions.
+        name: Unquoted; that of a routine includes the argument types, as in ``f(integer)``.
+        parts: Its definition, by the name of each part (``column id``, ``index a_idx``,
             ``definition``), in catalog order. The texts are the server's own.
-        complete: False where only some parts are ours, as when a migration adds a column to a
-            table that it did not make; what else that table has is then none of our business.
+        complete: False if only some parts are tracked, as when a migration adds a column to a
+            table that it did not create.
     """
 
     kind: str
@@ -89,12 +67,12 @@ class Relation:
         return Key(space, self.schema, self.name)
 
     def count(self, part_kind: str) -> int:
-        """Return how many parts of a kind, such as ``column``, there are."""
+        """Return the number of parts of a kind, such as ``column``."""
         return sum(1 for part in self.parts if part.startswith(part_kind + " "))
 
     @property
     def index_count(self) -> int:
-        """Return how many indexes it has, those of its keys included."""
+        """Return the number of indexes, including those of constraints."""
         keys = ("PRIMARY KEY", "UNIQUE", "EXCLUDE")
         return self.count("index") + sum(
             1
@@ -108,7 +86,7 @@ class Relation:
             "kind": self.kind,
             "schema": self.schema,
             "name": self.name,
-            # A list of pairs: jsonb would not keep the order of an object's keys.
+            # A list of pairs, because jsonb does not keep the order of an object's keys.
             "parts": [[part, text] for part, text in self.parts.items()],
         }
         if not self.complete:
@@ -117,7 +95,7 @@ class Relation:
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Relation:
-        """Return the relation that `to_json` wrote."""
+        """Return the relation from the result of `to_json`."""
         return cls(
             kind=document["kind"],
             schema=document["schema"],
@@ -127,8 +105,32 @@ class Relation:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A relation as the catalogs describe it, and what the current transaction did to it.
+
+    Attributes:
+        id: Its catalog and oid, which do not change during its life.
+        relation: The relation.
+        created: Whether this transaction created it; false for routines, schemas and extensions,
+            for which only a comparison of `Fingerprints` shows that.
+        cids: The commands of this transaction that created or changed it, ascending; may be empty.
+        written: The parts that this transaction wrote, by name, with the last command that did.
+    """
+
+    id: str
+    relation: Relation
+    created: bool
+    cids: tuple[int, ...]
+    written: Mapping[str, int]
+
+
+# A short text by `Found.id` that changes with the definition of a view or routine.
+Fingerprints = Mapping[str, str]
+
+
 class Snapshot(Mapping[Key, Relation]):
-    """Relations by key, in the order in which they were given."""
+    """Relations by key, in the order given."""
 
     def __init__(self, relations: Iterable[Relation] = ()) -> None:
         self._relations = {relation.key: relation for relation in relations}

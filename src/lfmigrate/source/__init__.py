@@ -1,1 +1,1 @@
-"""What is on disk: migrations, views, seed files."""
+"""What is on disk: migrations, views and seed files. No database, no output."""

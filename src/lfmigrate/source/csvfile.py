@@ -1,4 +1,9 @@
-"""Reads a CSV file: its header, its bytes, and the position of an invalid row."""
+"""Reads a CSV file: its header, its bytes, and the position of an invalid row.
+
+Records and fields follow COPY's rules, with the comma and the double quote: a quote begins or ends
+quoted text wherever it is, and a line break ends a record unless it is quoted. The server parses
+the fields; here they are only located.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +17,7 @@ from lfmigrate.errors import CsvFileError, excerpt
 
 _BLOCK_BYTES = 1 << 18
 
-# Where a spreadsheet has its own idea of a comma.
+# What spreadsheets write instead of a comma, depending on the locale.
 _OTHER_DELIMITERS = (";", "\t", "|")
 
 _END_MARK = b"\\."
@@ -20,14 +25,14 @@ _END_MARK = b"\\."
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A record of a file, and where it stands.
+    """A record of a file, and its position.
 
     Attributes:
-        content: Its bytes, the end of its last line included.
-        start: How many bytes of the file come before it.
+        content: Its bytes, including the final line ending.
+        start: The number of bytes of the file before it.
         line: The line that it begins on, from 1.
         last_line: The line that it ends on.
-        closed: Whether every quote in it has its counterpart.
+        closed: Whether every quote in it is closed.
     """
 
     content: bytes
@@ -38,12 +43,12 @@ class Record:
 
     @property
     def end(self) -> int:
-        """Return how many bytes of the file come before the next record."""
+        """Return the number of bytes of the file before the next record."""
         return self.start + len(self.content)
 
     @property
     def text(self) -> str:
-        """Return it without the end of its last line; what is no UTF-8 is replaced."""
+        """Return its text without the final line ending; bytes that are not UTF-8 are replaced."""
         return self.content.decode("utf-8", "replace").rstrip("\r\n")
 
     @property
@@ -61,14 +66,14 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class CsvFile:
-    """A file with a header that was read.
+    """A CSV file and its header.
 
     Attributes:
         name: The name for messages, such as ``cost_categories.csv``.
         path: Where it is.
-        columns: The names of the header.
-        header: The header's own record.
-        size: How many bytes the file has.
+        columns: The column names in the header.
+        header: The record of the header.
+        size: The file's size in bytes.
     """
 
     name: str
@@ -79,7 +84,7 @@ class CsvFile:
 
     @property
     def stem(self) -> str:
-        """Return the name without its ending, which is the table's."""
+        """Return the file name without its suffix, which is the table's name."""
         return self.path.stem
 
 
@@ -87,16 +92,16 @@ def open_csv(path: Path) -> CsvFile:
     """Read the header of a file. Only reads.
 
     Raises:
-        CsvFileError: There is none, or it cannot be read.
+        CsvFileError: The file has no header, or cannot be read.
     """
     name = path.name
     try:
         if not path.is_file():
-            raise _problem("this is no regular file", name)
+            raise _problem("not a regular file", name)
         size = path.stat().st_size
         header = next(records(path), None)
     except OSError as error:
-        raise _problem(f"it cannot be read: {error.strerror}", name) from None
+        raise _problem(f"cannot be read: {error.strerror}", name) from None
     if header is not None and header.content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         raise _problem("the file is UTF-16", name, 1, 1, hint="Save it as CSV in UTF-8.")
     if header is None or not header.text:
@@ -105,7 +110,7 @@ def open_csv(path: Path) -> CsvFile:
             name,
             1,
             1,
-            hint="A file begins with a line of column names, even where there are no rows.",
+            hint="A file begins with a line of column names, even if it has no rows.",
         )
     refuse_bytes(name, header)
     if not header.closed:
@@ -116,7 +121,7 @@ def open_csv(path: Path) -> CsvFile:
             name,
             1,
             header.text.index("\r") + 1,
-            hint="Save it with the line ends of Unix or of Windows.",
+            hint="Save it with LF or CRLF line endings.",
         )
     try:
         columns = next(csv.reader([header.text], strict=True))
@@ -126,15 +131,15 @@ def open_csv(path: Path) -> CsvFile:
 
 
 def refuse_columns(file: CsvFile, known: Sequence[str], required: Collection[str]) -> None:
-    """Refuse a header that does not fit the columns of a table.
+    """Refuse a header that does not match the columns of a table.
 
     Args:
         file: The file.
-        known: The columns that it may have, in the order in which people know them.
+        known: The columns that it may have, in the order used in messages.
         required: Those that it must have.
 
     Raises:
-        CsvFileError: A name is unknown, stands there twice, or is missing.
+        CsvFileError: A name is unknown, duplicated, or missing.
     """
     places = file.header.fields
     if not set(known) & set(file.columns):
@@ -148,8 +153,8 @@ def refuse_columns(file: CsvFile, known: Sequence[str], required: Collection[str
         )
         hint = f"The columns are {', '.join(known)}."
         if delimiter is not None:
-            hint = f"Fields are parted by commas here, and this file has {delimiter!r}."
-        raise at(file, file.header, 0, "the first line is no header of column names", hint=hint)
+            hint = f"Fields are separated by commas, and this file uses {delimiter!r}."
+        raise at(file, file.header, 0, "the first line is not a header of column names", hint=hint)
     unknown = [column for column in file.columns if column not in known]
     if unknown:
         raise at(
@@ -162,18 +167,18 @@ def refuse_columns(file: CsvFile, known: Sequence[str], required: Collection[str
     twice = [c for place, c in enumerate(file.columns) if c in file.columns[:place]]
     if twice:
         place = places[len(file.columns) - 1 - file.columns[::-1].index(twice[0])]
-        raise at(file, file.header, place, f'column "{twice[0]}" stands there twice')
+        raise at(file, file.header, place, f'column "{twice[0]}" appears twice')
     missing = [column for column in known if column in required and column not in file.columns]
     if missing:
         raise at(file, file.header, len(file.header.text), f"missing {_columns(missing)}")
 
 
 def records(path: Path, *, start: int = 0, line: int = 1) -> Iterator[Record]:
-    """Return the records of a file, from a record's beginning on. Only reads.
+    """Return the records of a file, beginning with a given one. Only reads.
 
     Args:
         path: The file.
-        start: How many bytes come before the first record wanted.
+        start: The number of bytes before the first record wanted.
         line: The line that it begins on.
     """
     with path.open("rb") as file:
@@ -181,7 +186,7 @@ def records(path: Path, *, start: int = 0, line: int = 1) -> Iterator[Record]:
         if start == 0 and file.read(len(codecs.BOM_UTF8)) == codecs.BOM_UTF8:
             start = len(codecs.BOM_UTF8)
         file.seek(start)
-        # Joined once: an unclosed quote makes a record of all the rest of the file.
+        # Joined once: after an unclosed quote, the rest of the file is one record.
         lines: list[bytes] = []
         first_line = line
         closed = True
@@ -199,11 +204,11 @@ def records(path: Path, *, start: int = 0, line: int = 1) -> Iterator[Record]:
 
 
 def blocks(file: CsvFile, start: int, end: int | None = None) -> Iterator[bytes]:
-    r"""Return a file's header, and its bytes from one record's beginning to another's, as they are.
+    r"""Return a file's header, then its bytes from the start of one record to that of another.
 
     Raises:
         CsvFileError: A line is ``\.``, at which servers before PostgreSQL 18 would stop reading
-            and call that success.
+            and report success.
     """
     tail = b""
     header = file.header.content
@@ -220,17 +225,16 @@ def blocks(file: CsvFile, start: int, end: int | None = None) -> Iterator[bytes]
 
 
 def record_of_line(file: CsvFile, start: int, first_line: int, line: int) -> Record | None:
-    """Return the record that COPY means by a line.
+    """Return the record that COPY refers to by a line number.
 
-    It counts records, and of the line breaks within quotes only those that begin like the end of
-    the header does: in a file with the line ends of Windows, a spreadsheet's line break in a cell
-    is none.
+    COPY counts records, and of the quoted line breaks only those that begin like the header's line
+    ending: in a file with CRLF line endings, an LF in a cell does not count.
 
     Args:
         file: The file.
-        start: Where the first record behind the header that was sent begins.
+        start: The number of bytes before the first record that was sent after the header.
         first_line: The line of the file that it begins on.
-        line: What COPY said, from 1 for the header.
+        line: The line reported by COPY, where 1 is the header.
 
     Returns:
         The record; None if there is none.
@@ -242,23 +246,25 @@ def record_of_line(file: CsvFile, start: int, first_line: int, line: int) -> Rec
         counted += 1 + record.content.rstrip(b"\r\n").count(end)
         if counted >= line:
             break
-    # The end of the file is the end of its last record.
+    # A line after the end of the file belongs to the last record.
     return record
 
 
 def record_of_row(file: CsvFile, row: int) -> Record | None:
-    """Return the record of a row, counted from 1 behind the header."""
+    """Return the record of a row, counted from 1 after the header."""
     found = records(file.path, start=file.header.end, line=file.header.last_line + 1)
     return next((record for number, record in enumerate(found, 1) if number == row), None)
 
 
-def not_text(file: CsvFile, start: int, first_line: int) -> Record | None:
-    """Return the first record that is not UTF-8 text, looking from a record's beginning on."""
+def first_not_text(
+    file: CsvFile, start: int, first_line: int
+) -> tuple[Record, CsvFileError] | None:
+    """Return the first record that is not UTF-8 text, from a given one on, and the error."""
     for record in records(file.path, start=start, line=first_line):
         try:
             refuse_bytes(file.name, record)
-        except CsvFileError:
-            return record
+        except CsvFileError as error:
+            return record, error
     return None
 
 
@@ -279,12 +285,12 @@ def refuse_bytes(name: str, record: Record) -> None:
         if "\0" not in text:
             return
         before = text[: text.index("\0")]
-        message, hint = "a NUL character", "Remove it; is it a CSV file at all?"
+        message, hint = "a NUL character", "Remove it; this may not be a CSV file."
     raise _problem(message, name, *_place(record, before), hint=hint)
 
 
 def ends_alike(one: Record, other: Record) -> bool:
-    """Return whether the last lines of two records end in the same way, if they end at all."""
+    """Return whether two records have the same line ending, if both have one."""
     ends = [r.content[len(r.content.rstrip(b"\r\n")) :] for r in (one, other)]
     return b"" in ends or ends[0] == ends[1]
 
@@ -295,21 +301,21 @@ def unclosed(name: str, record: Record) -> CsvFileError:
         "a quote is opened here and never closed",
         name,
         *_place(record, record.text[: record.fields[-1]]),
-        hint="Close it; a quote within quotes is written twice.",
+        hint="Close it; a quote inside quoted text is written twice.",
     )
 
 
 def at(
     file: CsvFile, record: Record, place: int, message: str, *, hint: str | None = None
 ) -> CsvFileError:
-    """Return the error about a place in a record, with the line shown.
+    """Return an error about a place in a record that shows the line.
 
     Args:
         file: The file.
         record: The record.
-        place: How many characters of its text come before the place.
-        message: What is wrong there.
-        hint: The way out.
+        place: The number of characters of its text before the place.
+        message: The problem.
+        hint: How to solve it.
     """
     return _problem(
         message,
@@ -321,7 +327,7 @@ def at(
 
 
 def place_in(record: Record, place: int) -> tuple[int, int]:
-    """Return line and column in the file, from 1, of a place in a record's text."""
+    """Return the line and column in the file, from 1, of a place in a record's text."""
     return _place(record, record.text[:place])
 
 
@@ -339,8 +345,8 @@ def _refuse_end_mark(file: CsvFile) -> None:
                 file,
                 record,
                 0,
-                r"a line \. ends the rows for some servers",
-                hint="Remove the line and whatever comes after it, or put the text in quotes.",
+                r"a line \. ends the data for some servers",
+                hint="Remove the line and everything after it, or quote the text.",
             )
 
 
@@ -362,11 +368,4 @@ def _problem(
     detail: tuple[str, ...] = (),
     hint: str | None = None,
 ) -> CsvFileError:
-    return CsvFileError(
-        message,
-        detail=detail,
-        hint=hint,
-        file=name,
-        line=line,
-        column=column,
-    )
+    return CsvFileError(message, detail=detail, hint=hint, file=name, line=line, column=column)

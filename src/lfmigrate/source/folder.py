@@ -1,4 +1,4 @@
-"""A folder of migrations: naming, order, gaps."""
+"""A folder of migrations and views: naming, order and gaps."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from lfmigrate.source.sqlfile import SqlFile, read_file
 from lfmigrate.source.views import ViewFile, in_order, view_name
 from lfmigrate.syntax.scanner import refusal
 
-# Versions with so many digits are dates and times, which have holes by nature.
+# Versions with this many digits are dates and times, which are not consecutive.
 _DATE_DIGITS = 8
 
-# The ending counts in any case: were it to count in small letters only, 2_a.DOWN.sql would be a
-# forward migration. ASCII, because a long s would count as an s otherwise.
+# The suffix is case-insensitive: otherwise 2_a.DOWN.sql would be a forward migration. ASCII only,
+# because a long s would match an s.
 _MIGRATION = re.compile(
     r"(?P<version>[0-9]+)_(?!\.)(?P<name>.+?)(?:\.(?P<way>up|down))?\.sql",
     re.IGNORECASE | re.ASCII | re.DOTALL,
 )
 
-# Where other tools keep the rollback: in the same file, after such a line.
+# Other tools keep the rollback in the same file, after one of these lines.
 _ROLLBACK_MARK = re.compile(
     r"^--[ \t]*(?:migrate:down|\+goose[ \t]+down|\+migrate[ \t]+down)\b.*$"
     r"|^----[ \t]*create above[ \t]*/[ \t]*drop below[ \t]*----",
@@ -41,13 +41,13 @@ _NAMING = (
 
 @dataclass(frozen=True, slots=True)
 class Migration:
-    """A numbered step, and its way back.
+    """A numbered change to the schema, and the file that reverts it.
 
     Attributes:
-        version: The number as the file name writes it, such as ``002``.
+        version: The number as in the file name, such as ``002``.
         name: The rest of the file name, such as ``leadership_feedback_tables``.
-        up: What it does.
-        down: What undoes it, or None for a migration that only goes forward.
+        up: The file that applies it.
+        down: The file that reverts it; None for a forward-only migration.
     """
 
     version: str
@@ -57,7 +57,7 @@ class Migration:
 
     @property
     def number(self) -> int:
-        """Return what migrations are ordered and told apart by: ``002`` and ``2`` are the same."""
+        """Return the version as a number, by which migrations are ordered: ``002`` equals ``2``."""
         return int(self.version)
 
     @property
@@ -68,13 +68,13 @@ class Migration:
 
 @dataclass(frozen=True, slots=True)
 class Folder:
-    """All that was read from a folder of SQL files.
+    """The content of a folder of SQL files.
 
     Attributes:
         path: The folder.
         migrations: In the order of their numbers.
         views: Each after the views that it mentions, and by name otherwise.
-        notes: What is worth a warning, a sentence without a full stop each.
+        notes: Warnings, each a sentence without a full stop.
     """
 
     path: Path
@@ -86,7 +86,7 @@ class Folder:
 def shipped_folder() -> Path:
     """Return the folder of the migration that ships with lfmigrate.
 
-    It is a part of an installed package, and stands at the top level of a checkout.
+    It is part of an installed package, and at the top level of a checkout.
     """
     package = Path(str(files("lfmigrate")))
     installed = package / "sql"
@@ -94,10 +94,10 @@ def shipped_folder() -> Path:
 
 
 def read_folder(path: str | Path) -> Folder:
-    """Read a folder of migrations and views, and refuse it unless all of it could be sent.
+    """Read a folder of migrations and views, and refuse it unless all of it can be run.
 
-    Only reads. Up files and view files are split here, down files when their statements are asked
-    for. Sub-folders other than ``views`` are ignored, and so are hidden files.
+    Only reads. Up files and view files are split here, down files when their statements are needed.
+    Subfolders other than ``views`` are ignored, as are hidden files.
 
     Args:
         path: The folder.
@@ -106,8 +106,8 @@ def read_folder(path: str | Path) -> Folder:
         The migrations and views in the order in which they run.
 
     Raises:
-        SqlFileError: Something is wrong with the folder or with files in it. All of it is
-            reported: one problem as itself, several as lines of ``detail``.
+        SqlFileError: The folder or files in it are invalid. All problems are reported: one as
+            itself, several as lines of ``detail``.
     """
     path = Path(path)
     reader = _Reader(path)
@@ -116,7 +116,7 @@ def read_folder(path: str | Path) -> Folder:
     if not (migrations or views or reader.problems):
         reader.problem(f'no migrations and no views in "{path}"', hint=_NAMING, detail=reader.notes)
     reader.refuse_problems()
-    notes = [*reader.notes, *_holes(migrations)]
+    notes = [*reader.notes, *_gaps(migrations)]
     return Folder(path, tuple(migrations), tuple(views), tuple(notes))
 
 
@@ -132,7 +132,7 @@ class _Named(NamedTuple):
 
 
 class _Reader:
-    """Reads the files of a folder and keeps what is wrong with them."""
+    """Reads the files of a folder and collects the problems with them."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -167,13 +167,13 @@ class _Reader:
         return found
 
     def _pair(self, number: int, ups: list[_Named], downs: list[_Named]) -> Migration | None:
-        """Return the migration of one number, or None after noting what is wrong with it."""
+        """Return the migration of one number, or None if its up file has a problem."""
         for same in (ups, downs):
             if len(same) > 1:
                 names = ", ".join(named.file for named in same)
                 self.problem(
-                    f"version {number} is there more than once: {names}",
-                    hint="Leave one of them, or give the others numbers of their own.",
+                    f"version {number} is used more than once: {names}",
+                    hint="Keep one of them, or give the others different numbers.",
                 )
         for down in downs:
             self._check_down(down, ups)
@@ -189,13 +189,13 @@ class _Reader:
         stem = f"{down.version}_{down.name}"
         if not ups:
             self.problem(
-                f"{down.file} has no {stem}.up.sql beside it",
-                hint="Add what it undoes, or remove it.",
+                f"{down.file} has no matching {stem}.up.sql",
+                hint="Add the migration that it reverts, or remove it.",
             )
         else:
             self.problem(
                 f"{down.file} does not belong to {ups[0].file}",
-                hint="A migration and its rollback are named alike, but for .up.sql and .down.sql.",
+                hint="A migration and its rollback differ only in .up.sql and .down.sql.",
             )
 
     def views(self) -> list[ViewFile]:
@@ -215,7 +215,7 @@ class _Reader:
         return in_order(found)
 
     def _list(self, folder: Path) -> list[str]:
-        """Return the names of a folder that end in .sql, sorted."""
+        """Return the names in a folder that end in .sql, sorted."""
         try:
             names = [entry.name for entry in folder.iterdir()]
         except OSError as error:
@@ -242,7 +242,7 @@ class _Reader:
         return found
 
     def _read(self, name: str, check: Callable[[SqlFile], object]) -> SqlFile | None:
-        """Return a file, or None after noting what is wrong with it."""
+        """Return a file, or None if it has a problem."""
         try:
             file = read_file(self.folder, name)
             check(file)
@@ -265,7 +265,7 @@ def _check_directives(file: SqlFile) -> None:
 
 
 def _check_up(file: SqlFile) -> None:
-    """Refuse an up file that cannot be sent, or that would undo itself."""
+    """Refuse an up file that cannot be run, or that would revert itself."""
     _check_directives(file)
     if mark := _ROLLBACK_MARK.search(file.text):
         raise refusal(
@@ -278,14 +278,14 @@ def _check_up(file: SqlFile) -> None:
     file.refuse_outside()
 
 
-def _holes(migrations: Sequence[Migration]) -> list[str]:
-    """Return a note about numbers left out, if the migrations are numbered one by one."""
+def _gaps(migrations: Sequence[Migration]) -> list[str]:
+    """Return a note about missing numbers, if the migrations are numbered consecutively."""
     numbers = sorted(m.number for m in migrations if len(m.version) < _DATE_DIGITS)
     if not numbers:
         return []
     first, last = numbers[0], numbers[-1]
     missing = last - first + 1 - len(numbers)
-    # Numbering by tens is no oversight.
+    # Numbering in steps of ten is intended.
     if not 0 < missing <= len(numbers):
         return []
     ranges = [

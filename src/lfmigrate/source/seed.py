@@ -22,13 +22,13 @@ _STAGING_HEADS = (("CREATE", "TEMPORARY", "TABLE"), ("CREATE", "TEMP", "TABLE"))
 
 @dataclass(frozen=True, slots=True)
 class Seed:
-    """What is loaded, and how.
+    """The files of a seed.
 
     Attributes:
-        load: The file that merges; its name is ``seed/load.sql``.
-        staging: Its first statements, which make the staging tables.
-        merge: The others, which run when the files are in the staging tables.
-        files: The CSV files, by name.
+        load: The file ``seed/load.sql``.
+        staging: Its first statements, which create the staging tables.
+        merge: The others, which merge the staging tables into the target tables.
+        files: The CSV files, sorted by name.
     """
 
     load: SqlFile
@@ -38,20 +38,20 @@ class Seed:
 
 
 def read_seed(sql_folder: Path, source: Path | None = None) -> Seed:
-    """Find the files of a seed, and read how they are merged. Only reads.
+    """Find the CSV files of a seed, and read ``load.sql``. Only reads.
 
     Args:
         sql_folder: The folder of the migrations, with ``seed/load.sql`` in it.
-        source: The folder of the CSV files; by default ``seed`` itself.
+        source: The folder of the CSV files; by default ``seed``.
 
     Raises:
-        UsageError: There is nothing to load, or nothing to load it with.
-        SqlFileError: ``load.sql`` cannot be sent as it is.
+        UsageError: There are no CSV files, or there is no ``load.sql``.
+        SqlFileError: ``load.sql`` is invalid.
     """
     if not (sql_folder / _LOAD).is_file():
         raise UsageError(
             f'there is no {_LOAD} in "{sql_folder}"',
-            hint="A seed is CSV files and the SQL that merges them; sql/README.md says how.",
+            hint="A seed consists of CSV files and the SQL that merges them; see sql/README.md.",
         )
     load = read_file(sql_folder, _LOAD)
     staging = tuple(
@@ -79,11 +79,11 @@ def read_seed(sql_folder: Path, source: Path | None = None) -> Seed:
 
 
 def read_checks(sql_folder: Path) -> tuple[SqlFile, ...]:
-    """Read the checks of a seed, by name. Only reads.
+    """Read the checks of a seed, sorted by name. Only reads.
 
     Raises:
-        UsageError: There are none.
-        SqlFileError: One cannot be sent as it is, or is not one statement.
+        UsageError: There are none, or one is not a single statement.
+        SqlFileError: One is invalid.
     """
     folder = sql_folder / _CHECKS
     try:
@@ -93,19 +93,19 @@ def read_checks(sql_folder: Path) -> tuple[SqlFile, ...]:
     if not names:
         raise UsageError(
             f'there are no checks in "{folder}"',
-            hint="A check is a SELECT in a file of its own that returns what is wrong.",
+            hint="A check is a file with one SELECT that returns the rows that violate a rule.",
         )
     checks = tuple(read_file(sql_folder, f"{_CHECKS}/{name}") for name in names)
     for check in checks:
         if len(check.statements) != 1:
             raise UsageError(
                 f"{check.name} has {len(check.statements)} statements instead of one",
-                hint="A check is one SELECT that returns what is wrong.",
+                hint="A check is one SELECT that returns the rows that violate a rule.",
             )
     return checks
 
 
 def meaning(check: SqlFile) -> str:
-    """Return what a check makes sure of: the first line of its comment."""
+    """Return the rule that a check verifies: the first line of its comment."""
     first = check.text.lstrip().split("\n", 1)[0]
     return first.lstrip("- ").strip() if first.startswith("--") else check.name

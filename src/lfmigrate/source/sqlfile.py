@@ -1,4 +1,4 @@
-"""One SQL file: text, statements, directives, checksum."""
+"""One SQL file: its text, statements, directives and checksum."""
 
 from __future__ import annotations
 
@@ -35,32 +35,32 @@ class SqlFile:
 
     Attributes:
         name: The name for messages, such as ``002_x.up.sql`` or ``views/v_x.sql``.
-        path: Where it was read, or None.
-        text: What it holds, without a byte order mark and otherwise as it is.
+        path: Where it was read from, or None.
+        text: Its content without a byte order mark, otherwise unchanged.
     """
 
     name: str
     path: Path | None
     text: str = field(repr=False)
-    # Filled when first asked for; large files are not split or searched twice.
+    # Filled on first use, so that large files are split only once.
     _statements: tuple[Statement, ...] | None = field(
         default=None, init=False, repr=False, compare=False
     )
 
     @property
     def checksum(self) -> str:
-        """Return the text's SHA-256 in hex, for which CRLF counts as LF."""
-        # hashlib loads OpenSSL, which only commands that compare files should wait for.
+        """Return the SHA-256 of the text in hex; CRLF counts as LF."""
+        # hashlib loads OpenSSL, which takes time; only commands that compare files need it.
         from hashlib import sha256  # noqa: PLC0415
 
         return sha256(self.text.replace("\r\n", "\n").encode()).hexdigest()
 
     @property
     def statements(self) -> tuple[Statement, ...]:
-        """Return the statements in their order.
+        """Return the statements in order.
 
         Raises:
-            SqlFileError: The text cannot be split, or holds what a migration may not; see `split`.
+            SqlFileError: The text cannot be split, or is not allowed in a migration; see `split`.
         """
         found = self._statements
         if found is None:
@@ -73,7 +73,7 @@ class SqlFile:
         """Return the words of the ``-- lfmigrate: word, word`` lines above the first statement.
 
         Raises:
-            SqlFileError: A word is not known.
+            SqlFileError: A word is unknown.
         """
         found: set[str] = set()
         for offset, comment in leading_comments(self.text, self.name):
@@ -94,14 +94,13 @@ class SqlFile:
         return frozenset(found)
 
     def first_not_rerunnable(self) -> Statement | None:
-        """Return the first statement that may do harm when it runs again, or None.
+        """Return the first statement that is not idempotent, or None.
 
-        A DO block counts as harmless only where the file says so with the directive
-        ``rerunnable``.
+        A DO block counts as idempotent only if the file has the directive ``rerunnable``.
         """
-        vouched = _RERUNNABLE in self.directives
+        do_is_safe = _RERUNNABLE in self.directives
         for statement in self.statements:
-            if not (is_repeatable(statement) or (vouched and statement.head[:1] == ("DO",))):
+            if not (is_repeatable(statement) or (do_is_safe and statement.head[:1] == ("DO",))):
                 return statement
         return None
 
@@ -112,15 +111,15 @@ class SqlFile:
 
     @property
     def no_transaction(self) -> bool:
-        """Return whether the file asks to be run statement by statement, each on its own."""
+        """Return whether the file is marked to run statement by statement, each on its own."""
         return _NO_TRANSACTION in self.directives
 
     def units(self) -> tuple[SqlFile, ...]:
-        """Return the file in parts that can each run on its own.
+        """Split the file into parts that can each run separately.
 
         Returns:
-            A file per statement, each of which begins with the SET and RESET before it, so that no
-            part needs what an earlier one has left behind in the session.
+            A file per statement, each of which begins with the preceding SET and RESET, so that no
+            part depends on the session state left by an earlier one.
         """
         settings: list[Statement] = []
         found: list[SqlFile] = []
@@ -132,14 +131,14 @@ class SqlFile:
         return tuple(found)
 
     def up_to(self, unit: SqlFile) -> SqlFile:
-        """Return the file without what stands behind one of its `units`."""
+        """Return the file up to and including one of its `units`."""
         last = unit.statements[-1].offset
         return self._only(*(s for s in self.statements if s.offset <= last))
 
     def in_one_transaction(self) -> SqlFile:
-        """Return a file with the same outcome that can run in a transaction.
+        """Return an equivalent file that can run in a transaction.
 
-        What has no such form, such as VACUUM, is left out.
+        Statements without an equivalent, such as VACUUM, are left out.
         """
         if not self.no_transaction:
             return self
@@ -152,10 +151,10 @@ class SqlFile:
         )
 
     def refuse_outside(self) -> None:
-        """Refuse statements that cannot run in a transaction, unless the file asks for none.
+        """Refuse statements that cannot run in a transaction, unless the file is marked for that.
 
         Raises:
-            SqlFileError: There is one; or one that asks for none could not be resumed.
+            SqlFileError: There is one, or the marked file could not be resumed after a failure.
         """
         asked = self.no_transaction
         for statement in self.statements:
@@ -171,23 +170,23 @@ class SqlFile:
             index = indexing(statement) if asked else None
             if index is not None and not index.indexes:
                 raise refusal(
-                    "an index that is built outside of a transaction needs a name",
+                    "an index that is built outside a transaction needs a name",
                     self.text,
                     self.name,
                     statement.offset,
-                    hint="Name it, so that a run that was interrupted knows what it left behind.",
+                    hint="Name it, so that an interrupted run can recognize what it left behind.",
                 )
 
     def refuse_no_transaction(self, why: str) -> None:
-        """Refuse the file if it needs to run outside of a transaction, or asks for that.
+        """Refuse the file if it has to run outside a transaction, or is marked for that.
 
         Args:
-            why: What it is, and why it cannot.
+            why: Why it cannot, such as ``view files run in one transaction``.
         """
         if self.no_transaction:
             raise SqlFileError(
-                f"{why}, and this one asks for no transaction",
-                hint="Move what needs it to a migration of its own.",
+                f"{why}, but this one is marked {_NO_TRANSACTION}",
+                hint="Move the statements that need it to a migration of their own.",
                 file=self.name,
                 line=1,
                 column=1,
@@ -201,7 +200,7 @@ class SqlFile:
 
 
 def from_text(name: str, text: str) -> SqlFile:
-    """Return a file of which only the text is at hand, such as one from the history."""
+    """Return a file from its text alone, such as one recorded in the history."""
     return SqlFile(name, None, text.removeprefix(_BOM))
 
 
@@ -210,10 +209,10 @@ def read_file(folder: Path, name: str) -> SqlFile:
 
     Args:
         folder: The folder.
-        name: The file's path below it, which is its name in messages.
+        name: The file's path below the folder, which is its name in messages.
 
     Raises:
-        SqlFileError: It cannot be read, is no regular file, or is not UTF-8.
+        SqlFileError: It cannot be read, is not a regular file, or is not UTF-8.
     """
     path = folder / name
     try:
@@ -221,30 +220,24 @@ def read_file(folder: Path, name: str) -> SqlFile:
     except OSError as error:
         raise SqlFileError(
             f"{name} cannot be read: {error.strerror}",
-            hint="Mend it, or move it elsewhere.",
+            hint="Make it readable, or move it elsewhere.",
         ) from None
 
 
 def _read_bytes(path: Path, name: str) -> bytes:
     mode = path.stat().st_mode
-    if not stat.S_ISREG(mode):  # to read from a pipe or a device could take for ever
+    if not stat.S_ISREG(mode):  # reading from a pipe or a device might never end
         raise SqlFileError(
-            f"{name} is {'a folder' if stat.S_ISDIR(mode) else 'no regular file'}",
+            f"{name} is {'a folder' if stat.S_ISDIR(mode) else 'not a regular file'}",
             hint="Rename it, or move it elsewhere.",
         )
     return path.read_bytes()
 
 
 def _decode(content: bytes, name: str) -> str:
-    """Return the text of a file without its byte order mark."""
+    """Return a file's content as text, without its byte order mark."""
     if content.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
-        raise SqlFileError(
-            "the file is UTF-16",
-            hint=_SAVE_AS_UTF_8,
-            file=name,
-            line=1,
-            column=1,
-        )
+        raise SqlFileError("the file is UTF-16", hint=_SAVE_AS_UTF_8, file=name, line=1, column=1)
     try:
         text = content.decode().removeprefix(_BOM)
     except UnicodeDecodeError as error:

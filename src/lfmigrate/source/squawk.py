@@ -1,4 +1,4 @@
-"""Findings of squawk, a linter for migrations, if it is installed."""
+"""Runs squawk, a linter for migrations, if it is installed. Nothing leaves this machine."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from pathlib import Path
 
 from lfmigrate.errors import UsageError
 
-# A run sets lock_timeout itself, and statement_timeout is an option of it.
-_SETTLED = "require-lock-timeout,require-statement-timeout"
+# lfmigrate sets lock_timeout itself, and statement_timeout is one of its options.
+_EXCLUDED = "require-lock-timeout,require-statement-timeout"
 
 # A folder of thousands of files takes seconds.
-_PATIENCE_S = 120
+_TIMEOUT_S = 120
 
 
 def installed() -> str | None:
-    """Return the path of squawk: beside this Python, or wherever the shell would find it."""
+    """Return the path of squawk: next to this Python or on PATH; None if it is not installed."""
     here = str(Path(sys.executable).parent)
     return shutil.which("squawk", path=os.pathsep.join([here, os.environ.get("PATH", "")]))
 
@@ -30,8 +30,8 @@ def findings(program: str, files: Sequence[Path], *, in_transaction: bool) -> tu
 
     Args:
         program: What `installed` returned.
-        files: The files; none for no findings.
-        in_transaction: Whether they run in one.
+        files: The files to check; may be none.
+        in_transaction: Whether the files run in a transaction.
 
     Raises:
         UsageError: squawk could not be run.
@@ -42,14 +42,14 @@ def findings(program: str, files: Sequence[Path], *, in_transaction: bool) -> tu
     if not files:
         return ()
     wrapped = "--assume-in-transaction" if in_transaction else "--no-assume-in-transaction"
-    command = [program, "--reporter=json", wrapped, f"--exclude={_SETTLED}"]
+    command = [program, "--reporter=json", wrapped, f"--exclude={_EXCLUDED}"]
     try:
         done = subprocess.run(  # noqa: S603 (the program that the user has installed)
             [*command, *map(str, files)],
             capture_output=True,
             text=True,
             check=False,
-            timeout=_PATIENCE_S,
+            timeout=_TIMEOUT_S,
         )
         found = json.loads(done.stdout)
         return tuple(
@@ -59,5 +59,5 @@ def findings(program: str, files: Sequence[Path], *, in_transaction: bool) -> tu
         )
     except (OSError, ValueError, KeyError, TypeError, subprocess.TimeoutExpired) as error:
         raise UsageError(
-            "squawk could not be run", detail=[str(error)], hint="Update it, or remove it."
+            "squawk could not be run", detail=[str(error)], hint="Update it, or uninstall it."
         ) from None

@@ -13,7 +13,7 @@ from lfmigrate.errors import SqlFileError
 from lfmigrate.source.sqlfile import SqlFile
 from lfmigrate.syntax.scanner import Statement, Token, refusal, tokens, word
 
-# PostgreSQL cuts longer names (NAMEDATALEN), and a cut name is not the file's any more.
+# PostgreSQL truncates longer names (NAMEDATALEN), so they would not match the file's name.
 _NAME_BYTES = 63
 
 _VIEW_MODIFIERS = frozenset(
@@ -28,11 +28,11 @@ _VIEW_HEAD_TOKENS = 20
 
 @dataclass(frozen=True, slots=True)
 class ViewFile:
-    """A view in a file of its own, which runs again whenever its text has changed.
+    """A file that defines one view and runs again whenever its text has changed.
 
     Attributes:
         name: The view's name, unquoted.
-        file: The file, which is named after the view.
+        file: The file, named after the view.
     """
 
     name: str
@@ -49,7 +49,7 @@ def view_name(file: SqlFile) -> str:
         if created is None:
             continue
         what, name = created
-        # A file system may hand a name back in another form than the one that was typed.
+        # A file system may return a name in another normalization form than it was given.
         if unicodedata.normalize("NFC", name) != unicodedata.normalize("NFC", wanted):
             others.append(f'it creates "{name}"')
         elif what not in _REPEATABLE_VIEWS:
@@ -63,7 +63,7 @@ def view_name(file: SqlFile) -> str:
             )
         elif len(name.encode()) > _NAME_BYTES:
             raise refusal(
-                f"the view's name is longer than the {_NAME_BYTES} bytes that PostgreSQL keeps",
+                f"the view's name is longer than PostgreSQL's limit of {_NAME_BYTES} bytes",
                 file.text,
                 file.name,
                 statement.offset,
@@ -83,7 +83,7 @@ def view_name(file: SqlFile) -> str:
 
 
 def _created_view(statement: Statement) -> tuple[str, str] | None:
-    """Return what a CREATE VIEW statement says it does, and the view's unquoted name."""
+    """Return the words before the name of a CREATE VIEW statement, and the view's unquoted name."""
     if statement.head[:1] != ("CREATE",):
         return None
     found = list(islice(tokens(statement.text), _VIEW_HEAD_TOKENS))
@@ -104,7 +104,7 @@ def _created_view(statement: Statement) -> tuple[str, str] | None:
 
 
 def in_order(views: Mapping[str, ViewFile]) -> list[ViewFile]:
-    """Return views so that each comes after those that it mentions, and by name otherwise."""
+    """Sort views so that each follows those that it mentions, and by name otherwise."""
     needs = {name: _mentioned(views[name], views.keys()) for name in sorted(views)}
     needed_by: dict[str, list[str]] = {name: [] for name in needs}
     for name, others in needs.items():
@@ -127,7 +127,7 @@ def in_order(views: Mapping[str, ViewFile]) -> list[ViewFile]:
 
 
 def _mentioned(view: ViewFile, names: Collection[str]) -> set[str]:
-    """Return which of the names stand in a view's statements as identifiers."""
+    """Return the names that occur in a view's statements as identifiers."""
     return {
         token.value
         for statement in view.file.statements
@@ -137,7 +137,7 @@ def _mentioned(view: ViewFile, names: Collection[str]) -> set[str]:
 
 
 def _first_in_a_cycle(needs: Mapping[str, set[str]]) -> str:
-    """Return the first name, in their order, of which all that it needs also needs it."""
+    """Return the first name, in their order, that is needed by everything that it needs."""
     reached: dict[str, set[str]] = {}
     for name in needs:
         found: set[str] = set()

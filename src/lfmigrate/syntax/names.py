@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from lfmigrate.syntax.scanner import Statement, Token, tokens
+from lfmigrate.syntax.scanner import Statement, Token, tokens, word
 from lfmigrate.syntax.transaction_block import CONCURRENT_HEADS, CONCURRENTLY
 
 
@@ -16,7 +16,7 @@ def quote_name(name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Name:
-    """A name as a statement says it, unquoted; ``schema`` is None where it says none."""
+    """A name in a statement, unquoted; ``schema`` is None if the name is unqualified."""
 
     schema: str | None
     name: str
@@ -24,12 +24,12 @@ class Name:
 
 @dataclass(frozen=True, slots=True)
 class Indexing:
-    """What a statement does to indexes by name, concurrently.
+    """What CREATE or DROP INDEX CONCURRENTLY does.
 
     Attributes:
         way: ``create`` or ``drop``.
-        indexes: Their names; empty if the server is to choose one.
-        table: What is indexed; None for a drop.
+        indexes: Their names; empty if the server chooses one.
+        table: The table that is indexed; None for a drop.
     """
 
     way: Literal["create", "drop"]
@@ -38,7 +38,7 @@ class Indexing:
 
 
 def indexing(statement: Statement) -> Indexing | None:
-    """Return what a CREATE or DROP INDEX CONCURRENTLY says; None for any other statement."""
+    """Return what CREATE or DROP INDEX CONCURRENTLY does; None for any other statement."""
     if not any(statement.head[: len(begin)] == begin for begin in CONCURRENT_HEADS):
         return None
     found = list(tokens(statement.text))
@@ -50,16 +50,14 @@ def indexing(statement: Statement) -> Indexing | None:
     named = names(found)
     if statement.head[0] == "DROP":
         return Indexing("drop", tuple(named), None)
-    on = found.index(Token("word", "on"))
-    behind = found[on + 1 :]
-    if behind[:1] == [Token("word", "only")]:
-        behind = behind[1:]
-    return Indexing("create", tuple(names(found[:on])), names(behind)[0])
+    on = found.index(word("on"))
+    table = names([token for token in found[on + 1 :] if token != word("only")])[0]
+    return Indexing("create", tuple(names(found[:on])), table)
 
 
 def names(found: list[Token]) -> list[Name]:
-    """Return all words and quoted names among tokens, each with the schema before its dot."""
-    said: list[Name] = []
+    """Return all words and quoted names among tokens, each with the schema that qualifies it."""
+    result: list[Name] = []
     place = 0
     while place < len(found):
         if found[place].kind not in {"word", "quoted"}:
@@ -73,6 +71,6 @@ def names(found: list[Token]) -> list[Name]:
         ):
             chain.append(found[place + 2].value)
             place += 2
-        said.append(Name(chain[-2] if len(chain) > 1 else None, chain[-1]))
+        result.append(Name(chain[-2] if len(chain) > 1 else None, chain[-1]))
         place += 1
-    return said
+    return result

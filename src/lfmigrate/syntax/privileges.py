@@ -1,4 +1,7 @@
-"""The privileges that statements require, as far as their text shows."""
+"""The privileges that statements require, as far as their text shows.
+
+What it does not show, such as what a function does, the server checks when the statement runs.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +11,13 @@ from itertools import islice
 from typing import Literal
 
 from lfmigrate.syntax.names import Name, names
-from lfmigrate.syntax.scanner import Statement, Token, tokens
+from lfmigrate.syntax.scanner import Statement, Token, tokens, word
 
 Privilege = Literal[
     "CREATE", "OWNER", "DROP", "REFERENCES", "TRIGGER", "INSERT", "UPDATE", "DELETE", "TRUNCATE"
 ]
 
-# Enough for every word before a name of three parts.
+# Enough for all words before a name of three parts, and the name.
 _HEAD_TOKENS = 20
 
 _MODIFIERS = frozenset(
@@ -23,12 +26,12 @@ _MODIFIERS = frozenset(
 
 _TEMPORARY = frozenset({"temp", "temporary", "local", "global"})
 
-# What has a schema, in the words behind CREATE.
+# Objects that belong to a schema, as the words after CREATE.
 _IN_SCHEMA = frozenset(
     {"table", "view", "sequence", "function", "procedure", "aggregate", "type", "domain"}
 )
 
-_OF_AN_OWNER = frozenset({"table", "view", "sequence", "index"})
+_OWNED = frozenset({"table", "view", "sequence", "index"})
 
 _FILLERS = frozenset({"if", "not", "exists", "only", "into", "from", "table", "concurrently"})
 
@@ -42,27 +45,28 @@ _ROWS: dict[str, Privilege] = {
 
 @dataclass(frozen=True, slots=True)
 class Requirement:
-    """A right on a table, if there is such, or on a schema or the database.
+    """A privilege on a table (if it exists), a schema or the database.
 
     Attributes:
-        right: In the server's words; ``OWNER`` for what only an owner may do, ``DROP`` for what the
-            schema's owner may do as well.
-        schema: Unquoted; None for the one that unqualified names go to.
-        name: The table's, unquoted; None where the schema itself is meant.
-        database: Whether the database is meant.
+        privilege: The server's name for it; ``OWNER`` if only the owner may run the statement,
+            ``DROP`` if the schema's owner may as well.
+        schema: Unquoted; None for the schema of unqualified names.
+        name: The table's name, unquoted; None if the privilege is on the schema itself.
+        database: Whether the privilege is on the database.
     """
 
-    right: Privilege
+    privilege: Privilege
     schema: str | None = None
     name: str | None = None
     database: bool = False
 
 
 def required_privileges(statements: Iterable[Statement]) -> tuple[Requirement, ...]:
-    """Return what running some statements takes, each need once.
+    """Return the privileges that some statements require, each of them once.
 
     Args:
-        statements: Those of a file. What comes after a change of the role is another role's matter.
+        statements: Those of a file. Those after a change of role are left out: their privileges are
+            checked against the other role.
     """
     found: dict[Requirement, None] = {}
     for statement in statements:
@@ -82,9 +86,9 @@ def _needs(statement: Statement) -> Iterator[Requirement]:
         yield from _creation(statement)
     elif verb in {"ALTER", "DROP"}:
         found = list(islice(tokens(statement.text), _HEAD_TOKENS))[1:]
-        found = found[1:] if found[:1] == [Token("word", "materialized")] else found
+        found = found[1:] if found[:1] == [word("materialized")] else found
         name = _first_name(found[1:])
-        if found and found[0].value in _OF_AN_OWNER and name is not None:
+        if found and found[0].value in _OWNED and name is not None:
             yield Requirement("DROP" if verb == "DROP" else "OWNER", name.schema, name.name)
     if statement.head[:2] in {("CREATE", "TABLE"), ("ALTER", "TABLE")}:
         yield from _references(statement)
@@ -92,7 +96,7 @@ def _needs(statement: Statement) -> Iterator[Requirement]:
 
 def _creation(statement: Statement) -> Iterator[Requirement]:
     found = list(islice(tokens(statement.text), _HEAD_TOKENS))[1:]
-    replaces = found[:2] == [Token("word", "or"), Token("word", "replace")]
+    replaces = found[:2] == [word("or"), word("replace")]
     while found and found[0].kind == "word" and found[0].value in _MODIFIERS | {"materialized"}:
         found = found[1:]
     if not found or found[0].value in _TEMPORARY:
@@ -101,8 +105,8 @@ def _creation(statement: Statement) -> Iterator[Requirement]:
     if kind == "schema":
         yield Requirement("CREATE", database=True)
     elif kind in {"index", "trigger"}:
-        on = Token("word", "on")
-        # An index may have so long an expression, but not so long a name.
+        on = word("on")
+        # An index expression may be longer than the limit, a name may not.
         name = _first_name(rest[rest.index(on) + 1 :]) if on in rest else None
         if name is not None:
             yield Requirement("OWNER" if kind == "index" else "TRIGGER", name.schema, name.name)
@@ -114,15 +118,15 @@ def _creation(statement: Statement) -> Iterator[Requirement]:
 
 def _references(statement: Statement) -> Iterator[Requirement]:
     if "references" not in statement.text.lower():
-        return  # most have none, and to look at every token takes time
+        return  # most statements have none, and scanning every token takes time
     found = list(tokens(statement.text))
     for place, token in enumerate(found):
-        if token == Token("word", "references") and (name := _first_name(found[place + 1 :][:4])):
+        if token == word("references") and (name := _first_name(found[place + 1 :][:4])):
             yield Requirement("REFERENCES", name.schema, name.name)
 
 
 def _first_name(found: list[Token]) -> Name | None:
     while found and found[0].kind == "word" and found[0].value in _FILLERS:
         found = found[1:]
-    said = names(found[:5])
-    return said[0] if said and found[0].kind in {"word", "quoted"} else None
+    first = names(found[:5])
+    return first[0] if first and found[0].kind in {"word", "quoted"} else None

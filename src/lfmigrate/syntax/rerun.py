@@ -1,10 +1,10 @@
-"""Which statements are safe to run again."""
+"""Which statements are idempotent: harmless to run again."""
 
 from __future__ import annotations
 
 from lfmigrate.syntax.scanner import Statement, Token, tokens, word
 
-# CREATE of these is harmless a second time if IF NOT EXISTS follows.
+# CREATE of these is idempotent with IF NOT EXISTS.
 _OPTIONAL_KINDS = (
     ("TABLE",),
     ("UNLOGGED", "TABLE"),
@@ -26,6 +26,7 @@ _REPEATABLE_HEADS = frozenset(
 
 
 def is_repeatable(statement: Statement) -> bool:
+    """Return whether a statement does no harm when it runs again."""
     head = statement.head
     if any(head[:length] in _REPEATABLE_HEADS for length in range(1, len(head) + 1)):
         return True
@@ -33,7 +34,7 @@ def is_repeatable(statement: Statement) -> bool:
 
 
 def _only_adds_a_missing_column(statement: Statement) -> bool:
-    """Say whether an ALTER TABLE is one ADD COLUMN IF NOT EXISTS and nothing else."""
+    """Return whether an ALTER TABLE is one ADD COLUMN IF NOT EXISTS and nothing else."""
     found = list(tokens(statement.text))[2:]
     at = 2 if found[:2] == [word("if"), word("exists")] else 0
     at += found[at : at + 1] == [word("only")]

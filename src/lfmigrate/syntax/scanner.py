@@ -1,4 +1,9 @@
-"""Splits SQL text into statements exactly as the server reads it."""
+"""Splits SQL text into statements exactly as the server's scanner does.
+
+The rules are those of PostgreSQL 14 to 18 with ``standard_conforming_strings`` on. Every byte above
+127 is part of an identifier there, so every character above 127 is one here, a no-break space
+included; only ASCII letters are folded to lower case, and only ASCII white space is white space.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +14,12 @@ from typing import Literal, NamedTuple
 
 from lfmigrate.errors import SqlFileError, excerpt
 
-# What a statement is recognised by: CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS and a name.
+# Enough to recognize a statement: CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS and a name.
 _HEAD_WORDS = 8
 
 _SPACE = r"[ \t\n\r\f\v]"
 
-# Written as what they are not, which is all in ASCII: such a set is one look into a bitmap.
+# Written as complements, which are all ASCII: such a set is a single lookup in a bitmap.
 _LETTER = r"[^\x00-@\[-^`{-\x7f]"
 
 _TAG_LETTER = r"[^\x00-/:-@\[-^`{-\x7f]"
@@ -37,9 +42,9 @@ _TOKEN = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 
-# What cannot end a statement, as much of it as possible in one go: this is what makes large files
-# quick. No two alternatives begin with the same character and each takes all it can get, so that
-# nothing is ever tried in two ways. The limits bound the memory of a match; there is a next one.
+# Matches as much text as possible that cannot end a statement: this is what makes large files fast.
+# No two alternatives begin with the same character and each is possessive, so there is no
+# backtracking. The limits bound the memory of one match; the loop continues with the next.
 _REST = r"[\x00-!#%&*-,.0-:<-@\[\]^`{-\x7f]*+"
 
 _ATOM = rf"""
@@ -62,7 +67,7 @@ _RUN = re.compile(
     re.VERBOSE,
 )
 
-# A letter that is a string's prefix is no word of its own.
+# A letter that is the prefix of a string is not a word.
 _BARE = rf"(?![eEnNbBxX]'|[uU]&['\"]){_WORD}"
 
 _BARE_WORD = re.compile(_BARE)
@@ -85,7 +90,7 @@ _QUOTED_END = re.compile(r'""|"')
 
 _ESCAPE_END = re.compile(r"\\.|''|'", re.DOTALL)
 
-# A string goes on after white space with a line break in it, and keeps its backslashes' meaning.
+# A string continues after white space with a line break in it; backslashes keep their meaning.
 _CONTINUED = re.compile(rf"[ \t\f\v]*+(?:--[^\n\r]*+)?[\n\r](?:{_SPACE}++|--[^\n\r]*+[\n\r])*'")
 
 _COMMENT_EDGE = re.compile(r"/\*|\*/")
@@ -100,7 +105,7 @@ _UNCLOSED = {
     "string": "Close it with a quote; a quote inside a string is written twice.",
     "quoted name": "Close it with a double quote.",
     "dollar-quoted string": "Close it with the same tag, in the same case.",
-    "comment": "Close it with */, once for every /* that it holds.",
+    "comment": "Close it with */, once for every /* in it.",
     "parenthesis": "Close it, or remove it.",
     "BEGIN ATOMIC": "Close it with END, and every statement in it with a semicolon.",
 }
@@ -116,8 +121,8 @@ _ROUTINES = frozenset({"FUNCTION", "PROCEDURE"})
 _DELETE_OR_REWRITE = "Delete the line, or write what it does in SQL."
 
 _BACKSLASH_HINTS = {
-    "\\c": "Delete the line: the database is the one that --database-url names.",
-    "\\i": "Put the text of that file here, or make it a migration of its own.",
+    "\\c": "Delete the line: --database-url names the database.",
+    "\\i": "Insert the text of that file here, or make it a separate migration.",
     "\\copy": "Write the rows as INSERT, or load them with psql.",
     "\\restrict": "Delete the line; pg_dump wrote it for psql only.",
 }
@@ -134,15 +139,15 @@ _BACKSLASH_HINTS |= {
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """One SQL statement and where it stands.
+    """One SQL statement and its position in the file.
 
     Attributes:
         text: From its first token to its last, without the semicolon. This is what is sent.
         file: The file's name for messages, such as ``002_x.up.sql`` or ``views/v_x.sql``.
-        offset: How many characters of the file's text come before it.
+        offset: The number of characters of the file's text before it.
         line: The line of its first character, from 1.
         column: The column of its first character, in characters, from 1.
-        head: Its first words in capitals, at most eight; it stops before the first token that is
+        head: Its first words in upper case, at most eight; it ends before the first token that is
             not a bare word, such as a quoted name, a dot or a parenthesis.
     """
 
@@ -155,16 +160,21 @@ class Statement:
 
 
 class Token(NamedTuple):
-    """A token, for those who look into a statement.
+    """A token of a statement.
 
     Attributes:
         kind: ``word`` for a keyword or an unquoted name, ``quoted`` for a quoted name, ``string``
             for a string of any kind, ``other`` for a number, a parameter or one character.
-        value: A word in lower case, a quoted name without its quotes, else as it stands.
+        value: A word in lower case, a quoted name without its quotes, anything else unchanged.
     """
 
     kind: Literal["word", "quoted", "string", "other"]
     value: str
+
+
+def word(value: str) -> Token:
+    """Return the token of a keyword, given in lower case."""
+    return Token("word", value)
 
 
 def split(text: str, file: str = "<text>") -> tuple[Statement, ...]:
@@ -172,14 +182,14 @@ def split(text: str, file: str = "<text>") -> tuple[Statement, ...]:
 
     Args:
         text: SQL without a byte order mark.
-        file: The name that statements and errors carry.
+        file: The name used in statements and errors.
 
     Returns:
-        The statements in their order; empty ones are left out.
+        The statements in order; empty ones are left out.
 
     Raises:
-        SqlFileError: Something is opened and never closed, or the text holds what a migration may
-            not: transaction control, a command of psql's, or ``COPY`` from or to the client.
+        SqlFileError: Something is opened and never closed, or the text contains what a migration
+            must not: transaction control, a psql command, or ``COPY`` from or to the client.
 
     Source:
         PostgreSQL, "Lexical Structure", and the scanners of the server and of psql.
@@ -222,11 +232,11 @@ def tokens(text: str) -> Iterator[Token]:
 
 
 def word_offset(text: str, word: str) -> int:
-    """Return where a word stands for the first time that is neither quoted nor in a string.
+    """Return the offset of the first occurrence of a word that is neither quoted nor in a string.
 
     Args:
-        text: A statement that has the word.
-        word: In small letters.
+        text: A statement that contains the word.
+        word: In lower case.
     """
     scanner = _Scanner(text, "<text>")
     pos = 0
@@ -241,7 +251,7 @@ def leading_comments(text: str, file: str) -> Iterator[tuple[int, str]]:
     """Return the line comments before the first token, each with its offset, one at a time.
 
     Raises:
-        SqlFileError: A comment, or whatever the first token opens, is never closed.
+        SqlFileError: A comment, or what the first token opens, is never closed.
     """
     scanner = _Scanner(text, file)
     pos = 0
@@ -257,40 +267,33 @@ def leading_comments(text: str, file: str) -> Iterator[tuple[int, str]]:
 def refusal(
     message: str, text: str, file: str, offset: int, *, hint: str | None = None
 ) -> SqlFileError:
-    """Return the error that points at a character of a file."""
+    """Return an error that points at a character of a file."""
     line = text.count("\n", 0, offset) + 1
     line_start = text.rfind("\n", 0, offset) + 1
     line_end = text.find("\n", offset)
     source = text[line_start : line_end if line_end >= 0 else len(text)].rstrip("\r")
     column = offset - line_start + 1
-    shown, _ = excerpt(source, column)
-    return SqlFileError(
-        message,
-        detail=[f"{line} | {shown}"],
-        hint=hint,
-        file=file,
-        line=line,
-        column=column,
-    )
+    detail = [f"{line} | {excerpt(source, column)[0]}"]
+    return SqlFileError(message, detail=detail, hint=hint, file=file, line=line, column=column)
 
 
 def refuse_nul(text: str, file: str) -> None:
-    """Refuse text with a NUL character in it, at which libpq would stop reading."""
+    """Refuse text that contains a NUL character, at which libpq would stop reading."""
     if (offset := text.find("\0")) >= 0:
         raise refusal(
-            "a NUL character", text, file, offset, hint="Remove it; is the file UTF-8 at all?"
+            "a NUL character", text, file, offset, hint="Remove it; the file may not be UTF-8 text."
         )
 
 
 class _Scanner:
-    """The text, and the questions about it that start at an offset."""
+    """Scans a text from given offsets."""
 
     def __init__(self, text: str, file: str) -> None:
         self.text = text
         self.file = file
 
     def token(self, pos: int) -> tuple[str, int]:
-        """Return the kind of the token at an offset, white space included, and where it ends."""
+        """Return the kind of the token at an offset (white space is one) and where it ends."""
         match = _TOKEN.match(self.text, pos)
         if match is None:  # not reached: the last alternative matches any character
             raise AssertionError(pos)
@@ -313,7 +316,7 @@ class _Scanner:
         return kind, end
 
     def after_gap(self, pos: int) -> int:
-        """Return where the next token begins that is neither white space nor a comment."""
+        """Return the offset of the next token that is neither white space nor a comment."""
         while self.text.startswith(_GAP_BEGINS, pos):
             if self.text[pos] == "/":
                 pos = self._comment_end(pos)
@@ -333,7 +336,7 @@ class _Scanner:
         return tuple(words[:_HEAD_WORDS])
 
     def statement(self, start: int, head: tuple[str, ...]) -> tuple[int, int]:
-        """Return where the statement's last token ends, and where to go on after it."""
+        """Return where the statement's last token ends, and where to continue."""
         if _is_routine(head):
             return self._routine(start)
         text, pos, last = self.text, start, start
@@ -357,9 +360,9 @@ class _Scanner:
         return last, pos + 1
 
     def _routine(self, start: int) -> tuple[int, int]:
-        """Do the same for a routine, whose body may be BEGIN ATOMIC with semicolons in it.
+        """Return the same for a routine, whose body may be BEGIN ATOMIC with semicolons in it.
 
-        In such a body every statement ends with a semicolon, so that an END after anything else
+        In such a body every statement ends with a semicolon, so an END after anything else
         belongs to a CASE or is a label.
         """
         pos, last = start, start
@@ -388,7 +391,7 @@ class _Scanner:
         return last, pos + 1
 
     def _count(self, pos: int, opened: list[int]) -> None:
-        """Keep count of the open parentheses, and refuse psql's commands."""
+        """Keep track of open parentheses, and refuse psql commands."""
         character = self.text[pos]
         if character == "(":
             opened.append(pos)
@@ -412,15 +415,13 @@ class _Scanner:
         raise self._unclosed("comment", start)
 
     def refuse_head(self, start: int, head: tuple[str, ...]) -> None:
-        """Refuse a statement by how it begins."""
+        """Refuse a statement by its first words."""
         if head and (head[0] in _TRANSACTION_CONTROL or head[:2] in _TRANSACTION_CONTROL_PAIRS):
             words = " ".join(head[:2] if head[:2] in _TRANSACTION_CONTROL_PAIRS else head[:1])
-            raise refusal(
+            raise self._refusal(
                 f"{words} is transaction control, which lfmigrate does itself",
-                self.text,
-                self.file,
                 start,
-                hint="Delete it: a run is one transaction already.",
+                "Delete it: a run is one transaction already.",
             )
         if head[:1] == ("COPY",):
             self._refuse_copy(start)
@@ -434,46 +435,35 @@ class _Scanner:
             if direction or (value == ";" and depth == 0):
                 break
             depth += (value == "(") - (value == ")")
-            # Not in parentheses, where a query may stand, and not a column of that name.
+            # Not inside parentheses, which may hold a query, and not a column of that name.
             if value in {"FROM", "TO"} and depth == 0 and before != ".":
                 direction = value
             before, pos = value, end
-        # The server takes either word in either direction.
+        # The server accepts either word in either direction.
         if direction and value in {"STDIN", "STDOUT"}:
-            raise refusal(
+            export = "Delete it, and export the rows with psql."
+            raise self._refusal(
                 f"COPY {direction} {value} moves rows between the server and psql",
-                self.text,
-                self.file,
                 start,
-                hint=_BACKSLASH_HINTS["\\copy"]
-                if direction == "FROM"
-                else "Delete it, and write the rows out with psql.",
+                _BACKSLASH_HINTS["\\copy"] if direction == "FROM" else export,
             )
 
     def _backslash(self, pos: int) -> SqlFileError:
         match = _BACKSLASH_COMMAND.match(self.text, pos)
         command = match.group() if match else "\\"
-        return refusal(
-            f"{command} is a command of psql, not SQL",
-            self.text,
-            self.file,
-            pos,
-            hint=_BACKSLASH_HINTS.get(command, _DELETE_OR_REWRITE),
-        )
+        hint = _BACKSLASH_HINTS.get(command, _DELETE_OR_REWRITE)
+        return self._refusal(f"{command} is a psql command, not SQL", pos, hint)
 
     def _unclosed(self, what: str, start: int, opening: str = "") -> SqlFileError:
         name = f"{what} {opening}" if opening else what
-        return refusal(
-            f"this {name} is never closed",
-            self.text,
-            self.file,
-            start,
-            hint=_UNCLOSED[what],
-        )
+        return self._refusal(f"this {name} is never closed", start, _UNCLOSED[what])
+
+    def _refusal(self, message: str, pos: int, hint: str) -> SqlFileError:
+        return refusal(message, self.text, self.file, pos, hint=hint)
 
 
 def _capitals(words: str) -> list[str]:
-    """Return words in capitals as PostgreSQL sees them: it keeps to ASCII for both."""
+    """Return words in upper case by PostgreSQL's rules, which are limited to ASCII."""
     if words.isascii():
         return words.upper().split()
     return [word.translate(_ASCII_UPPER) for word in _BARE_WORD.findall(words)]
@@ -484,7 +474,3 @@ def _is_routine(head: tuple[str, ...]) -> bool:
         return False
     kind = head[3:4] if head[1:3] == ("OR", "REPLACE") else head[1:2]
     return bool(kind) and kind[0] in _ROUTINES
-
-
-def word(value: str) -> Token:
-    return Token("word", value)

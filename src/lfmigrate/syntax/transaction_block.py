@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Literal
 
-from lfmigrate.syntax.scanner import Statement, Token, tokens, word_offset
+from lfmigrate.syntax.scanner import Statement, tokens, word, word_offset
 
 _SESSION = frozenset({"SET", "RESET"})
 
-# Where the server decides by what it finds: a partitioned table, a COMMIT in a procedure.
+# Here it depends on what the server finds: a partitioned table, a COMMIT in a procedure.
 _EITHER = frozenset({"CALL", "DO", "CLUSTER", "REINDEX"})
 
 _EITHER_PAIRS = frozenset((verb, "SUBSCRIPTION") for verb in ("CREATE", "ALTER", "DROP"))
@@ -33,18 +33,18 @@ CONCURRENT_HEADS = (
     ("DROP", "INDEX", "CONCURRENTLY"),
 )
 
-CONCURRENTLY = Token("word", "concurrently")
+CONCURRENTLY = word("concurrently")
 
 
 def placement(statement: Statement) -> Literal["inside", "either", "outside", "session"]:
-    """Tell where a statement can run.
+    """Return where a statement can run.
 
     Args:
-        statement: What a file says.
+        statement: A statement of a file.
 
     Returns:
-        ``inside`` of a transaction; ``outside`` only; ``either``, which only the server knows; or
-        ``session`` for what sets something for the statements behind it.
+        ``inside`` a transaction block; ``outside`` only; ``either``, if only the server knows; or
+        ``session`` if it changes a setting for the statements after it.
 
     Source:
         The calls of ``PreventInTransactionBlock`` in PostgreSQL 14 to 18.
@@ -65,7 +65,7 @@ def placement(statement: Statement) -> Literal["inside", "either", "outside", "s
 
 
 def is_concurrent(statement: Statement) -> bool:
-    """Return whether a statement lets readers and writers through while it works or waits."""
+    """Return whether a statement lets others read and write while it runs or waits."""
     head = statement.head
     if any(head[: len(begin)] == begin for begin in CONCURRENT_HEADS):
         return True
@@ -73,20 +73,21 @@ def is_concurrent(statement: Statement) -> bool:
         return CONCURRENTLY in tokens(statement.text)
     if head[:2] == ("ALTER", "TABLE"):
         found = list(tokens(statement.text))
-        return found[-1:] == [CONCURRENTLY] and Token("word", "detach") in found
+        return found[-1:] == [CONCURRENTLY] and word("detach") in found
     return False
 
 
 def inside_form(statement: Statement) -> str | None:
-    """Return what has the same outcome in a transaction, of the same length; None if nothing has.
+    """Return an equivalent that can run in a transaction block, or None if there is none.
 
-    An index or a detached partition comes out the same, only that others have to wait meanwhile.
+    CONCURRENTLY is replaced by spaces, so that offsets stay valid. The index or the detached
+    partition is the same; only other sessions have to wait.
     """
     if placement(statement) != "outside":
         return statement.text
     if statement.head[:1] == ("REINDEX",) or not is_concurrent(statement):
         return None
-    # A reserved word: bare, it cannot be anybody's name.
-    word = CONCURRENTLY.value
-    at = word_offset(statement.text, word)
-    return statement.text[:at] + " " * len(word) + statement.text[at + len(word) :]
+    # A reserved word: unquoted, it cannot be a name.
+    concurrently = CONCURRENTLY.value
+    at = word_offset(statement.text, concurrently)
+    return statement.text[:at] + " " * len(concurrently) + statement.text[at + len(concurrently) :]

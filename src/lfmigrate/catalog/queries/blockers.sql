@@ -1,10 +1,11 @@
--- Whom does the session wait for that holds lfmigrate's lock, or whose process is known?
+-- Which sessions block the one that holds lfmigrate's lock, or that runs in the given process?
 --
 -- $1  the key of the advisory lock.
--- $2  the process, as the client knows it.
+-- $2  the process id that the client was given.
 --
--- Asked from a second connection of the same application. Behind a pooler, a client does not know the
--- process that works for it; but it is the one that holds the advisory lock, if it has got so far.
+-- Run on a second connection with the same application name. Behind a pooler, a client does not know the
+-- process that serves it; but that process holds the advisory lock, if it has already taken it.
+-- One row: a jsonb array with a line per session.
 SELECT coalesce(jsonb_agg(DISTINCT format('process %s, role %s, application "%s"%s: %s', a.pid, a.usename,
     a.application_name, ', transaction open since ' || date_trunc('second', a.xact_start),
     coalesce(nullif(left(regexp_replace(a.query, '\s+', ' ', 'g'), 80), ''), a.state))), '[]')

@@ -1,11 +1,12 @@
--- What does a check constraint demand, and of which columns?
+-- What does a check constraint require, and of which columns?
 --
 -- $1  the table's schema.
 -- $2  the table's name.
 -- $3  the constraint's name.
 --
--- One row: null if there is no such constraint, else a jsonb object of {words, expression, columns}: a
--- comment or the expression for people; the expression, which names columns without their table.
+-- One row: null if there is no such constraint, else a jsonb object of {words, expression, columns}: the
+-- comment on it or, without one, the expression as shown to people; the expression with unqualified column
+-- names; and those names.
 SELECT (
     SELECT jsonb_build_object(
         'words', coalesce(obj_description(k.oid, 'pg_constraint'), pg_get_expr(k.conbin, k.conrelid, true)),

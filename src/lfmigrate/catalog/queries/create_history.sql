@@ -1,8 +1,8 @@
--- Make the history if it is not there: an append-only table of what was done to this database.
+-- Create the history table if it does not exist: an append-only table of what was done to this database.
 --
--- Rows are inserted and completed within the transaction that they tell of; once committed they
--- never change. CREATE SCHEMA IF NOT EXISTS would ask for a permission even where nothing is to be
--- made, so whether it is there is asked first.
+-- Rows are inserted and completed within the transaction that they describe; once committed, they never
+-- change. CREATE SCHEMA IF NOT EXISTS requires the privilege even if the schema exists, so that is
+-- checked first.
 DO $create_history$
 DECLARE
     home CONSTANT text := current_setting('lfmigrate.history_schema');

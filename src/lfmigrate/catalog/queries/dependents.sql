@@ -1,22 +1,22 @@
--- What would fall if these objects fell, and what would fall with that?
+-- What depends on these objects, directly or indirectly?
 --
--- $1  jsonb array of {"id", "column"}: an object as inventory.sql tells it; with a column, only
---     that column of it.
+-- $1  jsonb array of {"id", "column"}: an object's id as in inventory.sql; with a column, only that
+--     column of it.
 --
--- Follows pg_depend from the depended-on to the dependent; and where an object is a part of another
--- (a view's rule of the view), from the part to the whole. One row: a jsonb array of ids, with the
--- objects themselves.
+-- Follows pg_depend from an object to its dependents and, where a dependent is an internal part of an
+-- object (the rule of a view), from the part to the whole. One row: a jsonb array of ids, including those
+-- of the objects themselves.
 WITH RECURSIVE root AS (
     SELECT split_part(r.id, ':', 1)::regclass::oid AS classid, split_part(r.id, ':', 2)::oid AS objid, coalesce(a.attnum, 0)::int AS objsubid
     FROM jsonb_to_recordset($1::jsonb) AS r (id text, "column" text)
     LEFT JOIN pg_attribute AS a ON split_part(r.id, ':', 1) = 'pg_class' AND a.attrelid = split_part(r.id, ':', 2)::oid AND a.attname = r."column"
     WHERE r."column" IS NULL OR a.attnum IS NOT NULL
 ),
-falling AS (
+dependent AS (
     SELECT root.classid, root.objid, root.objsubid FROM root
     UNION
     SELECT n.classid, n.objid, n.objsubid
-    FROM falling AS f
+    FROM dependent AS f
     CROSS JOIN LATERAL (
         SELECT d.classid, d.objid, d.objsubid
         FROM pg_depend AS d
@@ -28,5 +28,5 @@ falling AS (
     ) AS n
 )
 SELECT coalesce(jsonb_agg(DISTINCT f.classid::regclass || ':' || f.objid || CASE WHEN f.objsubid > 0 THEN ':' || f.objsubid ELSE '' END), '[]')
-FROM falling AS f
+FROM dependent AS f
 WHERE f.objid >= 16384

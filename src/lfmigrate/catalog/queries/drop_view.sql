@@ -1,8 +1,8 @@
--- Drop a view that cannot be replaced, and remember what else belongs to it.
+-- Drop a view that CREATE OR REPLACE cannot change, and save its other properties.
 --
--- Settings of the transaction say which: lfmigrate.view_schema and lfmigrate.view_name. What is
--- remembered, for give_back.sql, is lfmigrate.view_kept. There is no CASCADE: if something depends on
--- the view, this fails and names it.
+-- The view is given by the settings lfmigrate.view_schema and lfmigrate.view_name. Its properties are left in
+-- the setting lfmigrate.view_kept, for restore_view_properties.sql. Without CASCADE, this fails if
+-- something depends on the view, and names it.
 DO $drop$
 DECLARE
     view_name CONSTANT text := format('%I.%I', current_setting('lfmigrate.view_schema'), current_setting('lfmigrate.view_name'));

@@ -1,9 +1,9 @@
--- Which views, routines, schemas and extensions are there, and what does each one say?
+-- Which views, routines, schemas and extensions exist, and how is each defined?
 --
--- Asked before and after a run: what is new was created, what has another fingerprint was replaced.
--- `CREATE OR REPLACE` itself says nothing. Owner and grants are no part of a definition.
--- Up to PostgreSQL 16, a stored query also tells where in the text its words stood: cut out, because
--- to format a file anew replaces nothing.
+-- Asked before and after a run: an object that is new was created, one with another fingerprint was
+-- replaced. `CREATE OR REPLACE` itself does not report which. Owner and grants are not part of a definition.
+-- Up to PostgreSQL 16, a stored query includes the positions of its words in the text: these are removed,
+-- because reformatting a file replaces nothing.
 -- One row: a jsonb object of "catalog:oid" -> fingerprint.
 WITH own AS MATERIALIZED (
     SELECT n.oid

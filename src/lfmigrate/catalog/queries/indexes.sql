@@ -1,9 +1,10 @@
--- Which indexes have one of some names, are on a table of such a name, or are being replaced by one?
+-- Which indexes have one of these names, are on a table of that name, or are a REINDEX's copy of one?
 --
--- $1  a jsonb array of names.
+-- $1  jsonb array of names.
 --
--- One that is being built is invalid, too: the server tells which, in every session's own words.
--- An index on a partitioned table is left out: it may wait for its partitions' own.
+-- An index that is being built is invalid as well; pg_stat_progress_create_index shows which ones are.
+-- Indexes on partitioned tables are left out: they may be invalid until every partition has its own.
+-- One row: a jsonb array of {id, schema, name, valid, in_progress}.
 SELECT coalesce(jsonb_agg(jsonb_build_object(
     'id', c.oid::text, 'schema', n.nspname, 'name', c.relname,
     'valid', i.indisvalid AND i.indisready AND i.indislive,

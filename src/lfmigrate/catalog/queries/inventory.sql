@@ -1,9 +1,9 @@
--- What is there, of everything that somebody may have made?
+-- Which objects exist, apart from the server's own?
 --
--- Asked before and after a down file, to know what it takes away. An object is told by its catalog
--- and oid, "pg_class:16400"; a column by its number behind that, "pg_class:16400:2"; the storage of a
--- table's rows by "rows:16400:16403", which changes when the table is emptied or rewritten.
--- Below 16384 are the server's own. One row: a jsonb array of those words.
+-- Asked before and after a down file, to find out what it drops. An object is identified by its catalog and
+-- oid, "pg_class:16400"; a column by its number as well, "pg_class:16400:2"; the storage of a table's rows
+-- by "rows:16400:16403", which changes when the table is truncated or rewritten.
+-- The server's own objects have oids below 16384. One row: a jsonb array of these ids.
 SELECT coalesce(jsonb_agg(i.id), '[]')
 FROM (
     SELECT d.classid::regclass || ':' || d.objid AS id FROM pg_depend AS d WHERE d.objid >= 16384

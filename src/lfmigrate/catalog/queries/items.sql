@@ -1,10 +1,10 @@
--- What are these objects, what are they parts of, and how would one make them again?
+-- What are these objects, what are they parts of, and which statements re-create them?
 --
--- $1  jsonb array of ids as inventory.sql gives them; unknown ones are left out.
+-- $1  jsonb array of ids as in inventory.sql; unknown ones are left out.
 --
--- `owners` are the objects that it goes with; a partition and its parent are two tables all the same.
--- `relation` and `part` name a part of a relation as snapshot.sql does. `definition` is a statement
--- that makes it again, or null. Names are qualified by the server. One row: a jsonb array of
+-- `owners` are the objects that it is dropped with; a partition and its parent count as two tables.
+-- `relation` and `part` name a part of a relation as relations.sql does. `definition` is a statement
+-- that re-creates it, or null. Names are qualified by the server. One row: a jsonb array of
 --   {id, kind, name, schema, relname, relkind, owners: [id], relation, part, definition}
 WITH asked AS MATERIALIZED (
     SELECT i.id, split_part(i.id, ':', 1)::regclass::oid AS classid, split_part(i.id, ':', 2)::oid AS objid,
@@ -31,7 +31,7 @@ LEFT JOIN pg_class AS c ON o.classid = 'pg_class'::regclass AND o.objsubid = 0 A
 LEFT JOIN LATERAL (
     SELECT a.attrelid AS relation, 'column ' || a.attname AS part,
         format('ALTER TABLE %s ADD COLUMN %I %s', a.attrelid::regclass, a.attname, format_type(a.atttypid, a.atttypmod)) AS definition,
-        -- A composite type is told by the type, and its columns hang on a row of pg_class.
+        -- A composite type is identified by the type, but its columns belong to a row of pg_class.
         CASE r.relkind WHEN 'c' THEN r.reltype END AS row_type
     FROM pg_attribute AS a
     JOIN pg_class AS r ON r.oid = a.attrelid

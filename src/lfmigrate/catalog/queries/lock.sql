@@ -1,21 +1,21 @@
--- Take lfmigrate's lock for this transaction, if it is free and nobody has written the history since
--- it was read.
+-- Take lfmigrate's lock for this transaction; fail if it is held, or if the history has changed since it was
+-- read.
 --
--- The statements that follow were planned from that reading and are already on their way, so an
--- outdated plan has to fail here. The lock is tried, not waited for: a waiter would hold a snapshot,
--- and a CREATE INDEX CONCURRENTLY of the one who has the lock would wait for it in turn. The lock is
--- the transaction's, so it works through a pooler and is gone with whoever held it.
--- A transaction id is assigned here, so that snapshot.sql knows this transaction's rows.
+-- The statements that follow were planned from that reading and have already been sent, so an outdated
+-- plan has to fail here. The lock is tried, not waited for: a waiter would hold a snapshot, and a
+-- CREATE INDEX CONCURRENTLY of the lock's holder would wait for that in turn. The lock belongs to the
+-- transaction, so it works through a pooler and ends with its holder.
+-- A transaction id is assigned here, so that written.sql recognizes this transaction's rows.
 DO $lock$
 DECLARE
     lock_key CONSTANT bigint := current_setting('lfmigrate.lock_key')::bigint;
-    ledger CONSTANT text := format('%I.lfmigrate_history', current_setting('lfmigrate.history_schema'));
+    history CONSTANT text := format('%I.lfmigrate_history', current_setting('lfmigrate.history_schema'));
     holder text;
     position bigint := 0;
 BEGIN
     PERFORM pg_current_xact_id();
     IF NOT pg_try_advisory_xact_lock(lock_key) THEN
-        -- Since when is hidden from roles that are not the holder's.
+        -- xact_start is hidden from roles that are not members of the holder's.
         SELECT format('process %s, role %s, application "%s"%s', a.pid, a.usename,
             a.application_name, ', transaction open since ' || date_trunc('second', a.xact_start))
         INTO holder
@@ -27,9 +27,9 @@ BEGIN
         RAISE EXCEPTION USING ERRCODE = 'LF001', MESSAGE = 'another run of lfmigrate holds the lock',
             DETAIL = coalesce(holder, 'it ended just now');
     END IF;
-    -- A statement of its own, so it sees what the last holder committed before it let go.
-    IF to_regclass(ledger) IS NOT NULL THEN
-        EXECUTE format('SELECT coalesce(max(id), 0) FROM %s', ledger) INTO position;
+    -- A separate statement, so that it sees what the last holder committed.
+    IF to_regclass(history) IS NOT NULL THEN
+        EXECUTE format('SELECT coalesce(max(id), 0) FROM %s', history) INTO position;
     END IF;
     IF position <> current_setting('lfmigrate.position')::bigint THEN
         RAISE EXCEPTION USING ERRCODE = 'LF002', MESSAGE = 'the history was written by another run';

@@ -1,4 +1,4 @@
--- Which server, database and schema is this, and may anything be written?
+-- Which server, database and schema is this, and is it writable?
 SELECT jsonb_build_object(
     'version', current_setting('server_version_num')::int,
     'database', current_database(),

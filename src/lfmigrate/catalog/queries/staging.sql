@@ -1,10 +1,10 @@
--- Which temporary tables has this transaction made, and which tables are named after them?
+-- Which temporary tables has this transaction created, and which tables are they named after?
 --
--- $1  what stands before the table's name in the name of a temporary table.
+-- $1  the prefix of a temporary table's name, before the name of the other table.
 --
--- A column is required if it takes no NULL and has no default. `schema` and `target` are of the table
--- that the rest of the name leads to, on the search path; null if there is none.
--- One row: a jsonb array, in the order in which they were made, of {id, name, columns: [{name, required}], schema, target}.
+-- A column is required if it is NOT NULL and has no default. `schema` and `target` are those of the other
+-- table, found on the search path; null if there is none.
+-- One row: a jsonb array, in order of creation, of {id, name, columns: [{name, required}], schema, target}.
 SELECT coalesce(jsonb_agg(jsonb_build_object(
     'id', c.oid::text,
     'name', c.relname,

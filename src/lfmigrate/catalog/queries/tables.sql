@@ -1,9 +1,9 @@
--- How are these tables to be saved and restored?
+-- What does saving and restoring the rows of these tables require?
 --
--- $1  jsonb array of {"schema", "name"}; what is no table is left out.
+-- $1  jsonb array of {"schema", "name"}; anything that is not a table is left out.
 --
--- Partitions are left out where their parent is asked for: its rows are theirs. `enabled` is
--- pg_trigger's letter. Foreign keys are those between tables, as ids of the table referred to.
+-- Partitions are left out if their parent is asked for, because its rows are theirs. `enabled` is the letter
+-- in pg_trigger. `references` is the id of the referenced table.
 -- One row: a jsonb array, by name, of
 --   {id, schema, name, partitioned, bytes, columns: [{name, type, generated}],
 --    sequences: [{column, schema, name}], foreign_keys: [{name, references, deferrable, deferred}],

@@ -1,8 +1,8 @@
 -- How many rows of which tables has this session inserted, and how many updated or deleted?
 --
--- Counted by the server as it goes, if track_counts is on. It may still count what earlier transactions
--- of the session did, so ask before and after, and within one transaction. A partition's rows are
--- those of the whole table. One row: null if nothing is counted, else a jsonb array of
+-- These are the server's running statistics, kept if track_counts is on. They may include earlier
+-- transactions of the session, so compare two readings from the same transaction. The rows of a
+-- partition count for the partitioned table. One row: null if nothing is counted, else a jsonb array of
 -- {schema, name, inserted, changed}.
 SELECT CASE WHEN current_setting('track_counts')::boolean THEN (
     SELECT coalesce(jsonb_agg(jsonb_build_object('schema', n.nspname, 'name', c.relname, 'inserted', s.inserted, 'changed', s.changed)), '[]')

@@ -1,92 +1,30 @@
--- What are these relations, down to every column, constraint, index and trigger?
+-- What do these relations look like, down to every column, constraint, index and trigger?
 --
 -- $1  jsonb array of {"space", "schema", "name", "base"}: the relations to describe; "base" is a
 --     routine's name without its arguments. Unknown ones are left out.
--- $2  text: the qualified name of lfmigrate's own ledger, which is left out; it need not exist.
--- $3  jsonb array of ids as this query gives them: described too, whatever they are called now.
---
--- Besides those in $1, whatever this very transaction has written is described. A visible catalog
--- row whose writer is still in progress can only have been written by this transaction (or one of
--- its subtransactions): rows of other open transactions are not visible. `age(xmin) <= 0` comes
--- first because it is cheap, and because pg_xact_status() wants recent transaction ids only.
--- `cids` are the commands within the transaction that wrote it, ascending, so that each relation can be
--- told to the migration that made it.
+-- $2  jsonb array of ids as this query returns them: described too, whatever they are called now.
+-- $3  boolean: whether to describe what written.sql has found in this transaction as well.
 --
 -- Definitions are the server's own texts and depend on search_path: set it to the schema that is
 -- described, alone. One row: a jsonb array of
 --   {id, kind, schema, name, created, cids, parts: [[part, text, cid], ...]}
--- where a part's `cid` is the command of this transaction that wrote it last (0: it did, and which
--- command is not told apart), null if none did, and
--- `created` is known for relations and types only: a routine, a schema or an extension that
--- is replaced or altered looks as if it were new, so its maker is told by fingerprints.sql.
-WITH self AS MATERIALIZED (
-    SELECT pg_current_xact_id_if_assigned()::text::bigint AS xid
-),
-wanted AS MATERIALIZED (
+-- where `created` and `cids` are those of written.sql (false and empty for what it has not found), and a part's
+-- `cid` is the command of this transaction that wrote it last: null if none did, 0 if one did and it is not known
+-- which.
+WITH wanted AS MATERIALIZED (
     SELECT w.space, n.oid AS schema_oid, w.name, w.base
     FROM jsonb_to_recordset($1::jsonb) AS w (space text, schema text, name text, base text)
     LEFT JOIN pg_namespace AS n ON n.nspname = w.schema
 ),
--- Every catalog row that this transaction wrote and that belongs to an object of a user.
-written_row AS MATERIALIZED (
-    SELECT r.classid, r.objid, r.what, r.cid
-    FROM self
-    CROSS JOIN LATERAL (
-        SELECT 'pg_class'::regclass AS classid, c.oid AS objid, 'object' AS what, c.xmin, c.cmin::text::int AS cid FROM pg_class AS c WHERE self.xid IS NOT NULL AND age(c.xmin) <= 0
-        UNION ALL
-        -- An object's dependency on its schema is recorded when it is made, and stays as it is when
-        -- it is altered or replaced.
-        SELECT d.classid::regclass, d.objid, 'birth', d.xmin, d.cmin::text::int FROM pg_depend AS d
-        WHERE self.xid IS NOT NULL AND d.refclassid = 'pg_namespace'::regclass AND d.deptype = 'n'
-          AND d.classid IN ('pg_class'::regclass, 'pg_type'::regclass) AND age(d.xmin) <= 0
-        UNION ALL
-        SELECT 'pg_class'::regclass, a.attrelid, 'part', a.xmin, a.cmin::text::int FROM pg_attribute AS a WHERE self.xid IS NOT NULL AND a.attnum > 0 AND age(a.xmin) <= 0
-        UNION ALL
-        SELECT 'pg_class'::regclass, d.adrelid, 'part', d.xmin, d.cmin::text::int FROM pg_attrdef AS d WHERE self.xid IS NOT NULL AND age(d.xmin) <= 0
-        UNION ALL
-        SELECT 'pg_class'::regclass, k.conrelid, 'part', k.xmin, k.cmin::text::int FROM pg_constraint AS k WHERE self.xid IS NOT NULL AND k.conrelid <> 0 AND age(k.xmin) <= 0
-        UNION ALL
-        SELECT 'pg_class'::regclass, i.indrelid, 'part', i.xmin, i.cmin::text::int FROM pg_index AS i WHERE self.xid IS NOT NULL AND age(i.xmin) <= 0
-        UNION ALL
-        SELECT 'pg_class'::regclass, g.tgrelid, 'part', g.xmin, g.cmin::text::int FROM pg_trigger AS g WHERE self.xid IS NOT NULL AND NOT g.tgisinternal AND age(g.xmin) <= 0
-        UNION ALL
-        SELECT 'pg_class'::regclass, u.ev_class, 'part', u.xmin, u.cmin::text::int FROM pg_rewrite AS u WHERE self.xid IS NOT NULL AND age(u.xmin) <= 0
-        UNION ALL
-        SELECT 'pg_class'::regclass, p.polrelid, 'part', p.xmin, p.cmin::text::int FROM pg_policy AS p WHERE self.xid IS NOT NULL AND age(p.xmin) <= 0
-        UNION ALL
-        SELECT 'pg_class'::regclass, s.stxrelid, 'part', s.xmin, s.cmin::text::int FROM pg_statistic_ext AS s WHERE self.xid IS NOT NULL AND age(s.xmin) <= 0
-        UNION ALL
-        SELECT 'pg_class'::regclass, q.seqrelid, 'part', q.xmin, q.cmin::text::int FROM pg_sequence AS q WHERE self.xid IS NOT NULL AND age(q.xmin) <= 0
-        UNION ALL
-        SELECT 'pg_proc'::regclass, f.oid, 'part', f.xmin, f.cmin::text::int FROM pg_proc AS f WHERE self.xid IS NOT NULL AND age(f.xmin) <= 0
-        UNION ALL
-        SELECT 'pg_type'::regclass, t.oid, 'part', t.xmin, t.cmin::text::int FROM pg_type AS t WHERE self.xid IS NOT NULL AND age(t.xmin) <= 0
-        UNION ALL
-        SELECT 'pg_type'::regclass, c.reltype, 'part', a.xmin, a.cmin::text::int FROM pg_attribute AS a JOIN pg_class AS c ON c.oid = a.attrelid AND c.relkind = 'c' WHERE self.xid IS NOT NULL AND age(a.xmin) <= 0
-        UNION ALL
-        SELECT 'pg_type'::regclass, e.enumtypid, 'part', e.xmin, e.cmin::text::int FROM pg_enum AS e WHERE self.xid IS NOT NULL AND age(e.xmin) <= 0
-        UNION ALL
-        SELECT 'pg_type'::regclass, k.contypid, 'part', k.xmin, k.cmin::text::int FROM pg_constraint AS k WHERE self.xid IS NOT NULL AND k.contypid <> 0 AND age(k.xmin) <= 0
-        UNION ALL
-        SELECT 'pg_namespace'::regclass, n.oid, 'part', n.xmin, n.cmin::text::int FROM pg_namespace AS n WHERE self.xid IS NOT NULL AND age(n.xmin) <= 0
-        UNION ALL
-        SELECT 'pg_extension'::regclass, x.oid, 'part', x.xmin, x.cmin::text::int FROM pg_extension AS x WHERE self.xid IS NOT NULL AND age(x.xmin) <= 0
-    ) AS r
-    WHERE pg_xact_status(((self.xid - age(r.xmin))::text)::xid8) = 'in progress'
-),
 written AS MATERIALIZED (
-    SELECT classid, objid,
-        bool_or(what = 'birth') AS born,
-        bool_or(what <> 'object') AS more_than_a_flag,
-        coalesce(
-            array_agg(DISTINCT cid) FILTER (WHERE what <> 'object'), array_agg(DISTINCT cid)) AS cids
-    FROM written_row
-    GROUP BY classid, objid
+    SELECT split_part(w.id, ':', 1)::regclass AS classid, split_part(w.id, ':', 2)::oid AS objid, w.created, w.cids, w.changed
+    FROM jsonb_to_recordset(CASE WHEN $3::boolean THEN current_setting('lfmigrate.written') ELSE '[]' END::jsonb)
+        AS w (id text, created boolean, cids int[], changed boolean)
 ),
--- A table's own row also changes when another table refers to it (relhastriggers): not a change. What
--- is wanted counts all the same, because options and row level security stand in that row, too.
+-- A table's own row also changes when another table references it (relhastriggers): that is not a change. For
+-- a relation that is wanted it counts nevertheless, because options and row level security are in that row, too.
 chosen AS MATERIALIZED (
-    SELECT classid, objid, born AS created, cids, more_than_a_flag AS counts FROM written
+    SELECT classid, objid, created, cids, changed AS counts FROM written
     UNION ALL
     SELECT 'pg_class'::regclass, c.oid, false, NULL, true
     FROM wanted AS w
@@ -115,7 +53,7 @@ chosen AS MATERIALIZED (
     WHERE w.space = 'extension'
     UNION ALL
     SELECT split_part(known.id, ':', 1)::regclass, split_part(known.id, ':', 2)::oid, false, NULL, true
-    FROM jsonb_array_elements_text($3::jsonb) AS known (id)
+    FROM jsonb_array_elements_text($2::jsonb) AS known (id)
 ),
 object AS MATERIALIZED (
     SELECT classid, objid, bool_or(created) AS created, max(cids) AS cids
@@ -123,7 +61,6 @@ object AS MATERIALIZED (
     GROUP BY classid, objid
     HAVING bool_or(counts)
 ),
--- The members of an extension are the extension's business, and the ledger is lfmigrate's own.
 named AS MATERIALIZED (
     SELECT o.classid, o.objid, o.created, o.cids, c.relkind::text AS subkind, n.nspname AS schema, c.relname::text AS name,
         CASE c.relkind
@@ -137,7 +74,6 @@ named AS MATERIALIZED (
       AND c.relkind IN ('r', 'p', 'f', 'v', 'm', 'S')
       AND c.relpersistence <> 't'
       AND n.nspname NOT LIKE 'pg\_toast%'
-      AND c.oid IS DISTINCT FROM to_regclass($2)
       -- The sequence of a serial or identity column is a part of the column's table.
       AND NOT (c.relkind = 'S' AND EXISTS (
           SELECT FROM pg_depend AS d
@@ -151,7 +87,7 @@ named AS MATERIALIZED (
     JOIN pg_proc AS p ON p.oid = o.objid
     JOIN pg_namespace AS n ON n.oid = p.pronamespace
     WHERE o.classid = 'pg_proc'::regclass
-      -- A range type makes its constructor functions itself.
+      -- The constructor functions of a range type are created with it.
       AND NOT EXISTS (
           SELECT FROM pg_depend AS d
           WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'i')
@@ -168,17 +104,17 @@ named AS MATERIALIZED (
     FROM object AS o
     JOIN pg_namespace AS n ON n.oid = o.objid
     WHERE o.classid = 'pg_namespace'::regclass
-      AND n.oid IS DISTINCT FROM (SELECT c.relnamespace FROM pg_class AS c WHERE c.oid = to_regclass($2))
     UNION ALL
     SELECT o.classid, o.objid, o.created, o.cids, '', '', x.extname::text, 'extension'
     FROM object AS o
     JOIN pg_extension AS x ON x.oid = o.objid
     WHERE o.classid = 'pg_extension'::regclass
 ),
-ours AS MATERIALIZED (
+-- The members of an extension are the extension's business.
+relation AS MATERIALIZED (
     SELECT *
     FROM named AS m
-    -- Temporary objects live in schemas of the server's own, which all start so.
+    -- Temporary objects are in schemas of the server's own, whose names all begin like this.
     WHERE concat(m.schema, CASE m.kind WHEN 'schema' THEN m.name END) NOT LIKE 'pg\_%'
       AND NOT EXISTS (
         SELECT FROM pg_depend AS d
@@ -200,18 +136,18 @@ part AS (
         || CASE WHEN a.attnotnull THEN ' NOT NULL' ELSE '' END
         || coalesce(' OPTIONS (' || array_to_string(a.attfdwoptions, ', ') || ')', '') AS text,
         greatest(CASE WHEN age(a.xmin) <= 0 THEN a.cmin::text::int END, CASE WHEN age(d.xmin) <= 0 THEN d.cmin::text::int END) AS cid
-    FROM ours AS m
+    FROM relation AS m
     JOIN pg_attribute AS a ON a.attnum > 0 AND NOT a.attisdropped AND m.subkind <> 'S'
         AND a.attrelid = CASE WHEN m.classid = 'pg_class'::regclass THEN m.objid
             ELSE (SELECT y.typrelid FROM pg_type AS y WHERE y.oid = m.objid AND m.kind = 'type' AND y.typtype = 'c') END
     JOIN pg_type AS t ON t.oid = a.atttypid
     LEFT JOIN pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
     UNION ALL
-    -- Constraints. A NOT NULL is said by its column, unless it is not what it seems (PostgreSQL 18).
+    -- Constraints. A NOT NULL is part of its column's text, unless it is not validated (PostgreSQL 18).
     SELECT m.classid, m.objid, 2, 0, 'constraint ' || k.conname,
         pg_get_constraintdef(k.oid, true)
-        -- What a foreign key or a deferrable constraint demands is checked by triggers of its own;
-        -- one that fires on replicas only checks nothing here.
+        -- Foreign keys and deferrable constraints are checked by triggers of their own; a trigger that
+        -- fires on replicas only checks nothing here.
         || CASE WHEN EXISTS (
                 SELECT FROM pg_trigger AS g WHERE g.tgconstraint = k.oid AND g.tgenabled IN ('D', 'R'))
             THEN ' DISABLED' ELSE '' END
@@ -220,22 +156,22 @@ part AS (
                 WHERE i.indexrelid = k.conindid AND NOT (i.indisvalid AND i.indisready AND i.indislive))
             THEN ' INVALID' ELSE '' END,
         CASE WHEN age(k.xmin) <= 0 THEN k.cmin::text::int END
-    FROM ours AS m
+    FROM relation AS m
     JOIN pg_constraint AS k ON k.conrelid = m.objid AND m.classid = 'pg_class'::regclass
     WHERE k.contype IN ('c', 'f', 'p', 'u', 'x') AND k.conparentid = 0
        OR k.contype = 'n' AND NOT k.convalidated
     UNION ALL
     SELECT m.classid, m.objid, 2, 0, 'constraint ' || k.conname, pg_get_constraintdef(k.oid, true), CASE WHEN age(k.xmin) <= 0 THEN k.cmin::text::int END
-    FROM ours AS m
+    FROM relation AS m
     JOIN pg_constraint AS k ON k.contypid = m.objid AND m.classid = 'pg_type'::regclass
     WHERE k.contype = 'c' OR k.contype = 'n' AND NOT k.convalidated
     UNION ALL
-    -- Indexes, but for those that a constraint owns.
+    -- Indexes, except for those of constraints.
     SELECT m.classid, m.objid, 3, 0, 'index ' || c.relname,
         pg_get_indexdef(i.indexrelid, 0, true)
         || CASE WHEN i.indisvalid AND i.indisready AND i.indislive THEN '' ELSE ' INVALID' END,
         CASE WHEN age(i.xmin) <= 0 THEN i.cmin::text::int END
-    FROM ours AS m
+    FROM relation AS m
     JOIN pg_index AS i ON i.indrelid = m.objid AND m.classid = 'pg_class'::regclass
     JOIN pg_class AS c ON c.oid = i.indexrelid
     WHERE NOT EXISTS (
@@ -246,14 +182,14 @@ part AS (
         pg_get_triggerdef(g.oid, true)
         || CASE g.tgenabled WHEN 'D' THEN ' DISABLED' WHEN 'R' THEN ' ENABLE REPLICA' WHEN 'A' THEN ' ENABLE ALWAYS' ELSE '' END,
         CASE WHEN age(g.xmin) <= 0 THEN g.cmin::text::int END
-    FROM ours AS m
+    FROM relation AS m
     JOIN pg_trigger AS g ON g.tgrelid = m.objid AND m.classid = 'pg_class'::regclass
     WHERE NOT g.tgisinternal
     UNION ALL
     SELECT m.classid, m.objid, 5, 0, 'rule ' || u.rulename,
         pg_get_ruledef(u.oid, true) || CASE u.ev_enabled WHEN 'D' THEN ' DISABLED' WHEN 'R' THEN ' ENABLE REPLICA' WHEN 'A' THEN ' ENABLE ALWAYS' ELSE '' END,
         CASE WHEN age(u.xmin) <= 0 THEN u.cmin::text::int END
-    FROM ours AS m
+    FROM relation AS m
     JOIN pg_rewrite AS u ON u.ev_class = m.objid AND m.classid = 'pg_class'::regclass
     WHERE u.rulename <> '_RETURN'
     UNION ALL
@@ -264,13 +200,13 @@ part AS (
         || coalesce(' USING (' || pg_get_expr(p.polqual, p.polrelid) || ')', '')
         || coalesce(' WITH CHECK (' || pg_get_expr(p.polwithcheck, p.polrelid) || ')', ''),
         CASE WHEN age(p.xmin) <= 0 THEN p.cmin::text::int END
-    FROM ours AS m
+    FROM relation AS m
     JOIN pg_policy AS p ON p.polrelid = m.objid AND m.classid = 'pg_class'::regclass
     UNION ALL
     SELECT m.classid, m.objid, 7, 0, 'statistics ' || s.stxname,
         array_to_string(s.stxkind, ',') || ' ON ' || pg_get_statisticsobjdef_columns(s.oid),
         CASE WHEN age(s.xmin) <= 0 THEN s.cmin::text::int END
-    FROM ours AS m
+    FROM relation AS m
     JOIN pg_statistic_ext AS s ON s.stxrelid = m.objid AND m.classid = 'pg_class'::regclass
     UNION ALL
     -- The sequences of serial and identity columns.
@@ -279,7 +215,7 @@ part AS (
             q.seqstart, q.seqincrement, q.seqmin, q.seqmax, q.seqcache, CASE WHEN q.seqcycle THEN ' CYCLE' ELSE '' END,
             (SELECT a.attname FROM pg_attribute AS a WHERE a.attrelid = d.refobjid AND a.attnum = d.refobjsubid)),
         CASE WHEN age(q.xmin) <= 0 THEN q.cmin::text::int END
-    FROM ours AS m
+    FROM relation AS m
     JOIN pg_depend AS d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = m.objid AND d.refobjsubid > 0
         AND d.classid = 'pg_class'::regclass AND d.deptype IN ('a', 'i')
     JOIN pg_class AS c ON c.oid = d.objid AND c.relkind = 'S'
@@ -290,18 +226,18 @@ part AS (
         format('AS %s START %s INCREMENT %s MINVALUE %s MAXVALUE %s CACHE %s%s', format_type(q.seqtypid, NULL),
             q.seqstart, q.seqincrement, q.seqmin, q.seqmax, q.seqcache, CASE WHEN q.seqcycle THEN ' CYCLE' ELSE '' END),
         CASE WHEN age(q.xmin) <= 0 THEN q.cmin::text::int END
-    FROM ours AS m
+    FROM relation AS m
     JOIN pg_sequence AS q ON q.seqrelid = m.objid
     WHERE m.classid = 'pg_class'::regclass AND m.kind = 'sequence'
     UNION ALL
     SELECT m.classid, m.objid, 0, 0, 'definition', pg_get_viewdef(m.objid, true),
         (SELECT CASE WHEN age(u.xmin) <= 0 THEN u.cmin::text::int END FROM pg_rewrite AS u WHERE u.ev_class = m.objid AND u.rulename = '_RETURN')
-    FROM ours AS m
+    FROM relation AS m
     WHERE m.kind IN ('view', 'materialized view')
     UNION ALL
-    -- What a table is beside its columns; parts that are as they usually are are left out.
+    -- Other properties of a relation, where they differ from the default.
     SELECT m.classid, m.objid, 9, x.place, x.part, x.text, CASE WHEN age(c.xmin) <= 0 THEN c.cmin::text::int END
-    FROM ours AS m
+    FROM relation AS m
     JOIN pg_class AS c ON c.oid = m.objid AND m.classid = 'pg_class'::regclass
     CROSS JOIN LATERAL (VALUES
         (1, 'persistence', CASE WHEN c.relpersistence = 'u' THEN 'UNLOGGED' END),
@@ -320,11 +256,11 @@ part AS (
     ) AS x (place, part, text)
     WHERE x.text IS NOT NULL
     UNION ALL
-    -- The schema's name is cut out of the first line, so that texts of two schemas can be compared.
+    -- The schema's name is removed from the first line, so that texts of two schemas can be compared.
     SELECT m.classid, m.objid, 0, 0, 'definition',
         overlay(f.text PLACING '' FROM strpos(f.text, quote_ident(m.schema) || '.') FOR length(quote_ident(m.schema)) + 1),
         0
-    FROM ours AS m
+    FROM relation AS m
     CROSS JOIN LATERAL (SELECT pg_get_functiondef(m.objid) AS text WHERE m.subkind <> 'a') AS f
     WHERE m.classid = 'pg_proc'::regclass AND m.subkind <> 'a'
     UNION ALL
@@ -339,7 +275,7 @@ part AS (
             'MFINALFUNC_EXTRA ' || g.aggmfinalextra, 'MFINALFUNC_MODIFY ' || g.aggmfinalmodify::text, 'MINITCOND ' || quote_literal(g.aggminitval),
             'SORTOP ' || nullif(g.aggsortop, 0)::regoperator, 'PARALLEL ' || p.proparallel::text),
         0
-    FROM ours AS m
+    FROM relation AS m
     JOIN pg_aggregate AS g ON g.aggfnoid = m.objid
     JOIN pg_proc AS p ON p.oid = m.objid
     WHERE m.classid = 'pg_proc'::regclass AND m.subkind = 'a'
@@ -361,7 +297,7 @@ part AS (
             ELSE 'COMPOSITE'
         END,
         0
-    FROM ours AS m
+    FROM relation AS m
     JOIN pg_type AS t ON t.oid = m.objid
     WHERE m.kind = 'type'
 ),
@@ -376,5 +312,5 @@ SELECT coalesce(jsonb_agg(
         'id', m.classid::text || ':' || m.objid, 'kind', m.kind, 'schema', m.schema, 'name', m.name, 'created', m.created, 'cids', coalesce(to_jsonb(m.cids), '[]'),
         'parts', coalesce(p.list, '[]'))
     ORDER BY m.cids[1] NULLS FIRST, m.schema COLLATE "C", m.name COLLATE "C"), '[]')
-FROM ours AS m
+FROM relation AS m
 LEFT JOIN parts AS p USING (classid, objid)

@@ -1,9 +1,9 @@
--- Fail with all rights that are missing, before the first statement that needs one.
+-- Which privileges is the role missing? If any, fail with all of them before the first statement that needs one.
 --
--- The setting lfmigrate.needs holds a jsonb array of {right, schema, name, database}. A table or schema
--- that is not there yet will be the role's own. Rights on single columns are taken for enough, because
--- only the statement tells which columns it means.
-DO $rights$
+-- The setting lfmigrate.needs is a jsonb array of {privilege, schema, name, database}. A table or schema
+-- that does not exist yet will belong to the role. A privilege on some columns is considered sufficient,
+-- because only the statement shows which columns it uses.
+DO $privileges$
 DECLARE
     role CONSTANT text := quote_ident(current_user);
     home CONSTANT text := current_setting('lfmigrate.history_schema');
@@ -31,9 +31,9 @@ BEGIN
     SELECT missing || coalesce(array_agg(DISTINCT m.line ORDER BY m.line), '{}')
     INTO missing
     FROM jsonb_to_recordset(current_setting('lfmigrate.needs')::jsonb)
-        AS n ("right" text, schema text, name text, database boolean)
+        AS n (privilege text, schema text, name text, database boolean)
     LEFT JOIN pg_namespace AS s ON s.nspname = coalesce(n.schema, current_schema()) AND n.name IS NULL
-    -- By hand where a schema is named, because to_regclass fails if the role may not use it.
+    -- Where a schema is named, to_regclass would fail if the role may not use it.
     LEFT JOIN pg_namespace AS h ON h.nspname = n.schema AND n.name IS NOT NULL
     LEFT JOIN pg_class AS c ON n.name IS NOT NULL AND c.oid = CASE
         WHEN n.schema IS NULL THEN to_regclass(quote_ident(n.name))
@@ -49,23 +49,23 @@ BEGIN
         WHEN s.oid IS NOT NULL AND NOT (has_schema_privilege(s.oid, 'CREATE') AND has_schema_privilege(s.oid, 'USAGE'))
             THEN format('GRANT USAGE, CREATE ON SCHEMA %I TO %s;', s.nspname, role)
         WHEN c.oid IS NULL THEN NULL
-        WHEN n."right" IN ('OWNER', 'DROP') THEN CASE
+        WHEN n.privilege IN ('OWNER', 'DROP') THEN CASE
             WHEN pg_has_role(c.relowner, 'USAGE') THEN NULL
-            WHEN n."right" = 'DROP' AND (SELECT pg_has_role(o.nspowner, 'USAGE') FROM pg_namespace AS o WHERE o.oid = c.relnamespace) THEN NULL
+            WHEN n.privilege = 'DROP' AND (SELECT pg_has_role(o.nspowner, 'USAGE') FROM pg_namespace AS o WHERE o.oid = c.relnamespace) THEN NULL
             ELSE format('GRANT %I TO %s;  -- the owner of %s', pg_get_userbyid(c.relowner), role, c.oid::regclass)
         END
-        WHEN n."right" IN ('INSERT', 'UPDATE', 'REFERENCES') THEN CASE
-            WHEN NOT has_any_column_privilege(c.oid, n."right") THEN format('GRANT %s ON %s TO %s;', n."right", c.oid::regclass, role)
+        WHEN n.privilege IN ('INSERT', 'UPDATE', 'REFERENCES') THEN CASE
+            WHEN NOT has_any_column_privilege(c.oid, n.privilege) THEN format('GRANT %s ON %s TO %s;', n.privilege, c.oid::regclass, role)
         END
-        WHEN n."right" <> 'CREATE' AND NOT has_table_privilege(c.oid, n."right")
-            THEN format('GRANT %s ON %s TO %s;', n."right", c.oid::regclass, role)
+        WHEN n.privilege <> 'CREATE' AND NOT has_table_privilege(c.oid, n.privilege)
+            THEN format('GRANT %s ON %s TO %s;', n.privilege, c.oid::regclass, role)
         END) AS m (line)
     WHERE m.line IS NOT NULL AND m.line <> ALL (missing);
     IF cardinality(missing) > 0 THEN
         RAISE EXCEPTION USING ERRCODE = 'LF003',
-            MESSAGE = format('role %s lacks %s that this needs', role,
-                CASE WHEN cardinality(missing) = 1 THEN 'a right' ELSE cardinality(missing) || ' rights' END),
+            MESSAGE = format('role %s is missing %s', role,
+                CASE WHEN cardinality(missing) = 1 THEN '1 privilege' ELSE cardinality(missing) || ' privileges' END),
             DETAIL = array_to_string(missing, E'\n');
     END IF;
 END
-$rights$
+$privileges$

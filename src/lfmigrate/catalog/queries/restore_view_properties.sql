@@ -1,8 +1,8 @@
--- Give a view that was dropped and made again what else belonged to it.
+-- Restore the properties of a view that was dropped and re-created.
 --
--- What drop_view.sql remembered: owner, options, grants, comments, defaults of columns, triggers and
--- rules. What the view's file has set itself stays; what was on a column that is gone is gone with it.
-DO $give$
+-- These are what drop_view.sql saved: owner, options, grants, comments, column defaults, triggers and
+-- rules. Comments that the view's file has set are kept; properties of columns that no longer exist are lost.
+DO $restore$
 DECLARE
     view_name CONSTANT text := format('%I.%I', current_setting('lfmigrate.view_schema'), current_setting('lfmigrate.view_name'));
     view_oid CONSTANT oid := to_regclass(view_name);
@@ -41,9 +41,9 @@ BEGIN
     LOOP
         EXECUTE format('GRANT %s%s ON %s TO %s%s', item ->> 'privilege', CASE WHEN item ->> 'column' IS NOT NULL THEN format(' (%I)', item ->> 'column') ELSE '' END, view_name, item ->> 'grantee', CASE WHEN (item ->> 'grantable')::boolean THEN ' WITH GRANT OPTION' ELSE '' END);
     END LOOP;
-    -- Last, because the new owner may be a role that we may not act for.
+    -- Last, because the current role may not be a member of the owner's.
     IF kept ->> 'owner' IS NOT NULL THEN
         EXECUTE format('ALTER VIEW %s OWNER TO %I', view_name, kept ->> 'owner');
     END IF;
 END
-$give$
+$restore$

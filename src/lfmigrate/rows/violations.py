@@ -1,0 +1,135 @@
+"""Which rows of CSV files are rejected while they are merged, and why."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+from lfmigrate import catalog
+from lfmigrate.errors import LfmigrateError, StatementFailed, combine
+from lfmigrate.postgres.connection import Connection
+from lfmigrate.postgres.pipeline import Flight
+from lfmigrate.postgres.wire import Selected
+from lfmigrate.rows import staging
+from lfmigrate.rows.staging import Staged
+from lfmigrate.syntax.scanner import Statement
+
+# Where the files are in the staging tables, and nothing is merged yet.
+SAVEPOINT = "lfmigrate_merge"
+
+_CHECK_VIOLATION = "23514"
+_UNIQUE_VIOLATION = "23505"
+
+
+def refuse_found(conn: Connection, staged: Sequence[Staged], found: Iterable[Selected]) -> None:
+    """Refuse rows that the merge script returned as problems, with their places in the files.
+
+    Args:
+        conn: A connection with an open transaction and the savepoint `SAVEPOINT`.
+        staged: The files.
+        found: What the script's queries returned.
+
+    Raises:
+        StatementFailed: There are problems.
+    """
+    findings = []
+    count = 0
+    for selected in found:
+        rows = [row for row in selected.rows if "problem" in row]
+        findings += rows
+        count += selected.count if rows else 0
+    if not findings:
+        return
+    _undo_merge(conn)
+    by_table = {each.table.id: each for each in staged}
+    problems: list[LfmigrateError] = []
+    for finding in findings[: staging.MOST]:
+        problems.append(StatementFailed(str(finding["problem"])))
+        each = by_table.get(str(finding.get("tableoid")))
+        if each is not None:
+            ctid, column = str(finding.get("ctid")), finding.get("column")
+            staging.place(conn, each, ctid, problems[-1], column)
+    raise combine(problems, staging.how_many(count))
+
+
+def explain(
+    conn: Connection,
+    staged: Sequence[Staged],
+    error: StatementFailed,
+    merge: Sequence[Statement],
+) -> LfmigrateError:
+    """Return an error that names the rows that a constraint rejects, or the error as it is.
+
+    Args:
+        conn: A connection with an open, failed transaction and the savepoint `SAVEPOINT`.
+        staged: The files.
+        error: Why a statement of the merge script failed.
+        merge: The script's statements.
+    """
+    if error.sqlstate == _CHECK_VIOLATION:
+        return _check_violation(conn, staged, error)
+    if error.sqlstate == _UNIQUE_VIOLATION:
+        return _unique_violation(conn, staged, error, merge)
+    return error
+
+
+def _check_violation(
+    conn: Connection, staged: Sequence[Staged], error: StatementFailed
+) -> LfmigrateError:
+    """Say what a check demands, and which rows of the file violate it."""
+    named = error.diagnostic
+    _undo_merge(conn)
+    flight = Flight(conn)
+    asked = flight.ask(
+        catalog.check_constraint(named.schema or "", named.table or "", named.constraint or "")
+    )
+    flight.go()
+    rule = asked.value
+    if rule is None:
+        return error
+    demand = f"{named.table} demands that {rule.words} (constraint {named.constraint})"
+    target = (named.schema, named.table)
+    each = next((each for each in staged if each.table.target == target), None)
+    problems = [] if each is None else staging.offenders(conn, each, rule, demand)
+    if not problems:
+        error.detail = (*error.detail, demand)
+        return error
+    return combine(problems, staging.how_many(len(problems)))
+
+
+def _unique_violation(
+    conn: Connection,
+    staged: Sequence[Staged],
+    error: StatementFailed,
+    merge: Sequence[Statement],
+) -> LfmigrateError:
+    """Say which rows of the files repeat another one, by the script's unique indexes."""
+    by_name = {each.table.name: each for each in staged}
+    if error.diagnostic.table not in by_name:
+        return error
+    _undo_merge(conn)
+    problems: list[LfmigrateError] = []
+    for statement in merge:
+        if statement.head[:3] != ("CREATE", "UNIQUE", "INDEX"):
+            continue
+        flight = Flight(conn)
+        flight.do(f"SAVEPOINT {SAVEPOINT}")
+        flight.run(statement)
+        try:
+            flight.go()
+        except StatementFailed as failure:
+            _undo_merge(conn)
+            each = by_name.get(failure.diagnostic.table or "")
+            # The server names the key in its own language, but in this form.
+            keys = [re.search(r"\((.+)\)=\(", line) for line in failure.detail]
+            key = next((found[1] for found in keys if found), None)
+            if failure.sqlstate == _UNIQUE_VIOLATION and each is not None and key is not None:
+                problems += staging.duplicates(conn, each, key)
+    return combine(problems, staging.how_many(len(problems))) if problems else error
+
+
+def _undo_merge(conn: Connection) -> None:
+    """Go back to where the files are in the staging tables, to look at their rows."""
+    flight = Flight(conn)
+    flight.do(f"ROLLBACK TO SAVEPOINT {SAVEPOINT}")
+    flight.go()
