@@ -264,7 +264,7 @@ def test_a_waiting_process_says_so_once_on_standard_error(database: str, folder:
         holder.rollback()
         _, rest = process.communicate(timeout=60)
 
-    assert first.startswith("waiting for another run of lfmigrate: process ")
+    assert first.startswith("waiting for another lfmigrate run: process ")
     assert rest == ""
     assert process.returncode == 0
     assert files_in_history(database) == ["001_a.up.sql"]

@@ -63,15 +63,15 @@ def test_a_lock_that_comes_free_is_had_by_one_of_the_tries(
 
     def on_wait(line: str) -> None:
         told.append(line)
-        if "trying" in line:
+        if "retries left" in line:
             reader.rollback()
 
     with closing(lfmigrate.connect(busy)) as conn:
         report = lfmigrate.up(conn, altering, scope=PATIENCE, on_wait=on_wait)
 
     assert [m.status for m in report.migrations] == ["applied"]
-    assert [line for line in told if "trying" in line] == [
-        "a lock did not come in time; trying 3 times more"
+    assert [line for line in told if "retries left" in line] == [
+        "could not acquire a lock within 1000 ms; 3 retries left"
     ]
     assert any("waiting for a lock: process" in line and '"report"' in line for line in told)
 
@@ -95,14 +95,14 @@ def test_readers_behind_the_run_are_let_through(busy: str, altering: Folder) -> 
 
     def on_wait(line: str) -> None:
         tries.append(line)
-        if "trying" in line:
+        if "retries left" in line:
             # Between two tries nothing of the run may be in the queue.
             assert answered.wait(PATIENCE_S)
 
     def migrate() -> bool:
         with closing(lfmigrate.connect(busy)) as conn, pytest.raises(StatementFailed):
             lfmigrate.up(conn, altering, scope=PATIENCE, on_wait=on_wait)
-        return answered.is_set() and any("trying" in line for line in tries)
+        return answered.is_set() and any("retries left" in line for line in tries)
 
     with ThreadPoolExecutor(2) as pool:
         running, reading = pool.submit(migrate), pool.submit(read)
@@ -127,7 +127,7 @@ def test_giving_up_names_who_blocks(busy: str, altering: Folder, cli: Cli) -> No
     assert ": SELECT * FROM busy" in done.stderr
     assert "Tried 4 times." in done.stderr
     assert NOTHING_CHANGED.text in done.stderr
-    assert done.stderr.count("trying") == 3
+    assert done.stderr.count("could not acquire a lock") == 3
     assert not has_history(busy)
 
 
