@@ -179,7 +179,7 @@ def test_a_failure_leaves_what_it_says_and_the_next_run_goes_on(
     assert left is False
     assert "002_b has not finished: 1 of its statements has run" in status.stderr
     assert again.returncode == 0, again.stderr
-    assert "was left invalid by a run that did not end; building it again" in again.stderr
+    assert "was left invalid by an interrupted run; rebuilding it" in again.stderr
     assert value(database, VALID.format("a_y")) is True
     assert value(database, "SELECT count(*) FROM a") == 3
 
