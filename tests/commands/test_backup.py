@@ -393,7 +393,7 @@ def test_tables_with_rows_are_left_alone_unless_replaced(
     url, files, path = saved
     execute(url, "DELETE FROM a", "INSERT INTO b VALUES (4)")
 
-    with pytest.raises(Refused, match="1 of 2 tables have rows") as caught:
+    with pytest.raises(Refused, match="1 of 2 tables are not empty") as caught:
         restore(url, files, path)
     assert "table public.b, rows: 2" in caught.value.facts
     assert value(url, "SELECT count(*) FROM a") == 0
@@ -443,21 +443,27 @@ def _link(path: Path) -> None:
     ("damage", "words"),
     [
         (_truncate, "a.csv has 11 bytes instead of 13"),
-        (_flip, "a.csv has another checksum"),
+        (_flip, "a.csv does not match its checksum"),
         (lambda p: (p / "a.csv").unlink(), "a.csv is missing"),
-        (_link, "a.csv is no plain file"),
-        (_leave_the_folder, "'../a.csv' is no file of a backup"),
+        (_link, "a.csv is not a regular file"),
+        (_leave_the_folder, "'../a.csv' is not a file of a backup"),
         (lambda p: (p / "manifest.json").unlink(), "No such file"),
         (lambda p: (p / "manifest.json").write_text("{"), "damaged"),
         (lambda p: (p / "manifest.json").write_text("[]"), "damaged"),
         (lambda p: (p / "manifest.json").write_bytes(b"\xff"), "not UTF-8"),
         (lambda p: _edit_manifest(p, lambda d: d.update(schema="x"), sign=False), "was changed"),
-        (lambda p: _edit_manifest(p, lambda d: d.update(format=99), sign=True), "another format"),
+        (
+            lambda p: _edit_manifest(p, lambda d: d.update(format=99), sign=True),
+            "a format other than 1",
+        ),
         (lambda p: _edit_manifest(p, lambda d: d.pop("tables"), sign=True), "tables is missing"),
-        (lambda p: _edit_manifest(p, lambda d: d.update(tables=[3]), sign=True), "no manifest"),
+        (
+            lambda p: _edit_manifest(p, lambda d: d.update(tables=[3]), sign=True),
+            "not the manifest",
+        ),
         (
             lambda p: _edit_manifest(p, lambda d: d["tables"][0].update(name=3), sign=True),
-            "text expected",
+            "expected text",
         ),
     ],
 )
@@ -545,7 +551,7 @@ def test_a_foreign_key_from_outside_is_not_broken_by_a_replacement(
         "INSERT INTO theirs VALUES (1)",
     )
 
-    with pytest.raises(Refused, match="outside of the migrations refer") as caught:
+    with pytest.raises(Refused, match="outside the migrations refer") as caught:
         restore(url, files, path, replace=True, backup_dir=tmp_path)
 
     assert '"theirs"' in " ".join(caught.value.facts)
@@ -560,7 +566,7 @@ def test_a_folder_that_is_there_or_cannot_be_made_is_refused(
     url, files, path = saved
     before = sorted(tmp_path.rglob("*"))
 
-    with pytest.raises(Refused, match="is already there"):
+    with pytest.raises(Refused, match="already exists"):
         backup(url, files, path)
     (tmp_path / "file").write_text("")
     with pytest.raises(Refused, match="could not be written"):
@@ -573,7 +579,7 @@ def test_nothing_to_save_is_said(database: str, folder: Write, cli: Cli, tmp_pat
     """An empty database has no backup."""
     done = cli("backup", "--sql-dir", folder(TWO), "--database-url", database)
     assert done.returncode == 5
-    assert "there is no table of the migrations to save" in done.stderr
+    assert "the migrations have no table to save" in done.stderr
     assert not (tmp_path / "cwd" / "lfmigrate-backups").exists()
 
 

@@ -103,7 +103,7 @@ def test_a_name_without_a_letter_is_refused(folder: Write, name: str) -> None:
     """Nothing is made."""
     path = folder({})
 
-    with pytest.raises(UsageError, match="is no name for a migration") as caught:
+    with pytest.raises(UsageError, match="invalid migration name") as caught:
         lfmigrate.new(path, name)
 
     assert caught.value.outcome == NOTHING_CHANGED
@@ -114,7 +114,7 @@ def test_nothing_is_overwritten(folder: Write) -> None:
     """Not even a down file whose up file is not there, which is a mistake."""
     path = folder({"001_a.down.sql": "DROP TABLE a;"})
 
-    with pytest.raises(SqlFileError, match=r"has no 001_a\.up\.sql beside it"):
+    with pytest.raises(SqlFileError, match=r"has no matching 001_a\.up\.sql"):
         lfmigrate.new(path, "a")
 
     assert [p.name for p in path.iterdir()] == ["001_a.down.sql"]
@@ -209,5 +209,5 @@ def test_junk_is_refused_with_exit_code_two(tmp_path: Path, cli: Cli) -> None:
     done = cli("new", "!!", "--sql-dir", tmp_path)
 
     assert done.returncode == 2
-    assert "is no name for a migration" in done.stderr
+    assert "invalid migration name" in done.stderr
     assert "Nothing was changed." in done.stderr

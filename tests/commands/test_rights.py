@@ -143,7 +143,7 @@ def test_all_that_is_missing_is_told_at_once(least: Least, folder: Write, cli: C
     done = cli("up", *options)
 
     assert refused.returncode == 4
-    assert "lacks 7 rights that this needs" in refused.stderr
+    assert "is missing 7 privileges" in refused.stderr
     assert "SQLSTATE 42501" in refused.stderr
     assert "Nothing was changed." in refused.stderr
     assert {line.split(" TO ")[0] for line in lines} == {

@@ -287,7 +287,7 @@ def test_a_down_file_that_does_more_the_second_time_is_stopped(
     up(database, files)
     before = dump(database)
 
-    with pytest.raises(Refused, match="taken more than they did a moment before"):
+    with pytest.raises(Refused, match="dropped more than they did a moment before"):
         rollback(database, files, tmp_path)
 
     assert dump(database) == before
@@ -310,7 +310,7 @@ def test_rows_that_only_the_second_run_touches_are_not_lost(
     up(database, files)
     before = dump(database)
 
-    with pytest.raises(Refused, match="taken more than they did a moment before"):
+    with pytest.raises(Refused, match="dropped more than they did a moment before"):
         rollback(database, files, tmp_path)
 
     assert dump(database) == before
@@ -569,7 +569,7 @@ def test_a_forward_only_migration_in_the_way_is_refused_by_name(
     up(database, files)
     before = dump(database)
 
-    with pytest.raises(Refused, match="004_only has no way back"):
+    with pytest.raises(Refused, match="004_only cannot be rolled back"):
         rollback(database, files, tmp_path, to="001")
 
     assert dump(database) == before
@@ -633,13 +633,13 @@ def test_nothing_to_undo_is_said(database: str, folder: Write, cli: Cli) -> None
     arguments = ("rollback", "--yes", "--sql-dir", files, "--database-url", database)
 
     done = cli(*arguments)
-    assert (done.returncode, "nothing is applied here" in done.stdout) == (0, True)
+    assert (done.returncode, "nothing to roll back" in done.stdout) == (0, True)
     up(database, files)
     done = cli(*arguments, "--to", "1")
-    assert (done.returncode, "nothing is applied here" in done.stdout) == (0, True)
+    assert (done.returncode, "nothing to roll back" in done.stdout) == (0, True)
     assert cli(*arguments).returncode == 0
     done = cli(*arguments)
-    assert (done.returncode, "nothing is applied here" in done.stdout) == (0, True)
+    assert (done.returncode, "nothing to roll back" in done.stdout) == (0, True)
     with pytest.raises(UsageError, match='there is no migration "9"'):
         rollback(database, files, None, to="9")
 
@@ -718,7 +718,7 @@ def test_a_terminal_is_asked_and_no_is_the_default(
     os.close(ours)
 
     assert process.wait(30) == code, seen
-    assert b"would be lost" in seen
+    assert b"would be dropped" in seen
     assert value(database, "SELECT to_regclass('a') IS NULL") is (code == 0)
 
 

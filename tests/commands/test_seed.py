@@ -448,7 +448,7 @@ def test_replace_is_refused_unless_confirmed(seeded: str, cli: Cli, dump: Dump) 
     dry = cli("seed", "--replace", "--dry-run", "--json", "--database-url", seeded)
 
     assert done.returncode == 5
-    assert "would be emptied: 338 rows" in done.stdout
+    assert "would be truncated: 11 tables, 338 rows" in done.stdout
     assert "not confirmed" in done.stderr
     document = json.loads(dry.stdout)
     assert (document["backup"], sum(t["rows"] for t in document["lost"])) == (None, 338)
@@ -462,7 +462,7 @@ def test_replace_does_not_break_what_others_refer_to(seeded: str, tmp_path: Path
         seeded, "CREATE TABLE note (period_id int REFERENCES performance_periods ON DELETE CASCADE)"
     )
 
-    with pytest.raises(Refused, match="outside of the migrations refer") as caught:
+    with pytest.raises(Refused, match="outside the migrations refer") as caught:
         seed(seeded, replace=True, backup_dir=tmp_path)
 
     assert "note" in " ".join(caught.value.facts)
@@ -572,13 +572,19 @@ def test_a_file_means_the_same_wherever_it_is_loaded(database: str, folder: Writ
 
 
 BAD = [
-    ("no header", f"{HEADER}\n"[:0] + "ytd,x,X,1,1,1,1\n", 2, "1:1", "no header of column names"),
+    (
+        "no header",
+        f"{HEADER}\n"[:0] + "ytd,x,X,1,1,1,1\n",
+        2,
+        "1:1",
+        "not a header of column names",
+    ),
     ("no row and no header", "", 2, "1:1", "the file is empty"),
     ("blank first line", "\nytd,x\n", 2, "1:1", "the first line is empty"),
     ("unknown column", f"{HEADER},colour\n", 2, "1:117", 'unknown column "colour"'),
     ("missing columns", "period_key,slug\n", 2, "1:16", 'missing columns "category_name"'),
-    ("column twice", f"{HEADER},slug\n", 2, "1:117", "stands there twice"),
-    ("semicolons", HEADER.replace(",", ";") + "\n", 2, "1:1", "no header of column names"),
+    ("column twice", f"{HEADER},slug\n", 2, "1:117", "appears twice"),
+    ("semicolons", HEADER.replace(",", ";") + "\n", 2, "1:1", "not a header of column names"),
     ("carriage returns", f"{HEADER}\rytd,x,X,1,1,1,1\r", 2, "1:116", "carriage return alone"),
     ("quoted header", f'"{HEADER}\n', 2, "1:1", "a quote is opened here and never closed"),
     ("UTF-16", f"{HEADER}\n".encode("utf-16"), 2, "1:1", "the file is UTF-16"),
@@ -596,20 +602,20 @@ BAD = [
         f"{HEADER}\nytd,x,X,1,1,1,1,9\n",
         2,
         "2:17",
-        "8 fields, and the header has 7",
+        "8 fields, but the header has 7",
     ),
-    ("too few fields", f"{HEADER}\nytd,x,X,1,1,1\n", 2, "2:14", "6 fields, and the header has 7"),
+    ("too few fields", f"{HEADER}\nytd,x,X,1,1,1\n", 2, "2:14", "6 fields, but the header has 7"),
     ("empty line", f"{HEADER}\nytd,x,X,1,1,1,1\n\n", 2, "3:1", "the line is empty"),
     ("unclosed quote", f'{HEADER}\nytd,x,"X,1,1,1,1\nytd,y,Y,1,1,1,1\n', 2, "2:7", "never closed"),
-    ("end mark", f"{HEADER}\nytd,x,X,1,1,1,1\n\\.\nytd,y,Y,1,1,1,1\n", 2, "3:1", "ends the rows"),
+    ("end mark", f"{HEADER}\nytd,x,X,1,1,1,1\n\\.\nytd,y,Y,1,1,1,1\n", 2, "3:1", "ends the data"),
     (
         "mixed line ends",
         f"{HEADER}\nytd,x,X,1,1,1,1\r\n",
         2,
         "2:16",
-        "ends otherwise than the first",
+        "line ending differs from that of the first",
     ),
-    ("the other way round", f"{HEADER}\r\nytd,x,X,1,1,1,1\n", 2, "2:16", "ends otherwise"),
+    ("the other way round", f"{HEADER}\r\nytd,x,X,1,1,1,1\n", 2, "2:16", "line ending differs"),
     ("no number", f"{HEADER}\nytd,x,X,1,abc,1,1\n", 4, "2:11", '"abc"'),
     ("money", f'{HEADER}\nytd,x,X,"$1,000.50",1,1,1\n', 4, "2:9", '"$1,000.50"'),
     (
@@ -686,7 +692,7 @@ def test_a_date_that_does_not_exist_is_told_with_its_place(seeded: str, tmp_path
         "performance_periods.csv:2:5:",
         "performance_periods.csv:3:5:",
     ]
-    assert error.hint == "A date is written as 2026-09-30."
+    assert error.hint == "Write a date as 2026-09-30."
 
 
 def test_an_unknown_name_is_told_where_it_is_used(seeded: str, tmp_path: Path) -> None:
@@ -863,7 +869,7 @@ def test_two_files_of_one_table_are_refused(shop: tuple[str, Path], tmp_path: Pa
 
     error = refused(url, source, path)
 
-    assert (error.file, error.message) == ("shop.csv", "shop.CSV is of the same table")
+    assert (error.file, error.message) == ("shop.csv", "shop.CSV is for the same table")
 
 
 def test_names_that_need_quotes_are_only_names(database: str, folder: Write) -> None:

@@ -889,7 +889,7 @@ def test_a_lost_connection_is_tried_once_more_if_nothing_was_done(
         done = cli("up", "--sql-dir", path, "--database-url", through(database, proxy.port))
 
     assert done.returncode == 0
-    assert "lost, and nothing was changed; trying once more" in done.stderr
+    assert "lost; nothing was changed; retrying once" in done.stderr
     assert "001_a applied" in done.stdout
     assert proxy.accepted == 2
     assert files_in_history(database) == ["001_a.up.sql"]
@@ -905,7 +905,7 @@ def test_a_commit_whose_answer_was_lost_is_not_done_again(
 
     assert done.returncode == 4
     assert "The transaction had been committed before that." in done.stderr
-    assert "trying once more" not in done.stderr
+    assert "retrying once" not in done.stderr
 
 
 def test_a_connection_that_is_lost_twice_is_given_up(
@@ -919,6 +919,6 @@ def test_a_connection_that_is_lost_twice_is_given_up(
     done = cli("up", "--sql-dir", path, "--database-url", database)
 
     assert done.returncode == 4
-    assert done.stderr.count("trying once more") == 1
+    assert done.stderr.count("retrying once") == 1
     assert NOTHING_CHANGED.text in done.stderr
     assert not has_history(database)

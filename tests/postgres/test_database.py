@@ -719,7 +719,7 @@ def test_a_connection_with_another_encoding_is_refused(database: str, folder: Wr
         folder({"001_a.up.sql": "CREATE TABLE a (n int); COMMENT ON TABLE a IS 'é'"})
     )
     with psycopg.connect(database, client_encoding="latin1", autocommit=True) as conn:
-        with pytest.raises(UsageError, match="speaks LATIN1, and SQL files are UTF-8"):
+        with pytest.raises(UsageError, match="encoding is LATIN1, and SQL files are UTF-8"):
             lfmigrate.up(conn, files)
 
         assert conn.execute("SELECT to_regclass('a')").fetchone() == (None,)

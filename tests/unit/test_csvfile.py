@@ -91,7 +91,7 @@ def test_a_file_that_is_none_is_refused(tmp_path: Path) -> None:
     """A folder with the name of a file."""
     (tmp_path / "x.csv").mkdir()
 
-    with pytest.raises(CsvFileError, match="no regular file"):
+    with pytest.raises(CsvFileError, match="not a regular file"):
         csvfile.open_csv(tmp_path / "x.csv")
 
 

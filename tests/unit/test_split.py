@@ -287,7 +287,7 @@ def test_commands_of_psql_are_refused(text: str, command: str, line: int, column
         split(text, "1_a.up.sql")
 
     error = caught.value
-    assert error.message == f"{command} is a command of psql, not SQL"
+    assert error.message == f"{command} is a psql command, not SQL"
     assert (error.line, error.column) == (line, column)
     assert error.hint
 

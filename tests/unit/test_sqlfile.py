@@ -230,14 +230,14 @@ def test_a_folder_without_migrations_and_views_is_refused(
     [
         (
             ["1_a.up.sql", "001_b.up.sql"],
-            "version 1 is there more than once: 001_b.up.sql, 1_a.up.sql",
+            "version 1 is used more than once: 001_b.up.sql, 1_a.up.sql",
         ),
-        (["1_a.up.sql", "1_a.sql"], "version 1 is there more than once: 1_a.sql, 1_a.up.sql"),
+        (["1_a.up.sql", "1_a.sql"], "version 1 is used more than once: 1_a.sql, 1_a.up.sql"),
         (
             ["1_a.up.sql", "1_a.down.sql", "01_a.down.sql"],
-            "version 1 is there more than once: 01_a.down.sql, 1_a.down.sql",
+            "version 1 is used more than once: 01_a.down.sql, 1_a.down.sql",
         ),
-        (["1_a.sql", "2_b.down.sql"], "2_b.down.sql has no 2_b.up.sql beside it"),
+        (["1_a.sql", "2_b.down.sql"], "2_b.down.sql has no matching 2_b.up.sql"),
         (["3_a.up.sql", "3_b.down.sql"], "3_b.down.sql does not belong to 3_a.up.sql"),
         (["3_a.sql", "3_a.down.sql"], "3_a.down.sql does not belong to 3_a.sql"),
         (["3_a.sql", "3_a.DOWN.SQL"], "3_a.DOWN.SQL does not belong to 3_a.sql"),
@@ -329,8 +329,8 @@ def test_all_problems_of_a_folder_are_reported_together(folder: Write) -> None:
     assert list(error.facts) == [
         "1_a.up.sql:2:2: COMMIT is transaction control, which lfmigrate does itself",
         "2_b.up.sql:1:1: byte 0xFF is not UTF-8",
-        "3_c.down.sql has no 3_c.up.sql beside it",
-        "version 4 is there more than once: 04_e.sql, 4_d.sql",
+        "3_c.down.sql has no matching 3_c.up.sql",
+        "version 4 is used more than once: 04_e.sql, 4_d.sql",
         "5_f.sql is a folder",
         "views/v.sql:1:1: this view file is empty",
         NOTHING_CHANGED.text,
@@ -360,7 +360,7 @@ def test_a_pipe_is_refused(folder: Write) -> None:
     path = folder({})
     os.mkfifo(path / "1_a.sql")
 
-    assert refusal_of(path).message == "1_a.sql is no regular file"
+    assert refusal_of(path).message == "1_a.sql is not a regular file"
 
 
 # View files.
@@ -452,7 +452,7 @@ def test_a_name_that_postgresql_would_cut_is_refused(folder: Write) -> None:
 
     error = refusal_of(folder(files))
 
-    assert error.message == "the view's name is longer than the 63 bytes that PostgreSQL keeps"
+    assert error.message == "the view's name is longer than PostgreSQL's limit of 63 bytes"
     assert error.file == f"views/{too_long}.sql"
 
 

@@ -1,4 +1,4 @@
-"""Asks for the server of a connection, and for the sessions that block one."""
+"""Asks for the server and settings of a connection, and for the sessions that block one."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Server:
         read_only: Whether transactions of this role are read-only by default.
         role_setting: ``none``, or the role that the caller has set.
         jit: ``on`` or ``off``.
-        session_settings: Those that the caller has changed, by name.
+        session_settings: The settings that the caller has changed, by name.
     """
 
     version: int
@@ -54,7 +54,7 @@ def server() -> Query[Server]:
 
 
 def session_settings() -> Query[Mapping[str, str]]:
-    """Ask which settings a session has changed. Only reads; to be asked before `Flight.arm`."""
+    """Ask which settings a session has changed; only meaningful before `Flight.arm`."""
     return Query(query_text("session_settings"), (), dict)
 
 

@@ -123,12 +123,21 @@ def pending_migrations(
     return tuple(chosen)
 
 
-def _have_run(events: Sequence[Event]) -> str:
-    """Return how far an unfinished migration came, for a message."""
-    done = sum(1 for event in events if event.action == "statement")
-    if not done:
-        return "its first statement was started"
-    return f"{done} of its statements {'has' if done == 1 else 'have'} run"
+def refuse_pending(folder: Folder, history: History) -> None:
+    """Refuse a command that needs all migrations to be applied.
+
+    Raises:
+        Refused: A migration is pending.
+    """
+    states = migration_states(folder, history)
+    pending = [f"{s.version}_{s.name}" for s in states if s.status == "pending"]
+    if pending:
+        raise Refused(
+            f"migration {pending[0]} is not applied here"
+            if len(pending) == 1
+            else f"{len(pending)} migrations are not applied here, the first of them {pending[0]}",
+            hint='Run "lfmigrate up" first; it adopts tables that already exist.',
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +220,14 @@ def notes(folder: Folder, history: History) -> tuple[str, ...]:
     return tuple(lines)
 
 
+def _have_run(events: Sequence[Event]) -> str:
+    """Return how far an unfinished migration came, for a message."""
+    done = sum(1 for event in events if event.action == "statement")
+    if not done:
+        return "its first statement was started"
+    return f"{done} of its statements {'has' if done == 1 else 'have'} run"
+
+
 def _version(folder: Folder, to: str) -> int:
     """Return the version in the folder that an option names, as a number."""
     versions = [m.version for m in folder.migrations]
@@ -223,20 +240,3 @@ def _version(folder: Folder, to: str) -> int:
         detail=[f"versions in {folder.path}: {', '.join(versions) or 'none'}"],
         hint="Use the version at the beginning of the file name.",
     )
-
-
-def refuse_pending(folder: Folder, history: History) -> None:
-    """Refuse a command that needs all migrations to be applied.
-
-    Raises:
-        Refused: A migration is pending.
-    """
-    states = migration_states(folder, history)
-    pending = [f"{s.version}_{s.name}" for s in states if s.status == "pending"]
-    if pending:
-        raise Refused(
-            f"migration {pending[0]} is not applied here"
-            if len(pending) == 1
-            else f"{len(pending)} migrations are not applied here, the first of them {pending[0]}",
-            hint='Run "lfmigrate up" first; it adopts tables that already exist.',
-        )

@@ -78,7 +78,7 @@ def dump(
         target: The folder to create.
         about: The manifest's general information.
         watch: Called every few hundred rows.
-        first: What to send with the first question.
+        first: A flight to send with the first question.
 
     Returns:
         The archive, complete and synced to disk.
@@ -113,7 +113,7 @@ def dump(
 
 
 def lock(flight: Flight, tables: Sequence[Table]) -> None:
-    """Queue a lock of tables in ACCESS EXCLUSIVE mode."""
+    """Queue an ACCESS EXCLUSIVE lock on tables."""
     if tables:
         flight.do(f"LOCK TABLE {_listed(tables)} IN ACCESS EXCLUSIVE MODE")
 
@@ -139,9 +139,9 @@ def count_rows(table: Table) -> Query[int]:
 
 
 def empty(flight: Flight, tables: Sequence[Table]) -> None:
-    """Queue a TRUNCATE of tables; it fails with `REFERENCED` if other tables reference them."""
+    """Queue a TRUNCATE; it fails with `REFERENCED` if other tables reference these."""
     if tables:
-        # One statement, because the tables may reference each other; others must not.
+        # One statement, because they may reference each other.
         flight.do(f"TRUNCATE {_listed(tables)}")
 
 
@@ -278,7 +278,7 @@ def _lines(conn: Connection, table: Table, watch: OnCopy | None) -> Iterator[Seq
 def _filling(
     saved: Archive, table: Table, saved_table: SavedTable, watch: OnCopy | None
 ) -> tuple[str, Iterable[bytes]]:
-    """Return the COPY of a table, and what to send."""
+    """Return the COPY statement for a table, and its data."""
     columns = ", ".join(quote_name(name) for name, _ in saved_table.columns)
     return (
         f"COPY {_name(table)} ({columns}) FROM STDIN (FORMAT csv, HEADER, ENCODING 'UTF8')",

@@ -27,7 +27,7 @@ PREFIX = "seed_"
 # The number of problems to report; more than this usually share one cause.
 MOST = 20
 
-# Where copying starts again, around rows that the server rejects.
+# Copying restarts here, without the rows that the server rejects.
 SAVEPOINT = "lfmigrate_files"
 
 
@@ -87,7 +87,7 @@ def copy(conn: Connection, staged: Sequence[Staged], watch: OnCopy | None) -> li
     try:
         copies = [_copying(each, each.file.header.end, watch=watch) for each in staged]
         for count in copy_in(conn, copies):
-            rows.append(count)  # noqa: PERF402 (those before a failure are needed, too)
+            rows.append(count)  # noqa: PERF402 (those before a failure are needed as well)
     except StatementFailed as error:
         place = len(rows)
         if not rejected.is_about_row(error, staged[place].table):
@@ -216,7 +216,7 @@ def _copying(
     *,
     watch: OnCopy | None = None,
 ) -> tuple[str, Iterable[bytes]]:
-    """Return the COPY of some records of a file, and what to send."""
+    """Return the COPY statement for some records of a file, and its data."""
     file = staged.file
     columns = ", ".join(quote_name(column) for column in file.columns)
     blocks = csvfile.blocks(file, start, end)

@@ -1,4 +1,4 @@
-"""Which rows of CSV files are rejected while they are merged, and why."""
+"""Finds the rows of CSV files that violate a constraint while they are merged."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ class Relation:
 
     @property
     def label(self) -> str:
-        """Return the name with its schema, where it lives in one."""
+        """Return the name, qualified by its schema if it has one."""
         return f"{self.schema}.{self.name}" if self.schema else self.name
 
     @property

@@ -105,11 +105,6 @@ class SqlFile:
         return None
 
     @property
-    def may_set(self) -> bool:
-        """Return whether a statement may change a setting of the session."""
-        return any(_may_set(statement) for statement in self.statements)
-
-    @property
     def no_transaction(self) -> bool:
         """Return whether the file is marked to run statement by statement, each on its own."""
         return _NO_TRANSACTION in self.directives
@@ -251,10 +246,3 @@ def _decode(content: bytes, name: str) -> str:
         ) from None
     refuse_nul(text, name)
     return text
-
-
-def _may_set(statement: Statement) -> bool:
-    text = statement.text.lower()
-    # In a DO block, an UPDATE ... SET is taken for one, too; to reset nothing does no harm.
-    in_a_block = statement.head[:1] == ("DO",) and re.search(r"\b(?:re)?set\b", text) is not None
-    return statement.head[:1] in {("SET",), ("RESET",)} or "set_config" in text or in_a_block

@@ -230,7 +230,7 @@ def test_an_edited_file_is_told_and_not_run(database: str, folder: Write) -> Non
 
     report = up(database, folder({"1_a.up.sql": "CREATE TABLE a (id int, more text);"}))
 
-    assert report.notes == ("1_a was edited after it was applied; the edit was not run",)
+    assert report.notes == ("1_a was edited after it was applied; the change has not been run",)
     assert statuses(report) == {"table a": "unchanged"}
     assert migrations(report) == {"1": "already_applied"}
 
@@ -267,7 +267,7 @@ def test_two_files_of_one_version_are_refused(folder: Write) -> None:
     """Nobody can tell which one is meant."""
     path = folder({"1_a.up.sql": "SELECT 1;", "001_b.up.sql": "SELECT 1;"})
 
-    with pytest.raises(SqlFileError, match=r"version 1 is there more than once: 001_b.*1_a"):
+    with pytest.raises(SqlFileError, match=r"version 1 is used more than once: 001_b.*1_a"):
         lfmigrate.read_folder(path)
 
 
