@@ -247,8 +247,20 @@ def test_a_waiting_process_says_so_once_on_standard_error(database: str, folder:
     ):
         assert process.stderr is not None
         first = process.stderr.readline()
-        # Several more attempts fit in here; a second line would be one too many.
-        holder.execute("SELECT pg_sleep(0.8)")
+        # A second line after several more attempts would be one too many.
+        with psycopg.connect(database, autocommit=True) as observer:
+            attempts = set()
+
+            def has_tried() -> bool:
+                attempts.add(
+                    observer.execute(
+                        "SELECT max(xact_start) FROM pg_stat_activity"
+                        " WHERE datname = current_database() AND application_name = 'lfmigrate'"
+                    ).fetchone()
+                )
+                return len(attempts - {(None,)}) > 3
+
+            wait_until(has_tried, "it has tried several times")
         holder.rollback()
         _, rest = process.communicate(timeout=60)
 

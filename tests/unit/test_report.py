@@ -59,6 +59,9 @@ def report(*verdicts: Verdict) -> VerifyReport:
         role="me",
         schema="public",
         search_path="public",
+        role_setting="none",
+        jit="on",
+        session_settings={},
         standby=False,
         read_only=False,
     )

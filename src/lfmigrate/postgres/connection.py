@@ -103,7 +103,6 @@ def connect_directly(address: str, on_wait: Callable[[str], None] | None) -> Con
         parameters["host"] = own
         if on_wait is not None:
             on_wait(f"connecting directly to {own}, for statements outside a transaction")
-            )
     mark = secrets.token_hex(6)
     options = parameters.get("options") or os.environ.get("PGOPTIONS") or ""
     parameters["options"] = f"{options} -c lfmigrate.session={mark}".lstrip()
