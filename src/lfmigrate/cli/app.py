@@ -405,7 +405,7 @@ def embedded() -> None:
     from lfmigrate.postgres import embedded as private  # noqa: PLC0415
 
     with calling("embedded", Flags()) as call:
-        url = private.start()
+        url = private.start(say=call.screen.say)
         call.screen.print(f"DATABASE_URL={url}")
         call.screen.say("Ctrl-C stops it")
         try:

@@ -141,7 +141,7 @@ def _connected(call: Call) -> Iterator[tuple[Connection, Folder, Scope]]:
     try:
         if url is None:
             call.screen.say("using the private PostgreSQL in .lfmigrate/")
-            url = embedded.start()
+            url = embedded.start(say=call.screen.say)
         call.document["database"] = address(url)
         conn = connect(url, wait_s=settings.wait_s, on_wait=on_wait)
     except ConnectionFailed as error:
