@@ -117,7 +117,7 @@ def test_a_migration_without_a_way_back_is_no_mistake(database: str, folder: Wri
 
     assert report.ok
     assert [proof.status for proof in report.proofs] == ["ok"] * 3 + ["skipped"] * 4
-    assert report.proofs[3].problems == ("no way back: 001_a, 002_b",)
+    assert report.proofs[3].problems == ("no down file: 001_a, 002_b",)
 
 
 def test_a_database_of_the_environment_is_left_alone(folder: Write, cli: Cli) -> None:
