@@ -483,7 +483,7 @@ def test_replace_keeps_its_backup_when_the_files_are_bad(seeded: str, tmp_path: 
         seed(seeded, source=source, replace=True, backup_dir=tmp_path / "kept")
 
     assert [f"The backup in {p} is complete." for p in (tmp_path / "kept").iterdir()] == [
-        caught.value.facts[-1]
+        caught.value.detail[-1]
     ]
     assert value(seeded, "SELECT count(*) FROM recommendations") == 7
 
