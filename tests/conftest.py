@@ -68,6 +68,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """Use two workers for each processor: tests wait for the server more than they compute."""
+    return 2 * (os.cpu_count() or 1)
+
+
 def pytest_configure() -> None:
     """Hear Ctrl-C even if the shell started the tests in the background, where it is ignored.
 

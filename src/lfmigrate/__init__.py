@@ -1,4 +1,4 @@
-"""A raw-SQL migration runner for PostgreSQL that tells the truth about what it did.
+"""Runs raw SQL migrations on PostgreSQL in a single transaction, and reports what changed.
 
 The commands are functions, for test fixtures and for programs that migrate when they start::
 
@@ -18,43 +18,135 @@ from typing import TYPE_CHECKING, Any
 from lfmigrate._version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from lfmigrate.commands.backup import backup as backup
-    from lfmigrate.commands.check import check as check
-    from lfmigrate.commands.new import new as new
-    from lfmigrate.commands.restore import restore as restore
-    from lfmigrate.commands.rollback import rollback as rollback
-    from lfmigrate.commands.seed import seed as seed
-    from lfmigrate.commands.seed_check import check_seed as check_seed
-    from lfmigrate.commands.status import status as status
-    from lfmigrate.commands.up import up as up
-    from lfmigrate.commands.verify import verify as verify
-    from lfmigrate.errors import LfmigrateError as LfmigrateError
-    from lfmigrate.postgres.connection import connect as connect
-    from lfmigrate.settings import Scope as Scope
-    from lfmigrate.source.folder import read_folder as read_folder
-    from lfmigrate.source.folder import shipped_folder as shipped_folder
+    from lfmigrate.commands.backup import BackupReport, backup
+    from lfmigrate.commands.check import FolderReport, Proof, check
+    from lfmigrate.commands.new import NewReport, new
+    from lfmigrate.commands.restore import RestoreReport, restore
+    from lfmigrate.commands.rollback import Lost, RollbackReport, Undone, rollback
+    from lfmigrate.commands.seed import SeededTable, SeedReport, seed
+    from lfmigrate.commands.seed_check import CheckReport, CheckResult, check_seed
+    from lfmigrate.commands.status import StatusReport, status
+    from lfmigrate.commands.up import MigrationResult, UpReport, up
+    from lfmigrate.commands.verify import Edit, VerifyReport, verify
+    from lfmigrate.errors import (
+        ArchiveError,
+        ConnectionFailed,
+        ConnectionLost,
+        CsvFileError,
+        DatabaseError,
+        DifferenceFound,
+        ErrorOutcome,
+        Interrupted,
+        LfmigrateError,
+        Refused,
+        SqlFileError,
+        StatementFailed,
+        UsageError,
+    )
+    from lfmigrate.postgres.connection import connect
+    from lfmigrate.schema.compare import Difference, Verdict
+    from lfmigrate.schema.relation import Relation
+    from lfmigrate.settings import Scope
+    from lfmigrate.source.folder import Folder, read_folder, shipped_folder
 
-_HOMES = {
-    "LfmigrateError": "lfmigrate.errors",
-    "Scope": "lfmigrate.settings",
-    "backup": "lfmigrate.commands.backup",
-    "check": "lfmigrate.commands.check",
-    "check_seed": "lfmigrate.commands.seed_check",
-    "connect": "lfmigrate.postgres.connection",
-    "new": "lfmigrate.commands.new",
-    "read_folder": "lfmigrate.source.folder",
-    "restore": "lfmigrate.commands.restore",
-    "rollback": "lfmigrate.commands.rollback",
-    "seed": "lfmigrate.commands.seed",
-    "shipped_folder": "lfmigrate.source.folder",
-    "status": "lfmigrate.commands.status",
-    "up": "lfmigrate.commands.up",
-    "verify": "lfmigrate.commands.verify",
+__all__ = [
+    "ArchiveError",
+    "BackupReport",
+    "CheckReport",
+    "CheckResult",
+    "ConnectionFailed",
+    "ConnectionLost",
+    "CsvFileError",
+    "DatabaseError",
+    "Difference",
+    "DifferenceFound",
+    "Edit",
+    "ErrorOutcome",
+    "Folder",
+    "FolderReport",
+    "Interrupted",
+    "LfmigrateError",
+    "Lost",
+    "MigrationResult",
+    "NewReport",
+    "Proof",
+    "Refused",
+    "Relation",
+    "RestoreReport",
+    "RollbackReport",
+    "Scope",
+    "SeedReport",
+    "SeededTable",
+    "SqlFileError",
+    "StatementFailed",
+    "StatusReport",
+    "Undone",
+    "UpReport",
+    "UsageError",
+    "Verdict",
+    "VerifyReport",
+    "__version__",
+    "backup",
+    "check",
+    "check_seed",
+    "connect",
+    "new",
+    "read_folder",
+    "restore",
+    "rollback",
+    "seed",
+    "shipped_folder",
+    "status",
+    "up",
+    "verify",
+]
+
+# Where each name is defined. A module is imported when one of its names is first used, so that
+# `lfmigrate --version` imports neither the driver nor a command.
+_NAMES = {
+    "commands.backup": ("BackupReport", "backup"),
+    "commands.check": ("FolderReport", "Proof", "check"),
+    "commands.new": ("NewReport", "new"),
+    "commands.restore": ("RestoreReport", "restore"),
+    "commands.rollback": ("Lost", "RollbackReport", "Undone", "rollback"),
+    "commands.seed": ("SeedReport", "SeededTable", "seed"),
+    "commands.seed_check": ("CheckReport", "CheckResult", "check_seed"),
+    "commands.status": ("StatusReport", "status"),
+    "commands.up": ("MigrationResult", "UpReport", "up"),
+    "commands.verify": ("Edit", "VerifyReport", "verify"),
+    "errors": (
+        "ArchiveError",
+        "ConnectionFailed",
+        "ConnectionLost",
+        "CsvFileError",
+        "DatabaseError",
+        "DifferenceFound",
+        "ErrorOutcome",
+        "Interrupted",
+        "LfmigrateError",
+        "Refused",
+        "SqlFileError",
+        "StatementFailed",
+        "UsageError",
+    ),
+    "postgres.connection": ("connect",),
+    "schema.compare": ("Difference", "Verdict"),
+    "schema.relation": ("Relation",),
+    "settings": ("Scope",),
+    "source.folder": ("Folder", "read_folder", "shipped_folder"),
 }
 
+_HOMES = {name: f"{__name__}.{module}" for module, names in _NAMES.items() for name in names}
 
-def __getattr__(name: str) -> Any:  # noqa: ANN401 (whatever the name stands for)
-    # Loaded when first used: `lfmigrate --version` needs no psycopg.
-    if name in _HOMES:
+
+def __dir__() -> list[str]:
+    return __all__
+
+
+# Hidden from type checkers, which would otherwise accept any name at all.
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any:  # noqa: ANN401 (whatever the name refers to)
+        if name not in _HOMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         return getattr(import_module(_HOMES[name]), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -6,20 +6,17 @@ import re
 from collections.abc import Iterator, Mapping
 from functools import cache
 
-# A secret shorter than this is part of too many words to be blotted out wherever it stands.
+# A secret shorter than this is part of too many words to be masked wherever it occurs.
 _SHORTEST_SECRET = 4
 
-# From this length on, a secret is blotted out within a word too, unless it is a word itself.
+# From this length on, a secret is masked within a word too, unless it is a word itself.
 _LONG_SECRET = 8
 
 # Patterns are compiled when they are first needed: --version and --help need none.
-URL = r"(?i)^\s*postgres(?:ql)?(?:\+\w+)?://"
-
-KEYWORDS = r"^\s*\w+\s*="
-
-# Where passwords stand, whosever they are. They may hold what they should not, @ and / included,
-# so the last @ counts; what is blotted out too much is a host's name. Not the example in a hint.
-# Longer than any token that serves as a password; without a limit, a long text takes for ever.
+#
+# A password in any URL. It may contain unescaped @ and /, so it ends at the last @; masking too
+# much costs a host name. The example in a hint is left alone. The limits are longer than any token
+# that serves as a password; without them, a long text would take quadratic time.
 _IN_URL = r"(://[^\s:/]{0,300}:)(?!password@host:)\S{1,4000}@"
 
 _AS_KEYWORD = r"(?i)((?:ssl)?password=)('(?:[^'\\]|\\.)*'|(?:\\.|[^\s\\])+)"
@@ -32,34 +29,11 @@ _KEYWORD_VALUE = (
 )
 
 
-def address(url: str) -> dict[str, str | int | None]:
-    """Return where a URL leads: ``host``, ``port`` and ``name``, with libpq's own defaults.
-
-    Args:
-        url: One that `load` has checked.
-    """
-    from psycopg import conninfo, pq  # noqa: PLC0415 (slow; --version needs none)
-
-    known = {
-        option.keyword.decode(): option.val.decode()
-        for option in pq.Conninfo.get_defaults()
-        if option.val is not None
-    }
-    known |= {name: str(value) for name, value in conninfo.conninfo_to_dict(url).items()}
-    port = known.get("port")
-    return {
-        "host": known.get("host") or known.get("hostaddr"),
-        # Several hosts may have several ports, as text.
-        "port": int(port) if port is not None and port.isdecimal() else port,
-        "name": known.get("dbname") or known.get("user"),
-    }
-
-
 def secrets(*urls: str | None, environment: Mapping[str, str]) -> tuple[str, ...]:
     """Collect what must never be printed: passwords, as they are and as they were written.
 
-    A password that is also the user, the host or the database is none to hide: blotting those out
-    would tell it.
+    A password that is also the name of the user, the host or the database is not collected:
+    masking every occurrence would reveal it.
 
     Args:
         urls: URLs and keyword strings, usable or not.
@@ -86,7 +60,7 @@ def secrets(*urls: str | None, environment: Mapping[str, str]) -> tuple[str, ...
 
 
 def redact(text: str, hidden: tuple[str, ...]) -> str:
-    """Blot out passwords: those that are known, and whatever stands where a password would.
+    """Mask the known passwords, and whatever is written where a password would be.
 
     Args:
         text: What is about to be printed.

@@ -230,7 +230,7 @@ def test_success_exits_0_with_the_report_on_standard_output(
 def run_with_a_bug(*arguments: str) -> subprocess.CompletedProcess[str]:
     script = (
         "from lfmigrate.cli import call, process\n"
-        "def bug(*_): raise LookupError('of this test')\n"
+        "def bug(*_, **__): raise LookupError('of this test')\n"
         "call.load = bug\n"
         "process.main()"
     )
@@ -286,7 +286,9 @@ def test_a_difference_exits_3_with_the_report_and_the_error(
 
     assert done.returncode == 3
     assert "drifted" in done.stdout
-    assert done.stderr.startswith("error: 1 of 3 relations is not as the files say\n")
+    assert done.stderr.startswith(
+        "error: schema drift: 1 of 3 objects differs from the migrations\n"
+    )
 
 
 def test_pending_migrations_exit_3_when_asked(cli: Cli, database: str, notes: Path) -> None:
@@ -323,7 +325,9 @@ def test_a_strict_run_that_was_rolled_back_does_not_say_applied(
 
     assert done.returncode == 3
     assert "applied" not in done.stdout
-    assert re.search(r"^001_notes planned: ran in \d+ ms, rolled back$", done.stdout, re.MULTILINE)
+    assert re.search(
+        r"^001_notes would apply \(ran in \d+ ms, rolled back\)$", done.stdout, re.MULTILINE
+    )
     assert "  Nothing was changed.\n" in done.stderr
     assert tables(database) == {"public.note"}
 
@@ -698,7 +702,7 @@ def test_a_full_disk_is_told_without_a_traceback(applied: str, options: str) -> 
     assert "Traceback" not in done.stderr
     assert "Exception ignored" not in done.stderr
     if not options:
-        assert done.stderr.startswith("error: standard output cannot be written: No space left")
+        assert done.stderr.startswith("error: cannot write to standard output: No space left")
 
 
 @pytest.mark.process
@@ -794,7 +798,7 @@ def test_no_color_is_respected_on_a_terminal() -> None:
 
     assert "\x1b[1;31merror: " in coloured
     assert "\x1b[1;31m" not in plain
-    assert "error: nothing answers at 127.0.0.1:1" in re.sub(r"\x1b\[\d*m", "", plain)
+    assert "error: connection to 127.0.0.1:1 refused" in re.sub(r"\x1b\[\d*m", "", plain)
 
 
 # --------------------------------------------------------------------------------------------------
@@ -1009,7 +1013,7 @@ def test_an_unreadable_dotenv_file_says_so(cli: Cli, tmp_path: Path) -> None:
     done = cli("status", cwd=tmp_path)
 
     assert done.returncode == 2
-    assert done.stderr.startswith("error: the .env file cannot be read: ")
+    assert done.stderr.startswith("error: cannot read the .env file: ")
 
 
 # --------------------------------------------------------------------------------------------------
@@ -1087,7 +1091,7 @@ def main(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) ->
 def bug(monkeypatch: pytest.MonkeyPatch) -> None:
     """Break lfmigrate so that an exception quotes all that it was given."""
 
-    def quote(*_: object) -> None:
+    def quote(*_: object, **__: object) -> None:
         given = [*sys.argv, os.environ.get("PGPASSWORD"), os.environ.get("DATABASE_URL")]
         given.append(call.dotenv_variables().get("DATABASE_URL"))
         raise RuntimeError(f"{given} {json.dumps(given)} {' '.join(map(str, given))}")
@@ -1251,6 +1255,6 @@ def test_a_dotenv_file_that_others_can_read_is_warned_of(
     (tmp_path / ".env").write_text("DATABASE_URL=postgresql://localhost/x\n", encoding="utf-8")
     harmless = cli("status", "--database-url", database, cwd=tmp_path)
     assert (done.returncode, harmless.stderr) == (0, "")
-    assert ("others can read it" in done.stderr) == warned
+    assert ("readable by other users" in done.stderr) == warned
     assert (f"chmod 600 {tmp_path / '.env'}" in done.stderr) == warned
     assert "Zebra" not in done.stderr + done.stdout

@@ -393,7 +393,7 @@ def test_tables_with_rows_are_left_alone_unless_replaced(
     url, files, path = saved
     execute(url, "DELETE FROM a", "INSERT INTO b VALUES (4)")
 
-    with pytest.raises(Refused, match="1 of 2 tables have rows") as caught:
+    with pytest.raises(Refused, match="1 of 2 tables are not empty") as caught:
         restore(url, files, path)
     assert "table public.b, rows: 2" in caught.value.facts
     assert value(url, "SELECT count(*) FROM a") == 0
@@ -579,7 +579,7 @@ def test_nothing_to_save_is_said(database: str, folder: Write, cli: Cli, tmp_pat
     """An empty database has no backup."""
     done = cli("backup", "--sql-dir", folder(TWO), "--database-url", database)
     assert done.returncode == 5
-    assert "there is no table of the migrations to save" in done.stderr
+    assert "the migrations have no table to save" in done.stderr
     assert not (tmp_path / "cwd" / "lfmigrate-backups").exists()
 
 

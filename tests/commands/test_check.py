@@ -108,7 +108,7 @@ def test_a_broken_folder_exits_with_3_and_shows_why(database: str, folder: Write
     assert done.returncode == 3
     assert "broken   the catalogs are as they were before" in done.stdout
     assert "left behind: function public.f()" in done.stdout
-    assert "4 of 7 hold" in done.stdout
+    assert "4 of 7 checks passed" in done.stdout
 
 
 def test_a_migration_without_a_way_back_is_no_mistake(database: str, folder: Write) -> None:
@@ -127,7 +127,7 @@ def test_a_database_of_the_environment_is_left_alone(folder: Write, cli: Cli) ->
     done = cli("check", "--sql-dir", path, env={"DATABASE_URL": "postgresql://127.0.0.1:1/none"})
 
     assert done.returncode == 0
-    assert "7 of 7 hold" in done.stdout
+    assert "7 of 7 checks passed" in done.stdout
 
 
 def test_a_role_that_may_not_make_databases_is_told(database: str, folder: Write) -> None:
@@ -209,5 +209,5 @@ def test_squawk_is_told_what_runs_outside_of_a_transaction(folder: Write, cli: C
     done = cli("check", "--sql-dir", path)
 
     assert done.returncode == 0, done.stderr
-    assert "7 of 7 hold" in done.stdout
+    assert "7 of 7 checks passed" in done.stdout
     assert "002_b.up.sql" not in done.stdout

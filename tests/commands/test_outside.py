@@ -1,4 +1,4 @@
-"""Files that run outside of a transaction: one statement at a time, each on the record."""
+"""Files marked no-transaction: one statement at a time, each recorded."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -180,7 +179,7 @@ def test_a_failure_leaves_what_it_says_and_the_next_run_goes_on(
     assert left is False
     assert "002_b has not finished: 1 of its statements has run" in status.stderr
     assert again.returncode == 0, again.stderr
-    assert "was left invalid by a run that did not end; building it again" in again.stderr
+    assert "was left invalid by an interrupted run; rebuilding it" in again.stderr
     assert value(database, VALID.format("a_y")) is True
     assert value(database, "SELECT count(*) FROM a") == 3
 
@@ -242,7 +241,7 @@ def old_transaction(url: str) -> Iterator[psycopg.Connection]:
         conn.rollback()
 
 
-def _up(path: Path, url: str) -> subprocess.Popen[str]:
+def _up(path: Path, url: str, *options: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [
             sys.executable,
@@ -253,6 +252,7 @@ def _up(path: Path, url: str) -> subprocess.Popen[str]:
             str(path),
             "--database-url",
             url,
+            *options,
         ],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -289,9 +289,9 @@ def test_an_interrupted_build_is_resumed(database: str, folder: Write, number: i
         with second:
             second.communicate(timeout=60)
         code = second.returncode
-        assert "waiting for another run of lfmigrate: process" in line
+        assert "waiting for another lfmigrate run: process" in line
     else:
-        assert "is not finished; the next up goes on with it" in said
+        assert "is not finished; the next up resumes there" in said
         assert value(database, VALID.format("a_x")) is False
         with _up(path, database) as third:
             third.communicate(timeout=60)
@@ -303,30 +303,29 @@ def test_an_interrupted_build_is_resumed(database: str, folder: Write, number: i
     assert value(database, ACTIONS) == ["begun", "up"]
 
 
+@pytest.mark.process
 def test_a_build_waits_longer_than_the_lock_timeout_and_says_for_whom(
-    database: str, folder: Write, cli: Cli
+    database: str, folder: Write
 ) -> None:
-    """Nobody queues behind it, and giving up would leave half an index."""
+    """Nothing queues behind it, and giving up would leave half an index."""
     path = folder({"001_a.up.sql": TABLE, "002_b.up.sql": INDEX})
     execute(database, TABLE)
-    with old_transaction(make_conninfo(database, application_name="report")) as holder:
+    # The server's own clock: for how long the build has been waiting.
+    waits = """SELECT count(*) > 0 FROM pg_stat_activity WHERE query LIKE 'CREATE INDEX%'
+        AND state = 'active' AND wait_event_type = 'Lock' AND datname = current_database()
+        AND clock_timestamp() - query_start > interval '1 s'"""
+    with old_transaction(make_conninfo(database, application_name="report")):
+        process = _up(path, database, "--lock-timeout", "500ms")
+        assert process.stderr is not None
+        lines = iter(process.stderr.readline, "")
+        said = next(line for line in lines if "waiting for a lock" in line)
+        wait_until(lambda: value(database, waits) is True, "it waits longer than that")
+    _, rest = process.communicate(timeout=60)
 
-        def release() -> None:
-            wait_until(lambda: _is_building(database), "the index is being built")
-            threading.Event().wait(1.5)
-            holder.rollback()
-
-        with ThreadPoolExecutor(1) as pool:
-            releasing = pool.submit(release)
-            done = cli(
-                "up", "--sql-dir", path, "--lock-timeout", "500ms", "--database-url", database
-            )
-            releasing.result()
-
-    assert done.returncode == 0, done.stderr
-    assert "waiting for a lock: process" in done.stderr
-    assert 'application "report"' in done.stderr
-    assert "did not come in time" not in done.stderr
+    assert process.returncode == 0, rest
+    assert said.startswith("waiting for a lock: process")
+    assert 'application "report"' in said
+    assert "could not acquire a lock" not in rest
 
 
 def test_four_at_once_do_not_deadlock(database: str, folder: Write) -> None:
@@ -386,9 +385,9 @@ def test_a_dry_run_says_what_it_cannot_try(
     done = cli("up", "--dry-run", "--sql-dir", path, "--database-url", database)
 
     assert done.returncode == 0
-    assert "can try neither it nor what comes after it" in done.stderr
-    assert "002_b planned: not tried" in done.stdout
-    assert "003_c planned: not tried" in done.stdout
+    assert "can execute neither it nor what comes after it" in done.stderr
+    assert "002_b would apply (not tried)" in done.stdout
+    assert "003_c would apply (not tried)" in done.stdout
     assert dump(database) == before
 
 
@@ -434,7 +433,7 @@ def test_behind_a_pooler_nothing_runs(
     done = cli("up", "--sql-dir", path, "--database-url", database)
 
     assert refused.returncode == 2
-    assert "is a pooler, and what runs outside of a transaction takes a direct" in refused.stderr
+    assert "is a pooler, and what runs outside a transaction requires a direct" in refused.stderr
     assert "Nothing was changed." in refused.stderr
     assert after == before
     assert done.returncode == 0, done.stderr
@@ -455,7 +454,7 @@ def test_a_neon_host_is_left_for_its_direct_name(
     done = cli("up", "--sql-dir", path, "--database-url", url)
 
     assert done.returncode == 0, done.stderr
-    assert "goes directly to ep-cool-1.eu-central-1.aws.neon.tech, past the pooler" in done.stderr
+    assert "connecting directly to ep-cool-1.eu-central-1.aws.neon.tech" in done.stderr
     assert value(database, VALID.format("a_x")) is True
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import random
 import re
 import subprocess
 import sys
@@ -37,7 +38,7 @@ from lfmigrate.errors import (
 from tests.conftest import Cli, Psql
 from tests.helpers.commands import up
 from tests.helpers.databases import execute, value
-from tests.helpers.faults import Cutter, wait_until_left
+from tests.helpers.faults import Cutter, wait_for_session, wait_until, wait_until_left
 
 Write = Callable[[Mapping[str, str | bytes]], Path]
 Dump = Callable[..., str]
@@ -447,7 +448,7 @@ def test_replace_is_refused_unless_confirmed(seeded: str, cli: Cli, dump: Dump) 
     dry = cli("seed", "--replace", "--dry-run", "--json", "--database-url", seeded)
 
     assert done.returncode == 5
-    assert "would be emptied: 338 rows" in done.stdout
+    assert "would be truncated: 11 tables, 338 rows" in done.stdout
     assert "not confirmed" in done.stderr
     document = json.loads(dry.stdout)
     assert (document["backup"], sum(t["rows"] for t in document["lost"])) == (None, 338)
@@ -1104,7 +1105,7 @@ def test_a_lock_of_somebody_else_is_named(seeded: str, cli: Cli) -> None:
     """The seed does not wait for ever behind an open transaction, and says whose it is."""
     with psycopg.connect(seeded) as holder:
         holder.execute("LOCK TABLE cost_categories IN SHARE MODE")
-        done = cli("seed", "--lock-timeout", "300ms", "--database-url", seeded)
+        done = cli("seed", "--lock-timeout", "1s", "--database-url", seeded)
 
     assert done.returncode == 4
     assert "held by" in done.stderr
@@ -1233,25 +1234,38 @@ def test_a_cut_connection_leaves_all_or_nothing(applied: str, way: Any) -> None:
 
 @pytest.mark.process
 def test_a_killed_seed_leaves_nothing_or_everything(applied: str) -> None:
-    """SIGKILL at moments spread over the run."""
+    """SIGKILL at 12 moments of a run."""
     whole = sum(map(rows_of, FILES))
     tables = " + ".join(f"(SELECT count(*) FROM {path.stem})" for path in FILES)
     command = [sys.executable, "-m", "lfmigrate", "seed", "--database-url", applied]
-    started = time.monotonic()
-    subprocess.run(command, check=True, capture_output=True)
-    length_s = time.monotonic() - started
+    rng = random.Random(20261125)  # noqa: S311 (nothing secret; the same moments each time)
     found = []
-    for moment in range(12):
+    # First behind a lock on each of some tables, and then wherever some milliseconds lead.
+    held = [path.stem for path in FILES[::3]]
+    moments: list[str | float] = [*held, *(rng.uniform(0.0, 0.3) for _ in range(12 - len(held)))]
+    for moment in moments:
         execute(applied, f"TRUNCATE {', '.join(path.stem for path in FILES)}")
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        time.sleep(length_s * (0.4 + moment * 0.05))
-        process.kill()
-        process.wait()
+        with psycopg.connect(applied) as holder:
+            if isinstance(moment, str):
+                holder.execute(f"LOCK TABLE {moment} IN EXCLUSIVE MODE".encode())
+            process = subprocess.Popen(
+                command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, text=True
+            )
+            wait_for_session(applied, process)
+            if isinstance(moment, str):
+                wait_until(
+                    lambda: value(applied, "SELECT count(*) > 0 FROM pg_locks WHERE NOT granted"),
+                    "the seed waits for the lock",
+                )
+            else:
+                time.sleep(moment)
+            process.kill()
+            process.wait()
         wait_until_left(applied)
         found.append(value(applied, f"SELECT {tables}"))
 
+    assert set(found[: len(held)]) == {0}
     assert set(found) <= {0, whole}
-    assert 0 in found
 
 
 # getrusage would count the process that this one was forked from.

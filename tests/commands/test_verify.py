@@ -49,7 +49,7 @@ KINDS = (
     "|schema|extension"
 )
 EXPECT = re.compile(
-    rf"-- expect: (?:ok|(?P<status>drifted|missing|unexpected) (?P<kind>{KINDS})"
+    rf"-- expect: (?:ok|(?P<status>drifted|missing) (?P<kind>{KINDS})"
     r" (?P<name>[^:]+)(?:: (?P<parts>.+))?)"
 )
 
@@ -312,7 +312,7 @@ def test_what_a_migration_makes_in_a_schema_of_its_own_is_compared(
     execute(database, "DROP SCHEMA app CASCADE")
     dropped = verify(database, files)
 
-    assert rows(changed) == {("unexpected", "table", "a", frozenset({"column extra"}))}
+    assert rows(changed) == {("drifted", "table", "a", frozenset({"column extra"}))}
     assert rows(dropped) == {
         ("missing", "table", "a", frozenset()),
         ("missing", "schema", "app", frozenset()),
@@ -332,7 +332,7 @@ def test_a_replay_compares_what_has_a_schema_of_its_own(database: str, folder: W
 
     report = verify(database, files, replay_files=True)
 
-    assert rows(report) == {("unexpected", "table", "a", frozenset({"column extra"}))}
+    assert rows(report) == {("drifted", "table", "a", frozenset({"column extra"}))}
 
 
 def test_parentheses_in_names_are_part_of_the_names(database: str, folder: Write) -> None:
@@ -424,7 +424,7 @@ def test_a_role_that_may_only_read_the_history_can_verify(
 
     assert report.source == "history"
     assert rows(report) == {
-        ("unexpected", "table", "program_resources", frozenset({"column extra"})),
+        ("drifted", "table", "program_resources", frozenset({"column extra"})),
     }
 
 
@@ -696,7 +696,7 @@ def test_the_json_has_a_row_for_each_relation_and_null_for_what_is_not_there(
     assert {name: r["status"] for name, r in relations.items() if r["status"] != "ok"} == {
         "program_resources": "drifted",
         "efficiency_kpis": "drifted",
-        "recommendations": "unexpected",
+        "recommendations": "drifted",
         "v_current_cost_categories": "missing",
     }
     assert relations["program_resources"]["differences"] == [
@@ -759,7 +759,7 @@ def test_an_untouched_schema_exits_with_0(applied: str, cli: Cli, options: list[
     [
         ("missing", "DROP VIEW v_current_cost_categories"),
         ("drifted", "DROP INDEX recommendations_status_idx"),
-        ("unexpected", "CREATE INDEX aside ON recommendations (title)"),
+        ("drifted", "CREATE INDEX aside ON recommendations (title)"),
     ],
 )
 def test_any_difference_exits_with_3(applied: str, cli: Cli, status: str, change: str) -> None:

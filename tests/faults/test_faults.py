@@ -5,7 +5,6 @@ Everything here fails for real: statements, processes, connections, servers' ses
 
 from __future__ import annotations
 
-import math
 import os
 import random
 import signal
@@ -14,7 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from itertools import cycle
 from pathlib import Path
@@ -45,6 +44,7 @@ from tests.helpers.faults import (
     HAS_COMMITTED,
     SAYS_COMMIT,
     Cutter,
+    Gates,
     wait_for_session,
     wait_until,
     wait_until_left,
@@ -352,7 +352,7 @@ LOCKED_OUT = "CREATE TABLE a (n int);\nALTER TABLE busy ADD m int;"
 
 def locked_out(url: str, files: Path) -> StatementFailed:
     """Run into the lock of another session and return the failure."""
-    scope = lfmigrate.Scope(lock_timeout_ms=150)
+    scope = lfmigrate.Scope(lock_timeout_ms=1000)
     with closing(lfmigrate.connect(url)) as conn, pytest.raises(StatementFailed) as caught:
         lfmigrate.up(conn, read_folder(files), scope=scope)
     return caught.value
@@ -380,7 +380,7 @@ def test_a_lock_timeout_says_who_holds_the_lock(held_table: str, folder: Write) 
 def test_a_statement_that_takes_too_long_ends_the_run(database: str, folder: Write) -> None:
     """The limit is the statement's, and nothing was changed."""
     files = folder({"001_a.up.sql": "CREATE TABLE a (n int);\nSELECT pg_sleep(600);"})
-    scope = lfmigrate.Scope(statement_timeout_ms=150)
+    scope = lfmigrate.Scope(statement_timeout_ms=1000)
     with closing(lfmigrate.connect(database)) as conn, pytest.raises(StatementFailed) as caught:
         lfmigrate.up(conn, read_folder(files), scope=scope)
     error = caught.value
@@ -716,15 +716,24 @@ def start_up(url: str, files: Path) -> subprocess.Popen[str]:
     )
 
 
-# Two migrations and a view, with pauses between the statements, and a pause within the commit.
+# Two migrations and a view, with a gate after each statement, and one within the commit.
+STATEMENTS = 8
+IN_COMMIT = STATEMENTS
 PAUSED = {
     "001_first.up.sql": "".join(
-        f"CREATE TABLE a{n} (n int PRIMARY KEY); SELECT pg_sleep(0.02);\n" for n in range(4)
+        f"CREATE TABLE a{n} (n int PRIMARY KEY); {Gates.statement(n)}\n" for n in range(4)
     ),
     "002_second.up.sql": "".join(
-        f"INSERT INTO a{n} VALUES ({n}); SELECT pg_sleep(0.02);\n" for n in range(4)
+        f"INSERT INTO a{n} VALUES ({n}); {Gates.statement(n + 4)}\n" for n in range(4)
     )
-    + slow_commit(0.1),
+    + f"""
+CREATE FUNCTION linger() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN {Gates.sql(IN_COMMIT)} RETURN NULL; END $$;
+CREATE TABLE slow (n int);
+CREATE CONSTRAINT TRIGGER linger AFTER INSERT ON slow
+    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION linger();
+INSERT INTO slow VALUES (1);
+""",
     "views/v.sql": "CREATE OR REPLACE VIEW v AS SELECT n FROM a0;",
 }
 PAUSED_FILES = list(PAUSED)
@@ -733,7 +742,6 @@ PAUSED_RESET = """
     CREATE SCHEMA public;
     DROP SCHEMA IF EXISTS lfmigrate CASCADE;
 """
-MOMENTS = 24
 LANES = 3
 
 
@@ -742,7 +750,7 @@ LANES = 3
 def test_a_signal_at_any_moment_leaves_all_or_nothing(
     name: str, create_database: Callable[..., str], folder: Write, dump: Dump
 ) -> None:
-    """24 moments spread over a run: the catalogs and rows are those before or those after."""
+    """24 moments of a run: the catalogs and rows are those before or those after."""
     files = folder(PAUSED)
     number = signal.Signals[name]
     urls = [create_database() for _ in range(LANES)]
@@ -756,36 +764,32 @@ def test_a_signal_at_any_moment_leaves_all_or_nothing(
         conn.execute(PAUSED_RESET)
     assert before != after
     rng = random.Random(SEED + number)  # noqa: S311 (nothing secret)
-    # Some hit the start of the process, before there is a session.
-    moments = [-rng.uniform(0.05, 0.3) for _ in range(3)]
-    # The others are spread from when its session is there until after its end, as long as that
-    # takes here and now; the last one comes when all has been committed.
-    took_s = 1.2 * seconds_of_a_run(urls[0], files)
-    moments += [took_s * (n + rng.random()) / (MOMENTS - 4) for n in range(MOMENTS - 4)]
-    moments += [math.inf]
+    # At each gate, where the outcome is certain; once its session is there; when all has been
+    # committed; and wherever some milliseconds lead, from its start (negative) or its session on.
+    moments: list[Moment] = [*range(STATEMENTS), IN_COMMIT, "session", "committed"]
+    moments += [-rng.uniform(0.05, 0.3) for _ in range(3)]
+    moments += [rng.uniform(0.0, 0.2) for _ in range(10)]
 
-    def lane(url: str, its_moments: Sequence[float]) -> list[str]:
+    def lane(url: str, its_moments: Sequence[Moment]) -> dict[Moment, str]:
         trial = Trial(url, files, number, before, after, dump)
-        return [trial.outcome_at(moment) for moment in its_moments]
+        return {moment: trial.outcome_at(moment) for moment in its_moments}
 
     with ThreadPoolExecutor(LANES) as pool:
         lanes = [pool.submit(lane, url, moments[i::LANES]) for i, url in enumerate(urls)]
-        outcomes = [outcome for lane in lanes for outcome in lane.result()]
+        outcomes = {moment: outcome for each in lanes for moment, outcome in each.result().items()}
 
-    assert len(outcomes) == MOMENTS
-    assert any(outcome.startswith("all") for outcome in outcomes)
-    assert name == "SIGKILL" or outcomes.count("nothing, and said so") >= MOMENTS // 3, outcomes
+    assert len(outcomes) == len(moments)
+    assert outcomes["committed"].startswith("all")
+    if name == "SIGKILL":
+        assert {outcomes[n] for n in range(STATEMENTS)} == {"nothing"}, outcomes
+        # The server goes on with a commit whose client is gone.
+        assert outcomes[IN_COMMIT] == "all", outcomes
+    else:
+        assert {outcomes[n] for n in [*range(STATEMENTS), IN_COMMIT]} == {"nothing, and said so"}
 
 
-def seconds_of_a_run(url: str, files: Path) -> float:
-    """Return how long a run takes that nobody interrupts, from its session on, and clear up."""
-    process = start_up(url, files)
-    wait_for_session(url, process)
-    started = time.monotonic()
-    process.communicate(timeout=60)
-    with psycopg.connect(url, autocommit=True) as conn:
-        conn.execute(PAUSED_RESET)
-    return time.monotonic() - started
+# The number of a gate, ``session``, ``committed``, or some seconds.
+Moment = int | float | str
 
 
 @dataclass(frozen=True)
@@ -799,30 +803,32 @@ class Trial:
     after: str
     dump: Dump
 
-    def outcome_at(self, moment: float) -> str:
+    def outcome_at(self, moment: Moment) -> str:
         """Start a run, signal it, check what it leaves, finish it, and clear up.
-
-        Args:
-            moment: How many seconds to wait, from when its session is there; if negative, from its
-                start; if infinite, until it has committed.
 
         Returns:
             Whether ``all`` or ``nothing`` of the run was there, and whether it said so.
         """
-        process = start_up(self.url, self.files)
-        has_session = moment >= 0
-        if has_session:
-            wait_for_session(self.url, process)
-        if moment == math.inf:
-            wait_until(lambda: has_history(self.url), "the run has committed")
-        else:
-            time.sleep(abs(moment))
-        process.send_signal(self.number)
-        out, err = process.communicate(timeout=60)
+        has_session = not isinstance(moment, float) or moment >= 0
+        with ExitStack() as stack:
+            stands = None
+            if isinstance(moment, int):
+                stands = stack.enter_context(Gates(self.url).closed(moment))
+            process = start_up(self.url, self.files)
+            if stands is not None:
+                stands()
+            elif moment == "committed":
+                wait_until(lambda: has_history(self.url), "the run has committed")
+            elif has_session:
+                wait_for_session(self.url, process)
+            if isinstance(moment, float):
+                time.sleep(abs(moment))
+            process.send_signal(self.number)
+            out, err = process.communicate(timeout=120)
         wait_until_left(self.url)
         found = self.dump(self.url, rows=True)
         code = process.returncode
-        told = f"at {moment:.3f} s, exit code {code}: {err}"
+        told = f"at {moment}, exit code {code}: {err}"
         assert found in {self.before, self.after}, told
         is_done = found == self.after
         assert files_in_history(self.url) == (PAUSED_FILES if is_done else []), told
@@ -850,14 +856,21 @@ def test_the_server_rolls_back_what_a_killed_run_left_running(
     database: str, folder: Write, dump: Dump
 ) -> None:
     """After SIGKILL the next run waits for the server to notice, and then succeeds."""
-    files = folder({"001_a.up.sql": "CREATE TABLE a (n int); SELECT pg_sleep(1)"})
-    process = start_up(database, files)
-    wait_for_sleep(database)
-    process.kill()
-    process.communicate(timeout=60)
+    files = folder({"001_a.up.sql": f"CREATE TABLE a (n int); {Gates.statement(1)}"})
     waited: list[str] = []
-    with closing(lfmigrate.connect(database)) as conn:
-        report = lfmigrate.up(conn, read_folder(files), on_wait=waited.append)
+    with ExitStack() as stack:
+        stands = stack.enter_context(Gates(database).closed(1))
+
+        def on_wait(line: str) -> None:
+            waited.append(line)
+            stack.close()  # the gate opens, and the server finds that nobody listens
+
+        process = start_up(database, files)
+        stands()
+        process.kill()
+        process.communicate(timeout=60)
+        with closing(lfmigrate.connect(database)) as conn:
+            report = lfmigrate.up(conn, read_folder(files), on_wait=on_wait)
 
     assert [m.status for m in report.migrations] == ["applied"]
     assert len(waited) == 1
@@ -876,7 +889,7 @@ def test_a_lost_connection_is_tried_once_more_if_nothing_was_done(
         done = cli("up", "--sql-dir", path, "--database-url", through(database, proxy.port))
 
     assert done.returncode == 0
-    assert "lost, and nothing was changed; trying once more" in done.stderr
+    assert "lost; nothing was changed; retrying once" in done.stderr
     assert "001_a applied" in done.stdout
     assert proxy.accepted == 2
     assert files_in_history(database) == ["001_a.up.sql"]
@@ -892,7 +905,7 @@ def test_a_commit_whose_answer_was_lost_is_not_done_again(
 
     assert done.returncode == 4
     assert "The transaction had been committed before that." in done.stderr
-    assert "trying once more" not in done.stderr
+    assert "retrying once" not in done.stderr
 
 
 def test_a_connection_that_is_lost_twice_is_given_up(
@@ -906,6 +919,6 @@ def test_a_connection_that_is_lost_twice_is_given_up(
     done = cli("up", "--sql-dir", path, "--database-url", database)
 
     assert done.returncode == 4
-    assert done.stderr.count("trying once more") == 1
+    assert done.stderr.count("retrying once") == 1
     assert NOTHING_CHANGED.text in done.stderr
     assert not has_history(database)

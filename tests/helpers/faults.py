@@ -26,7 +26,10 @@ from psycopg.conninfo import make_conninfo
 from bench.proxy import Target
 
 # Far more than anything here takes; only a defect waits that long.
-PATIENCE_S = 20
+PATIENCE_S = 60
+
+# The first half of the key of the advisory locks that are `Gates`.
+GATES = 20261
 
 # What the client says when it commits, and what the server says when that has happened.
 SAYS_COMMIT = b"\0COMMIT\0"
@@ -236,6 +239,59 @@ def wait_until(is_so: Callable[[], bool], what: str) -> None:
     while not is_so():
         assert time.monotonic() < give_up_at, f"not in {PATIENCE_S} s: {what}"
         time.sleep(0.01)
+
+
+class Gates:
+    """Places in SQL where a run stops until the test lets it pass.
+
+    A closed gate is an advisory lock of the test's own session. What stands at it asks for the lock
+    again and again instead of queueing for it, so that neither a lock timeout nor a report of
+    blocking sessions interferes; the server shows that it is there.
+    """
+
+    def __init__(self, url: str) -> None:
+        """Name the database."""
+        self._url = url
+
+    @staticmethod
+    def sql(number: int) -> str:
+        """Return a PL/pgSQL loop that ends when a gate is open."""
+        key = f"{GATES}, {number}"
+        return (
+            f"WHILE NOT pg_try_advisory_xact_lock_shared({key})"
+            " LOOP PERFORM pg_sleep(0.01); END LOOP;"
+        )
+
+    @classmethod
+    def statement(cls, number: int) -> str:
+        """Return a statement that stops at a gate."""
+        return f"DO $$BEGIN {cls.sql(number)} END$$;"
+
+    @contextmanager
+    def closed(self, number: int) -> Iterator[Callable[[], None]]:
+        """Close a gate for the time of a block.
+
+        Yields:
+            A function that waits until a session stands at the gate, or comes to it in a commit.
+        """
+        with psycopg.connect(self._url, autocommit=True) as keeper:
+            keeper.execute("SELECT pg_advisory_lock(%s, %s)", [GATES, number])
+
+            def wait() -> None:
+                wait_until(
+                    lambda: (
+                        keeper.execute(
+                            "SELECT FROM pg_stat_activity WHERE datname = current_database()"
+                            " AND wait_event = 'PgSleep'"
+                            " AND (query LIKE %s OR query = 'COMMIT')",
+                            [f"%({GATES}, {number})%"],
+                        ).fetchone()
+                        is not None
+                    ),
+                    f"a session stands at gate {number}",
+                )
+
+            yield wait
 
 
 def wait_for_session(url: str, process: subprocess.Popen[str]) -> None:

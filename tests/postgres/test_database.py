@@ -488,7 +488,7 @@ def test_a_closed_port_is_called_so() -> None:
     port = free_port()
     error, _ = refusal_of(f"postgresql://me@127.0.0.1:{port}/x")
 
-    assert error.message == f"nothing answers at 127.0.0.1:{port}"
+    assert error.message == f"connection to 127.0.0.1:{port} refused"
     assert error.hint is not None
     assert "--embedded" in error.hint
     assert error.exit_code == 4
@@ -498,7 +498,7 @@ def test_a_missing_socket_is_called_so(tmp_path: Path) -> None:
     """A folder without a socket in it is a server that does not run."""
     error, _ = refusal_of(f"host={tmp_path} dbname=x")
 
-    assert error.message == f"nothing answers at {tmp_path}"
+    assert error.message == f"no server listens on a socket in {tmp_path}"
 
 
 def test_an_unknown_host_is_called_so() -> None:
@@ -539,7 +539,7 @@ def test_a_wrong_password_is_called_so(gated: Gated) -> None:
     error, _ = refusal_of(f"postgresql://clerk:wrong@127.0.0.1:{gated.port}/postgres")
     said = " ".join([error.message, *error.facts, error.hint or ""])
 
-    assert error.message == f'127.0.0.1:{gated.port} did not accept the password of role "clerk"'
+    assert error.message == f'127.0.0.1:{gated.port} rejected the password of role "clerk"'
     assert "wrong" not in said
     assert "percent-encoded" in said
 
@@ -549,7 +549,7 @@ def test_an_absent_password_is_called_so(gated: Gated) -> None:
     error, _ = refusal_of(f"postgresql://clerk@127.0.0.1:{gated.port}/postgres")
 
     assert error.message == (
-        f'127.0.0.1:{gated.port} wants a password for role "clerk", and none is given'
+        f'127.0.0.1:{gated.port} requires a password for role "clerk", and none is given'
     )
 
 
@@ -567,7 +567,7 @@ def test_a_server_that_wants_tls_is_called_so(gated: Gated) -> None:
         f"postgresql://secretive:s3cret@127.0.0.1:{gated.port}/postgres?sslmode=disable"
     )
 
-    assert error.message == f"127.0.0.1:{gated.port} wants TLS"
+    assert error.message == f"127.0.0.1:{gated.port} requires TLS"
     assert error.hint is not None
     assert "sslmode=require" in error.hint
 
@@ -578,7 +578,10 @@ def test_a_server_without_tls_is_called_so(gated: Gated) -> None:
         f"postgresql://clerk:s3cret@127.0.0.1:{gated.port}/postgres?sslmode=require"
     )
 
-    assert error.message == f"127.0.0.1:{gated.port} does not speak TLS, and the URL asks for it"
+    assert (
+        error.message
+        == f"server 127.0.0.1:{gated.port} does not support TLS, but the URL requires it"
+    )
 
 
 def test_a_wrong_password_is_not_tried_again(gated: Gated) -> None:
@@ -630,7 +633,7 @@ def test_waiting_ends_when_the_port_opens(database: str) -> None:
 
     assert found == (1,)
     assert len(opened) == 1
-    assert waited == [f"nothing answers at 127.0.0.1:{port}"]
+    assert waited == [f"connection to 127.0.0.1:{port} refused"]
 
 
 def test_a_server_that_shuts_down_is_waited_for(tmp_path: Path) -> None:
@@ -719,7 +722,7 @@ def test_a_connection_with_another_encoding_is_refused(database: str, folder: Wr
         folder({"001_a.up.sql": "CREATE TABLE a (n int); COMMENT ON TABLE a IS 'é'"})
     )
     with psycopg.connect(database, client_encoding="latin1", autocommit=True) as conn:
-        with pytest.raises(UsageError, match="speaks LATIN1, and SQL files are UTF-8"):
+        with pytest.raises(UsageError, match="encoding is LATIN1, and SQL files are UTF-8"):
             lfmigrate.up(conn, files)
 
         assert conn.execute("SELECT to_regclass('a')").fetchone() == (None,)

@@ -13,7 +13,10 @@ from rich.cells import cell_len
 from lfmigrate.catalog.sessions import Server
 from lfmigrate.commands.verify import VerifyReport
 from lfmigrate.errors import LfmigrateError, StatementFailed, UsageError
-from lfmigrate.output.screen import _STYLES, _SUMMARY, Screen, _broken
+from lfmigrate.output.page import STYLES
+from lfmigrate.output.relations import _ORDER
+from lfmigrate.output.screen import Screen
+from lfmigrate.output.tables import broken
 from lfmigrate.schema.compare import Difference, Verdict
 from lfmigrate.schema.relation import Relation
 
@@ -56,6 +59,9 @@ def report(*verdicts: Verdict) -> VerifyReport:
         role="me",
         schema="public",
         search_path="public",
+        role_setting="none",
+        jit="on",
+        session_settings={},
         standby=False,
         read_only=False,
     )
@@ -84,11 +90,11 @@ def test_differences_are_broken_between_words_and_stay_below_each_other(
     lines = out.getvalue().splitlines()
     at = lines.index("drifted table costs")
     assert lines[at + 1 : at + 6] == [
-        "  changed  constraint amount_check",
-        "           expected  CHECK (sign(spending_variance_amount) =",
-        "                     sign(spending_pmpm_actual - spending_pmpm_benchmark))",
-        "           found     CHECK (sgn(spending_variance_amount) =",
-        "                     sgn(spending_pmpm_actual - spending_pmpm_benchmark))",
+        "  ~ constraint amount_check",
+        "    expected  CHECK (sign(spending_variance_amount) = sign(spending_pmpm_actual",
+        "              - spending_pmpm_benchmark))",
+        "    found     CHECK (sgn(spending_variance_amount) = sgn(spending_pmpm_actual -",
+        "              spending_pmpm_benchmark))",
     ]
 
 
@@ -111,8 +117,12 @@ def test_a_changed_definition_is_told_by_the_lines_that_differ(screen: Make, out
 def test_no_line_of_a_table_is_longer_than_the_terminal(
     screen: Make, out: Stream, columns: int
 ) -> None:
-    """Not even with names that nobody would choose."""
-    names = ["a", "a_name_of_more_than_forty_characters_in_all_of_it", "日本語のとても長い名前" * 3]
+    """Not even with unusual names, as long as each of their words has room."""
+    names = [
+        "a",
+        "a_name_of_more_than_forty_characters_in_all_of_it",
+        "日本語の_とても_長い_名前_" * 3,
+    ]
     verdicts = [table(name, "ok") for name in names]
 
     screen(columns).show(report(*verdicts), elapsed_ms=1)
@@ -121,15 +131,13 @@ def test_no_line_of_a_table_is_longer_than_the_terminal(
     assert max(map(cell_len, rows)) <= columns
 
 
-def test_a_name_is_broken_where_its_words_end() -> None:
-    """And only if it has to be; put together again it is the same."""
+def test_a_name_is_broken_after_a_word_only() -> None:
+    """And only where it does not fit; a word that is too wide stays whole."""
     name = "cost_category_discharging_hospitals(integer, text)"
 
-    broken = _broken(name, 20)
-
-    assert broken.splitlines() == ["cost_category_", "discharging_", "hospitals(integer,", " text)"]
-    assert broken.replace("\n", "") == name
-    assert _broken(name, 60) == name
+    assert broken(name, 20) == ["cost_category_", "discharging_", "hospitals(integer,", "text)"]
+    assert broken(name, 60) == [name]
+    assert broken("a_characteristically_b", 8) == ["a_", "characteristically_", "b"]
 
 
 def test_a_relation_of_another_schema_is_named_with_it(screen: Make, out: Stream) -> None:
@@ -146,15 +154,15 @@ def test_the_summary_counts_each_status(screen: Make, out: Stream) -> None:
 
     screen(80).show(report(*verdicts), elapsed_ms=1234)
 
-    assert out.getvalue().splitlines()[-1] == ("4 relations: 2 ok, 1 drifted, 1 missing; 1.23 s")
+    assert out.getvalue().splitlines()[-1] == "4 objects: 2 ok, 1 drifted, 1 missing; 1.23 s"
 
 
 def test_every_status_has_a_style_that_is_readable_on_light_and_dark_ground() -> None:
     """Yellow, cyan and white vanish on one of the two, blue and black on the other."""
-    colours = {word for style in _STYLES.values() for word in style.split()}
+    colours = {word for style in STYLES.values() for word in style.split()}
 
     assert colours <= {"green", "red", "magenta", "bold", "dim"}
-    assert set(_SUMMARY) <= set(_STYLES)
+    assert set(_ORDER) <= set(STYLES)
 
 
 def test_a_failed_statement_is_told_from_message_to_hint(screen: Make, err: Stream) -> None:

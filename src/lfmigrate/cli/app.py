@@ -10,23 +10,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+import lfmigrate
 from lfmigrate import settings
-from lfmigrate._version import __version__
 from lfmigrate.cli.call import ask, calling, dotenv_variables, run
-from lfmigrate.cli.options import EVERYWHERE, Yes, on_a_database, takes
+from lfmigrate.cli.options import EVERYWHERE, Replace, Yes, on_a_database, takes
 from lfmigrate.errors import DifferenceFound, UsageError
 from lfmigrate.settings import Flags, Scope
 
 if TYPE_CHECKING:
-    from lfmigrate.commands.restore import RestoreReport
-    from lfmigrate.commands.rollback import RollbackReport
-    from lfmigrate.commands.seed import SeedReport
     from lfmigrate.postgres.connection import Connection
-    from lfmigrate.source.folder import Folder
 
 app = typer.Typer(
     name="lfmigrate",
-    help="Run raw SQL migrations on PostgreSQL, and tell the truth about it.",
+    help="Run raw SQL migrations on PostgreSQL in a single transaction and report what actually"
+    " changed.",
     # Typer's own frames would read "[env: DATABASE_URL]" as markup and drop it; plain help also
     # needs no rich, fits a narrow terminal and can be copied.
     rich_markup_mode=None,
@@ -36,7 +33,7 @@ app = typer.Typer(
 
 
 @app.command(
-    short_help="Run every pending migration and changed view.",
+    short_help="Run all pending migrations and changed views.",
     epilog="Example: lfmigrate up --dry-run --database-url postgresql://me@host/name",
 )
 @on_a_database
@@ -47,30 +44,31 @@ def up(
         str | None, typer.Option(metavar="VERSION", help="The last version to run.")
     ] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Do it all, show it, and roll back.")
+        bool, typer.Option("--dry-run", help="Run everything, show the result, then roll back.")
     ] = False,
     strict: Annotated[
-        bool, typer.Option("--strict", help="Roll back and exit 3 if anything has drifted.")
+        bool, typer.Option("--strict", help="Roll back and exit 3 on any schema drift.")
     ] = False,
     per_migration: Annotated[
-        bool, typer.Option("--per-migration", help="Commit after each file, not once.")
+        bool, typer.Option("--per-migration", help="Commit after each file instead of once.")
     ] = False,
     allow_out_of_order: Annotated[
         bool,
-        typer.Option("--allow-out-of-order", help="Run versions below an applied one, too."),
+        typer.Option(
+            "--allow-out-of-order",
+            help="Also run pending migrations older than the newest applied one.",
+        ),
     ] = False,
 ) -> None:
-    """Run every pending migration and changed view, in one transaction.
+    """Run all pending migrations and changed views in a single transaction.
 
     A file with "-- lfmigrate: no-transaction" in its header runs statement by statement.
     """
-    from lfmigrate.commands import up as verb  # noqa: PLC0415
-
     with calling("up", flags) as call:
         with call.screen.progress() as working:
             report = run(
                 call,
-                lambda conn, folder, scope: verb.up(
+                lambda conn, folder, scope: lfmigrate.up(
                     conn,
                     folder,
                     scope=scope,
@@ -87,7 +85,7 @@ def up(
 
 
 @app.command(
-    short_help="Compare the live schema with the files.",
+    short_help="Compare the live schema with the migrations.",
     epilog="Example: lfmigrate verify --json",
 )
 @on_a_database
@@ -96,31 +94,29 @@ def verify(
     *,
     replay: Annotated[
         bool,
-        typer.Option("--replay", help="Run the files in a scratch schema to know what to expect."),
+        typer.Option("--replay", help="Compare with a replay of the files, not with the history."),
     ] = False,
 ) -> None:
-    """Compare the live schema with the files, down to each column. Changes nothing."""
-    from lfmigrate.commands import verify as verb  # noqa: PLC0415
-
+    """Compare the live schema with the migrations, down to each column. Changes nothing."""
     with calling("verify", flags) as call:
         report = run(
             call,
-            lambda conn, folder, scope: verb.verify(
+            lambda conn, folder, scope: lfmigrate.verify(
                 conn, folder, scope=scope, replay_files=replay, on_wait=call.screen.say
             ),
         )
         call.show(report)
         if not report.ok:
-            wrong = sum(1 for v in report.relations if v.status != "ok")
-            are = "is" if wrong == 1 else "are"
+            wrong = sum(1 for verdict in report.relations if verdict.status != "ok")
             raise DifferenceFound(
-                f"{wrong} of {len(report.relations)} relations {are} not as the files say",
-                hint='"lfmigrate up" makes what is missing; it never alters what is there.',
+                f"schema drift: {wrong} of {len(report.relations)} objects"
+                f" {'differs' if wrong == 1 else 'differ'} from the migrations",
+                hint='"lfmigrate up" creates what is missing; it never alters existing objects.',
             )
 
 
 @app.command(
-    short_help="List the migrations, applied and pending.",
+    short_help="List applied and pending migrations.",
     epilog="Example: lfmigrate status --exit-code",
 )
 @on_a_database
@@ -131,11 +127,9 @@ def status(
         bool, typer.Option("--exit-code", help="Exit 3 if anything is pending.")
     ] = False,
 ) -> None:
-    """List the migrations: applied when, by whom; pending, edited, missing."""
-    from lfmigrate.commands import status as verb  # noqa: PLC0415
-
+    """List applied and pending migrations, with when and by whom they were applied."""
     with calling("status", flags) as call:
-        report = run(call, lambda conn, folder, scope: verb.status(conn, folder, scope=scope))
+        report = run(call, lambda conn, folder, scope: lfmigrate.status(conn, folder, scope=scope))
         call.show(report)
         if exit_code and report.pending:
             raise DifferenceFound(
@@ -147,7 +141,7 @@ def status(
 
 
 @app.command(
-    short_help="Undo the newest migration, after a backup.",
+    short_help="Roll back the newest migration, after a backup.",
     epilog="Example: lfmigrate rollback --dry-run",
 )
 @on_a_database
@@ -157,59 +151,65 @@ def rollback(
     yes: Yes = False,
     to: Annotated[
         str | None,
-        typer.Option(metavar="VERSION", help="Undo all above this version; 0 undoes all."),
+        typer.Option(
+            metavar="VERSION",
+            help="Roll back every migration newer than VERSION; 0 rolls back all.",
+        ),
     ] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show what would be lost, and stop.")
+        bool, typer.Option("--dry-run", help="Show what would be lost, then stop.")
     ] = False,
     cascade: Annotated[
-        bool, typer.Option("--cascade", help="Drop what depends on it, too; the backup keeps it.")
+        bool,
+        typer.Option(
+            "--cascade", help="Also drop dependent objects; the backup keeps their definitions."
+        ),
     ] = False,
     recorded: Annotated[
         bool,
-        typer.Option("--recorded", help="Run the down text of when the migration was applied."),
+        typer.Option("--recorded", help="Run the down script recorded at apply time."),
     ] = False,
     backup_dir: Annotated[
         Path | None,
         typer.Option(
-            metavar="DIR", help="Where the backup's folder is made; default: lfmigrate-backups."
+            metavar="DIR", help="Parent directory for the backup (default: lfmigrate-backups)."
         ),
     ] = None,
     no_backup: Annotated[bool, typer.Option("--no-backup", help="Make no backup.")] = False,
 ) -> None:
-    """Undo the newest applied migration: show what is lost, ask, save it, and drop it."""
-    from lfmigrate.commands import rollback as verb  # noqa: PLC0415
-    from lfmigrate.rows.archive import DEFAULT_PARENT  # noqa: PLC0415
-
+    """Roll back the newest migration: show what is lost, ask, back it up, and drop it."""
     with calling("rollback", flags) as call:
+        from lfmigrate.rows.archive import DEFAULT_PARENT  # noqa: PLC0415 (imports the driver)
+
         if no_backup and backup_dir is not None:
-            raise UsageError("--no-backup and --backup-dir contradict one another")
+            raise UsageError("--no-backup and --backup-dir exclude each other")
+
+        def work(
+            conn: Connection, folder: lfmigrate.Folder, scope: Scope
+        ) -> lfmigrate.RollbackReport:
+            def roll_back(*, dry_run: bool) -> lfmigrate.RollbackReport:
+                return lfmigrate.rollback(
+                    conn,
+                    folder,
+                    scope=scope,
+                    to=to,
+                    dry_run=dry_run,
+                    cascade=cascade,
+                    recorded=recorded,
+                    backup_dir=None if no_backup else backup_dir or DEFAULT_PARENT,
+                    progress=working.statement,
+                    watch=working.rows,
+                    on_wait=call.screen.say,
+                )
+
+            if not (yes or dry_run):
+                preview = roll_back(dry_run=True)
+                if not preview.migrations:
+                    return replace(preview, dry_run=False)
+                ask(call, working, preview)
+            return roll_back(dry_run=dry_run)
 
         with call.screen.progress() as working:
-
-            def work(conn: Connection, folder: Folder, scope: Scope) -> RollbackReport:
-                def undo(*, dry_run: bool) -> RollbackReport:
-                    return verb.rollback(
-                        conn,
-                        folder,
-                        scope=scope,
-                        to=to,
-                        dry_run=dry_run,
-                        cascade=cascade,
-                        recorded=recorded,
-                        backup_dir=None if no_backup else backup_dir or DEFAULT_PARENT,
-                        progress=working.statement,
-                        watch=working.rows,
-                        on_wait=call.screen.say,
-                    )
-
-                if not (yes or dry_run):
-                    preview = undo(dry_run=True)
-                    if not preview.migrations:
-                        return replace(preview, dry_run=False)
-                    ask(call, working, preview, "Undo this?")
-                return undo(dry_run=dry_run)
-
             report = run(call, work)
         call.show(report)
 
@@ -227,67 +227,64 @@ def seed(
         typer.Option(
             "--from",
             metavar="DIR",
-            help="The folder of CSV files; default: seed/ of the SQL files.",
+            help="Directory of the CSV files (default: seed/ in the SQL directory).",
         ),
     ] = None,
-    replace: Annotated[
-        bool, typer.Option("--replace", help="Empty the tables first, after a backup of them.")
-    ] = False,
+    replace: Replace = False,
     yes: Yes = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Load it all, show it, and roll back.")
+        bool, typer.Option("--dry-run", help="Load everything, show the result, then roll back.")
     ] = False,
     check: Annotated[
         bool,
-        typer.Option("--check", help="Load nothing; exit 3 unless seed/checks/*.sql all hold."),
+        typer.Option("--check", help="Load nothing; exit 3 unless all seed/checks/*.sql pass."),
     ] = False,
 ) -> None:
-    """Load initial data from CSV files, in one transaction; rows that are there are kept."""
-    from lfmigrate.commands import seed as verb  # noqa: PLC0415
-    from lfmigrate.commands.seed_check import check_seed  # noqa: PLC0415
-
+    """Load initial data from CSV files in a single transaction; existing rows are kept."""
     with calling("seed", flags) as call:
         if check:
             if source is not None or replace or dry_run:
                 raise UsageError(
-                    "--check loads nothing, so it takes no --from, --replace or --dry-run",
+                    "--check loads nothing and excludes --from, --replace and --dry-run"
                 )
-            checked = run(call, lambda conn, folder, scope: check_seed(conn, folder, scope=scope))
+            checked = run(
+                call, lambda conn, folder, scope: lfmigrate.check_seed(conn, folder, scope=scope)
+            )
             call.show(checked)
             if not checked.ok:
                 failed = sum(1 for each in checked.checks if each.count)
-                do = "does" if failed == 1 else "do"
                 raise DifferenceFound(
-                    f"{failed} of {len(checked.checks)} checks {do} not hold",
-                    hint="The rows that offend are listed above; each check's file says more.",
+                    f"{failed} of {len(checked.checks)} checks failed",
+                    hint="The rows that violate them are listed above; each check's file explains"
+                    " its rule.",
                 )
             return
+
+        def work(conn: Connection, folder: lfmigrate.Folder, scope: Scope) -> lfmigrate.SeedReport:
+            from lfmigrate.commands.seed import preview_replace  # noqa: PLC0415 (as above)
+
+            if replace and not (yes or dry_run):
+                preview = preview_replace(conn, folder, scope=scope, on_wait=call.screen.say)
+                ask(call, working, preview)
+            return lfmigrate.seed(
+                conn,
+                folder,
+                scope=scope,
+                source=source,
+                replace=replace,
+                dry_run=dry_run,
+                progress=working.statement,
+                watch=working.rows,
+                on_wait=call.screen.say,
+            )
+
         with call.screen.progress() as working:
-
-            def work(conn: Connection, folder: Folder, scope: Scope) -> SeedReport:
-                if replace and not (yes or dry_run):
-                    preview = verb.preview_replace(
-                        conn, folder, scope=scope, on_wait=call.screen.say
-                    )
-                    ask(call, working, preview, "Empty these and load?")
-                return verb.seed(
-                    conn,
-                    folder,
-                    scope=scope,
-                    source=source,
-                    replace=replace,
-                    dry_run=dry_run,
-                    progress=working.statement,
-                    watch=working.rows,
-                    on_wait=call.screen.say,
-                )
-
             report = run(call, work)
         call.show(report)
 
 
 @app.command(
-    short_help="Save the rows of the migrations' tables.",
+    short_help="Back up the rows of the migrations' tables.",
     epilog="Example: lfmigrate backup --out /srv/backups/before-the-import",
 )
 @on_a_database
@@ -298,18 +295,16 @@ def backup(
         Path | None,
         typer.Option(
             metavar="DIR",
-            help="The folder to make; default: lfmigrate-backups/<database>-<time in UTC>.",
+            help="Directory to create (default: lfmigrate-backups/<database>-<UTC time>).",
         ),
     ] = None,
 ) -> None:
-    """Save every row of the migrations' tables, as CSV files with a manifest. Only reads."""
-    from lfmigrate.commands import backup as verb  # noqa: PLC0415
-
+    """Back up every row of the migrations' tables, as CSV files with a manifest. Only reads."""
     with calling("backup", flags) as call:
         with call.screen.progress() as working:
             report = run(
                 call,
-                lambda conn, folder, scope: verb.backup(
+                lambda conn, folder, scope: lfmigrate.backup(
                     conn,
                     folder,
                     scope=scope,
@@ -322,71 +317,72 @@ def backup(
 
 
 @app.command(
-    short_help="Bring back the rows of a backup.",
+    short_help="Restore the rows of a backup.",
     epilog="Example: lfmigrate restore lfmigrate-backups/app-2026-11-24T081500Z",
 )
 @on_a_database
 def restore(
     flags: Flags,
-    path: Annotated[Path, typer.Argument(metavar="DIR", help="The backup's folder.")],
+    path: Annotated[Path, typer.Argument(metavar="DIR", help="Directory of the backup.")],
     *,
-    replace: Annotated[
-        bool, typer.Option("--replace", help="Empty the tables first, after a backup of them.")
-    ] = False,
+    replace: Replace = False,
     yes: Yes = False,
 ) -> None:
-    """Bring back the rows of a backup, all or none, into tables that are empty."""
-    from lfmigrate.commands import restore as verb  # noqa: PLC0415
-
+    """Restore the rows of a backup, all or nothing, into empty tables."""
     with calling("restore", flags) as call:
+
+        def work(
+            conn: Connection, folder: lfmigrate.Folder, scope: Scope
+        ) -> lfmigrate.RestoreReport:
+            from lfmigrate.commands.restore import preview_replace  # noqa: PLC0415 (as above)
+
+            if replace and not yes:
+                preview = preview_replace(conn, folder, path, scope=scope, on_wait=call.screen.say)
+                ask(call, working, preview)
+            return lfmigrate.restore(
+                conn,
+                folder,
+                path,
+                scope=scope,
+                replace=replace,
+                watch=working.rows,
+                on_wait=call.screen.say,
+            )
+
         with call.screen.progress() as working:
-
-            def work(conn: Connection, folder: Folder, scope: Scope) -> RestoreReport:
-                if replace and not yes:
-                    preview = verb.preview_replace(
-                        conn, folder, path, scope=scope, on_wait=call.screen.say
-                    )
-                    ask(call, working, preview, "Replace the rows that are there?")
-                return verb.restore(
-                    conn,
-                    folder,
-                    path,
-                    scope=scope,
-                    replace=replace,
-                    watch=working.rows,
-                    on_wait=call.screen.say,
-                )
-
             report = run(call, work)
         call.show(report)
 
 
 @app.command(
-    short_help="Prove the files on a throw-away database.",
+    short_help="Test the migrations on a disposable database.",
     epilog="Example: lfmigrate check --sql-dir migrations",
 )
 @takes("database_url", "sql_dir", "wait", *EVERYWHERE)
 def check(flags: Flags) -> None:
-    """Prove on a throw-away database that the files go up, down, and up again."""
-    from lfmigrate.commands import check as verb  # noqa: PLC0415
+    """Test the migrations on a disposable database: apply, roll back, reapply.
 
+    DATABASE_URL in the environment is ignored: the private server is used unless --database-url
+    is given.
+    """
     if flags.database_url is None:
-        # Not the DATABASE_URL of the environment: that is no server to make databases on.
+        # The DATABASE_URL of the environment is not a server to create databases on.
         flags = replace(flags, embedded=True)
     with calling("check", flags) as call:
         report = run(
-            call, lambda conn, folder, _: verb.check(conn, folder, progress=call.screen.say)
+            call, lambda conn, folder, _: lfmigrate.check(conn, folder, progress=call.screen.say)
         )
         call.show(report)
         if not report.ok:
+            broken = next(proof.name for proof in report.proofs if proof.status == "broken")
             raise DifferenceFound(
-                "the files do not hold what they promise",
-                hint="What was tried is listed above, up to what broke.",
+                f'check failed at "{broken}"',
+                hint="The problems that it found are listed above.",
             )
 
 
 @app.command(
-    short_help="Make the next numbered pair of files.",
+    short_help="Create the next pair of migration files.",
     epilog='Example: lfmigrate new "add risk scores" --sql-dir migrations',
 )
 @takes("sql_dir", *EVERYWHERE)
@@ -394,13 +390,10 @@ def new(
     flags: Flags,
     name: Annotated[str, typer.Argument(help="What the migration is about.")],
 ) -> None:
-    """Make the next numbered pair of files, with headers to fill in."""
-    from lfmigrate.commands import new as verb  # noqa: PLC0415
-    from lfmigrate.source.folder import shipped_folder  # noqa: PLC0415
-
+    """Create the next pair of migration files, with headers to fill in."""
     with calling("new", flags) as call:
         folder = settings.sql_dir(flags, os.environ, dotenv_variables())
-        call.show(verb.new(folder or shipped_folder(), name))
+        call.show(lfmigrate.new(folder or lfmigrate.shipped_folder(), name))
 
 
 @app.command(
@@ -424,7 +417,7 @@ def embedded() -> None:
 
 def _print_version(wanted: bool) -> None:  # noqa: FBT001 (how Typer calls it)
     if wanted:
-        typer.echo(f"lfmigrate {__version__}")
+        typer.echo(f"lfmigrate {lfmigrate.__version__}")
         raise typer.Exit
 
 

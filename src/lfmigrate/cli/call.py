@@ -29,8 +29,8 @@ from lfmigrate.errors import (
 from lfmigrate.settings import Flags, Scope, load
 
 if TYPE_CHECKING:
-    from lfmigrate.output.document import Report
-    from lfmigrate.output.screen import Screen, Working
+    from lfmigrate.output.progress import Working
+    from lfmigrate.output.screen import Screen
     from lfmigrate.postgres.connection import Connection
     from lfmigrate.source.folder import Folder
 
@@ -39,7 +39,7 @@ T = TypeVar("T")
 
 @dataclass
 class Call:
-    """One call of a command that talks to a database."""
+    """One call of a command: its screen, and what its JSON document will say."""
 
     command: str | None
     flags: Flags
@@ -49,37 +49,36 @@ class Call:
 
     @property
     def elapsed_ms(self) -> float:
+        """Return how long it has taken."""
         return (time.perf_counter() - self.started) * 1000
 
-    def show(self, report: Report) -> None:
-        from lfmigrate.output.document import to_json  # noqa: PLC0415
+    def show(self, report: object, *, preview: bool = False) -> None:
+        """Print a report, and remember it for the JSON document.
+
+        Args:
+            report: A command's report.
+            preview: Whether a question follows, and nothing has been done yet.
+        """
+        from lfmigrate.output.dispatch import to_json  # noqa: PLC0415 (slow; --help needs none)
 
         self.document |= to_json(report)
         if hasattr(report, "schema"):
             self.document["schema"] = report.schema
-        self.screen.show(report, elapsed_ms=self.elapsed_ms)
+        self.screen.show(report, elapsed_ms=self.elapsed_ms, preview=preview)
 
     def end(self, error: LfmigrateError | None) -> None:
-        from lfmigrate.output.document import error_json  # noqa: PLC0415
+        """Print the error, if there is one, and the JSON document, if that is wanted."""
+        from lfmigrate.output.document import document  # noqa: PLC0415 (as above)
 
-        head: dict[str, Any] = {
-            "command": self.command,
-            "ok": error is None,
-            "exit_code": error.exit_code if error else 0,
-            "database": None,
-            "schema": None,
-            "elapsed_ms": round(self.elapsed_ms),
-        }
         if error is not None:
-            self.document["error"] = error_json(error)
             self.screen.fail(error)
-        self.screen.document(head | self.document)
+        self.screen.document(document(self.command, self.document, error, self.elapsed_ms))
 
 
 @contextmanager
 def calling(command: str, flags: Flags) -> Iterator[Call]:
-    """Run a command's body; show its error, print its document and exit with its code."""
-    from lfmigrate.output.screen import Screen  # noqa: PLC0415
+    """Run a command's body; print its error and its document, and exit with its code."""
+    from lfmigrate.output.screen import Screen  # noqa: PLC0415 (as above)
 
     screen = Screen(
         as_json=flags.json,
@@ -96,7 +95,7 @@ def calling(command: str, flags: Flags) -> Iterator[Call]:
         if isinstance(error.__cause__, KeyboardInterrupt):
             error.exit_code = exit_code_of(error.__cause__)
         if error.report is not None:
-            call.show(error.report)  # type: ignore[arg-type]  # a verb's own report
+            call.show(error.report)
         call.end(error)
         raise typer.Exit(error.exit_code) from None
     except KeyboardInterrupt as signal_came:
@@ -106,44 +105,44 @@ def calling(command: str, flags: Flags) -> Iterator[Call]:
         raise typer.Exit(stopped.exit_code) from None
 
 
-def run(call: Call, verb: Callable[[Connection, Folder, Scope], T]) -> T:
-    """Open a connection and call a verb; once more, if the connection is lost and nothing is done.
+def run(call: Call, work: Callable[[Connection, Folder, Scope], T]) -> T:
+    """Open a connection and do a command's work; once more, if the connection drops.
 
-    Only what cannot have been committed is tried again: the error says so.
+    It is repeated only if nothing can have been committed, which the error says.
     """
     try:
         with _connected(call) as given:
-            return verb(*given)
+            return work(*given)
     except ConnectionLost as error:
         if error.outcome != NOTHING_CHANGED:
             raise
-        call.screen.say(f"{error.message}, and nothing was changed; trying once more")
+        call.screen.say(f"{error.message}; nothing was changed; retrying once")
     with _connected(call) as given:
-        return verb(*given)
+        return work(*given)
 
 
 @contextmanager
 def _connected(call: Call) -> Iterator[tuple[Connection, Folder, Scope]]:
     """Read the settings and the folder, and open the connection."""
-    from lfmigrate.postgres import embedded  # noqa: PLC0415
-    from lfmigrate.postgres.connection import connect  # noqa: PLC0415
-    from lfmigrate.settings import Scope  # noqa: PLC0415
-    from lfmigrate.source.folder import read_folder, shipped_folder  # noqa: PLC0415
+    from lfmigrate.postgres import embedded  # noqa: PLC0415 (as above)
+    from lfmigrate.postgres.connection import connect  # noqa: PLC0415 (as above)
+    from lfmigrate.postgres.url import address, check  # noqa: PLC0415 (as above)
+    from lfmigrate.source.folder import read_folder, shipped_folder  # noqa: PLC0415 (as above)
 
-    settings = load(call.flags, os.environ, dotenv_variables())
+    settings = load(call.flags, os.environ, dotenv_variables(), check_url=check)
     if (warning := _dotenv_warning()) is not None:
         call.screen.warn(warning)
     folder = read_folder(settings.sql_dir or shipped_folder())
     url = settings.database_url
 
     def on_wait(reason: str) -> None:
-        call.screen.say(f"{reason}; trying again for {settings.wait_s:g} s")
+        call.screen.say(f"{reason}; retrying for {settings.wait_s:g} s")
 
     try:
         if url is None:
             call.screen.say("using the private PostgreSQL in .lfmigrate/")
             url = embedded.start()
-        call.document["database"] = redaction.address(url)
+        call.document["database"] = address(url)
         conn = connect(url, wait_s=settings.wait_s, on_wait=on_wait)
     except ConnectionFailed as error:
         error.outcome = NOTHING_CHANGED
@@ -155,37 +154,30 @@ def _connected(call: Call) -> Iterator[tuple[Connection, Folder, Scope]]:
     with closing(conn):
         info = conn.info
         call.document["database"] = {"host": info.host, "port": info.port, "name": info.dbname}
-        yield (
-            conn,
-            folder,
-            Scope(
-                schema=settings.schema,
-                history_schema=settings.history_schema,
-                lock_timeout_ms=settings.lock_timeout_ms,
-                statement_timeout_ms=settings.statement_timeout_ms,
-            ),
-        )
+        yield conn, folder, settings.scope
 
 
-def ask(call: Call, working: Working, preview: Report, question: str) -> None:
+def ask(call: Call, working: Working, preview: object) -> None:
     """Show what would be done, and ask for confirmation.
 
     Raises:
         Refused: It was not confirmed.
     """
+    from lfmigrate.output.dispatch import question  # noqa: PLC0415 (as above)
+
     working.hide()
-    call.show(preview)
-    confirm(call, question)
+    call.show(preview, preview=True)
+    confirm(call, question(preview))
 
 
 def confirm(call: Call, question: str) -> None:
-    """Ask on a terminal; what is no clear yes is a no.
+    """Ask on a terminal; anything but a clear yes is a no.
 
     Raises:
         Refused: It was not confirmed.
     """
     if call.flags.json or not (sys.stdin.isatty() and sys.stderr.isatty()):
-        raise Refused("not confirmed", hint="Add --yes to do what is shown.")
+        raise Refused("not confirmed", hint="Add --yes to skip the confirmation prompt.")
     try:
         answer = typer.confirm(question, default=False, err=True)
     except typer.Abort:
@@ -195,12 +187,12 @@ def confirm(call: Call, question: str) -> None:
 
 
 def hidden_words() -> tuple[str, ...]:
-    """Collect the passwords that must not be printed, wherever they were given."""
+    """Collect the passwords that must not be printed, from wherever they were given."""
     try:
         dotenv = dotenv_variables()
     except UsageError:
-        dotenv = {}  # whoever needs it will tell
-    # On the command line, a URL may stand where it does not belong and be quoted for that.
+        dotenv = {}  # reported where it is needed
+    # A URL in the wrong place on the command line is quoted in the error about that.
     words = [w for w in sys.argv[1:] if "@" in w or "password" in w.lower()]
     return redaction.secrets(
         *(re.sub(r"^-[\w-]*=", "", word) for word in words),
@@ -210,7 +202,7 @@ def hidden_words() -> tuple[str, ...]:
 
 
 def _dotenv_path() -> Path | None:
-    from dotenv import find_dotenv  # noqa: PLC0415
+    from dotenv import find_dotenv  # noqa: PLC0415 (as above)
 
     found = find_dotenv(usecwd=True)
     return Path(found) if found else None
@@ -218,24 +210,27 @@ def _dotenv_path() -> Path | None:
 
 @functools.cache
 def dotenv_variables() -> dict[str, str | None]:
-    from dotenv import dotenv_values  # noqa: PLC0415
+    from dotenv import dotenv_values  # noqa: PLC0415 (as above)
 
     try:
         path = _dotenv_path()
         return {} if path is None else dotenv_values(path)
     except (OSError, UnicodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
-        raise UsageError(f"the .env file cannot be read: {reason}") from None
+        raise UsageError(f"cannot read the .env file: {reason}") from None
 
 
 def _dotenv_warning() -> str | None:
-    """Return what to say if others can read a password in the ``.env`` file."""
+    """Return a warning if other users can read a password in the ``.env`` file."""
     path = _dotenv_path()
-    if path is None or os.name == "nt":  # Windows keeps no such bits
+    if path is None or os.name == "nt":  # Windows has no such bits
         return None
     mode = path.stat().st_mode & 0o777
     if not mode & 0o077 or not redaction.secrets(
         dotenv_variables().get("DATABASE_URL"), environment={}
     ):
         return None
-    return f"{path} holds a password, and others can read it (mode {mode:o}): chmod 600 {path}"
+    return (
+        f"{path} contains a password and is readable by other users (mode {mode:o}): run"
+        f" chmod 600 {path}"
+    )

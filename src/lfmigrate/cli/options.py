@@ -11,21 +11,22 @@ from typing import Annotated, Any
 
 import typer
 
-from lfmigrate.settings import Flags
+from lfmigrate.settings import Flags, utf8
 
 _OPTIONS: dict[str, Any] = {
     "database_url": Annotated[
         str | None,
         typer.Option(
             metavar="URL",
-            help="Where: postgresql://... or libpq keywords. [env: DATABASE_URL, or .env]",
+            help="Connection URL (postgresql://...) or libpq connection string."
+            " [env: DATABASE_URL, or .env]",
         ),
     ],
     "embedded": Annotated[
         bool | None,
         typer.Option(
             "--embedded",
-            help="Use a private PostgreSQL under .lfmigrate/. [env: LFMIGRATE_EMBEDDED=1]",
+            help="Use a private PostgreSQL server in .lfmigrate/. [env: LFMIGRATE_EMBEDDED=1]",
             show_default=False,
         ),
     ],
@@ -33,14 +34,14 @@ _OPTIONS: dict[str, Any] = {
         Path | None,
         typer.Option(
             metavar="DIR",
-            help="The folder of SQL files; default: those shipped. [env: LFMIGRATE_SQL_DIR]",
+            help="Directory of the SQL files (default: the bundled ones). [env: LFMIGRATE_SQL_DIR]",
         ),
     ],
     "schema": Annotated[
         str | None,
         typer.Option(
             metavar="NAME",
-            help="The schema that unqualified names go to; default: the connection's own."
+            help="Schema for unqualified names (default: the connection's search_path)."
             " [env: LFMIGRATE_SCHEMA]",
         ),
     ],
@@ -48,7 +49,7 @@ _OPTIONS: dict[str, Any] = {
         str | None,
         typer.Option(
             metavar="NAME",
-            help="The schema of lfmigrate's own table; default: lfmigrate."
+            help="Schema for the history table (default: lfmigrate)."
             " [env: LFMIGRATE_HISTORY_SCHEMA]",
         ),
     ],
@@ -56,7 +57,7 @@ _OPTIONS: dict[str, Any] = {
         str | None,
         typer.Option(
             metavar="DURATION",
-            help="How long to queue behind other sessions; default: 5s, 0 for ever."
+            help="How long to wait for locks (default 5s; 0 waits forever)."
             " [env: LFMIGRATE_LOCK_TIMEOUT]",
         ),
     ],
@@ -64,23 +65,26 @@ _OPTIONS: dict[str, Any] = {
         str | None,
         typer.Option(
             metavar="DURATION",
-            help="How long one statement may run, such as 10min; default: no limit."
+            help="How long each statement may run, such as 10min (default: no limit)."
             " [env: LFMIGRATE_STATEMENT_TIMEOUT]",
         ),
     ],
-    # Text, so that `config` reports it together with whatever else is wrong.
+    # Text, so that `settings` reports it together with whatever else is wrong.
     "wait": Annotated[
         str | None,
         typer.Option(
             metavar="SECONDS",
-            help="How long to try to connect while the server wakes up; default: 15."
+            help="How long to retry the connection while the server starts (default 15)."
             " [env: LFMIGRATE_WAIT]",
         ),
     ],
     "json": Annotated[bool, typer.Option("--json", help="Print one JSON document.")],
-    "quiet": Annotated[bool, typer.Option("-q", "--quiet", help="Print only what is wrong.")],
+    "quiet": Annotated[bool, typer.Option("-q", "--quiet", help="Print only problems.")],
     "verbose": Annotated[
-        bool, typer.Option("-v", "--verbose", help="Print every statement with its time.")
+        bool,
+        typer.Option(
+            "-v", "--verbose", help="Print every statement with its time, and unchanged objects."
+        ),
     ],
 }
 
@@ -88,7 +92,7 @@ EVERYWHERE = ("json", "quiet", "verbose")
 
 
 def takes(*names: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Give a command common options; it gets them as one `Flags`, its parameter ``flags``."""
+    """Add common options to a command, which gets them as one `Flags`, its parameter ``flags``."""
 
     def decorate(function: Callable[..., None]) -> Callable[..., None]:
         signature = inspect.signature(function, eval_str=True)
@@ -107,16 +111,35 @@ def takes(*names: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
         @functools.wraps(function)
         def command(**options: Any) -> None:  # noqa: ANN401 (each option has its own type)
             flags = Flags(**{name: options.pop(name) for name in names})
-            function(flags, **options)
+            for name, value in options.items():
+                _check_text(name, value)
+            try:
+                function(flags, **options)
+            except KeyboardInterrupt:
+                # Before the command began: Typer would exit without a word, and without JSON.
+                raise typer.Abort from None
 
-        # Typer reads both.
-        command.__signature__ = signature.replace(parameters=[*own, *common])  # type: ignore[attr-defined]  # functions take it
+        # Typer reads both of these.
+        command.__signature__ = signature.replace(parameters=[*own, *common])  # type: ignore[attr-defined]  # mypy knows no attributes of functions
         command.__annotations__ = {p.name: p.annotation for p in (*own, *common)}
         return command
 
     return decorate
 
 
+def _check_text(name: str, value: object) -> None:
+    """Refuse an option that is not UTF-8; those of `Flags` are checked with the settings."""
+    if isinstance(value, str):
+        try:
+            utf8(value)
+        except ValueError as error:
+            raise typer.BadParameter(f"{name.replace('_', '-')} is {error}") from None
+
+
 on_a_database = takes(*_OPTIONS)
 
-Yes = Annotated[bool, typer.Option("--yes", help="Do it without asking.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Skip the confirmation prompt.")]
+
+Replace = Annotated[
+    bool, typer.Option("--replace", help="Truncate the tables first, after a backup of their rows.")
+]

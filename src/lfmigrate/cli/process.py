@@ -7,7 +7,7 @@ import io
 import os
 import sys
 import traceback
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 import typer
 
@@ -15,54 +15,61 @@ from lfmigrate import redaction
 from lfmigrate._version import __version__
 from lfmigrate.cli.app import app
 from lfmigrate.cli.call import Call, hidden_words
-from lfmigrate.errors import LfmigrateError, UsageError
+from lfmigrate.errors import NOTHING_CHANGED, Interrupted, LfmigrateError, UsageError
 from lfmigrate.settings import Flags
 
-if TYPE_CHECKING:
-    from lfmigrate.output.screen import Screen
-
-# The root of what Typer raises for a command line that it cannot read. It is click's in older
-# versions and Typer's own in newer ones, and has a public name in neither.
+# The base class of what Typer raises for a command line that it cannot parse. It has no public
+# name: it is click's in older versions and Typer's own in newer ones.
 _Unreadable: type[Any] = typer.BadParameter.__mro__[1]
 
 
 def main() -> NoReturn:
-    """Run the command line, and exit; a bug is told without passwords, with exit code 1."""
-    _mend_streams()
+    """Run the command line and exit; a bug is reported without passwords, with exit code 1."""
+    _repair_streams()
     if sys.argv[1:] == ["--version"]:
         # Before every command's options are built, which scripts that only ask this need not wait
-        # for; beside other words it is Typer's, as the help shows.
+        # for. Together with other words it is Typer's, as the help shows.
         typer.echo(f"lfmigrate {__version__}")
         sys.exit(0)
     try:
         code = app(prog_name="lfmigrate", standalone_mode=False)
     except _Unreadable as problem:
-        code = _misused(problem)
+        code = _end(_usage_error(problem))
+    except typer.Abort:
+        # Ctrl-C while a command's modules were imported: a command that has begun reports its own.
+        code = _end(Interrupted("interrupted", outcome=NOTHING_CHANGED))
     except Exception as bug:  # noqa: BLE001 (whatever it is, it may quote a password)
         code = 1
-        words = redaction.redact(traceback.format_exc(), hidden_words())
-        sys.stderr.write(words)
+        sys.stderr.write(redaction.redact(traceback.format_exc(), hidden_words()))
         sys.stderr.write("This is a bug in lfmigrate; please report it with the lines above.\n")
         if "--json" in sys.argv:
-            told = LfmigrateError(f"a bug in lfmigrate: {type(bug).__name__}")
-            Call(_command(), Flags(json=True), _plain_screen()).end(told)
+            _end(LfmigrateError(f"a bug in lfmigrate: {type(bug).__name__}"))
     sys.exit(code or 0)
 
 
-def _misused(problem: Any) -> int:  # noqa: ANN401 (see _Unreadable)
-    """Tell what is wrong with the command line, as every other error is told."""
+def _usage_error(problem: Any) -> UsageError:  # noqa: ANN401 (see _Unreadable)
     message = problem.format_message().rstrip(".")
     path = problem.ctx.command_path if problem.ctx is not None else "lfmigrate"
-    error = UsageError(
+    return UsageError(
         message[:1].lower() + message[1:],
-        hint=f'Run "{path} --help" to see what there is.',
+        hint=f'Run "{path} --help" for the commands and options.',
     )
-    Call(_command(), Flags(json="--json" in sys.argv), _plain_screen()).end(error)
+
+
+def _end(error: LfmigrateError) -> int:
+    """Report an error of a call that no command has begun, and return its exit code."""
+    from lfmigrate.output.screen import Screen  # noqa: PLC0415 (slow; --help needs none)
+
+    as_json = "--json" in sys.argv
+    screen = Screen(
+        as_json=as_json, clean=functools.partial(redaction.redact, hidden=hidden_words())
+    )
+    Call(_command(), Flags(json=as_json), screen).end(error)
     return error.exit_code
 
 
 def _command() -> str | None:
-    """Return the command that was meant, when the command line could not be read."""
+    """Return the first word that is a command's name, if the command line could not be parsed."""
     names = {
         command.name or getattr(command.callback, "__name__", "")
         for command in app.registered_commands
@@ -70,22 +77,13 @@ def _command() -> str | None:
     return next((word for word in sys.argv[1:] if word in names), None)
 
 
-def _plain_screen() -> Screen:
-    from lfmigrate.output.screen import Screen  # noqa: PLC0415
-
-    return Screen(
-        as_json="--json" in sys.argv,
-        clean=functools.partial(redaction.redact, hidden=hidden_words()),
-    )
-
-
-def _mend_streams() -> None:
+def _repair_streams() -> None:
     """Make standard output and error usable, whatever they are."""
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None:  # closed, as by ">&-"
-            stream = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 (till the end)
+            stream = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 (used until the process ends)
             setattr(sys, name, stream)
         if isinstance(stream, io.TextIOWrapper):
-            # A name that the terminal's encoding lacks is no reason to fail after the work is done.
+            # The work must not fail at its end because the terminal's encoding lacks a letter.
             stream.reconfigure(errors="backslashreplace")

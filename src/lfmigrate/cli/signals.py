@@ -9,11 +9,13 @@ from types import FrameType
 
 
 class _Stopped(KeyboardInterrupt):
-    """SIGTERM and SIGHUP, made to end a command as Ctrl-C does: cancelled and rolled back."""
+    """SIGTERM or SIGHUP, which end a command as Ctrl-C does: it is cancelled and rolled back."""
 
 
 @contextmanager
 def signals_as_exceptions() -> Iterator[None]:
+    """Raise `KeyboardInterrupt` for SIGTERM and SIGHUP, too."""
+
     def stop(number: int, _frame: FrameType | None) -> None:
         raise _Stopped(number)
 
@@ -27,6 +29,6 @@ def signals_as_exceptions() -> Iterator[None]:
 
 
 def exit_code_of(signal_came: KeyboardInterrupt) -> int:
-    # 128 + the signal's number is what a shell reports for a process that a signal ended.
+    """Return what a shell reports for a process that a signal ended: 128 + its number."""
     number = signal_came.args[0] if isinstance(signal_came, _Stopped) else signal.SIGINT
     return 128 + int(number)

@@ -35,12 +35,12 @@ _MOST_OBJECTS = 20
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """One thing that was tried.
+    """One step of the check.
 
     Attributes:
         name: What must hold.
-        status: ``skipped`` where something before it did not hold, or it cannot be tried.
-        problems: Why it does not hold, or could not be tried.
+        status: ``skipped`` if an earlier step failed, or it cannot be executed.
+        problems: Why it failed or was skipped.
     """
 
     name: str
@@ -50,13 +50,13 @@ class Proof:
 
 @dataclass(frozen=True, slots=True)
 class FolderReport:
-    """What became of a folder on an empty database.
+    """The result of checking a folder on an empty database.
 
     Attributes:
-        server: The server on which the database was made; it is dropped again.
+        server: The server on which the disposable database was created.
         schema: The schema that unqualified names went to.
-        proofs: What was tried, in order.
-        findings: What squawk says of the files, a line each; None where it is not installed.
+        proofs: The steps, in order.
+        findings: squawk's findings, a line each; None if it is not installed.
         notes: What is worth a warning.
     """
 
@@ -75,7 +75,7 @@ class FolderReport:
 def check(
     conn: Connection, folder: Folder, *, progress: Callable[[str], None] | None = None
 ) -> FolderReport:
-    """Run a folder on a database that is made for it beside the connection's own, and dropped.
+    """Run a folder on a disposable database on the connection's server.
 
     Args:
         conn: An open connection to a server on which the role may create databases.
@@ -83,7 +83,7 @@ def check(
         progress: Called with a line before each step.
 
     Returns:
-        What holds and what does not.
+        Which steps passed.
 
     Raises:
         DatabaseError: The database could not be made.
@@ -131,7 +131,7 @@ def _execute(conn: Connection, statement: str) -> None:
 
 
 def _findings(program: str, folder: Folder) -> tuple[str, ...]:
-    """Ask for what squawk says of each file, told whether that runs in a transaction."""
+    """Return squawk's findings for each file, given whether it runs in a transaction."""
     files = [m.up for m in folder.migrations] + [view.file for view in folder.views]
     found: list[str] = []
     for alone in (False, True):
@@ -153,15 +153,15 @@ class _Trial:
     def run(self) -> None:
         """Try everything."""
         forward = [m.label for m in self.folder.migrations if m.down is None]
-        why = f"no way back: {', '.join(forward)}" if forward else ""
+        why = f"no down file: {', '.join(forward)}" if forward else ""
         self._remember()
         self._prove("up applies every file to an empty database", self._up)
-        self._prove("verify finds what the files say", self._verify)
+        self._prove("verify finds no difference", self._verify)
         self._prove("a second up finds nothing to do", self._again)
         self._prove("rollback undoes every migration", self._down, unless=why)
         self._prove("the catalogs are as they were before", self._compare, unless=why)
-        self._prove("up applies every file once more", self._up, unless=why)
-        self._prove("verify finds the same again", self._verify, unless=why)
+        self._prove("up applies every file again", self._up, unless=why)
+        self._prove("verify finds no difference again", self._verify, unless=why)
 
     def _prove(self, name: str, step: Callable[[], list[str]], *, unless: str = "") -> None:
         broken = next((p.name for p in self.proofs if p.status == "broken"), None)

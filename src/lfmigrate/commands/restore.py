@@ -77,7 +77,7 @@ def restore(
         ArchiveError: The backup is damaged or incomplete.
         Refused: It is of another database, or a table has rows and ``replace`` is not given.
         DifferenceFound: A table is missing or has other columns than the backup.
-        DatabaseError: The database said no; all was rolled back.
+        DatabaseError: The server refused; all was rolled back.
     """
     session = Session(conn, folder, scope, on_wait=on_wait)
     saved = archive.read(path)
@@ -166,7 +166,7 @@ def _refuse_another_database(saved: Archive, state: DatabaseState) -> None:
         raise Refused(
             f'the backup is of database "{saved.about.database}", and this one is'
             f' "{state.server.database}"',
-            hint="README says how psql loads its files into another database.",
+            hint="docs/commands/restore.md explains how psql loads it into another database.",
         )
 
 

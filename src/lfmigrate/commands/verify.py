@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 from lfmigrate import catalog
@@ -41,8 +41,7 @@ class VerifyReport:
     Attributes:
         server: Where it was read.
         schema: The schema that unqualified names go to.
-        relations: A verdict per expected relation: ``ok``, ``missing``, ``drifted`` or
-            ``unexpected`` (all that is expected exists, and something more).
+        relations: A verdict per expected relation: ``ok``, ``missing`` or ``drifted``.
         source: Whether what is expected comes from the history or from a replay of the files.
         edited: Migrations that were edited after they were applied.
         notes: What is worth a warning.
@@ -116,11 +115,10 @@ def verify(
                 if skipped and not remembered:
                     notes.append(f"not compared: {', '.join(skipped)}; {NOT_RECREATED}")
             edited = _edits(session, state)
-    verdicts = compare_all(expected, live, agreed="ok")
     return VerifyReport(
         server=state.server,
         schema=state.schema,
-        relations=tuple(_named(verdict) for verdict in verdicts),
+        relations=compare_all(expected, live, agreed="ok"),
         source=source,
         edited=edited,
         notes=tuple(notes),
@@ -148,12 +146,6 @@ def _files(folder: Folder, known: History) -> tuple[list[SqlFile], list[str]]:
         note = "the view files were not replayed, because they may need what is pending"
         return files, [note] if folder.views else []
     return [*files, *(view.file for view in folder.views)], []
-
-
-def _named(verdict: Verdict) -> Verdict:
-    """Distinguish a relation with something extra from one that lacks or changed something."""
-    extra = verdict.differences and all(d.is_extra for d in verdict.differences)
-    return replace(verdict, status="unexpected") if extra else verdict
 
 
 def _replayed(

@@ -233,7 +233,7 @@ def _first_met(found: Found, before: Before, after: After) -> tuple[Relation, st
         return relation, _replaced_or_not(found, before, after)
     if relation.key in after.would_be:
         return after.would_be[relation.key].relation, "skipped"
-    # Somebody else's: only what the run wrote on it is ours.
+    # Another owner's: only what the run wrote on it is tracked.
     parts = {p: relation.parts[p] for p in found.written if p.partition(" ")[0] in NAMED_PARTS}
     return Relation(relation.kind, relation.schema, relation.name, parts, complete=False), "altered"
 
@@ -272,7 +272,7 @@ def _step(cid: int, ends: Sequence[int]) -> int:
 def _as_of(relation: Relation, part_steps: Mapping[str, int], step: int) -> Relation:
     """Return a relation without the parts that only a later step has written.
 
-    What a step is told to have made is what undoing it may take away.
+    What a step is recorded to have created is what undoing it may drop.
     """
     parts = {p: text for p, text in relation.parts.items() if part_steps.get(p, step) <= step}
     return replace(relation, parts=parts)

@@ -292,7 +292,7 @@ class _Alone:
         return answer
 
     def _invalid(self, now: Iterable[Index], before: Iterable[Index]) -> list[Index]:
-        """Return the invalid indexes that the statement has left, or was to make or mend."""
+        """Return the invalid indexes that the statement has left, or was to create or rebuild."""
         mentioned = {name for _, name in self._mentioned()}
         known = {index.id for index in before if not index.valid}
         return [

@@ -278,6 +278,7 @@ class Transaction:
         except StatementFailed as error:
             roll_back(self.conn)
             error.outcome = self.on_failure
+            _explain(error, self.session)
             raise
         except (ConnectionFailed, Interrupted) as error:
             error.outcome = _find_out(error, address, was_committed, self.on_failure)

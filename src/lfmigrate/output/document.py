@@ -1,44 +1,48 @@
-"""Reports and errors as JSON documents."""
+"""JSON documents: errors, and the head that every command's document has."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
-from lfmigrate.commands.backup import BackupReport
-from lfmigrate.commands.check import FolderReport
-from lfmigrate.commands.new import NewReport
-from lfmigrate.commands.restore import RestoreReport
-from lfmigrate.commands.rollback import Lost, RollbackReport
-from lfmigrate.commands.seed import SeedReport
-from lfmigrate.commands.seed_check import CheckReport
-from lfmigrate.commands.status import StatusReport
-from lfmigrate.commands.up import MigrationResult, UpReport
-from lfmigrate.commands.verify import VerifyReport
 from lfmigrate.errors import LfmigrateError
-from lfmigrate.schema.compare import Verdict
-
-Report = (
-    UpReport
-    | VerifyReport
-    | StatusReport
-    | NewReport
-    | RollbackReport
-    | BackupReport
-    | RestoreReport
-    | SeedReport
-    | CheckReport
-    | FolderReport
-)
 
 
-def to_json(report: Report) -> dict[str, Any]:
-    """Return what a report says, as the keys of a command's JSON document."""
-    return _DOCUMENTS[type(report)](report)
+def document(
+    command: str | None, content: dict[str, Any], error: LfmigrateError | None, elapsed_ms: float
+) -> dict[str, Any]:
+    """Return the whole document of a command.
+
+    Args:
+        command: Its name; None where the command line named none.
+        content: What is known of the database, and what its report says.
+        error: Why it failed; None if it did not.
+        elapsed_ms: How long it took.
+    """
+    head = {
+        "command": command,
+        "ok": error is None,
+        "exit_code": 0 if error is None else error.exit_code,
+        "database": None,
+        "schema": None,
+        "elapsed_ms": round(elapsed_ms),
+    }
+    return head | content | ({} if error is None else {"error": _error(error)})
 
 
-def error_json(error: LfmigrateError) -> dict[str, Any]:
-    """Return an error as the ``error`` of a command's JSON document."""
+def each_text(value: Any, clean: Callable[[str], str]) -> Any:  # noqa: ANN401 (JSON)
+    """Return a JSON value with all its texts cleaned."""
+    match value:
+        case str():
+            return clean(value)
+        case dict():
+            return {key: each_text(item, clean) for key, item in value.items()}
+        case list() | tuple():
+            return [each_text(item, clean) for item in value]
+    return value
+
+
+def _error(error: LfmigrateError) -> dict[str, Any]:
     return {
         "code": error.code,
         "message": error.message,
@@ -49,157 +53,3 @@ def error_json(error: LfmigrateError) -> dict[str, Any]:
         "line": error.line,
         "column": error.column,
     }
-
-
-def _up(report: UpReport) -> dict[str, Any]:
-    return {
-        "dry_run": report.dry_run,
-        "migrations": [_migration_json(m) for m in report.migrations],
-        "relations": [_verdict_json(v, counts=False) for v in report.relations],
-        "notes": list(report.notes),
-    }
-
-
-def _verify(report: VerifyReport) -> dict[str, Any]:
-    return {
-        "source": report.source,
-        "relations": [_verdict_json(v, counts=True) for v in report.relations],
-        "edited": [
-            {"version": e.version, "name": e.name, "diff": list(e.diff)} for e in report.edited
-        ],
-        "notes": list(report.notes),
-    }
-
-
-def _status(report: StatusReport) -> dict[str, Any]:
-    return {
-        "migrations": [
-            {
-                "version": m.version,
-                "name": m.name,
-                "status": m.status,
-                "applied_at": m.event.executed_at if m.event else None,
-                "applied_by": m.event.executed_by if m.event else None,
-                "elapsed_ms": m.event.elapsed_ms if m.event else None,
-            }
-            for m in report.migrations
-        ],
-        "views": [{"name": v.view.name, "status": v.status} for v in report.views],
-        "notes": list(report.notes),
-    }
-
-
-def _new(report: NewReport) -> dict[str, Any]:
-    return {"files": [str(report.up), str(report.down)]}
-
-
-def _rollback(report: RollbackReport) -> dict[str, Any]:
-    return {
-        "dry_run": report.dry_run,
-        "migrations": [
-            {"version": m.version, "name": m.name, "status": m.status} for m in report.migrations
-        ],
-        "lost": [_lost_json(lost) for lost in report.lost],
-        "dependents": [_lost_json(lost) for lost in report.dependents],
-        "backup": None if report.backup is None else str(report.backup),
-        "notes": list(report.notes),
-    }
-
-
-def _backup(report: BackupReport | RestoreReport) -> dict[str, Any]:
-    document: dict[str, Any] = {
-        "path": str(report.path),
-        "tables": [
-            {"schema": t.schema, "name": t.name, "rows": t.rows, "sha256": t.sha256}
-            for t in report.tables
-        ],
-    }
-    if isinstance(report, RestoreReport):
-        document["backup"] = None if report.saved is None else str(report.saved)
-    return document
-
-
-def _seed(report: SeedReport) -> dict[str, Any]:
-    return {
-        "dry_run": report.dry_run,
-        "tables": [
-            {"schema": t.schema, "name": t.name, "inserted": t.inserted, "kept": t.kept}
-            for t in report.tables
-        ],
-        "lost": [{"schema": t.schema, "name": t.name, "rows": t.rows} for t in report.lost],
-        "backup": None if report.backup is None else str(report.backup),
-        "notes": list(report.notes),
-    }
-
-
-def _check(report: CheckReport) -> dict[str, Any]:
-    return {
-        "checks": [
-            {
-                "name": check.name,
-                "meaning": check.meaning,
-                "status": check.status,
-                "offending": check.count,
-                "rows": [dict(row) for row in check.rows],
-            }
-            for check in report.checks
-        ]
-    }
-
-
-def _folder(report: FolderReport) -> dict[str, Any]:
-    return {
-        "proofs": [
-            {"name": proof.name, "status": proof.status, "problems": list(proof.problems)}
-            for proof in report.proofs
-        ],
-        "findings": None if report.findings is None else list(report.findings),
-        "notes": list(report.notes),
-    }
-
-
-def _lost_json(lost: Lost) -> dict[str, Any]:
-    return {"kind": lost.kind, "name": lost.name, "rows": lost.rows, "bytes": lost.bytes}
-
-
-def _migration_json(migration: MigrationResult) -> dict[str, Any]:
-    return {
-        "version": migration.version,
-        "name": migration.name,
-        "status": migration.status,
-        "elapsed_ms": migration.elapsed_ms,
-    }
-
-
-def _verdict_json(verdict: Verdict, *, counts: bool) -> dict[str, Any]:
-    relation = verdict.relation
-    document: dict[str, Any] = {
-        "kind": relation.kind,
-        "schema": relation.schema,
-        "name": relation.name,
-        "status": verdict.status,
-    }
-    if counts:
-        document |= {
-            "columns": relation.count("column"),
-            "indexes": relation.index_count,
-            "constraints": relation.count("constraint"),
-        }
-    document["differences"] = [
-        {"part": d.part, "expected": d.expected, "live": d.live} for d in verdict.differences
-    ]
-    return document
-
-
-_DOCUMENTS: Mapping[type, Callable[[Any], dict[str, Any]]] = {
-    UpReport: _up,
-    VerifyReport: _verify,
-    StatusReport: _status,
-    NewReport: _new,
-    RollbackReport: _rollback,
-    BackupReport: _backup,
-    RestoreReport: _backup,
-    SeedReport: _seed,
-    CheckReport: _check,
-    FolderReport: _folder,
-}

@@ -7,8 +7,8 @@ from typing import Any
 
 from lfmigrate.errors import ConnectionFailed, UsageError
 
-# libpq tells no SQLSTATE for a connection that failed, so its words have to do; they are
-# libpq's and psycopg's own, and the server's in its default language.
+# libpq reports no SQLSTATE for a failed connection, so its words are used: libpq's and psycopg's
+# own, and the server's in its default language.
 TRANSIENT = (
     "connection refused",
     "connection reset",
@@ -30,16 +30,17 @@ TRANSIENT = (
     "endpoint is starting",
 )
 
-# What to say when libpq's account holds one word of each group; the first match counts.
+# The message and the hint for libpq's words: one word of each group has to occur; the first match
+# counts.
 _EXPLANATIONS: tuple[tuple[tuple[tuple[str, ...], ...], str, str], ...] = (
     (
         (("no password supplied",),),
-        "{where} wants a password for {user}, and none is given",
-        "Put it into the URL, behind the user and a colon, or into PGPASSWORD.",
+        "{where} requires a password for {user}, and none is given",
+        "Put it into the URL, after the user and a colon, or into PGPASSWORD.",
     ),
     (
         (("password authentication failed",),),
-        "{where} did not accept the password of {user}",
+        "{where} rejected the password of {user}",
         (
             "Check the user and the password in the URL; characters such as @ : / # % have to be"
             " percent-encoded in it."
@@ -58,18 +59,18 @@ _EXPLANATIONS: tuple[tuple[tuple[tuple[str, ...], ...], str, str], ...] = (
     ),
     (
         (("connection is insecure", "ssl required", "no encryption", "ssl off"),),
-        "{where} wants TLS",
+        "{where} requires TLS",
         'Add "sslmode=require" to the URL, as in "postgresql://host/name?sslmode=require".',
     ),
     (
         (("does not support ssl",),),
-        "{where} does not speak TLS, and the URL asks for it",
-        'Take "sslmode=require" out of the URL if this server is meant.',
+        "server {where} does not support TLS, but the URL requires it",
+        'Remove "sslmode=require" from the URL if this is the right server.',
     ),
     (
         (("pg_hba.conf",),),
-        "{where} lets nobody in from here as {user}",
-        "Ask the server's owner for an entry in pg_hba.conf.",
+        "no pg_hba.conf entry on {where} allows {user} to connect from this host",
+        "Ask the server's administrator for an entry in pg_hba.conf.",
     ),
     (
         (("resolve", "translate host name", "name or service"),),
@@ -77,13 +78,18 @@ _EXPLANATIONS: tuple[tuple[tuple[tuple[str, ...], ...], str, str], ...] = (
         "Check the spelling of the host in the URL, and the network.",
     ),
     (
-        (("refused", "no such file or directory"),),
-        "nothing answers at {where}",
+        (("no such file or directory",),),
+        "no server listens on a socket in {where}",
+        'Start the server, correct the host, or try "--embedded" for a private one.',
+    ),
+    (
+        (("refused",),),
+        "connection to {where} refused",
         'Start the server, correct host and port, or try "--embedded" for a private one.',
     ),
     (
         (("too many clients", "too many connections", "remaining connection slots"),),
-        "{where} has no room for one more connection",
+        "{where} has too many connections",
         "Close some, go through a pooler, or wait longer with --wait.",
     ),
     (
@@ -96,13 +102,13 @@ _EXPLANATIONS: tuple[tuple[tuple[tuple[str, ...], ...], str, str], ...] = (
 
 def pooled(where: str) -> UsageError:
     return UsageError(
-        f"{where} is a pooler, and what runs outside of a transaction takes a direct connection",
+        f"{where} is a pooler, and what runs outside a transaction requires a direct connection",
         hint="Point --database-url at the server itself for this run.",
     )
 
 
 def explain(words: str, parameters: dict[str, Any]) -> ConnectionFailed:
-    """Turn libpq's account of a failed connection into one that says the way out."""
+    """Turn libpq's description of a failed connection into an error with a way out."""
     where = where_of(parameters)
     said = words.lower()
     if (parameters.get("sslmode") or os.environ.get("PGSSLMODE")) not in {"disable", "allow"}:

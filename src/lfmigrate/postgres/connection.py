@@ -18,7 +18,7 @@ from lfmigrate.postgres.connect_errors import TRANSIENT, explain, pooled, where_
 
 Connection = psycopg.Connection[Any]
 
-# libpq waits for ever by default. Ten seconds are enough for three lost SYN packets in a row.
+# libpq waits indefinitely by default. Ten seconds are enough for three lost SYN packets in a row.
 CONNECT_TIMEOUT_S = 10
 
 # Between two attempts to connect: short at first, because most servers wake within two seconds.
@@ -33,11 +33,11 @@ def connect(
     """Open a connection that works through a transaction pooler too.
 
     No startup options, no named prepared statements and no session settings are used: a pooler in
-    transaction mode would refuse them, lose them, or hand them to somebody else.
+    transaction mode would refuse them, lose them, or pass them on to another client.
 
     Args:
         url: A PostgreSQL URL or a keyword string, as libpq takes it.
-        wait_s: For how many seconds to try again while the server cannot be reached or starts up.
+        wait_s: For how many seconds to retry while the server cannot be reached or starts up.
         on_wait: Called once with the reason when waiting begins.
 
     Returns:
@@ -55,7 +55,7 @@ def connect(
     parameters["client_encoding"] = "UTF8"
     give_up_at = time.monotonic() + wait_s
     pause_s = _FIRST_PAUSE_S
-    told = False
+    reported = False
     while True:
         try:
             return psycopg.Connection.connect(
@@ -66,25 +66,25 @@ def connect(
         except psycopg.OperationalError as error:
             failure = explain(str(error), parameters)
             said = str(error).lower()
-            # Of several hosts one may be down and another have an opinion of the password.
+            # Of several hosts, one may be down and another reject the password.
             transient = "password authentication failed" not in said and any(
                 words in said for words in TRANSIENT
             )
             if not transient or time.monotonic() + pause_s > give_up_at:
                 raise failure from None
-            if on_wait is not None and not told:
+            if on_wait is not None and not reported:
                 on_wait(failure.message)
-                told = True
-        # Jitter, so that jobs that started together do not knock together.
+                reported = True
+        # Jitter, so that jobs that started together do not reconnect in lockstep.
         time.sleep(pause_s * random.uniform(0.8, 1.2))  # noqa: S311 (no secret is made here)
         pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
 
 
 def connect_directly(address: str, on_wait: Callable[[str], None] | None) -> Connection:
-    """Open a connection whose session is nobody else's, for what cannot run in a transaction.
+    """Open a direct (unpooled) connection, for what cannot run in a transaction block.
 
-    A mark in the startup options tells: a transaction pooler refuses it or drops it. Of Neon's
-    pooled host names the direct one is known, and used instead.
+    A mark in the startup options proves that it is direct: a transaction pooler refuses or drops
+    it. For a pooled Neon host, the direct host is used instead.
 
     Args:
         address: As `address_of` returns it.
@@ -102,7 +102,7 @@ def connect_directly(address: str, on_wait: Callable[[str], None] | None) -> Con
     if (own := direct_host(host)) != host:
         parameters["host"] = own
         if on_wait is not None:
-            on_wait(f"what runs outside of a transaction goes directly to {own}, past the pooler")
+            on_wait(f"connecting directly to {own}, for statements outside a transaction")
     mark = secrets.token_hex(6)
     options = parameters.get("options") or os.environ.get("PGOPTIONS") or ""
     parameters["options"] = f"{options} -c lfmigrate.session={mark}".lstrip()
@@ -157,10 +157,10 @@ def address_of(conn: Connection, *, database: str | None = None) -> str:
 def abandon(conn: Connection) -> None:
     """Cancel whatever runs on a connection and close it; the server then rolls back.
 
-    Closing alone would leave a long statement running until it wants to answer.
+    Closing alone would leave a long statement running until it returns rows.
     """
     try:
-        # Two seconds: whoever pressed Ctrl-C wants to be gone, and the server cleans up by itself.
+        # Two seconds: after Ctrl-C the client should end soon, and the server cleans up by itself.
         conn.cancel_safe(timeout=2.0)
     except (psycopg.Error, OSError):
         pass  # not reachable: then the server notices that the connection is gone

@@ -130,7 +130,7 @@ class Wire:
             raise psycopg.OperationalError("the connection is closed")
         self._conn.add_notice_handler(self._on_notice)
         # Without this, libpq would block in a long write while the server blocks in writing the
-        # answers that nobody reads.
+        # results that are not being read.
         pgconn.nonblocking = 1
         pgconn.enter_pipeline_mode()
         try:

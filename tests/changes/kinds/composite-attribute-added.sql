@@ -1,2 +1,2 @@
--- expect: unexpected type address: column city
+-- expect: drifted type address: column city
 ALTER TYPE address ADD ATTRIBUTE city text;

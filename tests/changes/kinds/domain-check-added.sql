@@ -1,2 +1,2 @@
--- expect: unexpected type share: constraint at_most_all
+-- expect: drifted type share: constraint at_most_all
 ALTER DOMAIN share ADD CONSTRAINT at_most_all CHECK (VALUE <= 100);

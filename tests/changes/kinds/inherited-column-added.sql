@@ -1,3 +1,3 @@
--- expect: unexpected table parent: column later
--- expect: unexpected table child: column later
+-- expect: drifted table parent: column later
+-- expect: drifted table child: column later
 ALTER TABLE parent ADD COLUMN later date;

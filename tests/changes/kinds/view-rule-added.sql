@@ -1,2 +1,2 @@
--- expect: unexpected view written_account: rule aside
+-- expect: drifted view written_account: rule aside
 CREATE RULE aside AS ON UPDATE TO written_account DO INSTEAD NOTHING;

@@ -1,2 +1,2 @@
--- expect: unexpected table cost_categories: column color
+-- expect: drifted table cost_categories: column color
 ALTER TABLE cost_categories ADD COLUMN color text;

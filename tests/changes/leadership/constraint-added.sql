@@ -1,2 +1,2 @@
--- expect: unexpected table program_resources: constraint program_resources_content_check
+-- expect: drifted table program_resources: constraint program_resources_content_check
 ALTER TABLE program_resources ADD CONSTRAINT program_resources_content_check CHECK (content <> '');

@@ -1,2 +1,2 @@
--- expect: unexpected table recommendations: rule keep
+-- expect: drifted table recommendations: rule keep
 CREATE RULE keep AS ON DELETE TO recommendations DO INSTEAD NOTHING;

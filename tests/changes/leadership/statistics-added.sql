@@ -1,2 +1,2 @@
--- expect: unexpected table recommendations: statistics together
+-- expect: drifted table recommendations: statistics together
 CREATE STATISTICS together ON status, priority FROM recommendations;

@@ -70,7 +70,7 @@ def test_what_may_not_run_twice_is_not_run_again(
 
     assert done.returncode == 3
     assert "table public.a" in done.stderr
-    assert "1_a.up.sql:1 (CREATE TABLE A) may not run twice" in done.stderr
+    assert "1_a.up.sql:1 (CREATE TABLE A) is not safe to run again" in done.stderr
     assert "Nothing was changed." in done.stderr
     assert (dump(database), history(database)) == before
 
@@ -96,7 +96,7 @@ def test_what_would_come_back_different_is_refused(
     execute(database, "DROP TABLE a; ALTER TABLE model ADD COLUMN more text")
     before = dump(database), history(database)
 
-    with pytest.raises(DifferenceFound, match="cannot be made again") as caught:
+    with pytest.raises(DifferenceFound, match="cannot be re-created") as caught:
         up(database, path)
 
     assert caught.value.facts == (
@@ -184,7 +184,7 @@ def test_strict_refuses_what_was_skipped_and_could_not_be_compared(
     path = folder({**files, "2_b.up.sql": "CREATE TABLE IF NOT EXISTS a (id int, b int);"})
     before = dump(database), history(database)
 
-    with pytest.raises(DifferenceFound, match="could not all be compared"):
+    with pytest.raises(DifferenceFound, match="not everything that was skipped could be compared"):
         up(database, path, strict=True)
 
     assert (dump(database), history(database)) == before

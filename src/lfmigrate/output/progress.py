@@ -1,0 +1,72 @@
+"""Shows that a command works: how many statements have run, and how many rows have moved."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from lfmigrate.output.page import counted, size
+from lfmigrate.postgres.wire import Answer
+from lfmigrate.rows.dump import CopyProgress, OnCopy
+
+# Leaves room for what is being done.
+_BAR_WIDTH = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Working:
+    """What to call while a command works.
+
+    Attributes:
+        statement: Called with each statement's answer; None if nothing is shown.
+        rows: Called as rows move; None if nothing is shown.
+        hide: Clears what is shown, before a question; the next call shows it again.
+    """
+
+    statement: Callable[[Answer[Any]], None] | None = None
+    rows: OnCopy | None = None
+    hide: Callable[[], None] = lambda: None
+
+
+@contextmanager
+def progress_line(console: Console, printable: Callable[[str], str]) -> Iterator[Working]:
+    """Show a line that is updated in place, and cleared at the end."""
+    with Progress(
+        SpinnerColumn("line"),  # ASCII, which every terminal has
+        BarColumn(bar_width=_BAR_WIDTH),
+        TimeElapsedColumn(),
+        TextColumn("{task.description}"),
+        console=console,
+        transient=True,
+    ) as bar:
+        task = bar.add_task("0 done", total=None)
+        done = 0
+
+        def update(words: str, completed: int = 0, total: int | None = None) -> None:
+            bar.start()  # it may be hidden
+            # Without a known total, the bar only shows that work goes on. A full one would stop
+            # the clock.
+            bar.update(
+                task,
+                description=printable(words),
+                completed=completed,
+                total=None if total is None else max(total, completed + 1),
+            )
+
+        def statement(answer: Answer[Any]) -> None:
+            nonlocal done
+            if answer.statement is not None:
+                done += 1
+                update(f"{done} done  last {answer.statement.file}:{answer.statement.line}")
+
+        def rows(moved: CopyProgress) -> None:
+            count = "" if moved.rows is None else f"{counted(moved.rows, 'row')}, "
+            of = "" if moved.of_bytes is None else f" of {size(moved.of_bytes)}"
+            update(f"{moved.table}: {count}{size(moved.bytes)}{of}", moved.bytes, moved.of_bytes)
+
+        yield Working(statement, rows, bar.stop)

@@ -1,0 +1,47 @@
+"""`restore`: what was loaded from a backup, and what was truncated before."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lfmigrate.commands.restore import RestoreReport
+from lfmigrate.output.copies import draw_saved, draw_truncated, saved_json, truncated_json
+from lfmigrate.output.dispatch import draw, question, to_json
+from lfmigrate.output.page import Page, counted
+
+
+@draw.register
+def _(report: RestoreReport, page: Page) -> None:
+    if page.quiet:
+        return
+    page.headline("restore", report)
+    if report.lost:
+        draw_truncated(page, report.lost, done=not report.dry_run)
+    if report.dry_run:
+        return
+    if report.tables:
+        draw_saved(page, report.tables)
+    if report.saved is not None:
+        page.line("backup of the previous rows:")
+        page.path(report.saved)
+    rows = sum(table.rows for table in report.tables)
+    page.line(f"{counted(rows, 'row')} restored; {page.seconds}")
+    page.path(report.path)
+
+
+@question.register
+def _(preview: RestoreReport) -> str:
+    if not preview.lost:
+        return "The tables are empty. Restore?"
+    rows = counted(sum(table.rows for table in preview.lost), "row")
+    return f"Truncate {counted(len(preview.lost), 'table')} ({rows}) and restore?"
+
+
+@to_json.register
+def _(report: RestoreReport) -> dict[str, Any]:
+    return {
+        "path": str(report.path),
+        "tables": saved_json(report.tables),
+        "lost": truncated_json(report.lost),
+        "backup": None if report.saved is None else str(report.saved),
+    }

@@ -1,0 +1,109 @@
+"""`rollback`: what was dropped, or would be."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from lfmigrate.commands.rollback import CHANGED, Lost, RollbackReport
+from lfmigrate.output.dispatch import draw, question, to_json
+from lfmigrate.output.page import Page, counted, size, word
+from lfmigrate.output.tables import Column
+
+_COLUMNS = (
+    Column("Kind", drop=2),
+    Column("Name", wraps=True),
+    Column("Rows", number=True),
+    Column("Size", number=True, drop=1),
+)
+
+
+@draw.register
+def _(report: RollbackReport, page: Page) -> None:
+    if page.quiet:
+        if report.backup is not None:
+            page.path(report.backup)
+        return
+    page.headline(
+        "rollback --dry-run" if report.dry_run and not page.preview else "rollback", report
+    )
+    if not report.migrations:
+        page.line("nothing to roll back")
+        return
+    would = "would be " if report.dry_run else ""
+    if report.lost:
+        changes = any(lost.kind == CHANGED for lost in report.lost)
+        page.line((f"{would}dropped{' or changed' if changes else ''}", "bold"))
+        _draw_losses(page, report.lost)
+    if report.dependents:
+        also = "would also be dropped" if report.dry_run else "also dropped"
+        page.line((f"{also}, not created by this migration", "bold red"))
+        _draw_losses(page, report.dependents)
+    for migration in report.migrations:
+        label = f"{migration.version}_{migration.name} "
+        page.line(label, word("rolled_back", f"{would}rolled back"))
+    deleted, changed = _rows(report)
+    also = f"; rows of {counted(changed, 'table')} {would}changed" if changed else ""
+    page.line(f"{counted(deleted, 'row')} {would}deleted{also}")
+    if page.preview:
+        return
+    if report.dry_run:
+        page.line("dry run: rolled back, nothing was changed")
+    elif report.backup is not None:
+        page.line("backup:")
+        page.path(report.backup)
+    else:
+        page.line("no backup was made" if deleted + changed else "no backup: there were no rows")
+
+
+@question.register
+def _(preview: RollbackReport) -> str:
+    deleted, changed = _rows(preview)
+    one = preview.migrations[0].version if len(preview.migrations) == 1 else ""
+    deeds = [f"Roll back {one or counted(len(preview.migrations), 'migration')}"]
+    deeds += [f"delete {counted(deleted, 'row')}"] if deleted else []
+    deeds += [f"change rows of {counted(changed, 'table')}"] if changed else []
+    return " and ".join(filter(None, [", ".join(deeds[:-1]), deeds[-1]])) + "?"
+
+
+@to_json.register
+def _(report: RollbackReport) -> dict[str, Any]:
+    return {
+        "dry_run": report.dry_run,
+        "migrations": [
+            {"version": m.version, "name": m.name, "status": m.status} for m in report.migrations
+        ],
+        "lost": [_lost_json(lost) for lost in report.lost],
+        "dependents": [_lost_json(lost) for lost in report.dependents],
+        "backup": None if report.backup is None else str(report.backup),
+        "notes": list(report.notes),
+    }
+
+
+def _draw_losses(page: Page, losses: Sequence[Lost]) -> None:
+    page.table(
+        _COLUMNS,
+        [
+            (
+                lost.kind,
+                lost.name,
+                "" if lost.rows is None else f"{lost.rows:,}",
+                "" if lost.bytes is None else size(lost.bytes),
+            )
+            for lost in losses
+        ],
+    )
+    page.blank()
+
+
+def _rows(report: RollbackReport) -> tuple[int, int]:
+    """Return how many rows are deleted, and in how many tables that stay rows are changed."""
+    every = (*report.lost, *report.dependents)
+    return (
+        sum(lost.rows or 0 for lost in every if lost.kind != CHANGED),
+        sum(1 for lost in every if lost.kind == CHANGED),
+    )
+
+
+def _lost_json(lost: Lost) -> dict[str, Any]:
+    return {"kind": lost.kind, "name": lost.name, "rows": lost.rows, "bytes": lost.bytes}
