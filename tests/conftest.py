@@ -88,7 +88,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Classify each test by what it touches; CONTRIBUTING.md explains the markers.
 
     A test with a server depends on the server's version unless it says otherwise, so that a new
-    test runs on every version until somebody has decided that one is enough.
+    test runs on every version until someone has decided that one is enough.
     """
     for item in items:
         has_server = _SERVERS.intersection(getattr(item, "fixturenames", ()))
@@ -386,7 +386,7 @@ def dump() -> Callable[..., str]:
         options = [] if rows else ["--schema-only"]
         done = _client("pg_dump", "--exclude-schema=lfmigrate", *options, "-d", url)
         assert done.returncode == 0, done.stderr
-        # A key that pg_dump draws anew each time.
+        # A key that pg_dump draws each time.
         noise = ("\\restrict", "\\unrestrict")
         return "\n".join(x for x in done.stdout.splitlines() if not x.startswith(noise))
 

@@ -53,13 +53,13 @@ def test_every_part_that_differs_is_reported_once(expected: Relation, live: Rela
     """Applied to what is live, the differences give what is expected."""
     differences = compare(expected, live)
 
-    mended = dict(live.parts)
+    repaired = dict(live.parts)
     for difference in differences:
-        assert difference.live == mended.pop(difference.part, None)
+        assert difference.live == repaired.pop(difference.part, None)
         assert difference.expected != difference.live
         if difference.expected is not None:
-            mended[difference.part] = difference.expected
-    assert mended == expected.parts
+            repaired[difference.part] = difference.expected
+    assert repaired == expected.parts
     assert len({difference.part for difference in differences}) == len(differences)
 
 
@@ -73,7 +73,7 @@ def test_the_differences_of_the_reverse_are_the_reverse(a: Relation, b: Relation
 
 
 @given(few_parts, few_tables)
-def test_what_else_a_table_of_somebody_else_has_is_not_compared(
+def test_what_else_a_table_of_another_owner_has_is_not_compared(
     parts: dict[str, str], live: Relation
 ) -> None:
     """An incomplete relation is one that we only added parts to."""
@@ -162,7 +162,7 @@ def test_each_part_is_expected_as_the_run_left_it_or_else_as_before(
 
 
 @given(few_parts, few_tables, few_tables)
-def test_a_table_of_somebody_else_stays_somebody_elses(
+def test_a_table_of_another_owner_stays_another_owners(
     parts: dict[str, str], before: Relation, after: Relation
 ) -> None:
     """To change a part of it does not make the rest ours."""

@@ -110,7 +110,7 @@ def registered() -> list[str]:
 
 
 def test_help_lists_every_command_with_a_whole_sentence(cli: Cli) -> None:
-    """A summary that is cut short helps nobody."""
+    """A summary that is cut short helps no one."""
     done = cli("--help")
 
     assert done.returncode == 0
@@ -149,7 +149,7 @@ def test_a_command_on_a_database_takes_all_common_options(command: str) -> None:
 
 @pytest.mark.parametrize("command", ON_A_DATABASE)
 def test_help_names_the_environment_variable_of_each_option(cli: Cli, command: str) -> None:
-    """What can be set without a flag is told where people look."""
+    """What can be set without a flag is documented where people look."""
     done = cli(command, "--help")
 
     assert set(re.findall(r"\[env:\s+(\w+)", done.stdout)) >= {
@@ -175,9 +175,9 @@ def test_help_reads_as_it_should(cli: Cli, expect_golden: Golden, command: str) 
 def test_shell_completion_can_be_installed_and_shown(cli: Cli) -> None:
     """Typer's two options are there, and the second prints a script."""
     # Which shell it is, Typer would otherwise ask of the parent process.
-    told = {"_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}
+    reported = {"_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}
 
-    done = cli("--show-completion", "bash", env=told)
+    done = cli("--show-completion", "bash", env=reported)
 
     assert "--install-completion" in cli("--help").stdout
     assert done.returncode == 0
@@ -220,7 +220,7 @@ def test_version_is_printed_without_importing_what_is_slow() -> None:
 def test_success_exits_0_with_the_report_on_standard_output(
     cli: Cli, database: str, notes: Path
 ) -> None:
-    """Nothing is said on standard error where nothing is wrong and nobody watches."""
+    """Nothing is said on standard error where nothing is wrong and no one watches."""
     done = cli("up", "--database-url", database, "--sql-dir", notes)
 
     assert done.returncode == 0
@@ -267,7 +267,7 @@ def test_a_bug_exits_1_with_a_traceback() -> None:
 def test_wrong_usage_exits_2_and_says_that_nothing_was_changed(
     cli: Cli, arguments: tuple[str, ...]
 ) -> None:
-    """Wrong words on the command line are told as every other error is."""
+    """Wrong words on the command line are reported as every other error is."""
     done = cli(*arguments)
 
     assert done.returncode == 2
@@ -534,7 +534,7 @@ def test_json_of_a_wrong_command_line_is_a_document_too(
 
 
 @pytest.mark.process
-def test_json_of_a_bug_is_a_document_beside_the_traceback() -> None:
+def test_json_of_a_bug_is_a_document_next_to_the_traceback() -> None:
     """The traceback goes to standard error; a script still gets what it parses."""
     done = run_with_a_bug("status", "--json", "--database-url", NOWHERE)
 
@@ -673,7 +673,7 @@ def test_a_reader_that_has_read_enough_is_no_failure(applied: str) -> None:
 
 @pytest.mark.process
 @pytest.mark.parametrize("options", ["", "--json"])
-def test_a_pipe_that_nobody_reads_is_no_failure(applied: str, options: str) -> None:
+def test_a_pipe_without_a_reader_is_no_failure(applied: str, options: str) -> None:
     """The reader is gone before the first line."""
     script = f'(sleep 1; $LF verify {options}; echo "$?" >&2) | true'
 
@@ -695,7 +695,7 @@ def test_closed_streams_are_no_failure(applied: str, closed: str) -> None:
 @pytest.mark.process
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux")
 @pytest.mark.parametrize("options", ["", "--json"])
-def test_a_full_disk_is_told_without_a_traceback(applied: str, options: str) -> None:
+def test_a_full_disk_is_reported_without_a_traceback(applied: str, options: str) -> None:
     """A report that could not be written is no success."""
     done = shell(f'$LF verify {options} >/dev/full; echo "$?"', DATABASE_URL=applied)
 
@@ -942,7 +942,7 @@ def test_a_read_only_role_says_the_way_out(
     expect_golden("up_read_only", done.stderr)
 
 
-def test_a_role_that_may_not_make_a_schema_is_told_the_grant_and_the_option(
+def test_a_role_that_may_not_make_a_schema_is_reported_the_grant_and_the_option(
     cli: Cli, expect_golden: Golden, database: str, notes: Path, role: str
 ) -> None:
     """And both ways out work."""
@@ -958,7 +958,7 @@ def test_a_role_that_may_not_make_a_schema_is_told_the_grant_and_the_option(
     execute(database, f"DROP OWNED BY {role}")
 
 
-def test_a_role_that_may_not_create_tables_is_told_the_grant(
+def test_a_role_that_may_not_create_tables_is_reported_the_grant(
     cli: Cli, expect_golden: Golden, database: str, notes: Path, role: str
 ) -> None:
     """The schema's GRANT, not the database's."""
@@ -994,7 +994,7 @@ SETTINGS: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
 
 @pytest.mark.parametrize("trouble", SETTINGS)
 def test_unusable_settings_say_the_way_out(cli: Cli, expect_golden: Golden, trouble: str) -> None:
-    """Nothing is sent, and everything that is wrong is told at once."""
+    """Nothing is sent, and everything that is wrong is reported at once."""
     arguments, env = SETTINGS[trouble]
 
     done = cli("status", *arguments, env=env)

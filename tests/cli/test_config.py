@@ -98,7 +98,7 @@ def test_a_flag_comes_before_the_environment_before_a_dotenv_file(
         assert getattr(holder, setting) == expected
 
 
-def test_what_nobody_sets_has_a_default() -> None:
+def test_what_is_not_set_has_a_default() -> None:
     """Five seconds of patience with locks, none with a server that says no."""
     found = settle({}, {}, {})
 
@@ -151,7 +151,7 @@ def test_the_embedded_server_and_a_url_are_chosen_by_who_comes_first(
 def test_asking_for_both_in_one_place_is_refused(
     flags: Flags, environment: dict[str, str], dotenv: dict[str, str | None], where: str
 ) -> None:
-    """Nobody can know which of the two was meant."""
+    """It cannot be known which of the two was meant."""
     with pytest.raises(UsageError, match="sets both") as refused:
         load(flags, environment, dotenv)
 
@@ -164,17 +164,17 @@ def test_an_empty_flag_does_not_fall_back_to_another_database() -> None:
         load(Flags(database_url=""), {"DATABASE_URL": ONE}, {})
 
 
-def test_everything_that_is_wrong_is_told_at_once() -> None:
+def test_everything_that_is_wrong_is_reported_at_once() -> None:
     """One correction, not five."""
     flags = Flags(lock_timeout="soon", statement_timeout="-1s", wait="nan", schema="")
 
     with pytest.raises(UsageError) as refused:
         load(flags, {"LFMIGRATE_EMBEDDED": "maybe"}, {})
 
-    told = "\n".join(refused.value.facts)
+    reported = "\n".join(refused.value.facts)
     assert refused.value.message == "5 invalid settings"
     for name in ("--lock-timeout", "--statement-timeout", "--wait", "--schema", "_EMBEDDED"):
-        assert name in told
+        assert name in reported
 
 
 @pytest.mark.parametrize(
@@ -228,9 +228,9 @@ def test_what_is_no_postgresql_url_is_refused_without_quoting_it(url: str) -> No
     with pytest.raises(UsageError) as refused:
         load(Flags(database_url=url), {}, {})
 
-    told = " ".join([refused.value.message, *refused.value.facts, str(refused.value.hint)])
-    assert "bra" not in told
-    assert "77" not in told
+    reported = " ".join([refused.value.message, *refused.value.facts, str(refused.value.hint)])
+    assert "bra" not in reported
+    assert "77" not in reported
 
 
 @pytest.mark.parametrize(
@@ -261,7 +261,7 @@ def test_what_is_no_duration_says_what_one_looks_like(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["nan", "inf", "-1", "soon", "1e9", ""])
 def test_wait_is_a_number_of_seconds(text: str) -> None:
-    """Within a day: nobody waits longer for a server."""
+    """Within a day: no one waits longer for a server."""
     with pytest.raises(UsageError, match=r"invalid number of seconds|--wait is empty"):
         settle({"wait": text}, {}, {})
 
@@ -399,7 +399,7 @@ def test_what_stands_where_a_password_would_is_hidden_unknown_or_not(
 
 
 def test_a_password_that_is_also_a_name_is_hidden_in_its_place_only() -> None:
-    """``role "***"`` would tell that the role's name is the password, and help nobody."""
+    """``role "***"`` would tell that the role's name is the password, and help no one."""
     url = "postgresql://postgres:postgres@localhost/postgres"
 
     shown = clean(f'{url}: role "postgres" of database "postgres"', url)

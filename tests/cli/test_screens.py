@@ -186,7 +186,7 @@ def test_seed_shows_tables_and_rows_before_it_asks(cli: Cli, applied: str) -> No
 
 
 @pytest.mark.parametrize("quiet", [[], ["-q"]])
-def test_a_preview_is_shown_where_nobody_can_answer(
+def test_a_preview_is_shown_without_a_terminal(
     cli: Cli, database: str, folder: Write, quiet: list[str]
 ) -> None:
     """A job's log shows what --yes would do."""

@@ -327,7 +327,7 @@ def test_triggers_do_not_fire_and_stay_as_they_were(
     assert dump(database) == schema
 
 
-def test_partitions_heirs_odd_names_and_free_sequences_come_back(
+def test_partitions_child_tables_odd_names_and_free_sequences_come_back(
     database: str, folder: Write, tmp_path: Path
 ) -> None:
     """Each row once, in the table that it belongs to; file names that any system takes."""
@@ -422,9 +422,9 @@ def _edit_manifest(path: Path, change: Callable[[dict[str, Any]], object], *, si
 
     file = path / "manifest.json"
     document = json.loads(file.read_text())
-    told = document.pop("sha256")
+    reported = document.pop("sha256")
     change(document)
-    document["sha256"] = _checksum(document) if sign else told
+    document["sha256"] = _checksum(document) if sign else reported
     file.write_text(json.dumps(document))
 
 

@@ -130,7 +130,7 @@ def test_a_database_of_the_environment_is_left_alone(folder: Write, cli: Cli) ->
     assert "7 of 7 checks passed" in done.stdout
 
 
-def test_a_role_that_may_not_make_databases_is_told(database: str, folder: Write) -> None:
+def test_a_role_that_may_not_make_databases_is_reported(database: str, folder: Write) -> None:
     """Exit code 4, and the way out."""
     role = f"lf_role_{uuid4().hex[:12]}"
     execute(database, f"CREATE ROLE {role}")
@@ -193,7 +193,7 @@ def test_findings_of_squawk_are_shown_and_break_nothing(
     assert "timeout" not in done.stdout
 
 
-def test_squawk_is_told_what_runs_outside_of_a_transaction(folder: Write, cli: Cli) -> None:
+def test_squawk_is_reported_what_runs_outside_a_transaction(folder: Write, cli: Cli) -> None:
     """What the directive is for is no finding; a folder with such a file goes up, down and up."""
     path = folder(
         {

@@ -102,7 +102,7 @@ def test_a_folder_does_what_psql_would_do(
 
 
 def test_golang_migrates_naming_is_understood(database: str, dump: Dump) -> None:
-    """Numbers without zeros run in numeric order, and the hole between them is told."""
+    """Numbers without zeros run in numeric order, and the gap between them is reported."""
     report = accept(database, FOLDERS / "golang_migrate", dump)
 
     assert [m.version for m in report.migrations] == ["1", "2", "10"]
@@ -341,7 +341,7 @@ def test_a_large_file_runs_in_one_flight(database: str, folder: Write, dump: Dum
 def test_what_cannot_run_as_it_is_is_refused_before_anything_is_sent(
     folder: Write, text: str, what: str
 ) -> None:
-    """With the line, so that it can be mended."""
+    """With the line, so that it can be fixed."""
     with pytest.raises(SqlFileError) as caught:
         lfmigrate.read_folder(folder({"1_t.up.sql": text}))
 

@@ -132,7 +132,7 @@ def test_what_is_in_the_way_stays_and_no_half_is_left(folder: Write) -> None:
     assert [p.name for p in path.iterdir()] == ["001_a.down.sql"]
 
 
-def test_a_folder_with_a_mistake_is_told(folder: Write) -> None:
+def test_a_folder_with_a_mistake_is_reported(folder: Write) -> None:
     """The next number cannot be known where two files have the same one."""
     path = folder({"1_a.up.sql": "SELECT 1;", "1_b.up.sql": "SELECT 1;"})
 
@@ -148,14 +148,14 @@ def test_a_missing_folder_is_made(tmp_path: Path) -> None:
 
 
 def test_a_missing_parent_is_not_made(tmp_path: Path) -> None:
-    """A mistyped path is told rather than created."""
+    """A mistyped path is reported rather than created."""
     with pytest.raises(UsageError, match="cannot write"):
         lfmigrate.new(tmp_path / "no" / "where", "first")
 
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_file_in_place_of_the_folder_is_told(tmp_path: Path) -> None:
+def test_a_file_in_place_of_the_folder_is_reported(tmp_path: Path) -> None:
     """It is no folder, and it stays as it is."""
     (tmp_path / "sql").write_text("mine")
 

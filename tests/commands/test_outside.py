@@ -89,7 +89,7 @@ def test_a_file_that_needs_it_says_so(text: str, name: str, folder: Write) -> No
 
 
 def test_an_index_without_a_name_is_refused(folder: Write) -> None:
-    """Nobody would know afterwards whose an index is that an interrupted run has left."""
+    """It would not be known afterwards whose an index is that an interrupted run has left."""
     with pytest.raises(SqlFileError, match="needs a name"):
         read_folder(folder({"001_a.up.sql": ALONE + "CREATE INDEX CONCURRENTLY ON a (x);"}))
 
@@ -211,7 +211,7 @@ def test_a_role_that_a_file_takes_is_given_back(database: str, folder: Write, cl
     assert done.returncode == 0, done.stderr
 
 
-def test_somebody_elses_invalid_index_is_no_success(database: str, folder: Write, cli: Cli) -> None:
+def test_another_owners_invalid_index_is_no_success(database: str, folder: Write, cli: Cli) -> None:
     """IF NOT EXISTS would skip it; it is not ours to remove, either."""
     text = ALONE + "CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS a_y ON a (y);"
     path = folder({"001_a.up.sql": TABLE, "002_b.up.sql": text})
@@ -268,7 +268,7 @@ def _is_building(url: str) -> bool:
 @pytest.mark.process
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_an_interrupted_build_is_resumed(database: str, folder: Write, number: int) -> None:
-    """Killed, the server goes on and keeps the lock; told to stop, it leaves an invalid index."""
+    """Killed, the server goes on and keeps the lock; asked to stop, it leaves an invalid index."""
     path = folder({"001_a.up.sql": TABLE, "002_b.up.sql": INDEX})
     execute(database, TABLE, "INSERT INTO a VALUES (1, 'one')")
     with old_transaction(database), _up(path, database) as first:
@@ -329,7 +329,7 @@ def test_a_build_waits_longer_than_the_lock_timeout_and_says_for_whom(
 
 
 def test_four_at_once_do_not_deadlock(database: str, folder: Write) -> None:
-    """Whoever waits holds no snapshot, for which a build would wait in turn."""
+    """A waiting run holds no snapshot, for which a build would wait in turn."""
     text = ALONE + "".join(f"CREATE INDEX CONCURRENTLY a_{n} ON a (x);\n" for n in range(4))
     files = read_folder(folder({"001_a.up.sql": TABLE, "002_b.up.sql": text}))
 
@@ -459,7 +459,7 @@ def test_a_neon_host_is_left_for_its_direct_name(
 
 
 def test_names_that_need_quotes(database: str, folder: Write, cli: Cli) -> None:
-    """A failed build of an index with such a name is told and resumed like any other."""
+    """A failed build of an index with such a name is reported and resumed like any other."""
     index, table = 'In"dex', "Ta ble"
     with psycopg.connect(database, autocommit=True) as conn:
         conn.execute(sql.SQL("CREATE TABLE {} (x int)").format(sql.Identifier(table)))

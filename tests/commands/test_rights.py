@@ -117,7 +117,7 @@ def test_the_docs_list_the_privileges_that_each_command_requires(
         assert value(least.url, dump) == before
 
 
-def test_all_that_is_missing_is_told_at_once(least: Least, folder: Write, cli: Cli) -> None:
+def test_all_that_is_missing_is_reported_at_once(least: Least, folder: Write, cli: Cli) -> None:
     """Before the first statement; each line can be run as it stands, and then it works."""
     execute(
         least.url,

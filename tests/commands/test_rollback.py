@@ -124,7 +124,7 @@ def test_rows_are_saved_before_they_go(database: str, folder: Write, tmp_path: P
     assert verified.relations == ()
 
 
-# What somebody else may have made on top of ours, what is told of it, and a probe that it is there.
+# What another owner may have created on top of ours, what is reported, and a probe for it.
 OUTSIDE = {
     "view": ("CREATE VIEW v AS SELECT id FROM a", ["view public.v"]),
     "view on a view": (
@@ -160,7 +160,7 @@ OUTSIDE = {
         "CREATE TABLE t (n int); CREATE TRIGGER g BEFORE INSERT ON t EXECUTE FUNCTION stamp()",
         ["trigger g on public.t"],
     ),
-    "heir": ("CREATE TABLE t (x int) INHERITS (a)", ["table public.t"]),
+    "child": ("CREATE TABLE t (x int) INHERITS (a)", ["table public.t"]),
     "index on our table": ("CREATE INDEX i ON a (n)", ["index public.i"]),
     "column of our table": ("ALTER TABLE a ADD extra int", ["table column public.a.extra"]),
     "constraint on our table": (
@@ -264,14 +264,14 @@ def test_the_rows_of_what_is_dropped_with_it_are_saved(
     up(database, files)
     execute(
         database,
-        "CREATE TABLE heir (x int) INHERITS (a)",
-        "INSERT INTO heir VALUES (1, 2, 'ok', 3)",
+        "CREATE TABLE child (x int) INHERITS (a)",
+        "INSERT INTO child VALUES (1, 2, 'ok', 3)",
     )
 
     report = rollback(database, files, tmp_path, cascade=True)
 
     assert report.backup is not None
-    assert [(t.name, t.rows) for t in read(report.backup).tables] == [("a", 0), ("heir", 1)]
+    assert [(t.name, t.rows) for t in read(report.backup).tables] == [("a", 0), ("child", 1)]
 
 
 def test_a_down_file_that_does_more_the_second_time_is_stopped(
@@ -396,7 +396,7 @@ def test_rows_of_tables_that_stay_are_saved_as_well(
     assert ("table column", "a.note") in [(lost.kind, lost.name) for lost in column.lost]
 
 
-def test_a_relation_that_a_down_file_leaves_is_told_and_forgotten(
+def test_a_relation_that_a_down_file_leaves_is_reported_and_forgotten(
     database: str, folder: Write, tmp_path: Path
 ) -> None:
     """An incomplete down file is no secret; verify does not expect the rest any more."""
@@ -410,9 +410,9 @@ def test_a_relation_that_a_down_file_leaves_is_told_and_forgotten(
         assert lfmigrate.verify(conn, lfmigrate.read_folder(files)).relations == ()
 
 
-# What ordinary migrations do, and what nobody else may be blamed for when it is undone.
+# What ordinary migrations do, and what must not count as another owner's when it is undone.
 ORDINARY = {
-    "a table made anew": {
+    "a table re-created": {
         "001_a.up.sql": "CREATE TABLE a (n int)",
         "001_a.down.sql": "DROP TABLE a",
         "002_b.up.sql": "DROP TABLE a; CREATE TABLE a (m text)",
@@ -436,7 +436,7 @@ ORDINARY = {
         "002_b.up.sql": "ALTER TABLE a ALTER n TYPE bigint, ALTER n SET NOT NULL",
         "002_b.down.sql": "ALTER TABLE a ALTER n DROP NOT NULL, ALTER n TYPE int",
     },
-    "a column, an index and a trigger on somebody's table": {
+    "a column, an index and a trigger on another owner's table": {
         "001_a.up.sql": "CREATE TABLE own (n int)",
         "001_a.down.sql": "DROP TABLE own",
         "002_b.up.sql": """
@@ -511,7 +511,7 @@ def test_ordinary_migrations_are_undone_without_a_false_alarm(
     assert _sorted(dump(database)) == _sorted(halfway)
 
 
-def test_somebodys_table_may_not_be_rebuilt(
+def test_another_owners_table_may_not_be_rebuilt(
     database: str, folder: Write, dump: Dump, tmp_path: Path
 ) -> None:
     """It would be there again, without its rows."""
@@ -528,7 +528,7 @@ def test_somebodys_table_may_not_be_rebuilt(
     assert dump(database, rows=True) == before
 
 
-def test_a_table_is_not_taken_out_of_somebodys_publication(
+def test_a_table_is_not_taken_out_of_another_owners_publication(
     database: str, folder: Write, tmp_path: Path
 ) -> None:
     """The server would do it without a word."""
@@ -575,7 +575,7 @@ def test_a_forward_only_migration_in_the_way_is_refused_by_name(
     assert dump(database) == before
 
 
-def test_an_edited_or_missing_down_file_is_told_and_the_recorded_text_is_there(
+def test_an_edited_or_missing_down_file_is_reported_and_the_recorded_text_is_there(
     database: str, folder: Write, tmp_path: Path
 ) -> None:
     """Edited: the file runs, and it is said; gone: refused; --recorded runs the text of then."""
@@ -655,14 +655,14 @@ def test_it_is_shown_and_refused_without_yes(
     arguments = ("rollback", "--sql-dir", files, "--database-url", database)
 
     shown = cli(*arguments)
-    told = cli(*arguments, "--json")
+    reported = cli(*arguments, "--json")
     dry = cli(*arguments, "--dry-run")
 
-    assert shown.returncode == told.returncode == 5
+    assert shown.returncode == reported.returncode == 5
     assert dry.returncode == 0
     assert re.search(r"table +a +1 ", shown.stdout)
     assert "error: not confirmed" in shown.stderr
-    document = json.loads(told.stdout)
+    document = json.loads(reported.stdout)
     assert document["ok"] is False
     assert {"kind": "table", "name": "a", "rows": 1}.items() <= document["lost"][0].items()
     assert document["dependents"] == []
@@ -722,7 +722,7 @@ def test_a_terminal_is_asked_and_no_is_the_default(
     assert value(database, "SELECT to_regclass('a') IS NULL") is (code == 0)
 
 
-def test_a_table_that_somebody_holds_is_left_alone(
+def test_a_table_that_another_session_holds_is_left_alone(
     database: str, folder: Write, dump: Dump, tmp_path: Path
 ) -> None:
     """After the lock timeout: exit code 4, and the message names who holds it."""
@@ -800,13 +800,13 @@ def prepared(url: str, files: Path) -> None:
     execute(url, f"INSERT INTO a SELECT generate_series(1, {ROWS})")
 
 
-def check_all_or_saved(url: str, parent: Path, told: str) -> bool:
+def check_all_or_saved(url: str, parent: Path, reported: str) -> bool:
     """Check that the rows are in the database, or in a complete backup; say which."""
     if value(url, "SELECT to_regclass('a') IS NOT NULL"):
-        assert value(url, "SELECT count(*) FROM a") == ROWS, told
+        assert value(url, "SELECT count(*) FROM a") == ROWS, reported
         return False
     folders = [path for path in parent.iterdir() if not path.name.startswith(".")]
-    assert any(read(path).tables[0].rows == ROWS for path in folders), told
+    assert any(read(path).tables[0].rows == ROWS for path in folders), reported
     return True
 
 
@@ -823,17 +823,17 @@ def test_a_connection_cut_anywhere_loses_nothing(
     said = []
     for at_byte in places(counter.bytes_up if way == "up" else counter.bytes_down):
         parent = tmp_path / str(at_byte)
-        told = COMMITTED.text  # the rest of the conversation was a farewell
+        reported = COMMITTED.text  # the rest of the conversation was a farewell
         with Cutter(target_of(database), at_byte=at_byte, way=way) as proxy:
             try:
                 rollback(through(database, proxy.port), files, parent)
             except ConnectionFailed as error:
-                told = " ".join(error.facts)
+                reported = " ".join(error.facts)
         wait_until_left(database)
-        is_gone = check_all_or_saved(database, parent, told)
-        assert (COMMITTED.text in told) == is_gone, (at_byte, told)
-        if "connection failed" not in told:  # then there was no run that could have said it
-            assert (NOTHING_CHANGED.text in told) == (not is_gone), (at_byte, told)
+        is_gone = check_all_or_saved(database, parent, reported)
+        assert (COMMITTED.text in reported) == is_gone, (at_byte, reported)
+        if "connection failed" not in reported:  # then there was no run that could have said it
+            assert (NOTHING_CHANGED.text in reported) == (not is_gone), (at_byte, reported)
         said.append(is_gone)
         if is_gone:
             prepared(database, files)
@@ -864,17 +864,17 @@ def test_a_restore_that_is_cut_anywhere_brings_back_all_or_nothing(
     empty()
     said = []
     for at_byte in places(counter.bytes_up if way == "up" else counter.bytes_down):
-        told = COMMITTED.text
+        reported = COMMITTED.text
         with Cutter(target_of(database), at_byte=at_byte, way=way) as proxy:
             try:
                 restore(through(database, proxy.port))
             except ConnectionFailed as error:
-                told = " ".join(error.facts)
+                reported = " ".join(error.facts)
         wait_until_left(database)
         found = value(database, "SELECT array[count(*), nextval('a_n_seq')] FROM a")
-        assert found in ([0, 7], [ROWS, ROWS + 1]), (at_byte, told)
+        assert found in ([0, 7], [ROWS, ROWS + 1]), (at_byte, reported)
         said.append(found[0] == ROWS)
-        assert (COMMITTED.text in told) == said[-1], (at_byte, told)
+        assert (COMMITTED.text in reported) == said[-1], (at_byte, reported)
         empty()
     assert said.count(False) > len(said) // 2
 

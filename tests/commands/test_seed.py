@@ -398,7 +398,7 @@ def test_before_up_the_seed_says_so(database: str, cli: Cli) -> None:
         assert 'Run "lfmigrate up" first' in done.stderr
 
 
-def test_drifted_tables_are_told_by_what_they_lack(applied: str) -> None:
+def test_drifted_tables_are_reported_by_what_they_lack(applied: str) -> None:
     """Every missing column, not only the one that the server stumbled over."""
     execute(
         applied,
@@ -457,7 +457,7 @@ def test_replace_is_refused_unless_confirmed(seeded: str, cli: Cli, dump: Dump) 
 
 
 def test_replace_does_not_break_what_others_refer_to(seeded: str, tmp_path: Path) -> None:
-    """A table of somebody else's that refers to ours stands in the way; nothing is emptied."""
+    """A table of another owner references ours; nothing is emptied."""
     execute(
         seeded, "CREATE TABLE note (period_id int REFERENCES performance_periods ON DELETE CASCADE)"
     )
@@ -649,7 +649,7 @@ BAD = [
 @pytest.mark.parametrize(
     ("content", "code", "place", "said"), [b[1:] for b in BAD], ids=[b[0] for b in BAD]
 )
-def test_a_bad_file_is_told_with_its_place(
+def test_a_bad_file_is_reported_with_its_place(
     seeded: str,
     tmp_path: Path,
     cli: Cli,
@@ -675,7 +675,7 @@ def test_a_bad_file_is_told_with_its_place(
     assert strip.sub("", dump(seeded, rows=True)) == strip.sub("", before)
 
 
-def test_a_date_that_does_not_exist_is_told_with_its_place(seeded: str, tmp_path: Path) -> None:
+def test_a_date_that_does_not_exist_is_reported_with_its_place(seeded: str, tmp_path: Path) -> None:
     """And how dates are written."""
     head = "period_key,period_label,start_date,end_date\n"
     source = own_files(
@@ -695,7 +695,7 @@ def test_a_date_that_does_not_exist_is_told_with_its_place(seeded: str, tmp_path
     assert error.hint == "Write a date as 2026-09-30."
 
 
-def test_an_unknown_name_is_told_where_it_is_used(seeded: str, tmp_path: Path) -> None:
+def test_an_unknown_name_is_reported_where_it_is_used(seeded: str, tmp_path: Path) -> None:
     """Period, slug and title, in all files at once."""
     source = own_files(
         tmp_path,
@@ -722,7 +722,9 @@ def test_an_unknown_name_is_told_where_it_is_used(seeded: str, tmp_path: Path) -
     }
 
 
-def test_problems_of_several_rows_and_files_are_told_together(seeded: str, tmp_path: Path) -> None:
+def test_problems_of_several_rows_and_files_are_reported_together(
+    seeded: str, tmp_path: Path
+) -> None:
     """Not one a run: rows behind a bad one are looked at, too."""
     source = own_files(
         tmp_path,
@@ -768,7 +770,7 @@ def test_line_breaks_within_cells_do_not_shift_the_place(
     ]
 
 
-def test_every_repeated_key_of_every_file_is_told(seeded: str, tmp_path: Path) -> None:
+def test_every_repeated_key_of_every_file_is_reported(seeded: str, tmp_path: Path) -> None:
     """The first of its kind stays; the others are listed."""
     source = own_files(
         tmp_path,
@@ -804,7 +806,7 @@ def test_a_key_that_is_not_whole_repeats_nothing(database: str, folder: Write) -
     assert (error.line, error.message) == (5, "this row repeats an earlier one: (k, n) = (B, 1)")
 
 
-def test_a_key_that_the_staging_table_holds_is_told_with_its_row(
+def test_a_key_that_the_staging_table_holds_is_reported_with_its_row(
     database: str, folder: Write
 ) -> None:
     """With UNIQUE in the staging table COPY itself refuses the row, behind other bad ones."""
@@ -900,7 +902,7 @@ def test_names_that_need_quotes_are_only_names(database: str, folder: Write) -> 
 def test_a_check_without_words_of_the_file_names_its_rule(
     shop: tuple[str, Path], tmp_path: Path
 ) -> None:
-    """All rows that break it; a comment on the constraint says it in somebody's own words."""
+    """All rows that break it; a comment on the constraint says it in someone's own words."""
     url, path = shop
     source = own_files(
         tmp_path,
@@ -985,7 +987,7 @@ def test_any_query_may_refuse_rows(database: str, folder: Write, query: str) -> 
     assert value(database, "SELECT count(*) FROM a") == 0
 
 
-def test_a_check_that_cannot_be_asked_of_staged_rows_is_told_as_it_is(
+def test_a_check_that_cannot_be_asked_of_staged_rows_is_reported_as_it_is(
     database: str, folder: Write
 ) -> None:
     """The staging table has text where the table has a number."""
@@ -1004,7 +1006,7 @@ def test_a_check_that_cannot_be_asked_of_staged_rows_is_told_as_it_is(
     assert (error.sqlstate, error.file) == ("23514", "seed/load.sql")
 
 
-def test_what_load_sql_changes_besides_is_told(database: str, folder: Write) -> None:
+def test_what_load_sql_changes_besides_is_reported(database: str, folder: Write) -> None:
     """A folder may update rows; the report does not hide it. A file without a table is named."""
     path = folder(
         {
@@ -1028,7 +1030,7 @@ def test_what_load_sql_changes_besides_is_told(database: str, folder: Write) -> 
 
 
 def test_a_partitioned_table_is_counted_as_one(database: str, folder: Write) -> None:
-    """Rows go to partitions, and are told of the table that people know."""
+    """Rows go to partitions, and are reported for the table that people know."""
     path = folder(
         {
             "001_a.up.sql": "CREATE TABLE a (n int) PARTITION BY RANGE (n);"
@@ -1101,7 +1103,7 @@ def test_two_seeds_at_once_load_the_rows_once(applied: str) -> None:
     assert sorted(inserted) == [0, 0, 0, sum(map(rows_of, FILES))]
 
 
-def test_a_lock_of_somebody_else_is_named(seeded: str, cli: Cli) -> None:
+def test_a_lock_of_another_owner_is_named(seeded: str, cli: Cli) -> None:
     """The seed does not wait for ever behind an open transaction, and says whose it is."""
     with psycopg.connect(seeded) as holder:
         holder.execute("LOCK TABLE cost_categories IN SHARE MODE")
@@ -1216,16 +1218,16 @@ def test_a_cut_connection_leaves_all_or_nothing(applied: str, way: Any) -> None:
     committed = 0
     places = [*range(500, size - 120, size // 20), *range(size - 120, size, 10)]
     for at_byte in places:
-        told = COMMITTED.text  # the rest of the conversation was a farewell
+        reported = COMMITTED.text  # the rest of the conversation was a farewell
         with Cutter(target_of(applied), at_byte=at_byte, way=way) as proxy:
             try:
                 seed(through(applied, proxy.port))
             except ConnectionFailed as error:
-                told = " ".join(error.facts)
+                reported = " ".join(error.facts)
         wait_until_left(applied)
         found = value(applied, f"SELECT {tables}")
         assert found in {0, whole}, at_byte
-        assert (COMMITTED.text in told) == (found == whole), (at_byte, told)
+        assert (COMMITTED.text in reported) == (found == whole), (at_byte, reported)
         if found:
             committed += 1
             execute(applied, empty)
@@ -1287,7 +1289,7 @@ print(*{m.of_bytes for m in moved})
 def test_a_large_file_loads_in_flat_memory_and_shows_how_far_it_is(
     database: str, folder: Write
 ) -> None:
-    """Blocks go to the server as they are read, and each one is told."""
+    """Blocks go to the server as they are read, and each one is reported."""
     path = folder(
         {
             "001_a.up.sql": "CREATE TABLE a (n int, words text)",

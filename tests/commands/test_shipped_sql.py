@@ -646,7 +646,7 @@ def test_a_view_has_every_column_of_its_table_and_then_its_own(
 def test_every_constraint_and_index_is_named_in_the_file(conn: Conn) -> None:
     """A name that the server makes up, or cuts off, does not stand in the text."""
     words = set(re.findall(r"\w+", UP.read_text(encoding="utf-8")))
-    # PostgreSQL 18 keeps NOT NULL as a constraint, too ("n"); that one nobody refers to by name.
+    # PostgreSQL 18 keeps NOT NULL as a constraint, too ("n"); that one is not referred to by name.
     names = column(
         conn,
         """
@@ -760,7 +760,7 @@ def test_every_foreign_key_is_required_and_cascades(conn: Conn) -> None:
 
 @each_table
 def test_the_indexes_that_readers_rely_on_are_there(conn: Conn, table: str) -> None:
-    """Beside the unique rules: just these, so no write pays for an index that nobody uses."""
+    """Besides the unique rules: just these, so no write pays for an index that is not used."""
     definitions = column(
         conn,
         """
@@ -814,7 +814,7 @@ def test_a_second_run_rewrites_neither_column_comments_nor_triggers(conn: Conn) 
 
 
 def test_a_trigger_that_was_switched_off_stays_off(conn: Conn) -> None:
-    """Running the file again is no reason to undo what somebody did on purpose."""
+    """Running the file again is no reason to undo what someone did on purpose."""
     conn.execute("ALTER TABLE recommendations DISABLE TRIGGER recommendations_set_updated_at")
 
     conn.execute(UP.read_bytes())
@@ -859,7 +859,7 @@ def test_down_leaves_nothing(psql: Psql, database: str) -> None:
 
 @each_table
 def test_down_works_when_a_table_is_missing(conn: Conn, table: str) -> None:
-    """A schema that somebody has begun to take apart can be undone as well."""
+    """A schema that someone has begun to take apart can be undone as well."""
     conn.execute(sql.SQL("DROP TABLE {} CASCADE").format(sql.Identifier(table)))
 
     conn.execute(DOWN.read_bytes())
@@ -890,7 +890,7 @@ def test_down_works_on_an_empty_schema(conn: Conn) -> None:
     ],
     ids=["view of a table", "view of a view", "foreign key", "trigger"],
 )
-def test_down_fails_where_somebody_else_depends_on_it(conn: Conn, dependent: bytes) -> None:
+def test_down_fails_where_another_owner_depends_on_it(conn: Conn, dependent: bytes) -> None:
     """Without CASCADE, the server refuses instead of taking a colleague's work along."""
     conn.execute(dependent)
 
@@ -1345,7 +1345,7 @@ def test_a_detail_needs_its_parent(conn: Conn, constraint: str, values: Row) -> 
 
 
 def test_deleting_the_parents_deletes_every_detail(conn: Conn) -> None:
-    """No table is left with rows that belong to nobody."""
+    """No table is left with rows that belong to no period."""
     for table in TABLES[1:]:
         insert(conn, table)
 
@@ -1686,7 +1686,7 @@ def test_the_affected_categories_come_in_a_fixed_order(conn: Conn) -> None:
 
 
 def test_every_recommendation_comes_once_with_its_own_categories(conn: Conn) -> None:
-    """Two categories do not make two rows, and nobody else's categories slip in."""
+    """Two categories do not make two rows, and no other categories slip in."""
     other = insert(conn, "recommendations")
     insert(conn, "recommendation_cost_categories", cost_category_id=1001)
     insert(conn, "recommendation_cost_categories", cost_category_id=1002)

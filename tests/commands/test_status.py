@@ -75,7 +75,7 @@ def test_what_was_not_run_is_pending(database: str, folder: Write) -> None:
     assert report.pending == 2
 
 
-def test_an_edited_file_is_told(database: str, folder: Write) -> None:
+def test_an_edited_file_is_reported(database: str, folder: Write) -> None:
     """It counts as applied, so nothing is pending."""
     up(database, folder(TWO))
     path = folder({**TWO, "002_b.up.sql": "CREATE TABLE b (id bigint);"})
@@ -98,7 +98,7 @@ def test_an_edited_view_is_to_be_run(database: str, folder: Write) -> None:
     assert report.pending == 1
 
 
-def test_a_missing_file_is_told(database: str, folder: Write) -> None:
+def test_a_missing_file_is_reported(database: str, folder: Write) -> None:
     """What the history knows and the folder does not is listed in its place."""
     up(database, folder({**TWO, "003_c.up.sql": "SELECT 1;"}))
     path = folder({k: v for k, v in TWO.items() if k != "001_a.up.sql"})
@@ -149,7 +149,7 @@ def test_each_schema_has_its_own_status(database: str, folder: Write) -> None:
     assert status(database, path, scope=lfmigrate.Scope(schema="tenant")).pending == 0
 
 
-def test_a_role_that_may_not_read_the_history_is_told_the_grants(
+def test_a_role_that_may_not_read_the_history_is_reported_the_grants(
     role: str, database: str, folder: Write
 ) -> None:
     """Both of them; with them it may."""

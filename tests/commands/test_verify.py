@@ -265,7 +265,7 @@ def test_a_difference_that_was_there_before_up_is_still_a_difference(
     }
 
 
-def test_of_a_table_of_somebody_else_only_our_column_is_compared(
+def test_of_a_table_of_another_owner_only_our_column_is_compared(
     database: str, folder: Write
 ) -> None:
     """A migration that adds a column to a table does not make the rest of it ours."""
@@ -500,7 +500,7 @@ def test_a_replay_that_fails_in_the_middle_leaves_nothing_behind(
 def test_without_history_and_permission_the_message_names_the_grant(
     database: str, create_role: Callable[..., str], cli: Cli, dump: Dump
 ) -> None:
-    """Whoever may not make a scratch schema is told who may change that, and how."""
+    """A role that may not create a scratch schema learns who may change that, and how."""
     url = create_role(database)
     before = dump(database)
     role = conninfo_to_dict(url)["user"]
@@ -588,7 +588,7 @@ def test_the_session_is_as_it_was(applied: str, replay: bool) -> None:  # noqa: 
 def test_an_edited_file_is_shown_as_a_diff_and_is_no_failure(
     database: str, folder: Write, cli: Cli
 ) -> None:
-    """What ran is what the schema is compared with; the edit is only told."""
+    """What ran is what the schema is compared with; the edit is only reported."""
     files = folder({"001_a.up.sql": TABLE})
     up(database, files)
     (files / "001_a.up.sql").write_text(TABLE.replace("'x'", "'y'"))

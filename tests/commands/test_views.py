@@ -40,7 +40,9 @@ def reader(database: str) -> Iterator[str]:
     execute(database, f"DROP OWNED BY {name}", f"DROP ROLE {name}")
 
 
-def test_a_view_loses_a_column_and_is_told_as_replaced(viewed: tuple[str, Path], cli: Cli) -> None:
+def test_a_view_loses_a_column_and_is_reported_as_replaced(
+    viewed: tuple[str, Path], cli: Cli
+) -> None:
     """In the same transaction as everything else; verify agrees, and nothing is left to do."""
     url, path = viewed
 
@@ -169,7 +171,7 @@ def test_a_view_file_that_is_wrong_otherwise_fails_as_ever(viewed: tuple[str, Pa
     )
 
 
-def test_a_view_of_somebody_elses_making_is_replaced_too(database: str, folder: Write) -> None:
+def test_a_view_of_another_owner_is_replaced_too(database: str, folder: Write) -> None:
     """It was there before the first up, with other columns."""
     path = folder({"001_a.up.sql": TABLE, "views/v.sql": NEW})
     execute(database, TABLE, OLD, "COMMENT ON COLUMN v.x IS 'the x'")

@@ -1,4 +1,4 @@
-"""Several runs at once: one does the work, the others wait, and nobody stands in anybody's way."""
+"""Several runs at once: one does the work, the others wait, and none blocks another."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def lock_held(url: str, application: str = "another-deploy") -> Iterator[psycopg
     """Hold lfmigrate's lock in an open transaction that does nothing else."""
     with psycopg.connect(url, application_name=application) as holder:
         # In plain text: a portal of the extended protocol would keep its snapshot, and hold up
-        # whoever makes an index concurrently.
+        # a session that builds an index concurrently.
         holder.execute(f"SELECT pg_advisory_xact_lock({LOCK_KEY})")
         yield holder
 
@@ -180,14 +180,14 @@ def test_two_folders_at_once_are_both_applied(database: str, folder: Write) -> N
 def test_a_held_lock_is_waited_for_and_then_named(
     database: str, folder: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """After the wait: refused, exit code 5, who holds it; the waiting was told once."""
+    """After the wait: refused, exit code 5, who holds it; the waiting was reported once."""
     monkeypatch.setattr(waiting, "LOCK_WAIT_S", 0.6)
     files = read_folder(folder({"001_a.up.sql": "CREATE TABLE a (n int)"}))
-    told: list[str] = []
+    reported: list[str] = []
     with lock_held(database) as holder, closing(lfmigrate.connect(database)) as conn:
         who = f"process {holder.info.backend_pid}, role {holder.info.user}, application"
         with pytest.raises(Refused) as caught:
-            lfmigrate.up(conn, files, on_wait=told.append)
+            lfmigrate.up(conn, files, on_wait=reported.append)
     error = caught.value
 
     assert error.exit_code == 5
@@ -195,8 +195,8 @@ def test_a_held_lock_is_waited_for_and_then_named(
     assert error.facts[0].startswith(f'{who} "another-deploy", transaction open since ')
     assert error.outcome == NOTHING_CHANGED
     assert error.hint is not None
-    assert len(told) == 1
-    assert who in told[0]
+    assert len(reported) == 1
+    assert who in reported[0]
     assert not has_history(database)
 
 
@@ -273,32 +273,32 @@ def test_a_waiting_process_says_so_once_on_standard_error(database: str, folder:
 def test_the_lock_is_of_one_database_only(
     create_database: Callable[..., str], folder: Write
 ) -> None:
-    """A run in another database of the same server is nobody's business."""
+    """A run in another database of the same server does not matter."""
     files = read_folder(folder({"001_a.up.sql": "CREATE TABLE a (n int)"}))
-    told: list[str] = []
+    reported: list[str] = []
     with (
         lock_held(create_database()),
         closing(lfmigrate.connect(create_database())) as conn,
     ):
-        lfmigrate.up(conn, files, on_wait=told.append)
+        lfmigrate.up(conn, files, on_wait=reported.append)
 
-    assert told == []
+    assert reported == []
 
 
 def test_with_nothing_to_do_no_lock_is_needed(database: str, folder: Write) -> None:
     """Looking does not wait for a run that is under way; neither do verify and status."""
     files = read_folder(folder({"001_a.up.sql": "CREATE TABLE a (n int)"}))
-    told: list[str] = []
+    reported: list[str] = []
     with closing(lfmigrate.connect(database)) as conn:
         lfmigrate.up(conn, files)
         with lock_held(database):
-            report = lfmigrate.up(conn, files, on_wait=told.append)
+            report = lfmigrate.up(conn, files, on_wait=reported.append)
             verified = lfmigrate.verify(conn, files)
             lfmigrate.status(conn, files)
 
     assert [m.status for m in report.migrations] == ["already_applied"]
     assert verified.ok
-    assert told == []
+    assert reported == []
 
 
 def test_a_waiter_does_not_deadlock_with_an_index_made_concurrently(
@@ -360,7 +360,7 @@ def test_a_waiter_holds_no_transaction_while_it_waits(database: str, folder: Wri
     assert [m.status for m in report.migrations] == ["applied"]
 
 
-def test_a_plan_that_is_outdated_is_made_anew(
+def test_a_plan_that_is_outdated_is_made_from_the_new_state(
     database: str, folder: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Another run commits between our look and our lock: what it did is not done again."""

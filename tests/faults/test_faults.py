@@ -183,7 +183,7 @@ def test_the_shipped_files_have_as_many_statements_as_were_made_to_fail() -> Non
     assert [len(file.statements) > 20 for file in shipped_files()] == [True, True, True]
 
 
-def test_a_failed_statement_is_told_by_the_command_line(
+def test_a_failed_statement_is_reported_by_the_command_line(
     database: str, folder: Write, cli: Cli
 ) -> None:
     """Exit code 4, file:line:column, SQLSTATE, and that nothing was changed."""
@@ -265,7 +265,7 @@ def test_a_statement_that_would_end_the_transaction_leaves_nothing(
 def test_files_with_transaction_control_are_refused_before_anything_is_sent(
     database: str, folder: Write, cli: Cli
 ) -> None:
-    """Nobody even connects; each file is named with its line, and the exit code is 2."""
+    """There is not even a connection; each file is named with its line, and the exit code is 2."""
     controls = (
         "COMMIT",
         "commit and chain",
@@ -369,7 +369,7 @@ def test_a_lock_that_does_not_come_free_ends_the_run(held_table: str, folder: Wr
 
 
 def test_a_lock_timeout_says_who_holds_the_lock(held_table: str, folder: Write) -> None:
-    """Whoever is on call needs the session to talk to, and the option that allows more time."""
+    """The person on call needs the session to talk to, and the option that allows more time."""
     error = locked_out(held_table, folder({"001_a.up.sql": LOCKED_OUT}))
 
     assert any('application "report"' in line for line in error.facts)
@@ -421,7 +421,7 @@ def test_a_connection_lost_before_the_commit_arrives_leaves_nothing(
     assert not has_history(database)
 
 
-def test_a_lost_acknowledgement_of_a_commit_is_told_as_a_commit(
+def test_a_lost_acknowledgement_of_a_commit_is_reported_as_a_commit(
     database: str, folder: Write
 ) -> None:
     """The server has committed, and the client does not hear of it: it asks again."""
@@ -455,7 +455,7 @@ def test_a_commit_that_is_still_under_way_is_waited_for(
     assert_all(database, files)
 
 
-def test_a_commit_that_fails_after_the_connection_was_lost_is_told_as_failed(
+def test_a_commit_that_fails_after_the_connection_was_lost_is_reported_as_failed(
     database: str, folder: Write, dump: Dump
 ) -> None:
     """The connection is gone while the server is busy committing; then it rolls back."""
@@ -470,7 +470,7 @@ def test_a_commit_that_fails_after_the_connection_was_lost_is_told_as_failed(
     assert dump(database) == before
 
 
-def test_nobody_guesses_whether_a_lost_commit_happened(
+def test_it_is_not_guessed_whether_a_lost_commit_happened(
     database: str, folder: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where the server cannot be asked, the message says so and promises nothing."""
@@ -582,7 +582,7 @@ def wait_until_left_but(conn: psycopg.Connection) -> None:
 def test_a_session_that_is_terminated_leaves_nothing(
     text: str, query: str, database: str, folder: Write, dump: Dump
 ) -> None:
-    """Somebody ends our session on the server: lost, and nothing was changed."""
+    """An administrator ends our session on the server: lost, and nothing was changed."""
     before = dump(database)
 
     def terminate() -> None:
@@ -601,7 +601,7 @@ def test_a_session_that_is_terminated_leaves_nothing(
     assert not has_history(database)
 
 
-def test_a_session_that_was_terminated_before_the_run_is_told_as_lost(
+def test_a_session_that_was_terminated_before_the_run_is_reported_as_lost(
     database: str, folder: Write
 ) -> None:
     """A pool's stale connection gives our error, too."""
@@ -621,7 +621,7 @@ def test_a_session_that_was_terminated_before_the_run_is_told_as_lost(
 # ------------------------------------------------------------------------------------------------
 
 
-def test_an_interrupt_during_the_commit_is_told_as_what_came_of_it(
+def test_an_interrupt_during_the_commit_is_reported_with_its_outcome(
     database: str, folder: Write, dump: Dump
 ) -> None:
     """A commit that can still be cancelled is cancelled."""
@@ -667,7 +667,9 @@ def test_an_interrupt_is_heard_although_it_does_not_wake_the_wait(
     assert dump(database, rows=True) == before
 
 
-def test_an_interrupt_after_the_commit_is_told_as_a_commit(database: str, folder: Write) -> None:
+def test_an_interrupt_after_the_commit_is_reported_as_a_commit(
+    database: str, folder: Write
+) -> None:
     """The server has committed, its answer is under way, and then comes Ctrl-C."""
     files = read_folder(folder({"001_a.up.sql": "CREATE TABLE a (n int)"}))
     with Cutter(
@@ -828,24 +830,24 @@ class Trial:
         wait_until_left(self.url)
         found = self.dump(self.url, rows=True)
         code = process.returncode
-        told = f"at {moment}, exit code {code}: {err}"
-        assert found in {self.before, self.after}, told
+        reported = f"at {moment}, exit code {code}: {err}"
+        assert found in {self.before, self.after}, reported
         is_done = found == self.after
-        assert files_in_history(self.url) == (PAUSED_FILES if is_done else []), told
-        assert has_history(self.url) == is_done, told
-        assert (NOTHING_CHANGED.text if is_done else COMMITTED.text) not in err, told
+        assert files_in_history(self.url) == (PAUSED_FILES if is_done else []), reported
+        assert has_history(self.url) == is_done, reported
+        assert (NOTHING_CHANGED.text if is_done else COMMITTED.text) not in err, reported
         if code == 0 or out:
             # Too late for the run; the signal may still have met Python on its way out.
-            assert is_done, told
+            assert is_done, reported
         elif has_session and self.number != signal.SIGKILL:
-            assert code == 128 + self.number, told
-            assert err.startswith("error: interrupted"), told
+            assert code == 128 + self.number, reported
+            assert err.startswith("error: interrupted"), reported
         else:
             # Before it can listen to signals, Python's or the system's answer is just as good.
-            assert code != 0, told
+            assert code != 0, reported
         said = COMMITTED.text in err or NOTHING_CHANGED.text in err
         up(self.url, read_folder(self.files))
-        assert self.dump(self.url, rows=True) == self.after, told
+        assert self.dump(self.url, rows=True) == self.after, reported
         with psycopg.connect(self.url, autocommit=True) as conn:
             conn.execute(PAUSED_RESET)
         return f"{'all' if is_done else 'nothing'}{', and said so' if said else ''}"
@@ -863,7 +865,7 @@ def test_the_server_rolls_back_what_a_killed_run_left_running(
 
         def on_wait(line: str) -> None:
             waited.append(line)
-            stack.close()  # the gate opens, and the server finds that nobody listens
+            stack.close()  # the gate opens, and the server finds that the client is gone
 
         process = start_up(database, files)
         stands()

@@ -36,7 +36,7 @@ def named(said: str, application: str) -> bool:
 
 @pytest.fixture
 def busy(database: str) -> str:
-    """Return the URL of a database with a table that somebody uses."""
+    """Return the URL of a database with a table that another session uses."""
     execute(database, "CREATE TABLE busy (n int)")
     return database
 
@@ -58,11 +58,11 @@ def reader(busy: str) -> Iterator[psycopg.Connection[Any]]:
 def test_a_lock_that_comes_free_is_had_by_one_of_the_tries(
     busy: str, altering: Folder, reader: psycopg.Connection[Any]
 ) -> None:
-    """The whole transaction is tried again, and each new try is told."""
-    told: list[str] = []
+    """The whole transaction is tried again, and each new try is reported."""
+    reported: list[str] = []
 
     def on_wait(line: str) -> None:
-        told.append(line)
+        reported.append(line)
         if "retries left" in line:
             reader.rollback()
 
@@ -70,15 +70,15 @@ def test_a_lock_that_comes_free_is_had_by_one_of_the_tries(
         report = lfmigrate.up(conn, altering, scope=PATIENCE, on_wait=on_wait)
 
     assert [m.status for m in report.migrations] == ["applied"]
-    assert [line for line in told if "retries left" in line] == [
+    assert [line for line in reported if "retries left" in line] == [
         "could not acquire a lock within 1000 ms; 3 retries left"
     ]
-    assert any("waiting for a lock: process" in line and '"report"' in line for line in told)
+    assert any("waiting for a lock: process" in line and '"report"' in line for line in reported)
 
 
 @pytest.mark.usefixtures("reader")
 def test_readers_behind_the_run_are_let_through(busy: str, altering: Folder) -> None:
-    """Somebody who only reads gets an answer while the run is still waiting for its lock."""
+    """A session that only reads gets an answer while the run is still waiting for its lock."""
     answered = threading.Event()
     tries: list[str] = []
 
@@ -133,7 +133,7 @@ def test_giving_up_names_who_blocks(busy: str, altering: Folder, cli: Cli) -> No
 
 @pytest.mark.parametrize("command", ["up", "backup"])
 def test_a_table_that_cannot_even_be_looked_at(applied: str, cli: Cli, command: str) -> None:
-    """Describing a table waits for its lock, too; whoever holds it is named."""
+    """Describing a table waits for its lock, too; the session that holds it is named."""
     with psycopg.connect(applied, application_name="rebuild") as holder:
         holder.execute("LOCK TABLE cost_categories IN ACCESS EXCLUSIVE MODE")
         done = cli(command, "--lock-timeout", "1s", "--database-url", applied)

@@ -1,6 +1,6 @@
 """Faults, swept over whole runs of the shipped migration: before or after, and never between.
 
-The moments are drawn from a seed, so a failure can be had again. How many faults there were is told
+The moments are drawn from a seed, so a failure can be had again. The number of faults is printed
 at the end of a run of the tests; `conftest.py` counts them.
 """
 
@@ -161,7 +161,7 @@ def test_a_connection_that_falls_silent(
     create_database: Callable[..., str],
     record_property: Callable[[str, object], None],
 ) -> None:
-    """The client is gone and the server is not told: it waits, with whatever it holds."""
+    """The client is gone and the server does not know: it waits, with whatever it holds."""
     whole = create_database()
     with Proxy(target_of(whole)) as counter:
         up(through(whole, counter.port))
@@ -212,7 +212,7 @@ def test_a_direct_connection_that_is_cut(
     folder: Callable[[Mapping[str, str | bytes]], Path],
     record_property: Callable[[str, object], None],
 ) -> None:
-    """Outside of a transaction, a cut leaves what had run; nothing has to be mended by hand."""
+    """Outside of a transaction, a cut leaves what had run; nothing has to be repaired by hand."""
     files = lfmigrate.read_folder(folder(OUTSIDE))
 
     def run(url: str) -> None:
@@ -242,7 +242,7 @@ def test_a_direct_connection_that_is_cut(
 
 @pytest.mark.process
 @pytest.mark.parametrize("name", ["SIGINT", "SIGKILL"])
-def test_a_process_that_is_ended_outside_of_a_transaction(
+def test_a_process_that_is_ended_outside_a_transaction(
     name: str,
     create_database: Callable[..., str],
     folder: Callable[[Mapping[str, str | bytes]], Path],

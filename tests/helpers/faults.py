@@ -71,7 +71,7 @@ class Cutter:
             passes: Whether what was read together with the needle is still passed on.
             hold_server: Whether the server's side stays open, so that it notices nothing.
             hold_client: Whether the client's side stays open, but hears nothing any more.
-            then_refuse: Whether nobody is let in any more after the cut.
+            then_refuse: Whether no connection is accepted any more after the cut.
         """
         self.accepted = 0
         self.cuts = 0
@@ -169,7 +169,7 @@ class Gated:
 
 @contextmanager
 def gated_server(folder: Path) -> Iterator[Gated]:
-    """Run a PostgreSQL of its own that trusts nobody.
+    """Run a PostgreSQL of its own that trusts no one.
 
     The role ``clerk`` has the password ``s3cret``; ``stranger`` has no entry in pg_hba.conf, and
     ``secretive`` is let in with TLS only, which the server does not speak.
@@ -223,7 +223,7 @@ def gated_server(folder: Path) -> Iterator[Gated]:
 
 
 def free_port() -> int:
-    """Return a port of 127.0.0.1 on which nobody listens."""
+    """Return a port of 127.0.0.1 on which nothing listens."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port: int = listener.getsockname()[1]
     return port

@@ -91,7 +91,7 @@ def test_an_empty_flight_is_harmless(conn: Connection) -> None:
     assert conn.execute("SELECT 1").fetchone() == (1,)
 
 
-def test_parameters_are_sent_beside_the_text(conn: Connection) -> None:
+def test_parameters_are_sent_separately_from_the_text(conn: Connection) -> None:
     """Quotes, per cents and NULL in a parameter are what they are."""
     flight = Flight(conn)
     asked = flight.ask(
@@ -193,7 +193,7 @@ def test_a_flight_on_a_closed_connection_says_that_it_is_lost(conn: Connection) 
         flight.go()
 
 
-def test_progress_is_told_of_the_statements_of_files_that_succeeded(conn: Connection) -> None:
+def test_progress_is_reported_for_the_statements_of_files_that_succeeded(conn: Connection) -> None:
     """Our own statements, failed and skipped ones are no progress."""
     seen: list[str] = []
     flight = Flight(conn, lambda answer: seen.append(answer.sql))
@@ -208,16 +208,18 @@ def test_progress_is_told_of_the_statements_of_files_that_succeeded(conn: Connec
     assert seen == ["SELECT 'a'", "SELECT 'b'"]
 
 
-def test_progress_is_told_while_later_statements_still_run(conn: Connection, database: str) -> None:
-    """The second statement waits for a lock that is let go once the first one was told of."""
+def test_progress_is_reported_while_later_statements_still_run(
+    conn: Connection, database: str
+) -> None:
+    """The second statement waits for a lock that is let go once the first one was reported."""
     with psycopg.connect(database) as holder:
         holder.execute("SELECT pg_advisory_xact_lock(1)")
-        told: list[str] = []
+        reported: list[str] = []
 
         def on_progress(answer: object) -> None:
-            if not told:
+            if not reported:
                 holder.rollback()
-            told.append(str(answer))
+            reported.append(str(answer))
 
         flight = Flight(conn, on_progress)
         text = "SELECT 1; SELECT pg_advisory_lock(1)"
@@ -225,10 +227,10 @@ def test_progress_is_told_while_later_statements_still_run(conn: Connection, dat
             flight.run(statement)
         flight.go()
 
-    assert len(told) == 2
+    assert len(reported) == 2
 
 
-def test_50000_rows_in_the_midst_of_a_flight_get_in_nobodys_way(conn: Connection) -> None:
+def test_50000_rows_in_the_midst_of_a_flight_do_not_get_in_the_way(conn: Connection) -> None:
     """A file may hold a SELECT; its rows are taken and forgotten."""
     flight = Flight(conn)
     before = flight.ask(number("1"))
@@ -243,7 +245,7 @@ def test_50000_rows_in_the_midst_of_a_flight_get_in_nobodys_way(conn: Connection
 
 
 def test_answers_that_come_while_we_still_send_do_not_block(conn: Connection) -> None:
-    """5 MB are on their way up while 20 MB of rows and notices come down: nobody waits for ever."""
+    """5 MB are on their way up while 20 MB of rows and notices come down: no deadlock."""
     loud = "DO $$BEGIN FOR i IN 1..5000 LOOP RAISE NOTICE '%', repeat('n', 1000); END LOOP; END$$"
     wide = "SELECT repeat('x', 1000) FROM generate_series(1, 1000)"
     flight = Flight(conn)
@@ -287,7 +289,7 @@ def test_a_notice_belongs_to_the_statement_that_raised_it(conn: Connection) -> N
     assert [[n.message for n in answer.notices] for answer in answers] == expected
 
 
-def test_notices_are_told_apart_with_progress_too(conn: Connection) -> None:
+def test_notices_are_distinguished_with_progress_too(conn: Connection) -> None:
     """A flush after each statement changes nothing in who said what."""
     text = ";".join(
         f"DO $$BEGIN RAISE NOTICE '{n}'; END$$; DROP TABLE IF EXISTS t{n}" for n in range(50)
@@ -301,7 +303,7 @@ def test_notices_are_told_apart_with_progress_too(conn: Connection) -> None:
 
 
 def test_a_skipped_relation_is_a_notice_of_its_statement(conn: Connection) -> None:
-    """IF NOT EXISTS that skips is told by SQLSTATE 42P07, to the statement that skipped."""
+    """IF NOT EXISTS that skips is recognized by SQLSTATE 42P07, to the statement that skipped."""
     conn.execute("CREATE TABLE there (n int)")
     flight = Flight(conn)
     made = flight.do("CREATE TABLE IF NOT EXISTS fresh (n int)")
@@ -403,7 +405,7 @@ def test_without_a_position_the_statements_beginning_is_the_place(conn: Connecti
     assert error.facts == ("2 | SELECT",)
 
 
-def test_two_statements_in_one_line_are_told_apart_by_column(conn: Connection) -> None:
+def test_two_statements_in_one_line_are_distinguished_by_column(conn: Connection) -> None:
     """The column is the file's, not the statement's."""
     error = failure_of(conn, "SELECT 1; SELECT nope;")
 
@@ -476,7 +478,7 @@ def test_an_interrupt_cancels_what_runs_and_closes_the_connection(
 
 
 def refusal_of(url: str, *, wait_s: float = 0) -> tuple[ConnectionFailed, list[str]]:
-    """Return how connecting failed, and the reasons for waiting that were told."""
+    """Return how connecting failed, and the reasons for waiting that were reported."""
     waited: list[str] = []
     with pytest.raises(ConnectionFailed) as caught:
         lfmigrate.connect(url, wait_s=wait_s, on_wait=waited.append)
@@ -615,7 +617,7 @@ def test_a_missing_database_is_not_waited_for(database: str) -> None:
 
 
 def test_waiting_ends_when_the_port_opens(database: str) -> None:
-    """The reason is told once, and the server is used as soon as it is there."""
+    """The reason is reported once, and the server is used as soon as it is there."""
     opened: list[Cutter] = []
     waited: list[str] = []
     port = free_port()
@@ -637,7 +639,7 @@ def test_waiting_ends_when_the_port_opens(database: str) -> None:
 
 
 def test_a_server_that_shuts_down_is_waited_for(tmp_path: Path) -> None:
-    """It lets nobody in while a session is left, and is often about to come back."""
+    """It accepts no connection while a session is left, and is often about to come back."""
     with gated_server(tmp_path) as server, psycopg.connect(server.url, autocommit=True) as left:
         row = left.execute("SHOW data_directory").fetchone()
         assert row is not None

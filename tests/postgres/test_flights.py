@@ -74,7 +74,7 @@ def test_a_dry_run_takes_no_more_flights_than_a_run(database: str) -> None:
 
 
 def test_progress_takes_no_flights_of_its_own(database: str) -> None:
-    """Each statement is told of as it comes, without waiting for it."""
+    """Each statement is reported as it comes, without waiting for it."""
     files = read_folder(shipped_folder())
     seen: list[object] = []
 

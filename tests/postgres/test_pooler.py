@@ -1,4 +1,4 @@
-"""Behind a transaction pooler: the session belongs to somebody else a moment later."""
+"""Behind a transaction pooler: the session belongs to another client a moment later."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_seeds_at_once_work_through_a_pooler(pooled: str, database: str, tmp_pat
 def test_rollback_backup_and_restore_work_through_a_pooler(
     pooled: str, database: str, folder: Callable[..., Path], tmp_path: Path
 ) -> None:
-    """Rows travel with COPY within one transaction, whoever else uses the session."""
+    """Rows travel with COPY within one transaction, whichever client uses the session next."""
     files = lfmigrate.read_folder(
         folder({"001_a.up.sql": "CREATE TABLE a (n serial)", "001_a.down.sql": "DROP TABLE a"})
     )
@@ -92,7 +92,7 @@ def test_rollback_backup_and_restore_work_through_a_pooler(
 
 
 def test_twenty_runs_over_two_server_connections_apply_once(pooled: str, database: str) -> None:
-    """The lock is the transaction's, so a pooler cannot hand it to somebody else."""
+    """The lock is the transaction's, so a pooler cannot hand it to another client."""
     with ThreadPoolExecutor(20) as pool:
         outcomes = list(pool.map(_up, [pooled] * 20))
 

@@ -112,7 +112,7 @@ def test_notices_in_the_middle_of_a_pipeline_are_no_flights(database: str) -> No
 
 
 def test_saying_goodbye_is_no_flight(database: str) -> None:
-    """The Terminate message is seen, but nobody answers it."""
+    """The Terminate message is seen, but not answered."""
     with Proxy(target_of(database)) as proxy:
         conn = psycopg.connect(through(database, proxy.port), autocommit=True)
         conn.execute("SELECT 1")
@@ -136,7 +136,7 @@ def test_flights_of_several_connections_add_up(database: str) -> None:
         assert proxy.flights == 4
 
 
-def test_reset_starts_counting_anew_on_an_open_connection(database: str) -> None:
+def test_reset_starts_counting_from_zero_on_an_open_connection(database: str) -> None:
     """After a reset only what follows counts."""
     with connected(database) as (proxy, conn):
         proxy.reset()
@@ -256,7 +256,7 @@ def test_a_client_that_vanishes_ends_the_session(database: str, server_url: str)
 
 
 def test_the_proxy_serves_on_after_a_connection_has_broken(database: str) -> None:
-    """One client's reset is nobody else's business."""
+    """One client's reset does not matter to others."""
     with connected(database) as (proxy, conn):
         rude = socket.create_connection(("127.0.0.1", proxy.port))
         # Closing with this option sends a reset, not an end.
@@ -279,7 +279,7 @@ def test_a_server_that_is_down_closes_the_connection() -> None:
 
 
 def test_leaving_the_block_closes_what_is_open(database: str) -> None:
-    """After the block nobody listens and open connections are gone."""
+    """After the block the port is closed and open connections are gone."""
     with Proxy(target_of(database)) as proxy:
         conn = psycopg.connect(through(database, proxy.port), autocommit=True)
 

@@ -98,7 +98,9 @@ def test_differences_are_broken_between_words_and_stay_below_each_other(
     ]
 
 
-def test_a_changed_definition_is_told_by_the_lines_that_differ(screen: Make, out: Stream) -> None:
+def test_a_changed_definition_is_reported_by_the_lines_that_differ(
+    screen: Make, out: Stream
+) -> None:
     """A view of eighty lines is not printed twice."""
     lines = [f"line {n}" for n in range(80)]
     expected, live = "\n".join(lines), "\n".join([*lines[:40], "other", *lines[41:]])
@@ -165,7 +167,7 @@ def test_every_status_has_a_style_that_is_readable_on_light_and_dark_ground() ->
     assert set(_ORDER) <= set(STYLES)
 
 
-def test_a_failed_statement_is_told_from_message_to_hint(screen: Make, err: Stream) -> None:
+def test_a_failed_statement_is_reported_from_message_to_hint(screen: Make, err: Stream) -> None:
     """Place and SQLSTATE on a line, details as they are, the hint last."""
     error = StatementFailed(
         'column "period_id" does not exist',

@@ -157,7 +157,7 @@ def test_a_folder_may_hold_views_only(folder: Write) -> None:
 
 
 def test_files_that_look_like_migrations_are_noted(folder: Write) -> None:
-    """A misnamed file would otherwise never run, and nobody would know."""
+    """A misnamed file would otherwise never run, and no one would know."""
     path = folder({"1_a.sql": "", "V2__b.sql": "'", "3.sql": "", "4_.up.sql": "", "²_c.sql": ""})
 
     result = read_folder(path)
@@ -310,7 +310,7 @@ def test_down_files_are_split_when_they_are_needed(folder: Write) -> None:
 
 
 def test_all_problems_of_a_folder_are_reported_together(folder: Write) -> None:
-    """Nobody wants to find five mistakes in five runs."""
+    """No one wants to find five mistakes in five runs."""
     path = folder(
         {
             "1_a.up.sql": "SELECT 1;\n COMMIT;",
@@ -532,7 +532,7 @@ def test_the_text_is_kept_but_for_the_byte_order_mark(folder: Write) -> None:
 
 
 def test_a_file_is_split_once() -> None:
-    """Statements of a large file are not made anew for every look at them."""
+    """Statements of a large file are not split again each time they are used."""
     file = file_of("SELECT 1; SELECT 2")
 
     assert file.statements is file.statements

@@ -75,7 +75,7 @@ def test_an_unknown_version_is_refused(database: str, folder: Write, cli: Cli) -
 
 @pytest.mark.parametrize("to", ["", "x", "-1", "1.5", "²", "2 "])
 def test_a_version_that_is_no_number_is_refused(database: str, folder: Write, to: str) -> None:
-    """It is told as an unknown version, not as a traceback."""
+    """It is reported as an unknown version, not as a traceback."""
     with pytest.raises(UsageError, match="there is no migration"):
         up(database, folder(THREE), to=to)
 
@@ -224,7 +224,7 @@ def test_a_version_below_an_applied_one_runs_when_asked_for(database: str, folde
     assert statuses(report)["table b"] == "created"
 
 
-def test_an_edited_file_is_told_and_not_run(database: str, folder: Write) -> None:
+def test_an_edited_file_is_reported_and_not_run(database: str, folder: Write) -> None:
     """A warning says so; the database stays as it is."""
     up(database, folder({"1_a.up.sql": "CREATE TABLE a (id int);"}))
 
@@ -244,7 +244,7 @@ def test_a_line_end_is_no_edit(database: str, folder: Write) -> None:
     assert report.notes == ()
 
 
-def test_a_missing_file_is_told(database: str, folder: Write) -> None:
+def test_a_missing_file_is_reported(database: str, folder: Write) -> None:
     """What it made is still expected, and shown."""
     up(database, folder(THREE))
 
@@ -264,14 +264,14 @@ def test_a_renamed_version_is_the_same_migration(database: str, folder: Write) -
 
 
 def test_two_files_of_one_version_are_refused(folder: Write) -> None:
-    """Nobody can tell which one is meant."""
+    """It cannot be known which one is meant."""
     path = folder({"1_a.up.sql": "SELECT 1;", "001_b.up.sql": "SELECT 1;"})
 
     with pytest.raises(SqlFileError, match=r"version 1 is used more than once: 001_b.*1_a"):
         lfmigrate.read_folder(path)
 
 
-def test_a_gap_in_the_numbers_is_told_and_run(database: str, folder: Write) -> None:
+def test_a_gap_in_the_numbers_is_reported_and_run(database: str, folder: Write) -> None:
     """A file that was left out of a commit is worth a warning and no refusal."""
     report = up(database, folder({"1_a.up.sql": "SELECT 1;", "3_c.up.sql": "SELECT 1;"}))
 

@@ -21,7 +21,7 @@ Write = Callable[[Mapping[str, str | bytes]], Path]
 Dump = Callable[..., str]
 
 
-def test_a_table_that_was_dropped_by_hand_is_made_again(applied: str) -> None:
+def test_a_table_that_was_dropped_by_hand_is_recreated(applied: str) -> None:
     """The next up runs the migration once more and says so."""
     execute(applied, "DROP TABLE program_resources")
 
@@ -35,7 +35,7 @@ def test_a_table_that_was_dropped_by_hand_is_made_again(applied: str) -> None:
     assert migrations(up(applied, SHIPPED)) == {"002": "already_applied"}
 
 
-def test_a_view_that_was_dropped_by_hand_is_made_again(applied: str) -> None:
+def test_a_view_that_was_dropped_by_hand_is_recreated(applied: str) -> None:
     """Only its own file runs."""
     execute(applied, "DROP VIEW v_current_cost_categories")
 
@@ -154,7 +154,7 @@ def test_a_table_that_was_dropped_between_its_makers_is_repaired_by_the_last(
     assert verify(database, path).ok
 
 
-def test_a_missing_view_whose_file_is_gone_cannot_be_made_again(
+def test_a_missing_view_whose_file_is_gone_cannot_be_recreated(
     database: str, folder: Write
 ) -> None:
     """It is named, and nothing pretends to be in order."""

@@ -98,7 +98,7 @@ SHOWN = "SELECT name, setting FROM pg_settings WHERE name NOT LIKE 'plpgsql.%' O
 def test_a_files_settings_do_not_outlive_the_run(
     database: str, folder: Write, statement: str, options: dict[str, Any]
 ) -> None:
-    """Behind a pooler, they would be somebody else's a moment later."""
+    """Behind a pooler, they would be another client's a moment later."""
     path = folder({"1_set.up.sql": statement})
     with lfmigrate.connect(database) as conn:
         before = conn.execute(SHOWN).fetchall()
@@ -235,7 +235,7 @@ def test_the_history_can_live_in_a_schema_that_is_there(role: str, database: str
     assert not has_history(database)
 
 
-def test_a_role_that_may_not_make_the_history_is_told_the_way_out(
+def test_a_role_that_may_not_make_the_history_is_reported_the_way_out(
     role: str, database: str, cli: Cli, dump: Dump
 ) -> None:
     """The GRANT and the option are both named, and nothing is changed."""
@@ -252,7 +252,7 @@ def test_a_role_that_may_not_make_the_history_is_told_the_way_out(
     assert dump(database) == before
 
 
-def test_a_role_that_may_not_make_tables_is_told_the_grant(
+def test_a_role_that_may_not_make_tables_is_reported_the_grant(
     role: str, database: str, cli: Cli, dump: Dump
 ) -> None:
     """The message has the statement to send to the schema's owner."""
@@ -292,7 +292,7 @@ def test_a_role_that_may_not_replay_adopts_with_a_warning(
     assert "permission denied" in report.notes[0]
 
 
-def test_a_read_only_session_is_told(database: str, folder: Write) -> None:
+def test_a_read_only_session_is_reported(database: str, folder: Write) -> None:
     """Before anything is sent that would fail less clearly."""
     url = make_conninfo(database, options="-c default_transaction_read_only=on")
 

@@ -141,7 +141,7 @@ def test_a_second_up_says_that_there_is_nothing_to_do(applied: str, cli: Cli) ->
     assert done.stderr == ""
 
 
-def test_the_list_of_tables_shows_the_eleven_beside_what_was_there(
+def test_the_list_of_tables_shows_the_eleven_next_to_what_existed(
     database: str, psql: Psql
 ) -> None:
     r"""`\dt` shows the users' tables and none of lfmigrate's."""
@@ -168,7 +168,7 @@ def test_whatever_else_is_in_the_database_is_untouched(
 
 
 def test_what_is_recorded_is_what_was_reported(database: str) -> None:
-    """The history expects the relations of the report, each told to the file that makes it."""
+    """The history expects the relations of the report, each with the file that creates it."""
     execute(database, FOREIGN)
     up(database, SHIPPED)
 

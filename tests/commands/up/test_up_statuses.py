@@ -70,7 +70,7 @@ UNCHANGED = {"table t": "unchanged", "table other": "unchanged", "function touch
         ("INSERT INTO t VALUES (1)", {}),
     ],
 )  # fmt: skip
-def test_a_change_of_an_earlier_migrations_table_is_told(
+def test_a_change_of_an_earlier_migrations_table_is_reported(
     database: str, folder: Write, change: str, expected: dict[str, str]
 ) -> None:
     """The table is altered, its new parts are created, and verify expects the new state."""
@@ -202,7 +202,7 @@ def test_a_table_that_is_renamed_by_a_later_migration_is_still_tracked(
 
 
 def test_drift_from_before_a_later_migration_stays_drift(database: str, folder: Write) -> None:
-    """A migration that adds one column does not bless another one that somebody added."""
+    """A migration that adds one column does not bless another one that someone added."""
     files = {"1_t.up.sql": BASE}
     up(database, folder(files))
     execute(database, "ALTER TABLE t ADD COLUMN sneaked_in text; ALTER TABLE t DROP COLUMN name")
@@ -241,7 +241,7 @@ ADDITIONS = [
 ]  # fmt: skip
 
 
-def test_our_part_of_somebody_elses_table_can_be_dropped_by_a_migration(
+def test_our_part_of_another_owners_table_can_be_dropped_by_a_migration(
     database: str, folder: Write
 ) -> None:
     """It is not missed afterwards."""
@@ -260,7 +260,7 @@ def test_our_part_of_somebody_elses_table_can_be_dropped_by_a_migration(
 
 
 @pytest.mark.parametrize(("addition", "part", "removal"), ADDITIONS)
-def test_only_our_part_of_somebody_elses_table_is_tracked(
+def test_only_our_part_of_another_owners_table_is_tracked(
     database: str, folder: Write, addition: str, part: str, removal: str
 ) -> None:
     """Their later changes are none of our business; the loss of our part is drift."""
@@ -281,7 +281,7 @@ def test_only_our_part_of_somebody_elses_table_is_tracked(
     assert parts(verdict(verify(database, path), "theirs")) == {part}
 
 
-def test_the_options_of_somebody_elses_table_are_not_ours(database: str, folder: Write) -> None:
+def test_the_options_of_another_owners_table_are_not_ours(database: str, folder: Write) -> None:
     """An index of ours touches the row in which their options stand, and no more."""
     execute(database, "CREATE TABLE theirs (id int) WITH (fillfactor = 70)")
     path = folder({"1_i.up.sql": "CREATE INDEX theirs_id_idx ON theirs (id);"})
@@ -292,7 +292,7 @@ def test_the_options_of_somebody_elses_table_are_not_ours(database: str, folder:
     assert verify(database, path).ok
 
 
-def test_only_our_index_on_somebody_elses_materialized_view_is_tracked(
+def test_only_our_index_on_another_owners_materialized_view_is_tracked(
     database: str, folder: Write
 ) -> None:
     """The view itself is not adopted with it."""
@@ -308,7 +308,7 @@ def test_only_our_index_on_somebody_elses_materialized_view_is_tracked(
     assert parts(verdict(verify(database, path), "theirs")) == {"index theirs_id_idx"}
 
 
-def test_a_trigger_on_somebody_elses_view_is_tracked_alone(database: str, folder: Write) -> None:
+def test_a_trigger_on_another_owners_view_is_tracked_alone(database: str, folder: Write) -> None:
     """Their next CREATE OR REPLACE VIEW is none of our business."""
     execute(database, "CREATE VIEW theirs AS SELECT 1 AS id")
     path = folder(
@@ -326,7 +326,7 @@ def test_a_trigger_on_somebody_elses_view_is_tracked_alone(database: str, folder
     assert verify(database, path).ok
 
 
-def test_a_second_addition_to_somebody_elses_table_is_tracked_too(
+def test_a_second_addition_to_another_owners_table_is_tracked_too(
     database: str, folder: Write
 ) -> None:
     """Two migrations, two parts, and still nothing else of the table."""
@@ -344,7 +344,7 @@ def test_a_second_addition_to_somebody_elses_table_is_tracked_too(
     assert parts(verdict(verify(database, path), "theirs")) == {"column a", "column b"}
 
 
-def test_two_additions_to_somebody_elses_table_in_one_run_are_tracked(
+def test_two_additions_to_another_owners_table_in_one_run_are_tracked(
     database: str, folder: Write
 ) -> None:
     """The same parts as when they are applied one after the other."""
@@ -367,7 +367,7 @@ def test_two_additions_to_somebody_elses_table_in_one_run_are_tracked(
     assert parts(verdict(verify(database, path), "theirs")) == {"column a", "index theirs_a_idx"}
 
 
-def test_a_foreign_key_to_somebody_elses_table_is_no_change_of_it(
+def test_a_foreign_key_to_another_owners_table_is_no_change_of_it(
     database: str, folder: Write
 ) -> None:
     """The server marks the other table, too; that is not reported nor expected."""
@@ -502,7 +502,7 @@ def test_an_extension_is_one_row_without_its_members(database: str, folder: Writ
 
 
 def test_an_extension_that_was_there_is_skipped(database: str, folder: Write) -> None:
-    """IF NOT EXISTS on somebody else's extension claims nothing."""
+    """IF NOT EXISTS on another owner's extension claims nothing."""
     path = folder({"1_ext.up.sql": "CREATE EXTENSION IF NOT EXISTS plpgsql;"})
 
     report = up(database, path)
@@ -511,7 +511,7 @@ def test_an_extension_that_was_there_is_skipped(database: str, folder: Write) ->
 
 
 @pytest.mark.parametrize(("body", "status"), [("SELECT 1", "unchanged"), ("SELECT 2", "replaced")])
-def test_a_replaced_function_is_told_from_one_that_stays_the_same(
+def test_a_replaced_function_differs_from_one_that_stays_the_same(
     database: str, folder: Write, body: str, status: str
 ) -> None:
     """CREATE OR REPLACE says nothing by itself; the definitions do."""
@@ -546,7 +546,7 @@ def test_a_function_with_a_parsed_body_is_compared_without_its_format(
 
 
 @pytest.mark.parametrize(("body", "status"), [("SELECT 1", "unchanged"), ("SELECT 2", "replaced")])
-def test_a_function_of_somebody_else_that_is_replaced_is_told(
+def test_a_function_of_another_owner_that_is_replaced_is_reported(
     database: str, folder: Write, body: str, status: str
 ) -> None:
     """It is ours from then on."""
@@ -561,7 +561,7 @@ def test_a_function_of_somebody_else_that_is_replaced_is_told(
     assert statuses(verify(database, path)) == {"function f()": "ok"}
 
 
-def test_overloaded_functions_are_told_apart(database: str, folder: Write) -> None:
+def test_overloaded_functions_are_distinguished(database: str, folder: Write) -> None:
     """One name, two functions: dropping one leaves the other."""
     path = folder(
         {
@@ -648,7 +648,7 @@ def wait_for_a_waiter(conn: psycopg.Connection[Any]) -> None:
           AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"""
     give_up_at = time.monotonic() + 20
     while conn.execute(question).fetchone() is None:
-        assert time.monotonic() < give_up_at, "nobody waits for the lock"
+        assert time.monotonic() < give_up_at, "no session waits for the lock"
         time.sleep(0.02)
 
 
@@ -701,8 +701,8 @@ def test_objects_in_another_schema_are_tracked(database: str, folder: Write) -> 
     }
 
 
-def test_tables_of_one_name_in_two_schemas_are_told_apart(database: str, folder: Write) -> None:
-    """Somebody else's app.t is not our t."""
+def test_tables_of_one_name_in_two_schemas_are_distinguished(database: str, folder: Write) -> None:
+    """Another owner's app.t is not our t."""
     execute(database, "CREATE SCHEMA app; CREATE TABLE app.t (id int)")
     path = folder({"1_t.up.sql": "CREATE TABLE IF NOT EXISTS t (id int);"})
 
