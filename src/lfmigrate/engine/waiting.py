@@ -9,7 +9,7 @@ from types import TracebackType
 
 from lfmigrate.engine.session import Session
 from lfmigrate.engine.transaction import HISTORY_MOVED, LOCK_HELD
-from lfmigrate.errors import Interrupted, Refused, StatementFailed
+from lfmigrate.errors import NOTHING_CHANGED, Interrupted, LfmigrateError, Refused, StatementFailed
 from lfmigrate.postgres.pipeline import LOCK_TIMEOUT
 
 # How long to wait for a concurrent run to finish.
@@ -65,6 +65,9 @@ class Attempts:
             return False
         if isinstance(error, StatementFailed) and self._wait(error):
             self._over = False
+        if isinstance(error, LfmigrateError) and error.outcome == NOTHING_CHANGED:
+            # By this attempt; an earlier transaction of the command may have committed.
+            error.outcome = self._session.outcome
         return not self._over
 
     def repeat(self) -> None:

@@ -348,3 +348,34 @@ def test_the_json_document_has_the_contracts_words(database: str, cli: Cli, fold
     assert (first["kind"], first["name"], first["status"]) == ("table", "a", "created")
     assert first["differences"] == []
     assert done.stderr == ""
+
+
+def test_a_refusal_names_what_an_earlier_transaction_of_the_command_committed(
+    database: str, folder: Write
+) -> None:
+    """While 002 waits for a lock, another run applies 003: 002 is refused, and 001 stays."""
+    execute(database, "CREATE TABLE taken (id int)")
+    path = folder(
+        {
+            "001_a.up.sql": "CREATE TABLE a (id int);",
+            "002_b.up.sql": "ALTER TABLE taken ADD COLUMN n int;",
+        }
+    )
+    later = folder({**THREE, "003_c.up.sql": "CREATE TABLE c (id int);"})
+    (later / "002_b.up.sql").unlink()
+    done: list[str] = []
+
+    def overtake(line: str) -> None:
+        if "could not acquire a lock" in line and not done:
+            done.append(line)
+            up(database, later)
+
+    scope = lfmigrate.Scope(lock_timeout_ms=200)
+    with psycopg.connect(database) as holder:
+        holder.execute("LOCK TABLE taken")
+        with pytest.raises(Refused) as refused:
+            up(database, path, per_migration=True, scope=scope, on_wait=overtake)
+
+    assert refused.value.outcome is not None
+    assert refused.value.outcome.status == "kept"
+    assert "001_a" in refused.value.outcome.text
