@@ -263,6 +263,7 @@ class Transaction:
                     for entry, effects in zip(outcome.recorded, outcome.effects, strict=True)
                 },
             )
+        self.flight.reset_session(self.state.server.defaults)
         self.flight.do("COMMIT")
         was_committed = (
             ledger.was_recorded(scope, self.run_id)

@@ -173,28 +173,32 @@ class Flight:
         )
 
     def leave_file(self, scope: Scope, defaults: Defaults) -> None:
-        """Reset the session, whatever the file's text contains.
-
-        A SET would outlive the transaction, through a pooler even in another client's session.
-        RESET ALL does not change the role, and it also resets what the caller and lfmigrate have
-        set, so that is set again.
-        """
-        self.do("RESET SESSION AUTHORIZATION")
-        self.do("RESET ALL")
-        if defaults.settings:
-            self.do(
-                "SELECT set_config(s.key, s.value, false) FROM jsonb_each_text($1::jsonb) AS s",
-                json.dumps(dict(defaults.settings)),
-            )
+        """Reset the session, whatever the file's text contains, and apply the scope again."""
+        self.reset_session(defaults)
         self.do(
-            "SELECT set_config('role', $1, false), set_config('search_path', $2, true),"
-            " set_config('lock_timeout', $3, true), set_config('statement_timeout', $4, true),"
-            " set_config('lfmigrate.history_schema', $5, true)",
-            defaults.role,
+            "SELECT set_config('search_path', $1, true),"
+            " set_config('lock_timeout', $2, true), set_config('statement_timeout', $3, true),"
+            " set_config('lfmigrate.history_schema', $4, true)",
             defaults.search_path,
             str(scope.lock_timeout_ms),
             str(scope.statement_timeout_ms),
             scope.history_schema,
+        )
+
+    def reset_session(self, defaults: Defaults) -> None:
+        """Reset the session to what it was before the run.
+
+        A SET would outlive the transaction, through a pooler even in another client's session. So
+        would the trace of a SET LOCAL after a RESET: the server then takes the default for a
+        setting of the session. Therefore a transaction also ends with this.
+        """
+        self.do("RESET SESSION AUTHORIZATION")
+        # It does not change the role.
+        self.do("RESET ALL")
+        kept = {**defaults.settings, "role": defaults.role}
+        self.do(
+            "SELECT set_config(s.key, s.value, false) FROM jsonb_each_text($1::jsonb) AS s",
+            json.dumps(kept),
         )
 
     def do(self, sql: str, *params: str | None) -> Answer[None]:
