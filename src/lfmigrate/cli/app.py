@@ -111,7 +111,7 @@ def verify(
             raise DifferenceFound(
                 f"schema drift: {wrong} of {len(report.relations)} objects"
                 f" {'differs' if wrong == 1 else 'differ'} from the migrations",
-                hint='"lfmigrate up" creates what is missing; it never alters existing objects.',
+                hint='"lfmigrate up" creates missing objects; it never alters existing ones.',
             )
 
 

@@ -280,7 +280,7 @@ def _refuse_drift(report: UpReport) -> None:
     if drifted:
         differ = "differs" if len(drifted) == 1 else "differ"
         error = DifferenceFound(
-            f"{len(drifted)} of {len(report.relations)} relations {differ} from the migrations",
+            f"{len(drifted)} of {len(report.relations)} objects {differ} from the migrations",
             detail=[f"{v.relation.kind} {v.relation.label}" for v in drifted],
             hint='Without --strict they are left as they are; "lfmigrate verify" shows them again.',
         )

@@ -48,7 +48,7 @@ def _(report: RollbackReport, page: Page) -> None:
     if page.preview:
         return
     if report.dry_run:
-        page.line("dry run: rolled back, nothing was changed")
+        page.line("dry run: nothing was changed")
     elif report.backup is not None:
         page.line("backup:")
         page.path(report.backup)

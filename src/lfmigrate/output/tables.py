@@ -14,8 +14,10 @@ from rich.text import Text
 # Between two columns: the padding of one cell, and the box's own blank.
 GAP = 2
 
-# A name may take two lines before a column is dropped in favour of it.
+# A name may take two lines before a column is dropped. In less than so many columns whole names
+# matter more than counts, so columns are dropped first.
 _MOST_LINES = 2
+_NARROW = 60
 
 # rich replaces a box that is not ASCII by one with frames where only ASCII can be shown.
 _ASCII = box.Box("    \n    \n -- \n    \n    \n    \n    \n    \n", ascii=True)
@@ -45,8 +47,9 @@ def table(
 ) -> Table:
     """Return a table that is at most ``width`` wide, unless a single word is wider.
 
-    Headings are shortened first; then columns are dropped until each long name takes at most two
-    lines; then names are broken after a word, never inside one.
+    Headings are shortened first; then columns are dropped until each name takes at most two lines,
+    broken after a word, never inside one. On a narrow terminal they are dropped until each name
+    takes one line, if that is enough.
     """
     flexible = next(i for i, column in enumerate(columns) if column.wraps)
     headings = [column.heading for column in columns]
@@ -55,11 +58,7 @@ def table(
     widths = _widths(headings, rows)
     names = [row[flexible].plain for row in rows]
 
-    shown = list(range(len(columns)))
-    for index in sorted(_droppable(columns), key=lambda i: columns[i].drop):
-        if all(len(broken(n, _room(widths, shown, flexible, width))) <= _MOST_LINES for n in names):
-            break
-        shown.remove(index)
+    shown = _shown(columns, widths, names, flexible=flexible, width=width)
     room = _room(widths, shown, flexible, width)
     lines = [broken(name, room) for name in names]
     widths[flexible] = max(
@@ -130,8 +129,31 @@ def _natural_width(headings: Sequence[str], rows: Sequence[Sequence[Text]]) -> i
     return sum(_widths(headings, rows)) + GAP * (len(headings) - 1)
 
 
-def _droppable(columns: Sequence[Column]) -> list[int]:
-    return [i for i, column in enumerate(columns) if column.drop]
+def _shown(
+    columns: Sequence[Column],
+    widths: Sequence[int],
+    names: Sequence[str],
+    *,
+    flexible: int,
+    width: int,
+) -> list[int]:
+    """Return the columns that there is room for, by their place."""
+    order = sorted((i for i, c in enumerate(columns) if c.drop), key=lambda i: columns[i].drop)
+    choices = [
+        [i for i in range(len(columns)) if i not in order[:dropped]]
+        for dropped in range(len(order) + 1)
+    ]
+    for most_lines in (1, _MOST_LINES) if width < _NARROW else (_MOST_LINES,):
+        for shown in choices:
+            room = _room(widths, shown, flexible, width)
+            if all(_fits(name, room, most_lines) for name in names):
+                return shown
+    return choices[-1]
+
+
+def _fits(name: str, room: int, most_lines: int) -> bool:
+    lines = broken(name, room)
+    return len(lines) <= most_lines and all(cell_len(line) <= room for line in lines)
 
 
 def _room(widths: Sequence[int], shown: Sequence[int], flexible: int, width: int) -> int:
