@@ -890,6 +890,7 @@ CONNECTIONS = {
 }
 
 
+@pytest.mark.any_version
 @pytest.mark.parametrize("trouble", CONNECTIONS)
 def test_a_failed_connection_says_the_way_out(
     cli: Cli, expect_golden: Golden, guarded: Guarded, trouble: str
@@ -916,6 +917,7 @@ def test_a_server_that_does_not_answer_says_the_way_out(cli: Cli, expect_golden:
     expect_golden("connect_no_answer", done.stderr)
 
 
+@pytest.mark.any_version
 def test_a_standby_can_be_verified_but_not_changed(
     cli: Cli, expect_golden: Golden, guarded: Guarded, notes: Path
 ) -> None:
@@ -1188,6 +1190,7 @@ def test_a_password_in_a_dotenv_file_is_never_printed(
     assert_silent(said + traceback, password)
 
 
+@pytest.mark.any_version
 def test_a_working_password_is_never_printed(main: Main, guarded: Guarded) -> None:
     """Not by any command that succeeds, nor by one that the server refuses."""
     url = f"postgresql://postgres:{PASSWORD}@127.0.0.1:{guarded.port}/postgres"

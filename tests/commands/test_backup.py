@@ -659,6 +659,7 @@ print(re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())[1])
 """
 
 
+@pytest.mark.any_version
 @pytest.mark.process
 def test_a_million_rows_need_little_memory(database: str, folder: Write, tmp_path: Path) -> None:
     """Backed up and restored in one process of less than 150 MB."""

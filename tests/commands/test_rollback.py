@@ -810,6 +810,7 @@ def check_all_or_saved(url: str, parent: Path, reported: str) -> bool:
     return True
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("way", ["up", "down"])
 def test_a_connection_cut_anywhere_loses_nothing(
     way: Way, database: str, folder: Write, tmp_path: Path
@@ -840,6 +841,7 @@ def test_a_connection_cut_anywhere_loses_nothing(
     assert said.count(False) > len(said) // 2
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("way", ["up", "down"])
 def test_a_restore_that_is_cut_anywhere_brings_back_all_or_nothing(
     way: Way, database: str, folder: Write, tmp_path: Path
@@ -885,6 +887,7 @@ def places(whole: int) -> list[int]:
     return sorted(rng.sample(range(whole - 60), 14)) + list(range(whole - 60, whole, 6))
 
 
+@pytest.mark.sweep
 @pytest.mark.process
 def test_a_killed_process_loses_nothing(database: str, folder: Write, tmp_path: Path) -> None:
     """SIGKILL at 16 moments of a session; what is left is whole."""

@@ -1205,6 +1205,7 @@ def test_nothing_of_a_seed_stays_in_the_session(applied: str) -> None:
 # --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("way", ["up", "down"])
 def test_a_cut_connection_leaves_all_or_nothing(applied: str, way: Any) -> None:
     """Cut anywhere: every row or none, and the message says which."""
@@ -1234,6 +1235,7 @@ def test_a_cut_connection_leaves_all_or_nothing(applied: str, way: Any) -> None:
     assert committed < len(places) // 2
 
 
+@pytest.mark.sweep
 @pytest.mark.process
 def test_a_killed_seed_leaves_nothing_or_everything(applied: str) -> None:
     """SIGKILL at 12 moments of a run."""
@@ -1285,6 +1287,7 @@ print(*{m.of_bytes for m in moved})
 """
 
 
+@pytest.mark.any_version
 @pytest.mark.process
 def test_a_large_file_loads_in_flat_memory_and_shows_how_far_it_is(
     database: str, folder: Write

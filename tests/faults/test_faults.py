@@ -504,6 +504,7 @@ def test_a_connection_lost_among_the_statements_leaves_nothing(
     assert dump(database) == before
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("way", ["up", "down"])
 def test_a_cut_at_any_byte_leaves_all_or_nothing(
     way: Literal["up", "down"], database: str, folder: Write
@@ -747,6 +748,7 @@ PAUSED_RESET = """
 LANES = 3
 
 
+@pytest.mark.sweep
 @pytest.mark.process
 @pytest.mark.parametrize("name", ["SIGKILL", "SIGINT", "SIGTERM"])
 def test_a_signal_at_any_moment_leaves_all_or_nothing(
