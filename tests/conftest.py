@@ -225,7 +225,7 @@ def folder(tmp_path: Path) -> Callable[[Mapping[str, str | bytes]], Path]:
 
 
 @pytest.fixture
-def cli(tmp_path: Path) -> Cli:
+def cli(tmp_path: Path) -> Iterator[Cli]:
     """Return a function that runs lfmigrate as a person would, in an empty folder.
 
     Nothing of the environment that would change the outcome is handed on; ``env`` adds to it.
@@ -252,7 +252,10 @@ def cli(tmp_path: Path) -> Cli:
             timeout=120,
         )
 
-    return run
+    yield run
+    # As root, the data of a private server is not below a folder that only root can enter.
+    if (pgdata := home / ".lfmigrate" / "pgdata").is_symlink():
+        shutil.rmtree(pgdata.resolve())
 
 
 @pytest.fixture
