@@ -346,7 +346,7 @@ def _run_here(
 
 
 @pytest.fixture
-def cli(tmp_path: Path, request: pytest.FixtureRequest) -> Cli:
+def cli(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Cli]:
     """Return a function that runs lfmigrate as a person would, in an empty folder.
 
     Nothing of the environment that would change the outcome is handed on; ``env`` adds to it.
@@ -361,7 +361,10 @@ def cli(tmp_path: Path, request: pytest.FixtureRequest) -> Cli:
     ) -> subprocess.CompletedProcess[str]:
         return start([*map(str, arguments)], _environment(env), cwd or home)
 
-    return run
+    yield run
+    # As root, the data of a private server is not below a folder that only root can enter.
+    if (pgdata := home / ".lfmigrate" / "pgdata").is_symlink():
+        shutil.rmtree(pgdata.resolve())
 
 
 @pytest.fixture

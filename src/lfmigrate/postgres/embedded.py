@@ -18,6 +18,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
+from shlex import quote as quote_word
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -112,7 +113,7 @@ def _start(home: Path, say: Say, wait_s: int) -> str:
         starting.acquire()
     try:
         pgdata = home / "pgdata"
-        _create_if_missing(pgdata)
+        _create_if_missing(pgdata, say)
         programs = _programs_of(pgdata)
         if pgdata.is_symlink():
             say(f"its data is in {pgdata.resolve()}, which the server's user can reach")
@@ -162,12 +163,19 @@ def _refuse_data_of_others(pgdata: Path) -> None:
     if os.geteuid() not in {0, owner}:
         raise UsageError(
             "the data of the private PostgreSQL belongs to another user",
-            detail=[f"{pgdata} belongs to {pgdata.owner()}"],
+            detail=[f"{pgdata} belongs to {_owner(pgdata)}"],
             hint="Run in a folder of your own, or name a server with --database-url.",
         )
 
 
-def _create_if_missing(pgdata: Path) -> None:
+def _owner(path: Path) -> str:
+    try:
+        return path.owner()
+    except KeyError:  # as in a container, where the host's users are not known
+        return f"user {path.stat().st_uid}"
+
+
+def _create_if_missing(pgdata: Path, say: Say) -> None:
     """Create the data directory, where its owner can reach it; it appears when it is complete."""
     if (pgdata / "PG_VERSION").exists():
         return
@@ -185,7 +193,7 @@ def _create_if_missing(pgdata: Path) -> None:
     try:
         if user is not None:
             os.chown(new, *user)
-        _initdb(new, programs_for(user))
+        _initdb(new, programs_for(user), say)
         if parent == home:
             new.rename(pgdata)
         else:
@@ -195,17 +203,16 @@ def _create_if_missing(pgdata: Path) -> None:
         raise
 
 
-def _initdb(pgdata: Path, programs: Programs) -> None:
+def _initdb(pgdata: Path, programs: Programs, say: Say) -> None:
     # The same on every machine: the sort order is that of the code points, and upper and lower case
     # are Unicode's. A locale of the environment may not be installed, or not be UTF-8.
-    locale = (
-        "--encoding=UTF8",
-        "--locale=C",
-        "--locale-provider=builtin",
-        "--builtin-locale=C.UTF-8",
+    locale = "--encoding=UTF8 --locale=C --locale-provider=builtin --builtin-locale=C.UTF-8"
+    done = programs.run(
+        "initdb",
+        *f"--pgdata=. --auth=trust --username=postgres {locale}".split(),
+        cwd=pgdata,
+        on_slow=lambda: say("creating the private PostgreSQL takes a while"),
     )
-    access = ("--auth=trust", "--username=postgres")
-    done = programs.run("initdb", *access, *locale, "--pgdata=.", cwd=pgdata)
     if done.returncode != 0:
         raise ConnectionFailed(
             "the private PostgreSQL could not be created", detail=_last_lines(done.stdout)
@@ -219,14 +226,14 @@ def _programs_of(pgdata: Path) -> Programs:
     owner = pgdata.stat()
     user = owner.st_uid, owner.st_gid
     if owner.st_uid == 0 or not can_reach(user, pgdata.resolve()):
-        place = SYSTEM_FOLDER / pgdata.parents[1].name
+        old, new = (quote_word(str(p)) for p in (pgdata, SYSTEM_FOLDER / pgdata.parents[1].name))
         raise UsageError(
             "the private PostgreSQL cannot reach its data",
-            detail=[f"it runs as the owner of the data, {pgdata.owner()}: {pgdata.resolve()}"],
+            detail=[f"it runs as the owner of the data, {_owner(pgdata)}: {pgdata.resolve()}"],
             hint="PostgreSQL does not run as root: give the data to another user with chown."
             if owner.st_uid == 0
-            else f"Move it: mkdir -p -m 755 {SYSTEM_FOLDER}; mv {pgdata} {place} &&"
-            f" ln -s {place} {pgdata}",
+            else f"Move it: mkdir -p -m 755 {SYSTEM_FOLDER} && mv -T {old} {new} &&"
+            f" ln -s {new} {old}",
         )
     return programs_for(user)
 
