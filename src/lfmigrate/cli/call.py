@@ -167,7 +167,10 @@ def ask(call: Call, working: Working, preview: object) -> None:
 
     working.hide()
     call.show(preview, preview=True)
+    asked = time.perf_counter()
     confirm(call, question(preview))
+    # The time that it took to answer is not the command's.
+    call.started += time.perf_counter() - asked
 
 
 def confirm(call: Call, question: str) -> None:
