@@ -569,9 +569,10 @@ def test_a_forward_only_migration_in_the_way_is_refused_by_name(
     up(database, files)
     before = dump(database)
 
-    with pytest.raises(Refused, match="004_only cannot be rolled back"):
+    with pytest.raises(Refused, match="004_only cannot be rolled back") as refused:
         rollback(database, files, tmp_path, to="001")
 
+    assert "Rename 004_only.sql to 004_only.up.sql" in (refused.value.hint or "")
     assert dump(database) == before
 
 

@@ -263,7 +263,7 @@ def _down_file(
     if script is None and present is None:
         raise Refused(
             f"migration {label} cannot be rolled back: it has no down file",
-            hint="Write its .down.sql, or undo it with a new migration.",
+            hint=f"{_way_to_add_a_down_file(undoing)}, or undo it with a new migration.",
         )
     past = None if script is None else from_text(f"{label}.down.sql (recorded)", script)
     if recorded:
@@ -285,6 +285,15 @@ def _down_file(
             " --recorded would run the recorded script"
         )
     return present, None
+
+
+def _way_to_add_a_down_file(undoing: Undoing) -> str:
+    """Return what to do; a forward-only file has to be renamed, too."""
+    up = undoing.migration.up.name if undoing.migration is not None else ""
+    stem = up.removesuffix(".sql")
+    if not up or stem.lower().endswith(".up"):
+        return "Write its .down.sql"
+    return f"Rename {up} to {stem}.up.sql and write {stem}.down.sql"
 
 
 def _losses(trial: Trial, steps: Sequence[Step], owned: OwnedObjects) -> Losses:
