@@ -21,6 +21,7 @@ class Server:
         search_path: The setting of the connection, with the scope's schema first.
         standby: Whether the server is a standby, which is read-only.
         read_only: Whether transactions of this role are read-only by default.
+        session_user: The session's user, which the caller may have changed.
         role_setting: ``none``, or the role that the caller has set.
         jit: ``on`` or ``off``.
         session_settings: The settings that the caller has changed, by name.
@@ -33,6 +34,7 @@ class Server:
     search_path: str
     standby: bool
     read_only: bool
+    session_user: str = ""
     role_setting: str = "none"
     jit: str = "on"
     session_settings: Mapping[str, str] = field(default_factory=dict)
@@ -40,7 +42,13 @@ class Server:
     @property
     def defaults(self) -> Defaults:
         """Return the settings under which files run."""
-        return Defaults(self.search_path, self.role_setting, self.jit, self.session_settings)
+        return Defaults(
+            self.search_path,
+            self.session_user,
+            self.role_setting,
+            self.jit,
+            self.session_settings,
+        )
 
     @property
     def major(self) -> int:

@@ -56,12 +56,14 @@ class Defaults(NamedTuple):
 
     Attributes:
         search_path: With the scope's schema first.
+        session_user: The session's user, which the caller may have changed.
         role: ``none``, or the role that the caller has set.
         jit: ``on`` or ``off``.
         settings: Those that the session has changed, by name.
     """
 
     search_path: str
+    session_user: str
     role: str
     jit: str
     settings: Mapping[str, str]
@@ -193,13 +195,16 @@ class Flight:
         setting of the session. Therefore a transaction also ends with this.
         """
         self.do("RESET SESSION AUTHORIZATION")
-        # It does not change the role.
+        # RESET ALL does not change the role.
+        self.do("RESET ROLE")
         self.do("RESET ALL")
-        kept = {**defaults.settings, "role": defaults.role}
+        # Before the role is set, which may not be allowed to set them.
         self.do(
             "SELECT set_config(s.key, s.value, false) FROM jsonb_each_text($1::jsonb) AS s",
-            json.dumps(kept),
+            json.dumps(dict(defaults.settings)),
         )
+        self.do("SELECT set_config('session_authorization', $1, false)", defaults.session_user)
+        self.do("SELECT set_config('role', $1, false)", defaults.role)
 
     def do(self, sql: str, *params: str | None) -> Answer[None]:
         """Queue one of lfmigrate's own statements and discard its rows."""

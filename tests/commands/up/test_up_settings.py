@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import psycopg
 import pytest
@@ -300,3 +301,26 @@ def test_a_read_only_session_is_reported(database: str, folder: Write) -> None:
         up(url, folder({"001_a.up.sql": "CREATE TABLE a (id int);"}))
 
     assert not has_history(database)
+
+
+def test_a_caller_keeps_its_user_and_its_role(database: str, folder: Write) -> None:
+    """Files run as the user that the caller has chosen, and so does what comes after them."""
+    user = f"lf_role_{uuid4().hex[:12]}"
+    files = {"1_a.up.sql": "CREATE TABLE a (id int);", "2_b.up.sql": "CREATE TABLE b (id int);"}
+    with lfmigrate.connect(database) as conn:
+        conn.execute(f"CREATE ROLE {user} SUPERUSER".encode())
+        try:
+            conn.execute(b"SET log_min_duration_statement = 1000")
+            conn.execute(f"SET SESSION AUTHORIZATION {user}".encode())
+
+            lfmigrate.up(conn, lfmigrate.read_folder(folder(files)))
+
+            assert conn.execute("SELECT session_user, current_user").fetchone() == (user, user)
+            owners = conn.execute(
+                "SELECT DISTINCT tableowner FROM pg_tables WHERE tablename IN ('a', 'b')"
+            )
+            assert owners.fetchall() == [(user,)]
+        finally:
+            conn.execute(b"RESET SESSION AUTHORIZATION")
+            conn.execute(f"DROP OWNED BY {user} CASCADE".encode())
+            conn.execute(f"DROP ROLE {user}".encode())

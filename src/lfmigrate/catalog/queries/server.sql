@@ -5,6 +5,7 @@ SELECT jsonb_build_object(
     'role', current_user,
     'schema', current_schema(),
     'search_path', current_setting('search_path'),
+    'session_user', session_user,
     'role_setting', coalesce(nullif(current_setting('role'), ''), 'none'),
     'jit', current_setting('jit'),
     'standby', pg_is_in_recovery(),
