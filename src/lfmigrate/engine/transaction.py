@@ -81,13 +81,15 @@ def transaction(
         opened.roll_back()
     except LfmigrateError as error:
         opened.fail(error)
-        if opened.backup is not None:
-            error.detail = (*error.detail, f"The backup in {opened.backup} is complete.")
+        opened.name_backup(error)
         raise
     except KeyboardInterrupt as interrupt:
         # Between two flights; the server rolls back what is still open.
         session.conn.close()
-        raise Interrupted("interrupted", outcome=session.outcome) from interrupt
+        interrupted = Interrupted("interrupted")
+        opened.find_out(interrupted)
+        opened.name_backup(interrupted)
+        raise interrupted from interrupt
     except BaseException:
         session.conn.close()
         raise
@@ -126,6 +128,8 @@ class Transaction:
         self.backup: Path | None = None
         self.on_failure = session.outcome
         self._ended = False
+        # Where to ask, and what, once COMMIT is about to be sent.
+        self._commit: tuple[str, Query[bool] | None] | None = None
         self.flight.begin(session.scope, read_only=read_only)
         if read_only:
             return
@@ -272,7 +276,7 @@ class Transaction:
             if self._xid.landed
             else None
         )
-        address = address_of(self.conn)
+        self._commit = address_of(self.conn), was_committed
         self._ended = True
         try:
             self.send()
@@ -282,12 +286,25 @@ class Transaction:
             _explain(error, self.session)
             raise
         except (ConnectionFailed, Interrupted) as error:
-            error.outcome = _find_out(error, address, was_committed, self.on_failure)
+            self.find_out(error)
             raise
         if outcome is None:
             return self.state
         self.session.committed += [step.label for step in outcome.steps]
         return outcome.state
+
+    def find_out(self, error: LfmigrateError) -> None:
+        """Set an error's outcome; asks the server, if COMMIT may have been sent."""
+        error.outcome = (
+            self.on_failure
+            if self._commit is None
+            else _find_out(error, *self._commit, self.on_failure)
+        )
+
+    def name_backup(self, error: LfmigrateError) -> None:
+        """Add to an error where the rows were saved."""
+        if self.backup is not None:
+            error.detail = (*error.detail, f"The backup in {self.backup} is complete.")
 
     def roll_back(self) -> None:
         """Roll back, unless it has ended."""

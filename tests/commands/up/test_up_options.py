@@ -5,13 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
 
 import lfmigrate
+from lfmigrate.engine.transaction import Transaction
 from lfmigrate.errors import (
+    COMMITTED,
     NOTHING_CHANGED,
+    Interrupted,
     Refused,
     SqlFileError,
     StatementFailed,
@@ -379,3 +383,22 @@ def test_a_refusal_names_what_an_earlier_transaction_of_the_command_committed(
     assert refused.value.outcome is not None
     assert refused.value.outcome.status == "kept"
     assert "001_a" in refused.value.outcome.text
+
+
+def test_an_interrupt_right_after_the_commit_is_reported_as_committed(
+    database: str, folder: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The moment is chosen by the code: COMMIT was answered, and the signal arrives then."""
+    commit = Transaction.commit
+
+    def commit_and_be_interrupted(tx: Transaction, outcome: Any = None) -> Any:
+        commit(tx, outcome)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Transaction, "commit", commit_and_be_interrupted)
+
+    with pytest.raises(Interrupted) as interrupted:
+        up(database, folder({"001_a.up.sql": "CREATE TABLE a (id int);"}))
+
+    assert interrupted.value.outcome == COMMITTED
+    assert fetch(database, "SELECT to_regclass('a')::text") == ["a"]
