@@ -487,6 +487,23 @@ def test_it_is_not_guessed_whether_a_lost_commit_happened(
     assert_all(database, files)
 
 
+def test_an_interrupt_while_asking_about_a_lost_commit_promises_nothing(
+    database: str, folder: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The moment is chosen by the code: the signal arrives when it connects again to ask."""
+
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    files = read_folder(folder({"001_a.up.sql": "CREATE TABLE a (n int)"}))
+    with Cutter(target_of(database), HAS_COMMITTED, way="down") as proxy:
+        monkeypatch.setattr(transaction, "connect", interrupted)
+        error = failure_of(through(database, proxy.port), files)
+
+    assert error.outcome == UNKNOWN
+    assert_all(database, files)
+
+
 def test_a_connection_lost_among_the_statements_leaves_nothing(
     database: str, folder: Write, dump: Dump
 ) -> None:

@@ -349,7 +349,8 @@ def _find_out(
             flight.sync(*ledger.ABSENT)
             flight.do("ROLLBACK")
             flight.go()
-    except DatabaseError:
+    # Interrupted while it asks, it does not know either.
+    except (DatabaseError, KeyboardInterrupt):
         error.hint = 'Look with "lfmigrate status" when the server is back.'
         return UNKNOWN
     return COMMITTED if answer.error is None and answer.value else if_not
