@@ -90,6 +90,7 @@ def test_the_installed_command_runs() -> None:
         "rich.console",
         "lfmigrate.output.up",
         "psycopg",
+        "asyncio.events",
         "lfmigrate.postgres.connection",
     ],
 )
@@ -195,3 +196,18 @@ def test_a_folder_whose_name_is_not_utf8_can_be_used(tmp_path: Path) -> None:
 
     assert done.returncode == 0, done.stderr
     assert {path.name for path in folder.iterdir()} == {"001_notes.down.sql", "001_notes.up.sql"}
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows gives programs no bytes")
+def test_a_home_that_is_not_utf8_does_not_matter(tmp_path: Path, database: str) -> None:
+    """Only libpq looks for its files there; reading needs none of them."""
+    home = os.fsencode(tmp_path) + b"/" + NO_UTF8
+    done = subprocess.run(
+        [sys.executable, "-m", "lfmigrate", "status", "--database-url", database],
+        env={os.fsencode(n): os.fsencode(v) for n, v in environment().items()} | {b"HOME": home},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr

@@ -18,7 +18,7 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 import lfmigrate
-from lfmigrate.errors import SqlFileError
+from lfmigrate.errors import SqlFileError, StatementFailed
 from lfmigrate.postgres.connection import direct_host
 from lfmigrate.source.folder import read_folder
 from lfmigrate.syntax.scanner import split
@@ -389,6 +389,44 @@ def test_a_dry_run_says_what_it_cannot_try(
     assert "002_b would apply (not tried)" in done.stdout
     assert "003_c would apply (not tried)" in done.stdout
     assert dump(database) == before
+
+
+def test_a_statement_that_could_not_be_recorded_does_not_run_twice(
+    database: str, folder: Write
+) -> None:
+    """It has committed; its record waits for a lock in vain. It is reported, and not repeated."""
+    statement = """DO $$BEGIN
+        INSERT INTO a VALUES (1); COMMIT; SET lock_timeout = 0;
+        PERFORM pg_advisory_lock(7), pg_advisory_unlock(7);
+    END$$"""
+    files = read_folder(folder({"001_a.up.sql": TABLE, "002_b.up.sql": f"{ALONE}{statement};"}))
+    with (
+        psycopg.connect(database, autocommit=True) as gate,
+        psycopg.connect(database) as holder,
+        lfmigrate.connect(database) as conn,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        gate.execute("SELECT pg_advisory_lock(7)")
+        lines: list[str] = []
+
+        def let_go(line: str) -> None:
+            lines.append(line)
+            if "could not acquire a lock" in line:
+                holder.rollback()
+
+        scope = lfmigrate.Scope(lock_timeout_ms=300)
+        running = pool.submit(lfmigrate.up, conn, files, scope=scope, on_wait=let_go)
+        wait_until(lambda: value(database, "SELECT to_regclass('a') IS NOT NULL"), "a table")
+        wait_until(lambda: value(database, "SELECT count(*) FROM a") == 1, "its row")
+        holder.execute("LOCK TABLE lfmigrate.lfmigrate_history")
+        gate.execute("SELECT pg_advisory_unlock(7)")
+        with pytest.raises(StatementFailed) as failed:
+            running.result()
+        holder.rollback()
+
+    assert failed.value.outcome is not None
+    assert failed.value.outcome.status == "kept"
+    assert value(database, "SELECT count(*) FROM a") == 1
 
 
 def test_a_schema_and_its_history_are_those_of_the_options(

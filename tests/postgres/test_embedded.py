@@ -15,6 +15,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from lfmigrate.errors import UsageError
+from lfmigrate.postgres import embedded
 from lfmigrate.postgres.programs import bin_folder, programs_for, system_user
 from tests.conftest import Cli
 from tests.helpers.faults import wait_until
@@ -570,3 +572,15 @@ def test_two_users_of_a_machine_have_a_server_each(home: Path) -> None:
         "the data of the private PostgreSQL belongs to another user",
         f"  {home / 'daemon' / '.lfmigrate' / 'pgdata'} belongs to daemon",
     ]
+
+
+def test_a_lock_file_that_leads_elsewhere_is_refused(tmp_path: Path) -> None:
+    """As root, another user's link would create a file wherever it leads."""
+    home = tmp_path / ".lfmigrate"
+    home.mkdir()
+    (home / "users.lock").symlink_to(tmp_path / "victim")
+
+    with pytest.raises(UsageError, match="is a symbolic link"):
+        embedded.start(home)
+
+    assert not (tmp_path / "victim").exists()

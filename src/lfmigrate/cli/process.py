@@ -37,7 +37,12 @@ def main() -> NoReturn:
         code = _end(_usage_error(problem))
     except typer.Abort:
         # Ctrl-C while a command's modules were imported: a command that has begun reports its own.
-        code = _end(Interrupted("interrupted", outcome=NOTHING_CHANGED))
+        interrupted = Interrupted("interrupted", outcome=NOTHING_CHANGED)
+        code = interrupted.exit_code
+        try:
+            _end(interrupted)
+        except Exception:  # noqa: BLE001 (a module that was interrupted cannot be imported again)
+            sys.stderr.write(f"error: {interrupted}\n")
     except Exception as bug:  # noqa: BLE001 (whatever it is, it may quote a password)
         code = 1
         sys.stderr.write(redaction.redact(traceback.format_exc(), hidden_words()))

@@ -32,8 +32,7 @@ class BlockingSessions:
             lock_timeout_ms: How long it waits for a lock; 0 for ever.
             on_wait: Called with a line when a session blocks it for the first time.
         """
-        self._address = address_of(conn)
-        self._process = conn.info.backend_pid
+        self._conn = conn
         self._on_wait = on_wait
         # At least once before a lock timeout.
         self.after_s = min(_ASK_AFTER_S, lock_timeout_ms / 2000 or _ASK_AFTER_S)
@@ -42,9 +41,9 @@ class BlockingSessions:
     def ask(self) -> None:
         """Find out which sessions block the connection."""
         try:
-            with closing(connect(self._address)) as second:
+            with closing(connect(address_of(self._conn))) as second:
                 flight = Flight(second)
-                asked = flight.ask(catalog.blockers(ledger.LOCK_KEY, self._process))
+                asked = flight.ask(catalog.blockers(ledger.LOCK_KEY, self._conn.info.backend_pid))
                 flight.go()
         except DatabaseError:
             return  # it was only a question

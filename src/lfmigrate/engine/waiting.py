@@ -31,7 +31,8 @@ class Attempts:
                 ...
 
     An attempt is repeated if another run holds lfmigrate's lock or has written the history since
-    the state was read, and after a lock timeout. Whatever it did is rolled back by then.
+    the state was read, and after a lock timeout, unless something remains of it that would be done
+    twice.
     """
 
     def __init__(self, session: Session) -> None:
@@ -76,6 +77,8 @@ class Attempts:
 
     def _wait(self, error: StatementFailed) -> bool:
         """Return whether to try again, when it is time to."""
+        if error.outcome not in {None, NOTHING_CHANGED, self._session.outcome}:
+            return False  # a statement ran outside a transaction: it would run twice
         if error.sqlstate == HISTORY_MOVED:
             return True  # the other run was faster: find out at once what is left to do
         if error.sqlstate == LOCK_TIMEOUT:

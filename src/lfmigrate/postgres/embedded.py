@@ -107,6 +107,14 @@ def _start(home: Path, say: Say, wait_s: int) -> str:
         InterProcessReaderWriterLock,
     )
 
+    for lock in (home / "start.lock", home / "users.lock"):
+        # In a folder of another user, it could lead root anywhere.
+        if lock.is_symlink():
+            raise UsageError(
+                "a lock file of the private PostgreSQL is a symbolic link",
+                detail=[f"{lock} leads to {lock.readlink()}"],
+                hint="Delete it, if it is yours; otherwise run in a folder of your own.",
+            )
     starting = InterProcessLock(home / "start.lock")
     if not starting.acquire(timeout=SLOW_S):
         say("waiting for another process that starts or stops the private PostgreSQL")
