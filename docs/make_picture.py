@@ -20,6 +20,7 @@ PICTURE = Path(__file__).with_name("up.svg")
 def run_up() -> str:
     """Return what ``lfmigrate up --embedded`` prints on an empty database, colours included."""
     with tempfile.TemporaryDirectory(prefix="lf") as folder:
+        Path(folder).chmod(0o755)  # as root, the server's user has to reach it
         done = subprocess.run(
             [sys.executable, "-m", "lfmigrate", "up", "--embedded"],
             cwd=folder,

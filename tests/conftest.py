@@ -146,7 +146,7 @@ def _embedded_url() -> str:
     checkout = f"{crc32(str(Path(__file__).resolve()).encode()):08x}"
     try:
         url = embedded.start(
-            _quick_folder() / f"lfmigrate-test-{getpass.getuser()}-{checkout}", wait_s=600
+            _quick_folder() / f"lfmigrate-pg18-{getpass.getuser()}-{checkout}", wait_s=600
         )
     except UsageError as error:
         _no_server(f"no PostgreSQL to test on, and LFMIGRATE_TEST_URL is not set: {error}")

@@ -302,11 +302,13 @@ def test_data_of_another_layout_goes_on_working(cli: Cli, home: Path, small: Pat
         os.chown(pgdata, *programs.user)
     made = programs.run("initdb", "--auth=trust", "-U", "postgres", "-D", ".", cwd=pgdata)
     (pgdata / ".handle_pids.json").write_text("[1]", encoding="utf-8")
+    created = pgdata.stat().st_ino
 
     done = cli("up", "--embedded", "--sql-dir", small, cwd=home)
 
     assert made.returncode == 0, made.stdout
     assert done.returncode == 0, done.stderr
+    assert pgdata.stat().st_ino == created
     assert not (pgdata / "postmaster.pid").exists()
 
 
