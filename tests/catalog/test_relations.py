@@ -21,15 +21,17 @@ def test_a_transaction_finds_what_it_wrote_itself(database: str) -> None:
         flight.do("CREATE TABLE new (id integer)")
         flight.do(f"CREATE TABLE {HISTORY} (id integer)")
         wanted = [Key("relation", "public", "old")]
-        found = flight.ask(catalog.snapshot(wanted, ledger=HISTORY))
+        asked = flight.ask(catalog.snapshot(wanted, ledger=HISTORY))
         flight.do("ROLLBACK")
         flight.go()
 
-    assert [(each.relation.name, each.created) for each in found.value] == [
-        ("old", False),
-        ("new", True),
-    ]
-    assert [each.written.keys() for each in found.value] == [set(), {"column id"}]
+    old, new = asked.value.found
+    assert (old.relation.name, new.relation.name) == ("old", "new")
+    assert not old.cids
+    assert not old.written
+    assert new.cids
+    assert list(new.written) == ["column id"]
+    assert asked.value.others == 0
 
 
 def test_only_what_is_asked_for_is_described_after_another_question(database: str) -> None:
@@ -44,5 +46,5 @@ def test_only_what_is_asked_for_is_described_after_another_question(database: st
         flight.do("ROLLBACK")
         flight.go()
 
-    assert [each.relation.name for each in everything.value] == ["a", "b"]
+    assert [each.relation.name for each in everything.value.found] == ["a", "b"]
     assert [each.relation.name for each in one.value] == ["a"]

@@ -5,7 +5,7 @@ Each function returns a `Query`, which is sent with `Flight.ask`.
 
 from lfmigrate.catalog.objects import Index, dependents, indexes, inventory, items
 from lfmigrate.catalog.query import query_text
-from lfmigrate.catalog.relations import fingerprints, relations, snapshot
+from lfmigrate.catalog.relations import existing_parts, fingerprints, relations, snapshot
 from lfmigrate.catalog.sessions import Server, blockers, server, session_settings
 from lfmigrate.catalog.tables import (
     CheckConstraint,
@@ -38,6 +38,7 @@ __all__ = [
     "changed_rows",
     "check_constraint",
     "dependents",
+    "existing_parts",
     "fingerprints",
     "indexes",
     "inventory",

@@ -3,48 +3,38 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from lfmigrate.catalog.query import query_text
 from lfmigrate.postgres.pipeline import Query
-from lfmigrate.schema.relation import Fingerprints, Found, Key, Relation
+from lfmigrate.schema.relation import Fingerprints, Found, Horizon, Key, Reading, Relation
 
 
-def relations(
-    wanted: Iterable[Key], *, ids: Iterable[str] = (), and_written: bool = False
-) -> Query[tuple[Found, ...]]:
+def relations(wanted: Iterable[Key]) -> Query[tuple[Found, ...]]:
     """Ask what some relations look like.
 
     The definitions depend on ``search_path``: set it to the schema of interest first.
 
     Args:
         wanted: The relations to describe; those that do not exist are left out.
-        ids: Values of `Found.id`: described too, whatever they are called now.
-        and_written: Whether to describe what written.sql has found as well.
 
     Returns:
         What was found, by schema and name.
     """
-    names = [
-        {"space": key.space, "schema": key.schema, "name": key.name, "base": base}
-        for key in wanted
-        for base in _bases(key.name)
-    ]
-    params = json.dumps(names), json.dumps(list(ids)), str(and_written).lower()
-    return Query(query_text("relations"), params, _found)
+    return Query(query_text("relations"), _parameters(wanted), _found)
 
 
 def snapshot(
-    wanted: Iterable[Key], *, ledger: str, ids: Iterable[str] = ()
-) -> Query[tuple[Found, ...]]:
+    wanted: Iterable[Key], *, ledger: str, ids: Iterable[str] = (), since: Horizon | None = None
+) -> Query[Reading]:
     """Ask the same, and for everything else that this transaction has written.
 
     Args:
         wanted: As in `relations`.
         ledger: The qualified and quoted name of the history table, which is left out.
-        ids: As in `relations`.
+        ids: Values of `Found.id`: described too, whatever they are called now.
+        since: From where on another session's commits are counted; None for none.
 
     Returns:
         What was found: first what this transaction did not write, then the rest in the order in
@@ -53,17 +43,55 @@ def snapshot(
     Source:
         PostgreSQL documentation, "System Columns" (xmin, cmin) and "pg_xact_status".
     """
-    asked = relations(wanted, ids=ids, and_written=True)
-    return replace(asked, first=(query_text("written"), (ledger,)))
+    since = since or Horizon()
+    written = query_text("written"), (ledger, since.xmin, json.dumps(since.own))
+
+    def decode(value: Any) -> Reading:  # noqa: ANN401 (parsed JSON)
+        return Reading(
+            found=_found(value),
+            locked=frozenset(value["locked"]),
+            others=value["others"],
+            own=tuple(value["writers"]),
+        )
+
+    parameters = _parameters(wanted, ids, and_written=True)
+    return Query(query_text("relations"), parameters, decode, first=written)
 
 
 def fingerprints() -> Query[Fingerprints]:
-    """Ask for a short text per view and routine that changes with its definition.
+    """Ask what exists, with a short text each; see `Fingerprints`."""
+    return Query(query_text("fingerprints"), (), dict)
+
+
+def existing_parts(
+    parts: Mapping[str, Mapping[str, int]],
+) -> Query[Mapping[str, Collection[str]]]:
+    """Ask which parts of relations exist, under their name or another.
+
+    Args:
+        parts: By the relation's id and the part, the part's oid.
 
     Returns:
-        The fingerprints by `Found.id`, those of schemas and extensions included.
+        The parts that exist, by the relation's id.
     """
-    return Query(query_text("fingerprints"), (), dict)
+    document = [
+        {"id": item_id, "part": part, "kind": kind, "name": name, "number": number}
+        for item_id, numbers in parts.items()
+        for part, number in numbers.items()
+        for kind, _, name in [part.partition(" ")]
+    ]
+    return Query(query_text("existing_parts"), (json.dumps(document),), dict)
+
+
+def _parameters(
+    wanted: Iterable[Key], ids: Iterable[str] = (), *, and_written: bool = False
+) -> tuple[str, ...]:
+    names = [
+        {"space": key.space, "schema": key.schema, "name": key.name, "base": base}
+        for key in wanted
+        for base in _bases(key.name)
+    ]
+    return json.dumps(names), json.dumps(list(ids)), str(and_written).lower()
 
 
 def _found(value: Any) -> tuple[Found, ...]:  # noqa: ANN401 (parsed JSON)
@@ -71,11 +99,11 @@ def _found(value: Any) -> tuple[Found, ...]:  # noqa: ANN401 (parsed JSON)
         Found(
             id=found["id"],
             relation=Relation.from_json(found),
-            created=found["created"],
             cids=tuple(found["cids"]),
-            written={part: cid for part, _, cid in found["parts"] if cid is not None},
+            written={part: cid for part, _, cid, _ in found["parts"] if cid is not None},
+            numbers={part: number for part, _, _, number in found["parts"] if number},
         )
-        for found in value
+        for found in value["relations"]
     )
 
 

@@ -24,6 +24,7 @@ class Server:
         session_user: The session's user, which the caller may have changed.
         role_setting: ``none``, or the role that the caller has set.
         jit: ``on`` or ``off``.
+        xmin: The oldest transaction that was running.
         session_settings: The settings that the caller has changed, by name.
     """
 
@@ -37,6 +38,7 @@ class Server:
     session_user: str = ""
     role_setting: str = "none"
     jit: str = "on"
+    xmin: str | None = None
     session_settings: Mapping[str, str] = field(default_factory=dict)
 
     @property

@@ -199,7 +199,7 @@ def _create_staging(tx: Transaction, files: Seed) -> tuple[tuple[StagingTable, .
     flight.enter_file(defaults)
     for statement in files.staging:
         flight.run(statement)
-    flight.leave_file(scope, defaults)
+    flight.reset(scope, defaults)
     for name, setting in _READ_ALIKE.items():
         flight.do("SELECT set_config($1, $2, true)", name, setting)
     tables = flight.ask(catalog.staging(staging.PREFIX))
@@ -225,7 +225,7 @@ def _merge(tx: Transaction, files: Seed, staged: Sequence[Staged]) -> _Counts:
             selected.append(flight.select(statement, staging.MOST))
         else:
             flight.run(statement)
-    flight.leave_file(scope, defaults)
+    flight.reset(scope, defaults)
     # What would be checked at the commit fails here, and in a dry run.
     flight.do("SET CONSTRAINTS ALL IMMEDIATE")
     written = flight.ask(catalog.written_rows())

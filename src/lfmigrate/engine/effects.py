@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from lfmigrate.schema.compare import Verdict, advance, compare, rank, verdict_of
@@ -17,10 +17,15 @@ from lfmigrate.schema.relation import (
     Snapshot,
 )
 
-_REPLACEABLE = ROUTINE_KINDS | {"view", "materialized view"}
+_VIEW_KINDS = frozenset({"view", "materialized view"})
 
-# Kinds of which only the fingerprints tell whether they are new; see queries/written.sql.
-_NEW_BY_FINGERPRINT = ROUTINE_KINDS | {"schema", "extension"}
+_REPLACEABLE = ROUTINE_KINDS | _VIEW_KINDS
+
+# The kinds of parts whose removal locks the whole table against all others.
+_LOCKING = frozenset({"column", "constraint", "policy", "rule", "trigger"})
+
+# What CREATE OR REPLACE VIEW states of a view; the rest it leaves alone.
+_STATED_BY_VIEW = frozenset({"column", "definition", "options"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +67,7 @@ class Before:
         expected: What the history expects.
         live: What was there of it.
         ids: The keys of what was there, by `Found.id`.
-        fingerprints: Of all views and routines, expected or not.
+        fingerprints: Of everything that existed, expected or not.
     """
 
     expected: Snapshot
@@ -77,15 +82,23 @@ class After:
 
     Attributes:
         found: What is there of the expected, and whatever the run wrote.
-        fingerprints: Of all views and routines.
+        fingerprints: Of everything that exists.
         step_ends: The command that ended each step, ascending: what a step wrote has a lower one.
-        would_be: What the files make in an empty schema; empty if no statement was skipped.
-        skipped: What is there under the names of ``would_be`` and was not found otherwise.
+        locked: The ids of what was expected, and is now locked by the run against all others; None
+            if it has committed already, and holds no lock any more.
+        others: Whether another session has changed the catalogs meanwhile.
+        foreign: By `Found.id`, the parts with names that the run wrote, but did not create.
+        would_be: What the files make in an empty schema; empty if that is not known.
+        skipped: What is there under the names of ``would_be`` and was not found otherwise; empty
+            if no statement was skipped.
     """
 
     found: Sequence[Found]
     fingerprints: Fingerprints
     step_ends: Sequence[int]
+    locked: Collection[str] | None
+    others: bool = False
+    foreign: Mapping[str, Collection[str]] = field(default_factory=dict)
     would_be: Mapping[Key, WouldBe] = field(default_factory=dict)
     skipped: Mapping[Key, Found] = field(default_factory=dict)
 
@@ -99,7 +112,8 @@ class Judgement:
         effects: One entry per step.
         live: What is there now of what is expected from now on.
         ids: The keys of that, by `Found.id`.
-        spoiled: The relations that were missing, were made again, and are not as they were.
+        spoiled: The relations that were missing, were re-created, and are not as they were.
+        undecided: The relations of which the files could not say what to expect.
     """
 
     verdicts: tuple[Verdict, ...]
@@ -107,49 +121,185 @@ class Judgement:
     live: Snapshot
     ids: Mapping[str, Key]
     spoiled: tuple[Verdict, ...]
+    undecided: tuple[Relation, ...]
+
+
+def needs_replay(before: Before, after: After) -> bool:
+    """Return whether only the files tell what to expect of some part from now on."""
+    return any(_doubtful_parts(found, before, after) for found in after.found)
+
+
+def unclear_parts(before: Before, after: After) -> Mapping[str, Mapping[str, int]]:
+    """Return the parts that are new by name, and may have existed by another one.
+
+    Returns:
+        Their numbers, by the relation's id and the part's name.
+    """
+    unclear: dict[str, dict[str, int]] = {}
+    for found in after.found:
+        if found.id not in before.fingerprints:
+            continue
+        key = before.ids.get(found.id)
+        known = key is not None and before.expected[key].complete
+        was = before.live[key].parts.keys() if key is not None else frozenset[str]()
+        lost = {part.partition(" ")[0] for part in was - found.relation.parts.keys()}
+        for part in found.written:
+            kind = part.partition(" ")[0]
+            if kind in NAMED_PARTS - {"column"} and part not in was and (kind in lost or not known):
+                unclear.setdefault(found.id, {})[part] = found.numbers[part]
+    return unclear
 
 
 def judge(before: Before, after: After) -> Judgement:
-    """Tell what a run created, skipped, replaced, altered and removed, and what has drifted."""
+    """Find out what a run created, skipped, replaced, altered and removed, and what has drifted."""
     effects = [StepEffects() for _ in after.step_ends]
     rows: dict[Key, list[Verdict]] = {}
-    there = list(after.found)
     for found in after.found:
+        if _was_moved_by_others(found, before, after):
+            continue
         key = found.relation.key
-        if key in before.expected:
-            expected, rows[key] = _judge_known(found, before, after)
-        else:
-            expected, rows[key] = _judge_new(found, before, after)
+        expected, rows[key] = _judge_found(found, before, after)
         if expected != before.expected.get(key):
             _record(found, expected, before, after.step_ends, effects)
-    gone = [key for key in before.live if key not in rows]
-    # Nothing in the catalogs tells which step it was.
-    effects[-1] = effects[-1].removing(*gone)
-    renamed = {before.ids[found.id] for found in after.found if found.id in before.ids}
-    rows |= {key: [Verdict(before.live[key], "dropped")] for key in gone if key not in renamed}
-    for key, would_be in after.would_be.items():
-        if key not in rows and key in after.skipped:
-            for index in {would_be.step, *would_be.part_steps.values()}:
-                made = _as_of(would_be.relation, would_be.part_steps, index)
-                effects[index] = effects[index].making(made)
-            rows[key] = [verdict_of("skipped", would_be.relation, after.skipped[key].relation)]
-            there.append(after.skipped[key])
+    effects[-1] = _without_gone(effects[-1], rows, before, after)
+    skipped = {key: found for key, found in after.skipped.items() if key not in rows}
+    for key, found in skipped.items():
+        would_be = after.would_be[key]
+        for index in {would_be.step, *would_be.part_steps.values()}:
+            made = _as_of(would_be.relation, would_be.part_steps, index)
+            effects[index] = effects[index].making(made)
+        rows[key] = [verdict_of("skipped", would_be.relation, found.relation)]
 
+    there = [*after.found, *skipped.values()]
     order: dict[Key, int] = {}
     for key in (*before.expected, *after.would_be, *rows):
         order.setdefault(key, len(order))
-    effects = [
-        replace(step, made=tuple(sorted(step.made, key=lambda relation: order[relation.key])))
-        for step in effects
-    ]
     keys = sorted(rows, key=lambda key: (rank(rows[key]), order[key]))
     return Judgement(
         verdicts=tuple(verdict for key in keys for verdict in rows[key]),
-        effects=tuple(effects),
+        effects=tuple(
+            replace(step, made=tuple(sorted(step.made, key=lambda relation: order[relation.key])))
+            for step in effects
+        ),
         live=Snapshot(found.relation for found in there),
         ids={found.id: found.relation.key for found in there},
         spoiled=_spoiled(before, after),
+        undecided=tuple(
+            found.relation
+            for found in after.found
+            if found.relation.key not in after.would_be and _doubtful_parts(found, before, after)
+        ),
     )
+
+
+def _judge_found(found: Found, before: Before, after: After) -> tuple[Relation, list[Verdict]]:
+    """Return what to expect of a relation from now on, and its rows."""
+    key = found.relation.key
+    if found.id in before.ids:
+        return _judge_known(found, before, after)
+    if key in before.expected and not _is_created(found, before):
+        # Another session has created it meanwhile.
+        expected = before.expected[key]
+        return expected, [verdict_of("unchanged", expected, found.relation)]
+    return _judge_new(found, before, after)
+
+
+def _without_gone(
+    effects: StepEffects, rows: dict[Key, list[Verdict]], before: Before, after: After
+) -> StepEffects:
+    """Add what is gone to the rows, and to the last step: nothing tells which one it was."""
+    renamed = {found.id for found in after.found if found.relation.key in rows}
+    for item_id, key in before.ids.items():
+        if key in rows:
+            continue
+        dropped = after.locked is None or item_id in after.locked
+        if dropped or item_id in renamed:
+            effects = effects.removing(key)
+        if item_id not in renamed:
+            rows[key] = [Verdict(before.live[key], "dropped" if dropped else "missing")]
+    return effects
+
+
+def _doubtful_parts(found: Found, before: Before, after: After) -> frozenset[str]:
+    """Return the parts of which the catalogs do not tell what to expect from now on.
+
+    Those had drifted before the run, or may have been changed by another session during it.
+    """
+    if found.id not in before.ids:
+        return frozenset()
+    key = before.ids[found.id]
+    expected, was, relation = before.expected[key], before.live[key], found.relation
+    parts = set(expected.parts)
+    if expected.complete:
+        parts |= was.parts.keys() | relation.parts.keys()
+    return frozenset(
+        part
+        for part in parts
+        if not _is_stated(part, found)
+        and (
+            was.parts.get(part) != expected.parts.get(part)
+            or (
+                relation.parts.get(part) != was.parts.get(part)
+                and not _is_own_change(part, found, after)
+            )
+        )
+    )
+
+
+def _is_stated(part: str, found: Found) -> bool:
+    """Return whether the run has stated a part as a whole, whatever it was before."""
+    return (
+        found.relation.kind in _VIEW_KINDS
+        and "definition" in found.written
+        and part.partition(" ")[0] in _STATED_BY_VIEW
+    )
+
+
+def _is_own_change(part: str, found: Found, after: After) -> bool:
+    """Return whether a part that differs now was changed by the run itself.
+
+    Its own row need not have been written: the text of a view changes when its table is renamed.
+    """
+    if part in found.written:
+        return True
+    if part in found.relation.parts or after.locked is None:
+        return not after.others
+    # It is gone, without a trace in the catalogs.
+    if found.id in after.locked:
+        return True
+    locking = found.relation.kind != "type" and part.partition(" ")[0] in _LOCKING
+    return not after.others and not locking
+
+
+def _was_moved_by_others(found: Found, before: Before, after: After) -> bool:
+    """Return whether another session has renamed or moved a relation during the run."""
+    key = before.ids.get(found.id, found.relation.key)
+    return key != found.relation.key and after.others and not found.cids
+
+
+def _is_created(found: Found, before: Before) -> bool:
+    """Return whether the run created an object: identity decides, not which row was written."""
+    return found.id not in before.fingerprints and bool(found.cids)
+
+
+def _created_parts(found: Found, before: Before, after: After) -> frozenset[str]:
+    """Return the parts that the run created on a relation that existed before."""
+    key = before.ids.get(found.id)
+    was = before.live[key].parts if key is not None else {}
+    is_table = found.relation.kind in {"table", "foreign table"}
+    columns = int(before.fingerprints.get(found.id) or 0) if is_table else 0
+    foreign = after.foreign.get(found.id, ())
+    created = set()
+    for part in found.written:
+        kind = part.partition(" ")[0]
+        if kind not in NAMED_PARTS or part in foreign:
+            continue
+        if kind == "column" and columns:
+            if found.numbers[part] > columns:
+                created.add(part)
+        elif part not in was:
+            created.add(part)
+    return frozenset(created)
 
 
 def _record(
@@ -159,10 +309,10 @@ def _record(
     ends: Sequence[int],
     effects: list[StepEffects],
 ) -> None:
-    """Tell a relation to the steps that wrote it."""
+    """Record a relation for the steps that wrote it."""
     key = expected.key
     steps = _steps(found, ends)
-    if found.created and key in before.expected and found.id not in before.ids:
+    if key in before.expected and found.id not in before.ids:
         # Another object by the same name: what is known of the old one is over.
         effects[min(steps)] = effects[min(steps)].removing(key)
     written = {part: _step(cid, ends) for part, cid in found.written.items()}
@@ -171,43 +321,54 @@ def _record(
 
 
 def _judge_known(found: Found, before: Before, after: After) -> tuple[Relation, list[Verdict]]:
-    """Return what to expect from now on of a relation that was expected, and its rows."""
+    """Return what to expect from now on of a relation that was expected and there, and its rows."""
     relation = found.relation
-    expected = before.expected[relation.key]
-    was = before.live.get(relation.key)
-    # A dropped index, trigger or constraint leaves no row behind that this run could have written.
-    lost = was is not None and any(part not in relation.parts for part in was.parts)
-    if not found.cids and not lost:
-        return expected, [verdict_of("unchanged", expected, relation)]
-    expected = advance(expected, was, relation)
-    if was is None:
-        return expected, [verdict_of("created", expected, relation)]
-    status = "altered" if relation.parts != was.parts else "unchanged"
-    if relation.kind in _REPLACEABLE and _replaced_or_not(found, before, after) == "replaced":
-        status = "replaced"
-    return expected, [verdict_of(status, expected, relation), *_changed_parts(found, was)]
+    key = before.ids[found.id]
+    was = before.live[key]
+    expected = replace(before.expected[key], schema=relation.schema, name=relation.name)
+    doubtful = _doubtful_parts(found, before, after)
+    would_be = after.would_be.get(relation.key)
+    created = _created_parts(found, before, after)
+    expected = advance(
+        expected,
+        relation,
+        doubtful=doubtful,
+        replayed=None if would_be is None else would_be.relation,
+        created=created,
+    )
+    if key != relation.key:
+        return expected, [verdict_of("altered", expected, relation)]
+    changed = any(
+        relation.parts.get(part) != was.parts.get(part) and _is_own_change(part, found, after)
+        for part in relation.parts.keys() | was.parts.keys()
+    )
+    status = "altered" if changed else "unchanged"
+    if relation.kind in _REPLACEABLE and "definition" in found.written:
+        status = _replaced_or_not(found, before, after)
+        return expected, [verdict_of(status, expected, relation)]
+    return expected, [
+        verdict_of(status, expected, relation),
+        *_changed_parts(found, was, created),
+    ]
 
 
 def _judge_new(found: Found, before: Before, after: After) -> tuple[Relation, list[Verdict]]:
     """Return what to expect of a relation that the history did not know, and its rows."""
-    if found.id in before.ids:
-        return _judge_renamed(found, before)
-    expected, status = _first_met(found, before, after)
-    row = verdict_of(status, expected, found.relation)
-    if not expected.complete:
-        return expected, _changed_parts(found, None)
-    if status == "skipped":
-        return expected, [row, *_changed_parts(found, None)]
-    return expected, [row]
-
-
-def _judge_renamed(found: Found, before: Before) -> tuple[Relation, list[Verdict]]:
-    """Return what to expect of a relation that the history knows by another name, and its row."""
-    old = before.ids[found.id]
     relation = found.relation
-    expected = replace(before.expected[old], schema=relation.schema, name=relation.name)
-    expected = advance(expected, before.live[old], relation)
-    return expected, [verdict_of("altered", expected, relation)]
+    if _is_created(found, before):
+        was = before.live.get(relation.key)
+        replaced = was is not None and was.kind == relation.kind in _REPLACEABLE
+        return relation, [Verdict(relation, "replaced" if replaced else "created")]
+    if relation.kind in _REPLACEABLE and "definition" in found.written:
+        return relation, [Verdict(relation, _replaced_or_not(found, before, after))]
+    created = _created_parts(found, before, after)
+    rows = _changed_parts(found, None, created)
+    if relation.key in after.skipped:
+        expected = after.would_be[relation.key].relation
+        return expected, [verdict_of("skipped", expected, relation), *rows]
+    # Another owner's: only what the run created on it is tracked.
+    parts = {part: text for part, text in relation.parts.items() if part in created}
+    return replace(relation, parts=parts, complete=False), rows
 
 
 def _spoiled(before: Before, after: After) -> tuple[Verdict, ...]:
@@ -220,43 +381,24 @@ def _spoiled(before: Before, after: After) -> tuple[Verdict, ...]:
     )
 
 
-def _first_met(found: Found, before: Before, after: After) -> tuple[Relation, str]:
-    """Return what to expect of a relation that the history did not know, and its status."""
-    relation = found.relation
-    if relation.kind in _NEW_BY_FINGERPRINT:
-        created = found.id not in before.fingerprints
-    else:
-        created = found.created
-    if created:
-        return relation, "created"
-    if relation.kind in _REPLACEABLE and "definition" in found.written:
-        return relation, _replaced_or_not(found, before, after)
-    if relation.key in after.would_be:
-        return after.would_be[relation.key].relation, "skipped"
-    # Another owner's: only what the run wrote on it is tracked.
-    parts = {p: relation.parts[p] for p in found.written if p.partition(" ")[0] in NAMED_PARTS}
-    return Relation(relation.kind, relation.schema, relation.name, parts, complete=False), "altered"
-
-
 def _replaced_or_not(found: Found, before: Before, after: After) -> str:
     same = before.fingerprints.get(found.id) == after.fingerprints.get(found.id)
     return "unchanged" if same else "replaced"
 
 
-def _changed_parts(found: Found, was: Relation | None) -> list[Verdict]:
+def _changed_parts(found: Found, was: Relation | None, created: Collection[str]) -> list[Verdict]:
     """Return a row for each part that the run made or changed on a relation that was there."""
-    if found.relation.kind in _REPLACEABLE and "definition" in found.written:
-        return []
     rows = []
     for part in found.written:
         kind, _, name = part.partition(" ")
         if kind not in NAMED_PARTS:
             continue
-        known = was is not None and part in was.parts
-        if known and was is not None and was.parts[part] == found.relation.parts[part]:
+        if was is not None and was.parts.get(part) == found.relation.parts[part]:
             continue
         label = Relation(kind, found.relation.schema, f"{found.relation.name}.{name}")
-        rows.append(Verdict(label, "replaced" if known else "created"))
+        # A part that has another name now is neither.
+        existed = "altered" if was is not None and part not in was.parts else "replaced"
+        rows.append(Verdict(label, "created" if part in created else existed))
     return rows
 
 

@@ -336,6 +336,7 @@ class _Alone:
                 step,
                 _changed(state, was, found.value),
                 recorded.value,
+                was=was,
                 skipped=answer is not None and answer.has_skipped,
             )
             opened.commit(outcome)
@@ -346,8 +347,7 @@ def _changed(state: DatabaseState, was: Iterable[Found], now: Iterable[Found]) -
     """Return what is expected or has changed, marked with what the statement did to it."""
     earlier = {found.id: found for found in was}
     changed_now: dict[Key, Found] = {
-        key: Found(item_id, state.live[key], created=False, cids=(), written={})
-        for item_id, key in state.ids.items()
+        key: Found(item_id, state.live[key]) for item_id, key in state.ids.items()
     }
     gone = {found.relation.key for found in earlier.values()}
     for found in now:
@@ -359,7 +359,7 @@ def _changed(state: DatabaseState, was: Iterable[Found], now: Iterable[Found]) -
         changed = old is None or relation.parts != parts
         if changed or relation.key in state.history.expected:
             changed_now[relation.key] = replace(
-                found, created=old is None, cids=(0,) if changed else (), written=written
+                found, cids=(0,) if changed else (), written=written
             )
     return [found for key, found in changed_now.items() if key not in gone]
 

@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 
 from lfmigrate import catalog
-from lfmigrate.engine.effects import After, Before, Judgement, StepEffects, WouldBe, judge
+from lfmigrate.engine.effects import (
+    After,
+    Before,
+    Judgement,
+    StepEffects,
+    WouldBe,
+    judge,
+    needs_replay,
+    unclear_parts,
+)
 from lfmigrate.engine.replay import NOT_RECREATED, Made, replay
 from lfmigrate.engine.session import Session
 from lfmigrate.engine.state import DatabaseState
@@ -14,9 +24,11 @@ from lfmigrate.engine.step import Step
 from lfmigrate.errors import DatabaseError, StatementFailed
 from lfmigrate.history.events import Event, History
 from lfmigrate.history.ledger import Recorded
+from lfmigrate.postgres.connection import address_of, connect
+from lfmigrate.postgres.pipeline import Flight
 from lfmigrate.postgres.wire import Answer
 from lfmigrate.schema.compare import Verdict, compare
-from lfmigrate.schema.relation import Fingerprints, Found, Key, Snapshot
+from lfmigrate.schema.relation import Fingerprints, Found, Key, Reading, Snapshot
 from lfmigrate.source.folder import Folder
 from lfmigrate.source.sqlfile import SqlFile
 
@@ -63,7 +75,7 @@ class Results:
     fingerprints_before: Answer[Fingerprints]
     statements: Sequence[Answer[None]]
     fingerprints_after: Answer[Fingerprints]
-    found: Answer[tuple[Found, ...]]
+    reading: Answer[Reading]
     recorded: Answer[tuple[Recorded, ...]]
 
     @property
@@ -86,14 +98,20 @@ def outcome_of(session: Session, state: DatabaseState, results: Results) -> Outc
     before = Before(
         state.history.expected, state.live, state.ids, results.fingerprints_before.value
     )
+    reading = results.reading.value
     after = After(
-        found=results.found.value,
+        found=reading.found,
         fingerprints=results.fingerprints_after.value,
         step_ends=[entry.cid for entry in recorded],
+        locked=reading.locked,
+        others=reading.others > 0,
     )
-    return _outcome(
+    after = replace(after, foreign=_foreign_parts(session, unclear_parts(before, after)))
+    horizon = replace(state.horizon, own=(*state.horizon.own, *reading.own))
+    outcome = _outcome(
         session, state, results.steps, recorded, before=before, after=after, skipped=results.skipped
     )
+    return replace(outcome, state=replace(outcome.state, horizon=horizon))
 
 
 def outcome_outside_transaction(
@@ -103,6 +121,7 @@ def outcome_outside_transaction(
     found: Sequence[Found],
     recorded: Sequence[Recorded],
     *,
+    was: Sequence[Found],
     skipped: bool,
 ) -> Outcome:
     """Find out what a statement did that ran outside a transaction; one is open by now.
@@ -113,10 +132,13 @@ def outcome_outside_transaction(
         step: The part of a file that it is.
         found: What is expected or has changed, instead of what a transaction would have written.
         recorded: Its entry.
+        was: What it mentions, as that was before.
         skipped: Whether what it creates already existed.
     """
-    before = Before(state.history.expected, state.live, state.ids, fingerprints={})
-    after = After(found, fingerprints={}, step_ends=[1])
+    existed = dict.fromkeys([*state.ids, *(item.id for item in was)], "")
+    before = Before(state.history.expected, state.live, state.ids, existed)
+    foreign = {item.id: item.relation.parts.keys() for item in was}
+    after = After(found, existed, step_ends=[1], locked=None, foreign=foreign)
     return _outcome(session, state, [step], recorded, before=before, after=after, skipped=skipped)
 
 
@@ -130,18 +152,66 @@ def _outcome(
     after: After,
     skipped: bool,
 ) -> Outcome:
-    compared = _compare_skipped(session, state, steps) if skipped else _Compared()
+    compared = _Compared()
+    if skipped or needs_replay(before, after):
+        compared = _compare_with_files(session, state, steps, skipped=skipped)
     judgement = judge(before, replace(after, would_be=compared.would_be, skipped=compared.existing))
+    notes = list(compared.notes)
+    if judgement.undecided:
+        labels = ", ".join(relation.label for relation in judgement.undecided)
+        notes.append(
+            f"had changed before this run, and could not be compared with the files: {labels};"
+            " expected as before"
+        )
     return Outcome(
         steps=steps,
         recorded=recorded,
         effects=judgement.effects,
         verdicts=_recreated_as_replaced(steps, judgement.verdicts),
         spoiled=judgement.spoiled,
-        notes=compared.notes,
+        notes=notes,
         uncompared=compared.uncompared,
         state=_state_after(state, steps, recorded, judgement),
     )
+
+
+# How long another connection may take to say what existed before the run. A pooler with a single
+# server connection never gives a second one.
+_ASK_S = 5.0
+
+
+class _Impatient:
+    """Gives up when the server does not answer; implements `OnStall`."""
+
+    after_s = _ASK_S
+    held_by: Sequence[str] = ()
+
+    def ask(self) -> None:
+        raise DatabaseError("no answer")
+
+
+def _foreign_parts(
+    session: Session, unclear: Mapping[str, Mapping[str, int]]
+) -> Mapping[str, Collection[str]]:
+    """Return the parts that existed before the run, by the relation's id.
+
+    Another connection sees the database as it was, because the run has not committed. It only looks
+    at names, which never waits for a lock. Without an answer, nothing is taken for the run's own.
+
+    Args:
+        session: The command.
+        unclear: The parts to ask for, with the number of each, by the relation's id.
+    """
+    if not unclear:
+        return {}
+    try:
+        with closing(connect(address_of(session.conn))) as second:
+            flight = Flight(second, on_stall=_Impatient())
+            asked = flight.ask(catalog.existing_parts(unclear))
+            flight.go()
+    except DatabaseError:
+        return unclear
+    return asked.value
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,15 +224,21 @@ class _Compared:
     notes: tuple[str, ...] = ()
 
 
-def _compare_skipped(session: Session, state: DatabaseState, steps: Sequence[Step]) -> _Compared:
+def _compare_with_files(
+    session: Session, state: DatabaseState, steps: Sequence[Step], *, skipped: bool
+) -> _Compared:
     """Replay, in the open transaction, what makes up the schema after the steps."""
     files = _files_of_schema(session.folder, state.history, steps)
     try:
         replayed = replay(session, state, files, inside=True)
     except StatementFailed as error:
         why = f"because the files cannot be run in a scratch schema: {error.message}"
-        return _Compared(notes=(f"what was skipped could not be compared, {why}",))
+        return _Compared(
+            notes=(f"what was skipped could not be compared, {why}",) if skipped else ()
+        )
     would_be = _by_step(replayed.made, files, steps)
+    if not skipped:
+        return _Compared(would_be)
     notes: tuple[str, ...] = ()
     if replayed.skipped:
         places = ", ".join(replayed.skipped)
@@ -185,13 +261,15 @@ def _recreated_as_replaced(
 
 
 def _files_of_schema(folder: Folder, known: History, steps: Sequence[Step]) -> list[SqlFile]:
-    """Return the migrations that make up the schema after the steps, in order."""
+    """Return the files that make up the schema after the steps, in order."""
     running = {step.version: step.so_far for step in steps}
-    return [
+    views = {step.name for step in steps if step.version is None} | known.views.keys()
+    migrations = [
         running.get(m.version) or m.up
         for m in folder.migrations
         if m.number in known.applied or m.version in running
     ]
+    return migrations + [view.file for view in folder.views if view.name in views]
 
 
 def _by_step(

@@ -102,13 +102,13 @@ def replay(
     flight.go()
     ends = markers.value
     made = []
-    for item in found.value:
+    for item in found.value.found:
         relation = item.relation
         if not item.cids or relation.name == scratch:
             continue
         if relation.schema == scratch:
             relation = replace(relation, schema=schema)
-        elif inside or not (item.created or relation.key.space in {"routine", "schema"}):
+        elif inside:
             continue
         first = bisect_left(ends, item.cids[0])
         part_files = {

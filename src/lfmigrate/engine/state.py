@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from lfmigrate import catalog
 from lfmigrate._version import __version__
@@ -15,7 +15,7 @@ from lfmigrate.postgres.connection import Connection, client_encoding, is_idle
 from lfmigrate.postgres.pipeline import Flight, rolled_back_on_error
 from lfmigrate.postgres.wire import OnStall
 from lfmigrate.rows.archive import About, Dropped
-from lfmigrate.schema.relation import Key, Snapshot
+from lfmigrate.schema.relation import Horizon, Key, Snapshot
 from lfmigrate.settings import Scope
 from lfmigrate.syntax.names import quote_name
 
@@ -36,6 +36,7 @@ class DatabaseState:
         history: What was recorded for that schema.
         live: The relations that the history expects, as far as they are there.
         ids: Their keys by `Found.id`, which outlives a change of name.
+        horizon: From where on other sessions' commits were not seen any more.
     """
 
     server: Server
@@ -43,6 +44,7 @@ class DatabaseState:
     history: History
     live: Snapshot
     ids: Mapping[str, Key]
+    horizon: Horizon = field(default_factory=Horizon)
 
     def about(self, reason: str, dropped: Sequence[Dropped] = ()) -> About:
         """Return what the manifest of a backup says of the database."""
@@ -134,7 +136,7 @@ def _read(
             reading.go()
             live = Snapshot(item.relation for item in found.value)
             ids = {item.id: item.relation.key for item in found.value}
-    return DatabaseState(server, schema, known, live, ids)
+    return DatabaseState(server, schema, known, live, ids, Horizon(server.xmin))
 
 
 def _schema(server: Server, scope: Scope) -> str:

@@ -156,7 +156,9 @@ class Transaction:
         """Queue files, each followed by its entry, and the questions about their effects."""
         flight, scope, state = self.flight, self.session.scope, self.state
         defaults = state.server.defaults
+        flight.look_at(state.schema)
         fingerprints = flight.ask(catalog.fingerprints())
+        flight.reset(scope, defaults)
         statements: list[Answer[None]] = []
         for step in steps:
             if step.recreate:
@@ -171,7 +173,7 @@ class Transaction:
             statements += [flight.run(statement) for statement in step.file.statements]
             if step.recreate:
                 flight.do(catalog.query_text("restore_view_properties"))
-            flight.leave_file(scope, defaults)
+            flight.reset(scope, defaults)
             self.record(step)
         flight.look_at(state.schema)
         self._results = Results(
@@ -179,8 +181,13 @@ class Transaction:
             fingerprints_before=fingerprints,
             statements=statements,
             fingerprints_after=flight.ask(catalog.fingerprints()),
-            found=flight.ask(
-                catalog.snapshot(state.history.expected, ledger=ledger.table(scope), ids=state.ids)
+            reading=flight.ask(
+                catalog.snapshot(
+                    state.history.expected,
+                    ledger=ledger.table(scope),
+                    ids=state.ids,
+                    since=state.horizon,
+                )
             ),
             recorded=flight.ask(ledger.recorded(scope, self.run_id)),
         )

@@ -175,11 +175,12 @@ def _try(
     keys = owned.owned.whole.keys() | owned.owned.parts.keys()
     tables = [r for r in owned.live.values() if r.kind == "table" and r.key in keys]
     lock_tables(flight, [f"{quote_name(r.schema)}.{quote_name(r.name)}" for r in tables])
+    scope, defaults = transaction.session.scope, transaction.state.server.defaults
     before = Inventory.queue(flight, schema)
+    flight.reset(scope, defaults)
     flight.do(f"SAVEPOINT {_TRIAL}")
     flight.sync()
     statements: list[Answer[None]] = []
-    scope, defaults = transaction.session.scope, transaction.state.server.defaults
     for step in steps:
         statements += flight.run_file(step.file, scope, defaults)
     after = Inventory.queue(flight, schema)

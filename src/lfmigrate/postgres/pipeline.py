@@ -30,6 +30,19 @@ from lfmigrate.source.sqlfile import SqlFile
 from lfmigrate.syntax.names import quote_name
 from lfmigrate.syntax.scanner import Statement
 
+# Settings that change the texts in which the server shows definitions, and what they are read with.
+_PINNED = {
+    "TimeZone": "UTC",
+    "DateStyle": "ISO, YMD",
+    "IntervalStyle": "postgres",
+    "bytea_output": "hex",
+    "extra_float_digits": "1",
+    "quote_all_identifiers": "off",
+    "standard_conforming_strings": "on",
+    "lc_monetary": "C",
+    "jit": "off",
+}
+
 # A lock that was not acquired within lock_timeout.
 LOCK_TIMEOUT = "55P03"
 
@@ -113,33 +126,50 @@ class Flight:
             # No sync after it: see there.
             self.do("ROLLBACK")
         self.do(
-            "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+            "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY NOT DEFERRABLE"
             if read_only
             # What the last holder of the lock committed has to be visible after the lock.
-            else "BEGIN ISOLATION LEVEL READ COMMITTED"
+            else "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE NOT DEFERRABLE"
         )
 
     def arm(self, scope: Scope) -> None:
         """Apply a scope's settings to the transaction; see `begin`."""
         self.do(
             "SELECT set_config('search_path', concat_ws(', ', quote_ident($1),"
-            " nullif(current_setting('search_path'), '')), true),"
-            " set_config('lock_timeout', $2, true), set_config('statement_timeout', $3, true),"
-            " set_config('lfmigrate.history_schema', $4, true)",
+            " nullif(current_setting('search_path'), '')), true)",
             scope.schema,
+        )
+        self._limit(scope)
+
+    def _limit(self, scope: Scope) -> None:
+        """Apply a scope's timeouts; those of the role or the database would end a run halfway."""
+        self.do(
+            "SELECT set_config('lock_timeout', $1, true),"
+            " set_config('statement_timeout', $2, true),"
+            " set_config('idle_in_transaction_session_timeout', '0', true),"
+            " CASE WHEN current_setting('server_version_num')::int >= 170000"
+            " THEN set_config('transaction_timeout', '0', true) END,"
+            " set_config('lfmigrate.history_schema', $3, true)",
             str(scope.lock_timeout_ms),
             str(scope.statement_timeout_ms),
             scope.history_schema,
         )
 
     def look_at(self, *schemas: str) -> None:
-        """Set the search path for reading definitions, whose texts depend on it.
+        """Set what the texts of definitions depend on, so that the same catalogs read the same.
 
-        Compiling a catalog query would take longer than running it, so JIT is switched off.
+        Temporary tables come last in the search path; otherwise the server would look there first,
+        and qualify the name of a table that has a temporary namesake. Compiling a catalog query
+        would take longer than running it, so JIT is switched off.
+
+        Source:
+            Found by reading one schema under other values of every setting in pg_settings.
         """
+        path = ", ".join(quote_name(schema) for schema in (*schemas, "pg_temp"))
+        pinned = {"search_path": path, **_PINNED}
         self.do(
-            "SELECT set_config('search_path', $1, true), set_config('jit', 'off', true)",
-            ", ".join(quote_name(schema) for schema in schemas),
+            "SELECT set_config(s.key, s.value, true) FROM jsonb_each_text($1::jsonb) AS s",
+            json.dumps(pinned),
         )
 
     def run_file(
@@ -158,7 +188,7 @@ class Flight:
         """
         self.enter_file(defaults, *schemas)
         answers = [self.run(statement) for statement in file.statements]
-        self.leave_file(scope, defaults)
+        self.reset(scope, defaults)
         return answers
 
     def enter_file(self, defaults: Defaults, *schemas: str) -> None:
@@ -174,18 +204,11 @@ class Flight:
             defaults.jit,
         )
 
-    def leave_file(self, scope: Scope, defaults: Defaults) -> None:
-        """Reset the session, whatever the file's text contains, and apply the scope again."""
+    def reset(self, scope: Scope, defaults: Defaults) -> None:
+        """Reset the session, whatever has set it, and apply the scope again."""
         self.reset_session(defaults)
-        self.do(
-            "SELECT set_config('search_path', $1, true),"
-            " set_config('lock_timeout', $2, true), set_config('statement_timeout', $3, true),"
-            " set_config('lfmigrate.history_schema', $4, true)",
-            defaults.search_path,
-            str(scope.lock_timeout_ms),
-            str(scope.statement_timeout_ms),
-            scope.history_schema,
-        )
+        self.do("SELECT set_config('search_path', $1, true)", defaults.search_path)
+        self._limit(scope)
 
     def reset_session(self, defaults: Defaults) -> None:
         """Reset the session to what it was before the run.

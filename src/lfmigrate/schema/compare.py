@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 
 from lfmigrate.schema.relation import NAMED_PARTS, Relation, Snapshot
@@ -107,32 +107,41 @@ def rank(rows: Iterable[Verdict]) -> int:
     return _ORDER.index(kind) if kind in _ORDER else len(_ORDER)
 
 
-def advance(expected: Relation, before: Relation | None, after: Relation) -> Relation:
-    """Return what to expect of a relation after a migration ran.
+def advance(
+    expected: Relation,
+    after: Relation,
+    *,
+    doubtful: Collection[str] = (),
+    replayed: Relation | None = None,
+    created: Collection[str] = (),
+) -> Relation:
+    """Return what to expect of a relation after a run.
 
-    Parts that the migration changed are expected as they are now; all others as before, so that
-    existing drift remains drift.
+    What the run changed is expected as it is now, and what it left alone is as expected already.
+    Where the live relation does not tell which of the two it was, the files do.
 
     Args:
-        expected: What was expected before the migration ran.
-        before: The live relation before it ran; None if it was missing.
-        after: The live relation now.
+        expected: What was expected before the run.
+        after: The live relation after it.
+        doubtful: The parts that had drifted before the run, or that another session has changed
+            meanwhile.
+        replayed: What the files create in an empty database; None if that is not known, and then a
+            doubtful part is expected as before.
+        created: The parts that the run created. Of an incomplete relation, only these and those
+            that were expected already are tracked.
 
     Returns:
         The new expectation, its parts in the order of ``after``.
     """
-    if before is None:
-        return replace(after, complete=expected.complete)
+    source = expected if replayed is None else replayed
     parts: dict[str, str] = {}
-    for part, text in after.parts.items():
-        if before.parts.get(part) != text:
+    for part in dict.fromkeys([*after.parts, *expected.parts, *doubtful]):
+        if part in doubtful:
+            text = source.parts.get(part)
+        elif expected.complete or part in expected.parts or part in created:
+            text = after.parts.get(part)
+        else:
+            text = None
+        if text is not None:
             parts[part] = text
-        elif part in expected.parts:
-            parts[part] = expected.parts[part]
-    still_missed = {
-        part: text
-        for part, text in expected.parts.items()
-        if part not in before.parts and part not in after.parts
-    }
-    parts |= still_missed
     return replace(after, parts=parts, complete=expected.complete)

@@ -112,20 +112,53 @@ class Found:
     Attributes:
         id: Its catalog and oid, which do not change during its life.
         relation: The relation.
-        created: Whether this transaction created it; false for routines, schemas and extensions,
-            for which only a comparison of `Fingerprints` shows that.
         cids: The commands of this transaction that created or changed it, ascending; may be empty.
         written: The parts that this transaction wrote, by name, with the last command that did.
+        numbers: By part, the number of each column, and the oid of each other part that has a name.
+            Columns are numbered in the order of their creation.
     """
 
     id: str
     relation: Relation
-    created: bool
-    cids: tuple[int, ...]
-    written: Mapping[str, int]
+    cids: tuple[int, ...] = ()
+    written: Mapping[str, int] = field(default_factory=dict)
+    numbers: Mapping[str, int] = field(default_factory=dict)
 
 
-# A short text by `Found.id` that changes with the definition of a view or routine.
+@dataclass(frozen=True, slots=True)
+class Horizon:
+    """From where on another session's commits are looked for.
+
+    Attributes:
+        xmin: The oldest transaction that was running; what has ended before it was seen. None to
+            look for none.
+        own: The ids of the transactions since then that are the command's own.
+    """
+
+    xmin: str | None = None
+    own: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What the catalogs say at the end of a transaction that has written.
+
+    Attributes:
+        found: What was asked for, and whatever the transaction wrote.
+        locked: The ids, of those asked for, that the transaction holds an exclusive lock on: what
+            it dropped is among them.
+        others: How many catalog rows other sessions have committed since the horizon.
+        own: The ids of the transaction and its subtransactions.
+    """
+
+    found: tuple[Found, ...]
+    locked: frozenset[str]
+    others: int
+    own: tuple[str, ...]
+
+
+# By `Found.id`: a short text that changes with the definition of a view or routine; the number of
+# columns that a table has ever had; an empty text for everything else that exists.
 Fingerprints = Mapping[str, str]
 
 

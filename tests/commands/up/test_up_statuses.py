@@ -47,7 +47,7 @@ UNCHANGED = {"table t": "unchanged", "table other": "unchanged", "function touch
          {"table t": "altered", "column t.size": "replaced"}),
         (
             "ALTER TABLE t RENAME COLUMN name TO title",
-            {"table t": "altered", "column t.title": "created"},
+            {"table t": "altered", "column t.title": "altered"},
         ),
         ("CREATE INDEX t_name_idx ON t (name)",
          {"table t": "altered", "index t.t_name_idx": "created"}),

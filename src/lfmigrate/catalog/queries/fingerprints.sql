@@ -1,7 +1,9 @@
--- Which views, routines, schemas and extensions exist, and how is each defined?
+-- Which relations, routines, types, schemas and extensions exist, and how is each view and routine defined?
 --
--- Asked before and after a run: an object that is new was created, one with another fingerprint was
--- replaced. `CREATE OR REPLACE` itself does not report which. Owner and grants are not part of a definition.
+-- Asked before and after a run: an object that is new was created, a view or routine with another fingerprint
+-- was replaced. `CREATE OR REPLACE` itself does not report which. Owner and grants are not part of a definition.
+-- The fingerprint of a table is the number of columns that it has ever had: a column with a higher number was
+-- added later, whatever it is called now.
 -- Up to PostgreSQL 16, a stored query includes the positions of its words in the text: these are removed,
 -- because reformatting a file replaces nothing.
 -- One row: a jsonb object of "catalog:oid" -> fingerprint.
@@ -32,6 +34,14 @@ FROM (
     WHERE NOT EXISTS (
         SELECT FROM pg_depend AS d
         WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e')
+    UNION ALL
+    SELECT 'pg_class:' || c.oid, c.relnatts::text FROM own
+    JOIN pg_class AS c ON c.relnamespace = own.oid AND c.relkind IN ('r', 'p', 'f', 'S')
+    UNION ALL
+    SELECT 'pg_type:' || t.oid, '' FROM own
+    JOIN pg_type AS t ON t.typnamespace = own.oid
+    LEFT JOIN pg_class AS c ON c.oid = t.typrelid
+    WHERE t.typtype IN ('e', 'd', 'r') OR t.typtype = 'c' AND c.relkind = 'c'
     UNION ALL
     SELECT 'pg_namespace:' || own.oid, '' FROM own
     UNION ALL

@@ -6,63 +6,69 @@
 -- $3  boolean: whether to describe what written.sql has found in this transaction as well.
 --
 -- Definitions are the server's own texts and depend on search_path: set it to the schema that is
--- described, alone. One row: a jsonb array of
---   {id, kind, schema, name, created, cids, parts: [[part, text, cid], ...]}
--- where `created` and `cids` are those of written.sql (false and empty for what it has not found), and a part's
--- `cid` is the command of this transaction that wrote it last: null if none did, 0 if one did and it is not known
--- which.
+-- described, alone. One row: a jsonb object of
+--   relations  [{id, kind, schema, name, cids, parts: [[part, text, cid, number], ...]}, ...]: `cids` are those of
+--              written.sql, empty for what it has not found; a part's `cid` is the command of this transaction that
+--              wrote it last, null if none did; `number` is a column's number, or the oid of another part that has a name
+--   locked     of the ids in $2, those that this transaction has locked against all others; what it has dropped, or
+--              dropped something of, is among them, because a DROP keeps its lock to the end
+--   writers, others  as written.sql has left them
 WITH wanted AS MATERIALIZED (
     SELECT w.space, n.oid AS schema_oid, w.name, w.base
     FROM jsonb_to_recordset($1::jsonb) AS w (space text, schema text, name text, base text)
     LEFT JOIN pg_namespace AS n ON n.nspname = w.schema
 ),
+run AS MATERIALIZED (
+    SELECT w.document, ARRAY(SELECT x.xid::xid FROM jsonb_array_elements_text(w.document -> 'own') AS x (xid)) AS xids
+    FROM (SELECT CASE WHEN $3::boolean THEN current_setting('lfmigrate.written') ELSE '{"objects": [], "own": []}' END::jsonb) AS w (document)
+),
 written AS MATERIALIZED (
-    SELECT split_part(w.id, ':', 1)::regclass AS classid, split_part(w.id, ':', 2)::oid AS objid, w.created, w.cids, w.changed
-    FROM jsonb_to_recordset(CASE WHEN $3::boolean THEN current_setting('lfmigrate.written') ELSE '[]' END::jsonb)
-        AS w (id text, created boolean, cids int[], changed boolean)
+    SELECT split_part(w.id, ':', 1)::regclass AS classid, split_part(w.id, ':', 2)::oid AS objid, w.cids, w.changed
+    FROM run
+    CROSS JOIN jsonb_to_recordset(run.document -> 'objects') AS w (id text, cids int[], changed boolean)
 ),
 -- A table's own row also changes when another table references it (relhastriggers): that is not a change. For
 -- a relation that is wanted it counts nevertheless, because options and row level security are in that row, too.
 chosen AS MATERIALIZED (
-    SELECT classid, objid, created, cids, changed AS counts FROM written
+    SELECT classid, objid, cids, changed AS counts FROM written
     UNION ALL
-    SELECT 'pg_class'::regclass, c.oid, false, NULL, true
+    SELECT 'pg_class'::regclass, c.oid, NULL, true
     FROM wanted AS w
     JOIN pg_class AS c ON c.relname = w.name AND c.relnamespace = w.schema_oid
     WHERE w.space = 'relation'
     UNION ALL
-    SELECT 'pg_proc'::regclass, p.oid, false, NULL, true
+    SELECT 'pg_proc'::regclass, p.oid, NULL, true
     FROM wanted AS w
     JOIN pg_proc AS p ON p.proname = w.base AND p.pronamespace = w.schema_oid
     WHERE w.space = 'routine'
       AND w.name = p.proname || '(' || oidvectortypes(p.proargtypes) || ')'
     UNION ALL
-    SELECT 'pg_type'::regclass, t.oid, false, NULL, true
+    SELECT 'pg_type'::regclass, t.oid, NULL, true
     FROM wanted AS w
     JOIN pg_type AS t ON t.typname = w.name AND t.typnamespace = w.schema_oid
     WHERE w.space = 'type'
     UNION ALL
-    SELECT 'pg_namespace'::regclass, n.oid, false, NULL, true
+    SELECT 'pg_namespace'::regclass, n.oid, NULL, true
     FROM wanted AS w
     JOIN pg_namespace AS n ON n.nspname = w.name
     WHERE w.space = 'schema'
     UNION ALL
-    SELECT 'pg_extension'::regclass, x.oid, false, NULL, true
+    SELECT 'pg_extension'::regclass, x.oid, NULL, true
     FROM wanted AS w
     JOIN pg_extension AS x ON x.extname = w.name
     WHERE w.space = 'extension'
     UNION ALL
-    SELECT split_part(known.id, ':', 1)::regclass, split_part(known.id, ':', 2)::oid, false, NULL, true
+    SELECT split_part(known.id, ':', 1)::regclass, split_part(known.id, ':', 2)::oid, NULL, true
     FROM jsonb_array_elements_text($2::jsonb) AS known (id)
 ),
 object AS MATERIALIZED (
-    SELECT classid, objid, bool_or(created) AS created, max(cids) AS cids
+    SELECT classid, objid, max(cids) AS cids
     FROM chosen
     GROUP BY classid, objid
     HAVING bool_or(counts)
 ),
 named AS MATERIALIZED (
-    SELECT o.classid, o.objid, o.created, o.cids, c.relkind::text AS subkind, n.nspname AS schema, c.relname::text AS name,
+    SELECT o.classid, o.objid, o.cids, c.relkind::text AS subkind, n.nspname AS schema, c.relname::text AS name,
         CASE c.relkind
             WHEN 'r' THEN 'table' WHEN 'p' THEN 'table' WHEN 'f' THEN 'foreign table'
             WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialized view' WHEN 'S' THEN 'sequence'
@@ -80,7 +86,7 @@ named AS MATERIALIZED (
           WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid
             AND d.refclassid = 'pg_class'::regclass AND d.refobjsubid > 0 AND d.deptype IN ('a', 'i')))
     UNION ALL
-    SELECT o.classid, o.objid, o.created, o.cids, p.prokind::text, n.nspname,
+    SELECT o.classid, o.objid, o.cids, p.prokind::text, n.nspname,
         p.proname || '(' || oidvectortypes(p.proargtypes) || ')',
         CASE p.prokind WHEN 'p' THEN 'procedure' WHEN 'a' THEN 'aggregate' WHEN 'w' THEN 'window function' ELSE 'function' END
     FROM object AS o
@@ -92,7 +98,7 @@ named AS MATERIALIZED (
           SELECT FROM pg_depend AS d
           WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'i')
     UNION ALL
-    SELECT o.classid, o.objid, o.created, o.cids, t.typtype::text, n.nspname, t.typname::text, 'type'
+    SELECT o.classid, o.objid, o.cids, t.typtype::text, n.nspname, t.typname::text, 'type'
     FROM object AS o
     JOIN pg_type AS t ON t.oid = o.objid
     JOIN pg_namespace AS n ON n.oid = t.typnamespace
@@ -100,12 +106,12 @@ named AS MATERIALIZED (
     WHERE o.classid = 'pg_type'::regclass
       AND (t.typtype IN ('e', 'd', 'r') OR t.typtype = 'c' AND c.relkind = 'c')
     UNION ALL
-    SELECT o.classid, o.objid, o.created, o.cids, '', '', n.nspname::text, 'schema'
+    SELECT o.classid, o.objid, o.cids, '', '', n.nspname::text, 'schema'
     FROM object AS o
     JOIN pg_namespace AS n ON n.oid = o.objid
     WHERE o.classid = 'pg_namespace'::regclass
     UNION ALL
-    SELECT o.classid, o.objid, o.created, o.cids, '', '', x.extname::text, 'extension'
+    SELECT o.classid, o.objid, o.cids, '', '', x.extname::text, 'extension'
     FROM object AS o
     JOIN pg_extension AS x ON x.oid = o.objid
     WHERE o.classid = 'pg_extension'::regclass
@@ -122,7 +128,7 @@ relation AS MATERIALIZED (
 ),
 part AS (
     -- Columns, also those of views and composite types.
-    SELECT m.classid, m.objid, 1 AS rank, a.attnum::int AS place, 'column ' || a.attname AS part,
+    SELECT m.classid, m.objid, 1 AS rank, a.attnum::int AS place, a.attnum::bigint AS number, 'column ' || a.attname AS part,
         format_type(a.atttypid, a.atttypmod)
         || CASE WHEN a.attcollation <> t.typcollation AND a.attcollation <> 0
             THEN ' COLLATE ' || (SELECT quote_ident(l.collname) FROM pg_collation AS l WHERE l.oid = a.attcollation) ELSE '' END
@@ -135,7 +141,7 @@ part AS (
         END
         || CASE WHEN a.attnotnull THEN ' NOT NULL' ELSE '' END
         || coalesce(' OPTIONS (' || array_to_string(a.attfdwoptions, ', ') || ')', '') AS text,
-        greatest(CASE WHEN age(a.xmin) <= 0 THEN a.cmin::text::int END, CASE WHEN age(d.xmin) <= 0 THEN d.cmin::text::int END) AS cid
+        ARRAY[a.xmin, d.xmin] AS xmins, ARRAY[a.cmin, d.cmin] AS cmins
     FROM relation AS m
     JOIN pg_attribute AS a ON a.attnum > 0 AND NOT a.attisdropped AND m.subkind <> 'S'
         AND a.attrelid = CASE WHEN m.classid = 'pg_class'::regclass THEN m.objid
@@ -144,7 +150,7 @@ part AS (
     LEFT JOIN pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
     UNION ALL
     -- Constraints. A NOT NULL is part of its column's text, unless it is not validated (PostgreSQL 18).
-    SELECT m.classid, m.objid, 2, 0, 'constraint ' || k.conname,
+    SELECT m.classid, m.objid, 2, 0, k.oid, 'constraint ' || k.conname,
         pg_get_constraintdef(k.oid, true)
         -- Foreign keys and deferrable constraints are checked by triggers of their own; a trigger that
         -- fires on replicas only checks nothing here.
@@ -155,22 +161,22 @@ part AS (
                 SELECT FROM pg_index AS i
                 WHERE i.indexrelid = k.conindid AND NOT (i.indisvalid AND i.indisready AND i.indislive))
             THEN ' INVALID' ELSE '' END,
-        CASE WHEN age(k.xmin) <= 0 THEN k.cmin::text::int END
+        ARRAY[k.xmin], ARRAY[k.cmin]
     FROM relation AS m
     JOIN pg_constraint AS k ON k.conrelid = m.objid AND m.classid = 'pg_class'::regclass
     WHERE k.contype IN ('c', 'f', 'p', 'u', 'x') AND k.conparentid = 0
        OR k.contype = 'n' AND NOT k.convalidated
     UNION ALL
-    SELECT m.classid, m.objid, 2, 0, 'constraint ' || k.conname, pg_get_constraintdef(k.oid, true), CASE WHEN age(k.xmin) <= 0 THEN k.cmin::text::int END
+    SELECT m.classid, m.objid, 2, 0, k.oid, 'constraint ' || k.conname, pg_get_constraintdef(k.oid, true), ARRAY[k.xmin], ARRAY[k.cmin]
     FROM relation AS m
     JOIN pg_constraint AS k ON k.contypid = m.objid AND m.classid = 'pg_type'::regclass
     WHERE k.contype = 'c' OR k.contype = 'n' AND NOT k.convalidated
     UNION ALL
     -- Indexes, except for those of constraints.
-    SELECT m.classid, m.objid, 3, 0, 'index ' || c.relname,
+    SELECT m.classid, m.objid, 3, 0, c.oid, 'index ' || c.relname,
         pg_get_indexdef(i.indexrelid, 0, true)
         || CASE WHEN i.indisvalid AND i.indisready AND i.indislive THEN '' ELSE ' INVALID' END,
-        CASE WHEN age(i.xmin) <= 0 THEN i.cmin::text::int END
+        ARRAY[i.xmin], ARRAY[i.cmin]
     FROM relation AS m
     JOIN pg_index AS i ON i.indrelid = m.objid AND m.classid = 'pg_class'::regclass
     JOIN pg_class AS c ON c.oid = i.indexrelid
@@ -178,43 +184,43 @@ part AS (
         SELECT FROM pg_constraint AS k
         WHERE k.conindid = i.indexrelid AND k.conrelid = m.objid AND k.contype IN ('p', 'u', 'x'))
     UNION ALL
-    SELECT m.classid, m.objid, 4, 0, 'trigger ' || g.tgname,
+    SELECT m.classid, m.objid, 4, 0, g.oid, 'trigger ' || g.tgname,
         pg_get_triggerdef(g.oid, true)
         || CASE g.tgenabled WHEN 'D' THEN ' DISABLED' WHEN 'R' THEN ' ENABLE REPLICA' WHEN 'A' THEN ' ENABLE ALWAYS' ELSE '' END,
-        CASE WHEN age(g.xmin) <= 0 THEN g.cmin::text::int END
+        ARRAY[g.xmin], ARRAY[g.cmin]
     FROM relation AS m
     JOIN pg_trigger AS g ON g.tgrelid = m.objid AND m.classid = 'pg_class'::regclass
     WHERE NOT g.tgisinternal
     UNION ALL
-    SELECT m.classid, m.objid, 5, 0, 'rule ' || u.rulename,
+    SELECT m.classid, m.objid, 5, 0, u.oid, 'rule ' || u.rulename,
         pg_get_ruledef(u.oid, true) || CASE u.ev_enabled WHEN 'D' THEN ' DISABLED' WHEN 'R' THEN ' ENABLE REPLICA' WHEN 'A' THEN ' ENABLE ALWAYS' ELSE '' END,
-        CASE WHEN age(u.xmin) <= 0 THEN u.cmin::text::int END
+        ARRAY[u.xmin], ARRAY[u.cmin]
     FROM relation AS m
     JOIN pg_rewrite AS u ON u.ev_class = m.objid AND m.classid = 'pg_class'::regclass
     WHERE u.rulename <> '_RETURN'
     UNION ALL
-    SELECT m.classid, m.objid, 6, 0, 'policy ' || p.polname,
+    SELECT m.classid, m.objid, 6, 0, p.oid, 'policy ' || p.polname,
         CASE WHEN p.polpermissive THEN 'PERMISSIVE' ELSE 'RESTRICTIVE' END
         || ' FOR ' || CASE p.polcmd WHEN 'r' THEN 'SELECT' WHEN 'a' THEN 'INSERT' WHEN 'w' THEN 'UPDATE' WHEN 'd' THEN 'DELETE' ELSE 'ALL' END
         || ' TO ' || (SELECT string_agg(CASE WHEN role = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(role)) END, ', ' ORDER BY role) FROM unnest(p.polroles) AS role)
         || coalesce(' USING (' || pg_get_expr(p.polqual, p.polrelid) || ')', '')
         || coalesce(' WITH CHECK (' || pg_get_expr(p.polwithcheck, p.polrelid) || ')', ''),
-        CASE WHEN age(p.xmin) <= 0 THEN p.cmin::text::int END
+        ARRAY[p.xmin], ARRAY[p.cmin]
     FROM relation AS m
     JOIN pg_policy AS p ON p.polrelid = m.objid AND m.classid = 'pg_class'::regclass
     UNION ALL
-    SELECT m.classid, m.objid, 7, 0, 'statistics ' || s.stxname,
+    SELECT m.classid, m.objid, 7, 0, s.oid, 'statistics ' || s.stxname,
         array_to_string(s.stxkind, ',') || ' ON ' || pg_get_statisticsobjdef_columns(s.oid),
-        CASE WHEN age(s.xmin) <= 0 THEN s.cmin::text::int END
+        ARRAY[s.xmin], ARRAY[s.cmin]
     FROM relation AS m
     JOIN pg_statistic_ext AS s ON s.stxrelid = m.objid AND m.classid = 'pg_class'::regclass
     UNION ALL
     -- The sequences of serial and identity columns.
-    SELECT m.classid, m.objid, 8, d.refobjsubid, 'sequence ' || c.relname,
+    SELECT m.classid, m.objid, 8, d.refobjsubid, c.oid, 'sequence ' || c.relname,
         format('AS %s START %s INCREMENT %s MINVALUE %s MAXVALUE %s CACHE %s%s OWNED BY %I', format_type(q.seqtypid, NULL),
             q.seqstart, q.seqincrement, q.seqmin, q.seqmax, q.seqcache, CASE WHEN q.seqcycle THEN ' CYCLE' ELSE '' END,
             (SELECT a.attname FROM pg_attribute AS a WHERE a.attrelid = d.refobjid AND a.attnum = d.refobjsubid)),
-        CASE WHEN age(q.xmin) <= 0 THEN q.cmin::text::int END
+        ARRAY[q.xmin], ARRAY[q.cmin]
     FROM relation AS m
     JOIN pg_depend AS d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = m.objid AND d.refobjsubid > 0
         AND d.classid = 'pg_class'::regclass AND d.deptype IN ('a', 'i')
@@ -222,21 +228,22 @@ part AS (
     JOIN pg_sequence AS q ON q.seqrelid = c.oid
     WHERE m.classid = 'pg_class'::regclass
     UNION ALL
-    SELECT m.classid, m.objid, 0, 0, 'definition',
+    SELECT m.classid, m.objid, 0, 0, 0, 'definition',
         format('AS %s START %s INCREMENT %s MINVALUE %s MAXVALUE %s CACHE %s%s', format_type(q.seqtypid, NULL),
             q.seqstart, q.seqincrement, q.seqmin, q.seqmax, q.seqcache, CASE WHEN q.seqcycle THEN ' CYCLE' ELSE '' END),
-        CASE WHEN age(q.xmin) <= 0 THEN q.cmin::text::int END
+        ARRAY[q.xmin], ARRAY[q.cmin]
     FROM relation AS m
     JOIN pg_sequence AS q ON q.seqrelid = m.objid
     WHERE m.classid = 'pg_class'::regclass AND m.kind = 'sequence'
     UNION ALL
-    SELECT m.classid, m.objid, 0, 0, 'definition', pg_get_viewdef(m.objid, true),
-        (SELECT CASE WHEN age(u.xmin) <= 0 THEN u.cmin::text::int END FROM pg_rewrite AS u WHERE u.ev_class = m.objid AND u.rulename = '_RETURN')
+    SELECT m.classid, m.objid, 0, 0, 0, 'definition', pg_get_viewdef(m.objid, true),
+        ARRAY[u.xmin], ARRAY[u.cmin]
     FROM relation AS m
+    JOIN pg_rewrite AS u ON u.ev_class = m.objid AND u.rulename = '_RETURN'
     WHERE m.kind IN ('view', 'materialized view')
     UNION ALL
     -- Other properties of a relation, where they differ from the default.
-    SELECT m.classid, m.objid, 9, x.place, x.part, x.text, CASE WHEN age(c.xmin) <= 0 THEN c.cmin::text::int END
+    SELECT m.classid, m.objid, 9, x.place, 0, x.part, x.text, ARRAY[c.xmin], ARRAY[c.cmin]
     FROM relation AS m
     JOIN pg_class AS c ON c.oid = m.objid AND m.classid = 'pg_class'::regclass
     CROSS JOIN LATERAL (VALUES
@@ -257,14 +264,15 @@ part AS (
     WHERE x.text IS NOT NULL
     UNION ALL
     -- The schema's name is removed from the first line, so that texts of two schemas can be compared.
-    SELECT m.classid, m.objid, 0, 0, 'definition',
+    SELECT m.classid, m.objid, 0, 0, 0, 'definition',
         overlay(f.text PLACING '' FROM strpos(f.text, quote_ident(m.schema) || '.') FOR length(quote_ident(m.schema)) + 1),
-        0
+        ARRAY[p.xmin], ARRAY[p.cmin]
     FROM relation AS m
+    JOIN pg_proc AS p ON p.oid = m.objid
     CROSS JOIN LATERAL (SELECT pg_get_functiondef(m.objid) AS text WHERE m.subkind <> 'a') AS f
     WHERE m.classid = 'pg_proc'::regclass AND m.subkind <> 'a'
     UNION ALL
-    SELECT m.classid, m.objid, 0, 0, 'definition',
+    SELECT m.classid, m.objid, 0, 0, 0, 'definition',
         concat_ws(', ', 'RETURNS ' || pg_get_function_result(m.objid), 'KIND ' || g.aggkind::text,
             'SFUNC ' || g.aggtransfn::oid::regprocedure, 'STYPE ' || format_type(g.aggtranstype, NULL), 'SSPACE ' || g.aggtransspace,
             'FINALFUNC ' || nullif(g.aggfinalfn::oid, 0)::regprocedure, 'FINALFUNC_EXTRA ' || g.aggfinalextra, 'FINALFUNC_MODIFY ' || g.aggfinalmodify::text,
@@ -274,13 +282,13 @@ part AS (
             'MSTYPE ' || format_type(nullif(g.aggmtranstype, 0), NULL), 'MSSPACE ' || g.aggmtransspace, 'MFINALFUNC ' || nullif(g.aggmfinalfn::oid, 0)::regprocedure,
             'MFINALFUNC_EXTRA ' || g.aggmfinalextra, 'MFINALFUNC_MODIFY ' || g.aggmfinalmodify::text, 'MINITCOND ' || quote_literal(g.aggminitval),
             'SORTOP ' || nullif(g.aggsortop, 0)::regoperator, 'PARALLEL ' || p.proparallel::text),
-        0
+        ARRAY[p.xmin, g.xmin], ARRAY[p.cmin, g.cmin]
     FROM relation AS m
     JOIN pg_aggregate AS g ON g.aggfnoid = m.objid
     JOIN pg_proc AS p ON p.oid = m.objid
     WHERE m.classid = 'pg_proc'::regclass AND m.subkind = 'a'
     UNION ALL
-    SELECT m.classid, m.objid, 0, 0, 'definition',
+    SELECT m.classid, m.objid, 0, 0, 0, 'definition',
         CASE t.typtype
             WHEN 'e' THEN 'ENUM (' || coalesce((SELECT string_agg(quote_literal(e.enumlabel), ', ' ORDER BY e.enumsortorder) FROM pg_enum AS e WHERE e.enumtypid = t.oid), '') || ')'
             WHEN 'd' THEN 'DOMAIN ' || format_type(t.typbasetype, t.typtypmod)
@@ -296,21 +304,37 @@ part AS (
                 FROM pg_range AS r WHERE r.rngtypid = t.oid)
             ELSE 'COMPOSITE'
         END,
-        0
+        t.xmin || ARRAY(SELECT e.xmin FROM pg_enum AS e WHERE e.enumtypid = t.oid ORDER BY e.oid),
+        t.cmin || ARRAY(SELECT e.cmin FROM pg_enum AS e WHERE e.enumtypid = t.oid ORDER BY e.oid)
     FROM relation AS m
     JOIN pg_type AS t ON t.oid = m.objid
     WHERE m.kind = 'type'
 ),
 parts AS (
     SELECT p.classid, p.objid,
-        jsonb_agg(jsonb_build_array(p.part, p.text, p.cid) ORDER BY p.rank, p.place, p.part COLLATE "C") AS list
+        jsonb_agg(jsonb_build_array(p.part, p.text, w.cid, p.number::bigint) ORDER BY p.rank, p.place, p.part COLLATE "C") AS list
     FROM part AS p
+    CROSS JOIN run
+    CROSS JOIN LATERAL (
+        SELECT max(r.cid::text::int) AS cid FROM unnest(p.xmins, p.cmins) AS r (xmin, cid) WHERE r.xmin = ANY (run.xids)) AS w
     GROUP BY p.classid, p.objid
+),
+locked AS MATERIALIZED (
+    SELECT concat_ws(':', coalesce(l.classid, 'pg_class'::regclass::oid)::regclass, coalesce(l.objid, l.relation)) AS id
+    FROM pg_locks AS l
+    WHERE $3::boolean AND l.pid = pg_backend_pid() AND l.mode = 'AccessExclusiveLock' AND l.locktype IN ('relation', 'object')
+      AND $2::jsonb ? concat_ws(':', coalesce(l.classid, 'pg_class'::regclass::oid)::regclass, coalesce(l.objid, l.relation))
 )
-SELECT coalesce(jsonb_agg(
-    jsonb_build_object(
-        'id', m.classid::text || ':' || m.objid, 'kind', m.kind, 'schema', m.schema, 'name', m.name, 'created', m.created, 'cids', coalesce(to_jsonb(m.cids), '[]'),
-        'parts', coalesce(p.list, '[]'))
-    ORDER BY m.cids[1] NULLS FIRST, m.schema COLLATE "C", m.name COLLATE "C"), '[]')
-FROM relation AS m
-LEFT JOIN parts AS p USING (classid, objid)
+SELECT jsonb_build_object(
+    'relations', (
+        SELECT coalesce(jsonb_agg(
+            jsonb_build_object(
+                'id', m.classid::text || ':' || m.objid, 'kind', m.kind, 'schema', m.schema, 'name', m.name, 'cids', coalesce(to_jsonb(m.cids), '[]'),
+                'parts', coalesce(p.list, '[]'))
+            ORDER BY m.cids[1] NULLS FIRST, m.schema COLLATE "C", m.name COLLATE "C"), '[]')
+        FROM relation AS m
+        LEFT JOIN parts AS p USING (classid, objid)),
+    'locked', (SELECT coalesce(jsonb_agg(DISTINCT l.id), '[]') FROM locked AS l),
+    'writers', run.document -> 'writers',
+    'others', run.document -> 'others')
+FROM run

@@ -7,6 +7,7 @@ SELECT jsonb_build_object(
     'search_path', current_setting('search_path'),
     'session_user', session_user,
     'role_setting', coalesce(nullif(current_setting('role'), ''), 'none'),
+    'xmin', pg_snapshot_xmin(pg_current_snapshot())::text,
     'jit', current_setting('jit'),
     'standby', pg_is_in_recovery(),
     'read_only', current_setting('default_transaction_read_only')::boolean)
