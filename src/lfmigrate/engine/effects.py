@@ -404,7 +404,8 @@ def _changed_parts(found: Found, was: Relation | None, created: Collection[str])
 
 def _steps(found: Found, ends: Sequence[int]) -> set[int]:
     """Return the steps that wrote a relation; the last one if only something of it is gone."""
-    return {_step(cid, ends) for cid in found.cids} or {len(ends) - 1}
+    cids = {*found.cids, *found.written.values()} if found.cids else found.cids
+    return {_step(cid, ends) for cid in cids} or {len(ends) - 1}
 
 
 def _step(cid: int, ends: Sequence[int]) -> int:
