@@ -155,9 +155,7 @@ def test_no_setting_changes_what_is_read(database: str, tmp_path: Path) -> None:
         "standard_conforming_strings = off",
     ],
 )
-def test_a_setting_of_the_role_is_no_drift(
-    database: str, tmp_path: Path, setting: str
-) -> None:
+def test_a_setting_of_the_role_is_no_drift(database: str, tmp_path: Path, setting: str) -> None:
     """Where a setting comes from makes no difference."""
     (tmp_path / "1_constants.up.sql").write_text(CONSTANTS)
     up(database, tmp_path)

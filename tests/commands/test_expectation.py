@@ -50,7 +50,9 @@ CREATE TABLE t (
     CONSTRAINT t_a_check CHECK (a > 0)
 );
 CREATE TABLE u (
-    id serial PRIMARY KEY, t_id bigint CONSTRAINT u_fk REFERENCES t (id), c text CONSTRAINT u_c UNIQUE
+    id serial PRIMARY KEY,
+    t_id bigint CONSTRAINT u_fk REFERENCES t (id),
+    c text CONSTRAINT u_c UNIQUE
 );
 CREATE TABLE p (k integer NOT NULL, v text, CONSTRAINT p_v CHECK (v <> '')) PARTITION BY RANGE (k);
 CREATE TABLE p1 PARTITION OF p FOR VALUES FROM (0) TO (10);
@@ -223,7 +225,7 @@ DROP TABLE {child}
 DROP TABLE {u} CASCADE
 DROP TABLE {parent} CASCADE
 CREATE TABLE u (other integer)
-CREATE TABLE w (id integer PRIMARY KEY, m {mood}, s {share}, q {pair}, FOREIGN KEY (id) REFERENCES {u})
+CREATE TABLE w (id integer PRIMARY KEY REFERENCES {u}, m {mood}, s {share}, q {pair})
 ALTER TABLE w ADD CHECK (m = 'high'), ADD UNIQUE (s)
 CREATE TEMPORARY TABLE t (temporary integer)
 CREATE TEMPORARY TABLE child (temporary integer)
@@ -346,23 +348,23 @@ class Laboratory:
         }
 
 
-def in_one_run(lab: Laboratory, folder: Folder, scope: Scope, hand: Sequence[str]) -> None:
+def in_one_run(lab: Laboratory, folder: Folder, scope: Scope, _hand: Sequence[str]) -> None:
     """Apply all files in one transaction."""
     lfmigrate.up(lab.conn, folder, scope=scope)
 
 
-def file_by_file(lab: Laboratory, folder: Folder, scope: Scope, hand: Sequence[str]) -> None:
+def file_by_file(lab: Laboratory, folder: Folder, scope: Scope, _hand: Sequence[str]) -> None:
     """Apply each file by a command of its own."""
     for migration in folder.migrations:
         lfmigrate.up(lab.conn, folder, scope=scope, to=migration.version)
 
 
-def with_a_commit_each(lab: Laboratory, folder: Folder, scope: Scope, hand: Sequence[str]) -> None:
+def with_a_commit_each(lab: Laboratory, folder: Folder, scope: Scope, _hand: Sequence[str]) -> None:
     """Apply each file in a transaction of its own, by one command."""
     lfmigrate.up(lab.conn, folder, scope=scope, per_migration=True)
 
 
-def with_a_rollback(lab: Laboratory, folder: Folder, scope: Scope, hand: Sequence[str]) -> None:
+def with_a_rollback(lab: Laboratory, folder: Folder, scope: Scope, _hand: Sequence[str]) -> None:
     """Roll back the last file in between."""
     lfmigrate.up(lab.conn, folder, scope=scope)
     lfmigrate.rollback(lab.conn, folder, scope=scope, backup_dir=None)

@@ -76,6 +76,7 @@ def least(database: str) -> Iterator[Least]:
     )
 
 
+@pytest.mark.usefixtures("without_private_server")
 @pytest.mark.parametrize("case", CASES, ids=[f"{title} {n}" for title, n in CASES])
 def test_the_docs_list_the_privileges_that_each_command_requires(
     case: tuple[str, int | None], least: Least, folder: Write, cli: Cli, tmp_path: Path

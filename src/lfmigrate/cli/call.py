@@ -128,11 +128,14 @@ def _connected(call: Call) -> Iterator[tuple[Connection, Folder, Scope]]:
     from lfmigrate.postgres.connection import connect  # noqa: PLC0415 (as above)
     from lfmigrate.postgres.url import address, check  # noqa: PLC0415 (as above)
     from lfmigrate.source.folder import read_folder, shipped_folder  # noqa: PLC0415 (as above)
+    from lfmigrate.source.setup import read_setup  # noqa: PLC0415 (as above)
 
     settings = load(call.flags, os.environ, dotenv_variables(), check_url=check)
     if (warning := _dotenv_warning()) is not None:
         call.screen.warn(warning)
     folder = read_folder(settings.sql_dir or shipped_folder())
+    if (setup := settings.scope.shadow_setup) is not None:
+        read_setup(setup)
     url = settings.database_url
 
     def on_wait(reason: str) -> None:
@@ -199,7 +202,11 @@ def hidden_words() -> tuple[str, ...]:
     words = [w for w in sys.argv[1:] if "@" in w or "password" in w.lower()]
     return redaction.secrets(
         *(re.sub(r"^-[\w-]*=", "", word) for word in words),
-        *(variables.get("DATABASE_URL") for variables in (os.environ, dotenv)),
+        *(
+            variables.get(name)
+            for variables in (os.environ, dotenv)
+            for name in ("DATABASE_URL", "LFMIGRATE_SHADOW_URL")
+        ),
         environment=os.environ,
     )
 
@@ -229,9 +236,8 @@ def _dotenv_warning() -> str | None:
     if path is None or os.name == "nt":  # Windows has no such bits
         return None
     mode = path.stat().st_mode & 0o777
-    if not mode & 0o077 or not redaction.secrets(
-        dotenv_variables().get("DATABASE_URL"), environment={}
-    ):
+    urls = (dotenv_variables().get(name) for name in ("DATABASE_URL", "LFMIGRATE_SHADOW_URL"))
+    if not mode & 0o077 or not redaction.secrets(*urls, environment={}):
         return None
     return (
         f"{path} contains a password and is readable by other users (mode {mode:o}): run"

@@ -78,6 +78,22 @@ _OPTIONS: dict[str, Any] = {
             " [env: LFMIGRATE_WAIT]",
         ),
     ],
+    "shadow_url": Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="Database that may be emptied, to replay files in (default: one that is created"
+            " and dropped). [env: LFMIGRATE_SHADOW_URL]",
+        ),
+    ],
+    "shadow_setup": Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="SQL to run before a replay: what the files need and do not create."
+            " [env: LFMIGRATE_SHADOW_SETUP]",
+        ),
+    ],
     "json": Annotated[bool, typer.Option("--json", help="Print one JSON document.")],
     "quiet": Annotated[bool, typer.Option("-q", "--quiet", help="Print only problems.")],
     "verbose": Annotated[

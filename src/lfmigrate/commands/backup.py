@@ -45,8 +45,8 @@ def backup(
 ) -> BackupReport:
     """Save every row of the tables that the applied migrations created, as of one moment.
 
-    Only reads, in a read-only transaction. Without a history the files are replayed in a scratch
-    schema first, to find out which tables that are.
+    Only reads, in a read-only transaction. Without a history the files are replayed in a shadow
+    database first, to find out which tables that are.
 
     Args:
         conn: An open connection without an open transaction.

@@ -11,6 +11,7 @@ from lfmigrate import catalog
 from lfmigrate.catalog import Server
 from lfmigrate.engine.replay import NOT_RECREATED, replay
 from lfmigrate.engine.session import Session
+from lfmigrate.engine.shadow import NoShadowDatabase
 from lfmigrate.engine.state import DatabaseState
 from lfmigrate.engine.waiting import Attempts
 from lfmigrate.errors import NOTHING_CHANGED, StatementFailed
@@ -18,11 +19,10 @@ from lfmigrate.history import ledger, plan
 from lfmigrate.history.events import History
 from lfmigrate.postgres.connection import Connection
 from lfmigrate.schema.compare import Verdict, compare_all
-from lfmigrate.schema.relation import Snapshot
+from lfmigrate.schema.relation import Relation, Snapshot
 from lfmigrate.settings import Scope
 from lfmigrate.source.folder import Folder
 from lfmigrate.source.sqlfile import SqlFile
-from lfmigrate.syntax.names import quote_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +72,7 @@ def verify(
 
     Changes nothing. With a history it only reads, in a read-only transaction. Without one, with
     ``replay_files``, or if the history was written by another major version of the server, it
-    runs the files in a scratch schema and rolls that back, which requires the privilege to create
-    schemas in the database.
+    runs the files in a shadow database.
 
     Args:
         conn: An open connection without an open transaction.
@@ -109,11 +108,8 @@ def verify(
                         " instead"
                     )
                 files, left_out = _files(folder, known)
-                remembered = Snapshot() if foreign else known.expected
-                expected, live, skipped = _replayed(session, state, files, remembered)
-                notes += left_out
-                if skipped and not remembered:
-                    notes.append(f"not compared: {', '.join(skipped)}; {NOT_RECREATED}")
+                expected, live, warnings = _replayed(session, state, files)
+                notes += [*left_out, *warnings]
             edited = _edits(session, state)
     return VerifyReport(
         server=state.server,
@@ -149,48 +145,37 @@ def _files(folder: Folder, known: History) -> tuple[list[SqlFile], list[str]]:
 
 
 def _replayed(
-    session: Session, state: DatabaseState, files: Sequence[SqlFile], remembered: Snapshot
+    session: Session, state: DatabaseState, files: Sequence[SqlFile]
 ) -> tuple[Snapshot, Snapshot, Sequence[str]]:
-    """Return what files create, what exists of it, and which statements say nothing about it.
-
-    A replay sees only what can be re-created; for the rest, ``remembered`` is used.
-    """
+    """Return what files create, what exists of it, and what is worth a warning."""
     try:
-        replayed = replay(session, state, files, inside=False)
-    except StatementFailed as error:
+        replayed = replay(session, state, files)
+    except (NoShadowDatabase, StatementFailed) as error:
         error.outcome = NOTHING_CHANGED
-        raise _explained(error, state) from None
+        raise
     made = Snapshot(item.relation for item in replayed.made)
-    expected = Snapshot([*made.values(), *(r for k, r in remembered.items() if k not in made)])
+    remembered = _remembered(state, files, complete=not replayed.left_out)
+    expected = Snapshot([*made.values(), *(r for r in remembered if r.key not in made)])
     with session.reading(state.schema) as flight:
         found = flight.ask(catalog.relations(expected))
-    return expected, Snapshot(item.relation for item in found.value), replayed.skipped
+    warnings = list(replayed.warnings)
+    if replayed.skipped and not state.history.events:
+        places = ", ".join(sorted(replayed.skipped))
+        warnings.append(f"skipped, and not compared: {places}; {NOT_RECREATED}")
+    return expected, Snapshot(item.relation for item in found.value), warnings
 
 
-def _explained(error: StatementFailed, state: DatabaseState) -> StatementFailed:
-    """Explain which privileges a replay requires."""
-    hints = {
-        "42501": f"Ask the database owner to run: GRANT CREATE ON DATABASE"
-        f" {quote_name(state.server.database)} TO {quote_name(state.server.role)};"
-        ' or run "lfmigrate up" first, which records what to expect.',
-        "25006": 'Run "lfmigrate up" on the primary server first, which records what to expect;'
-        " verify then only reads.",
-    }
-    if error.file is not None or error.sqlstate not in hints:
-        return error
-    if state.history.applied:
-        return StatementFailed(
-            f"{error.message}; a replay needs a scratch schema",
-            outcome=NOTHING_CHANGED,
-            hint="Leave out --replay: the history knows what to expect.",
-            sqlstate=error.sqlstate,
-        )
-    return StatementFailed(
-        f"{error.message}; without a history, verify replays the files in a scratch schema",
-        outcome=NOTHING_CHANGED,
-        hint=hints[error.sqlstate],
-        sqlstate=error.sqlstate,
-    )
+def _remembered(
+    state: DatabaseState, files: Sequence[SqlFile], *, complete: bool
+) -> Iterator[Relation]:
+    """Return what the history expects and a replay does not know: what it has left out."""
+    history = state.history
+    if history.majors - {state.server.major}:
+        return  # the texts of another major version differ
+    names = {file.name for file in files}
+    for key, relation in history.expected.items():
+        if not complete or any(event.file not in names for event in history.makers[key]):
+            yield relation
 
 
 def _edits(session: Session, state: DatabaseState) -> tuple[Edit, ...]:

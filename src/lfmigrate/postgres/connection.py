@@ -137,6 +137,11 @@ def is_idle(conn: Connection) -> bool:
     return conn.pgconn.transaction_status == pq.TransactionStatus.IDLE
 
 
+def has_failed(conn: Connection) -> bool:
+    """Return whether a transaction is open in which a statement has failed."""
+    return conn.pgconn.transaction_status == pq.TransactionStatus.INERROR
+
+
 def client_encoding(conn: Connection) -> str:
     """Return the encoding that a connection speaks, in the server's words."""
     return (conn.pgconn.parameter_status(b"client_encoding") or b"UTF8").decode()
