@@ -173,8 +173,7 @@ def load(
     _disable_triggers(flight, order, deferred)
     flight.go()
     saved_tables = {table.id: saved_table for saved_table, table in pairs}
-    filling = [(table, saved_tables[table.id]) for table in order if saved_tables[table.id].columns]
-    for _ in copy_in(conn, [_filling(saved, *pair, watch) for pair in filling]):
+    for _ in copy_in(conn, [_filling(saved, t, saved_tables[t.id], watch) for t in order]):
         pass  # the rows are counted in the manifest
     flight = Flight(conn)
     _enable_triggers(flight, order, deferred)
@@ -227,6 +226,12 @@ def _name(table: Table) -> str:
     return f"{quote_name(table.schema)}.{quote_name(table.name)}"
 
 
+def _with_columns(table: Table, columns: Iterable[str]) -> str:
+    """Return what COPY copies; a row without columns is an empty line, and () a syntax error."""
+    listed = ", ".join(map(quote_name, columns))
+    return f"{_name(table)} ({listed})" if listed else _name(table)
+
+
 def _listed(tables: Sequence[Table]) -> str:
     return ", ".join(f"{'' if table.partitioned else 'ONLY '}{_name(table)}" for table in tables)
 
@@ -258,12 +263,12 @@ def _set_position(flight: Flight, schema: str, name: str, at: SavedSequence) -> 
 
 def _lines(conn: Connection, table: Table, watch: OnCopy | None) -> Iterator[Sequence[Buffer]]:
     """Return a table as lines of CSV, in batches; the first line is the header."""
-    columns = ", ".join(quote_name(c.name) for c in table.columns if not c.generated)
+    columns = [c.name for c in table.columns if not c.generated]
     # A partitioned table has no rows itself; child tables (INHERITS) are copied separately.
     source = (
-        f"(SELECT {columns} FROM {_name(table)})"
-        if table.partitioned or not columns
-        else f"{_name(table)} ({columns})"
+        f"(SELECT {', '.join(map(quote_name, columns))} FROM {_name(table)})"
+        if table.partitioned
+        else _with_columns(table, columns)
     )
     statement = f"COPY {source} TO STDOUT (FORMAT csv, HEADER, ENCODING 'UTF8')"
     size = rows = 0
@@ -279,9 +284,9 @@ def _filling(
     saved: Archive, table: Table, saved_table: SavedTable, watch: OnCopy | None
 ) -> tuple[str, Iterable[bytes]]:
     """Return the COPY statement for a table, and its data."""
-    columns = ", ".join(quote_name(name) for name, _ in saved_table.columns)
+    target = _with_columns(table, (name for name, _ in saved_table.columns))
     return (
-        f"COPY {_name(table)} ({columns}) FROM STDIN (FORMAT csv, HEADER, ENCODING 'UTF8')",
+        f"COPY {target} FROM STDIN (FORMAT csv, HEADER, ENCODING 'UTF8')",
         watched(archive.blocks(saved, saved_table), table.name, saved_table.bytes, watch),
     )
 
