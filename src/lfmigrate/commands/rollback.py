@@ -31,7 +31,7 @@ from lfmigrate.history.plan import Undoing
 from lfmigrate.postgres.connection import Connection
 from lfmigrate.postgres.pipeline import Query
 from lfmigrate.postgres.wire import Answer, Progress
-from lfmigrate.rows.archive import DEFAULT_PARENT, Dropped
+from lfmigrate.rows.archive import DEFAULT_PARENT, Dropped, default_folder
 from lfmigrate.rows.dump import OnCopy
 from lfmigrate.schema.object import Item
 from lfmigrate.schema.relation import Key
@@ -366,7 +366,8 @@ def _save(
     ]
     undone = ", ".join(f"{m.version}_{m.name}" for m in report.migrations)
     about = tx.state.about(f"rollback of {undone}", kept)
-    return tx.save_rows(tables, sequences, parent, about, watch=watch).path
+    target = default_folder(parent, about.database)
+    return tx.save_rows(tables, sequences, target, about, watch=watch).path
 
 
 def _over(owned: OwnedObjects, outcome: Outcome) -> list[Key]:

@@ -30,7 +30,7 @@ from lfmigrate.history import ledger
 from lfmigrate.postgres.connection import Connection, address_of, connect, is_idle
 from lfmigrate.postgres.pipeline import Flight, Query, roll_back
 from lfmigrate.postgres.wire import Answer
-from lfmigrate.rows import archive, dump
+from lfmigrate.rows import dump
 from lfmigrate.rows.archive import About, Archive
 from lfmigrate.rows.dump import OnCopy
 from lfmigrate.source.sqlfile import SqlFile
@@ -211,17 +211,18 @@ class Transaction:
         self,
         tables: Iterable[tuple[str, str]],
         sequences: Iterable[tuple[str, str]],
-        parent: Path,
+        target: Path,
         about: About,
         *,
         watch: OnCopy | None = None,
     ) -> Archive:
-        """Write rows to a backup before they are lost; what is queued is sent first.
+        """Write rows to a backup; what is queued is sent first.
 
         Args:
-            tables: Schema and name of each table; they are locked.
+            tables: Schema and name of each table; they are locked, unless the transaction is
+                read-only.
             sequences: Schema and name of each sequence that belongs to no column.
-            parent: Where the backup's folder is created, named after the database and the time.
+            target: The folder to create.
             about: What the manifest says of the whole.
             watch: Called as rows are copied.
 
@@ -235,7 +236,6 @@ class Transaction:
         # Reading rows changes settings that the rest of the transaction does not expect.
         self.flight.do(f"SAVEPOINT {_SAVE}")
         flight, self.flight = self.flight, self.session.flight()
-        target = archive.default_folder(parent, about.database)
         saved = dump.dump(self.conn, tables, sequences, target, about, watch=watch, first=flight)
         self.backup = saved.path
         self.flight.do(f"ROLLBACK TO SAVEPOINT {_SAVE}")
@@ -303,6 +303,7 @@ class Transaction:
 
     def name_backup(self, error: LfmigrateError) -> None:
         """Add to an error where the rows were saved."""
+        error.backup = self.backup
         if self.backup is not None:
             error.detail = (*error.detail, f"The backup in {self.backup} is complete.")
 

@@ -200,7 +200,7 @@ def write(target: Path) -> Iterator[Writer]:
     Raises:
         Refused: The folder cannot be written, or already exists.
     """
-    partial = target.parent / f".{target.name}.{secrets.token_hex(4)}.partial"
+    partial = _partial(target)
     try:
         if target.exists():
             raise Refused(
@@ -242,6 +242,14 @@ def finish(
     return Archive(target, about, tuple(writer.tables), tuple(sequences))
 
 
+def remove(path: Path) -> None:
+    """Remove a backup whose rows are still in the database, as far as the file system allows it."""
+    partial = _partial(path)
+    with suppress(OSError):
+        path.rename(partial)
+        shutil.rmtree(partial)
+
+
 def read(path: Path) -> Archive:
     """Read an archive and check every file in it.
 
@@ -279,6 +287,11 @@ def blocks(archive: Archive, table: SavedTable) -> Iterator[bytes]:
             yield block
     if digest.hexdigest() != table.sha256:
         raise ArchiveError(f"{table.file} was changed while it was read")
+
+
+def _partial(path: Path) -> Path:
+    """Return the name of a folder that is not complete."""
+    return path.parent / f".{path.name}.{secrets.token_hex(4)}.partial"
 
 
 def _read_manifest(path: Path) -> dict[str, Any]:
