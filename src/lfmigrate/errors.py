@@ -257,3 +257,11 @@ def excerpt(source: str, column: int) -> tuple[str, int]:
     before = "..." if first else ""
     behind = "..." if first + len(shown) < len(source) else ""
     return f"{before}{shown}{behind}", column - first + len(before)
+
+
+def locate(text: str, offset: int) -> tuple[int, int, str]:
+    """Return where a character of a text is: the line and column, both from 1, and that line."""
+    begin = text.rfind("\n", 0, offset) + 1
+    end = text.find("\n", offset)
+    source = text[begin : end if end >= 0 else len(text)].rstrip("\r")
+    return text.count("\n", 0, offset) + 1, offset - begin + 1, source

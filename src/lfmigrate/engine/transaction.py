@@ -138,7 +138,7 @@ class Transaction:
         self._xid: Answer[str] = self.flight.ask(ledger.transaction_id())
         if files is not None:
             needed = [asdict(each) for f in files for each in required_privileges(f.statements)]
-            self.flight.do("SELECT set_config('lfmigrate.needs', $1, true)", json.dumps(needed))
+            self.flight.set({"lfmigrate.needs": json.dumps(needed)})
             self.flight.do(catalog.query_text("privileges"))
             ledger.create(self.flight)
 
@@ -160,11 +160,8 @@ class Transaction:
         statements: list[Answer[None]] = []
         for step in steps:
             if step.recreate:
-                flight.do(
-                    "SELECT set_config('lfmigrate.view_schema', $1, true),"
-                    " set_config('lfmigrate.view_name', $2, true)",
-                    state.schema,
-                    step.name,
+                flight.set(
+                    {"lfmigrate.view_schema": state.schema, "lfmigrate.view_name": step.name}
                 )
                 flight.do(catalog.query_text("drop_view"))
             flight.enter_file(defaults)
@@ -343,7 +340,7 @@ def _find_out(
             flight = Flight(second)
             # A snapshot from before the lock would not show what was committed during the wait.
             flight.do("BEGIN ISOLATION LEVEL READ COMMITTED")
-            flight.do("SELECT set_config('lock_timeout', $1, true)", str(_SETTLE_MS))
+            flight.set({"lock_timeout": str(_SETTLE_MS)})
             # The lost transaction holds this lock until it has ended.
             flight.do("SELECT pg_advisory_xact_lock($1::bigint)", str(ledger.LOCK_KEY))
             answer = flight.ask(was_committed)

@@ -89,7 +89,7 @@ def dump(
     """
     flight = first or Flight(conn)
     # Without a search path, names in values are written with their schema.
-    _set_exact(flight, search_path="")
+    flight.set({**_EXACT, "search_path": ""})
     asked = flight.ask(catalog.tables(names))
     flight.go()
     flight = Flight(conn)
@@ -169,7 +169,7 @@ def load(
     """
     order, deferred = _load_order([table for _, table in pairs])
     flight = Flight(conn)
-    _set_exact(flight)
+    flight.set(_EXACT)
     _disable_triggers(flight, order, deferred)
     flight.go()
     saved_tables = {table.id: saved_table for saved_table, table in pairs}
@@ -217,19 +217,19 @@ def _enable_triggers(
             flight.do(f"ALTER TABLE {_name(table)} {enable} TRIGGER {quote_name(trigger.name)}")
 
 
-def _set_exact(flight: Flight, **more: str) -> None:
-    for name, value in (_EXACT | more).items():
-        flight.do("SELECT set_config($1, $2, true)", name, value)
-
-
 def _name(table: Table) -> str:
     return f"{quote_name(table.schema)}.{quote_name(table.name)}"
 
 
-def _with_columns(table: Table, columns: Iterable[str]) -> str:
+def _with_columns(name: str, columns: Iterable[str]) -> str:
     """Return what COPY copies; a row without columns is an empty line, and () a syntax error."""
     listed = ", ".join(map(quote_name, columns))
-    return f"{_name(table)} ({listed})" if listed else _name(table)
+    return f"{name} ({listed})" if listed else name
+
+
+def copy_from(name: str, columns: Iterable[str]) -> str:
+    """Return the statement that copies a CSV file into a table, given its qualified name."""
+    return f"COPY {_with_columns(name, columns)} FROM STDIN (FORMAT csv, HEADER, ENCODING 'UTF8')"
 
 
 def _listed(tables: Sequence[Table]) -> str:
@@ -268,7 +268,7 @@ def _lines(conn: Connection, table: Table, watch: OnCopy | None) -> Iterator[Seq
     source = (
         f"(SELECT {', '.join(map(quote_name, columns))} FROM {_name(table)})"
         if table.partitioned
-        else _with_columns(table, columns)
+        else _with_columns(_name(table), columns)
     )
     statement = f"COPY {source} TO STDOUT (FORMAT csv, HEADER, ENCODING 'UTF8')"
     size = rows = 0
@@ -284,10 +284,10 @@ def _filling(
     saved: Archive, table: Table, saved_table: SavedTable, watch: OnCopy | None
 ) -> tuple[str, Iterable[bytes]]:
     """Return the COPY statement for a table, and its data."""
-    target = _with_columns(table, (name for name, _ in saved_table.columns))
+    blocks = archive.blocks(saved, saved_table)
     return (
-        f"COPY {target} FROM STDIN (FORMAT csv, HEADER, ENCODING 'UTF8')",
-        watched(archive.blocks(saved, saved_table), table.name, saved_table.bytes, watch),
+        copy_from(_name(table), (name for name, _ in saved_table.columns)),
+        watched(blocks, table.name, saved_table.bytes, watch),
     )
 
 
