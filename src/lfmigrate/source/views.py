@@ -6,24 +6,21 @@ import heapq
 import unicodedata
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 
 from lfmigrate.errors import SqlFileError
 from lfmigrate.source.sqlfile import SqlFile
-from lfmigrate.syntax.scanner import Statement, Token, refusal, tokens, word
+from lfmigrate.syntax.names import Cursor
+from lfmigrate.syntax.scanner import Statement, refusal, tokens
 
 # PostgreSQL truncates longer names (NAMEDATALEN), so they would not match the file's name.
 _NAME_BYTES = 63
 
 _VIEW_MODIFIERS = frozenset(
-    {"or", "replace", "local", "global", "temp", "temporary", "recursive", "materialized"}
+    {"create", "or", "replace", "local", "global", "temp", "temporary", "recursive", "materialized"}
 )
 
 _REPEATABLE_VIEWS = frozenset({"CREATE OR REPLACE VIEW", "CREATE OR REPLACE RECURSIVE VIEW"})
-
-# CREATE, eight modifiers, IF NOT EXISTS and a name of three parts are no more tokens than this.
-_VIEW_HEAD_TOKENS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,21 +83,13 @@ def _created_view(statement: Statement) -> tuple[str, str] | None:
     """Return the words before the name of a CREATE VIEW statement, and the view's unquoted name."""
     if statement.head[:1] != ("CREATE",):
         return None
-    found = list(islice(tokens(statement.text), _VIEW_HEAD_TOKENS))
-    at = 1
-    while at < len(found) and found[at].kind == "word" and found[at].value in _VIEW_MODIFIERS:
-        at += 1
-    if found[at : at + 1] != [word("view")]:
+    found = Cursor(statement)
+    words = [*found.skip(_VIEW_MODIFIERS), "view"]
+    if not found.accept("view"):
         return None
-    what = " ".join(token.value.upper() for token in found[: at + 1])
-    at += 1
-    if found[at : at + 3] == [word("if"), word("not"), word("exists")]:
-        at += 3
-    while found[at + 1 : at + 2] == [Token("other", ".")]:
-        at += 2
-    if at >= len(found) or found[at].kind not in {"word", "quoted"}:
-        return None
-    return what, found[at].value
+    found.accept("if", "not", "exists")
+    name = found.name()
+    return None if name is None else (" ".join(words).upper(), name.name)
 
 
 def in_order(views: Mapping[str, ViewFile]) -> list[ViewFile]:
