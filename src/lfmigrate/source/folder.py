@@ -14,7 +14,6 @@ from typing import NamedTuple
 from lfmigrate.errors import SqlFileError, combine
 from lfmigrate.source.sqlfile import SqlFile, read_file
 from lfmigrate.source.views import ViewFile, in_order, view_name
-from lfmigrate.syntax.scanner import refusal
 
 # Versions with this many digits are dates and times, which are not consecutive.
 _DATE_DIGITS = 8
@@ -268,12 +267,10 @@ def _check_up(file: SqlFile) -> None:
     """Refuse an up file that cannot be run, or that would revert itself."""
     _check_directives(file)
     if mark := _ROLLBACK_MARK.search(file.text):
-        raise refusal(
+        raise file.refusal(
             "the rollback in this file would run right after the migration",
-            file.text,
-            file.name,
             mark.start(),
-            hint="Move what follows to a .down.sql file, and name this one .up.sql.",
+            "Move what follows to a .down.sql file, and name this one .up.sql.",
         )
     file.refuse_outside()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import heapq
 import unicodedata
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from pathlib import Path
 from lfmigrate.errors import SqlFileError
 from lfmigrate.source.sqlfile import SqlFile
 from lfmigrate.syntax.names import Cursor
-from lfmigrate.syntax.scanner import Statement, refusal, tokens
+from lfmigrate.syntax.scanner import Statement, tokens
 
 # PostgreSQL truncates longer names (NAMEDATALEN), so they would not match the file's name.
 _NAME_BYTES = 63
@@ -50,21 +49,17 @@ def view_name(file: SqlFile) -> str:
         if unicodedata.normalize("NFC", name) != unicodedata.normalize("NFC", wanted):
             others.append(f'it creates "{name}"')
         elif what not in _REPEATABLE_VIEWS:
-            raise refusal(
+            raise file.refusal(
                 f"{what} is not repeatable",
-                file.text,
-                file.name,
                 statement.offset,
-                hint="Write CREATE OR REPLACE VIEW; a temporary or materialized view belongs in a"
+                "Write CREATE OR REPLACE VIEW; a temporary or materialized view belongs in a"
                 " migration.",
             )
         elif len(name.encode()) > _NAME_BYTES:
-            raise refusal(
+            raise file.refusal(
                 f"the view's name is longer than PostgreSQL's limit of {_NAME_BYTES} bytes",
-                file.text,
-                file.name,
                 statement.offset,
-                hint="Give the view and its file a shorter name.",
+                "Give the view and its file a shorter name.",
             )
         else:
             return name
@@ -95,23 +90,14 @@ def _created_view(statement: Statement) -> tuple[str, str] | None:
 def in_order(views: Mapping[str, ViewFile]) -> list[ViewFile]:
     """Sort views so that each follows those that it mentions, and by name otherwise."""
     needs = {name: _mentioned(views[name], views.keys()) for name in sorted(views)}
-    needed_by: dict[str, list[str]] = {name: [] for name in needs}
-    for name, others in needs.items():
-        for other in others:
-            needed_by[other].append(name)
     ordered: list[ViewFile] = []
-    ready = [name for name, others in needs.items() if not others]
     while needs:
-        if not ready:
-            ready.append(_first_in_a_cycle(needs))
-        name = heapq.heappop(ready)
+        name = next((n for n, others in needs.items() if not others), None)
+        name = _first_in_a_cycle(needs) if name is None else name
         ordered.append(views[name])
         del needs[name]
-        for other in needed_by[name]:
-            if other in needs:
-                needs[other].discard(name)
-                if not needs[other] and other not in ready:
-                    heapq.heappush(ready, other)
+        for others in needs.values():
+            others.discard(name)
     return ordered
 
 
