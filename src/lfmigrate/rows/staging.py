@@ -7,7 +7,7 @@ after its target table.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from lfmigrate.catalog.tables import CheckConstraint, StagingTable
@@ -18,7 +18,7 @@ from lfmigrate.postgres.pipeline import Query, execute, fetch
 from lfmigrate.rows import dump, rejected
 from lfmigrate.rows.dump import OnCopy
 from lfmigrate.source import csvfile
-from lfmigrate.source.csvfile import CsvFile
+from lfmigrate.source.csvfile import CsvFile, Record
 from lfmigrate.syntax.names import quote_name
 
 # A staging table is named after its target table, with this prefix.
@@ -85,7 +85,7 @@ def copy(conn: Connection, staged: Sequence[Staged], watch: OnCopy | None) -> li
     """
     rows: list[int] = []
     try:
-        copies = [_copying(each, each.file.header.end, watch=watch) for each in staged]
+        copies = [_copying(each, each.file.header, watch=watch) for each in staged]
         for count in copy_in(conn, copies):
             rows.append(count)  # noqa: PERF402 (those before a failure are needed as well)
     except StatementFailed as error:
@@ -193,15 +193,11 @@ def how_many(count: int) -> str:
 
 
 def _copying(
-    staged: Staged,
-    start: int,
-    end: int | None = None,
-    *,
-    watch: OnCopy | None = None,
+    staged: Staged, after: Record, end: int | None = None, *, watch: OnCopy | None = None
 ) -> tuple[str, Iterable[bytes]]:
     """Return the COPY statement for some records of a file, and its data."""
     file = staged.file
-    blocks = csvfile.blocks(file, start, end)
+    blocks = csvfile.blocks(file, after, end)
     return (
         dump.copy_from(_name(staged), file.columns),
         dump.watched(blocks, file.name, file.size - file.header.start, watch),
@@ -212,45 +208,32 @@ def _problems(conn: Connection, staged: Sequence[Staged]) -> list[LfmigrateError
     """Copy files again without the rejected rows, and return an error for each of those."""
     problems: list[LfmigrateError] = []
     for each in staged:
-        header = each.file.header
-        span = _Span(header.end, each.file.size, header.last_line + 1)
-        _copy_around(conn, each, span, problems)
+        _copy_around(conn, each, each.file.header, each.file.size, problems)
     return problems
 
 
-@dataclass(frozen=True, slots=True)
-class _Span:
-    """A range of records of a file: the bytes where it begins and ends, and its first line."""
-
-    start: int
-    end: int
-    line: int
-
-
 def _copy_around(
-    conn: Connection, staged: Staged, span: _Span, problems: list[LfmigrateError]
+    conn: Connection, staged: Staged, after: Record, end: int, problems: list[LfmigrateError]
 ) -> None:
-    """Copy the records that are accepted, and add an error for each other one."""
+    """Copy the records of a range that are accepted, and add an error for each other one."""
     while len(problems) < MOST:
         execute(conn, f"SAVEPOINT {SAVEPOINT}")
         try:
-            list(copy_in(conn, [_copying(staged, span.start, span.end)]))
+            list(copy_in(conn, [_copying(staged, after, end)]))
         except StatementFailed as error:
             if not rejected.is_about_row(error, staged.table):
                 raise
-            record, problem = rejected.locate(
-                staged.file, staged.table, span.start, span.line, error
-            )
+            record, problem = rejected.locate(staged.file, staged.table, after, error)
         else:
             return
         execute(conn, f"ROLLBACK TO SAVEPOINT {SAVEPOINT}")
         # The server buffers rows and inserts them in batches, so an earlier row may be rejected
         # after this one; and a later row may repeat one of these.
-        _copy_around(conn, staged, replace(span, end=record.start), problems)
+        _copy_around(conn, staged, after, record.start, problems)
         problems.append(problem)
         if not record.closed:
             return
-        span = replace(span, start=record.end, line=record.last_line + 1)
+        after = record
 
 
 def _name(staged: Staged) -> str:
