@@ -233,7 +233,7 @@ class Transaction:
         # Reading rows changes settings that the rest of the transaction does not expect.
         self.flight.do(f"SAVEPOINT {_SAVE}")
         flight, self.flight = self.flight, self.session.flight()
-        saved = dump.dump(self.conn, tables, sequences, target, about, watch=watch, first=flight)
+        saved = dump.dump(self.conn, tables, sequences, target, about, flight=flight, watch=watch)
         self.backup = saved.path
         self.flight.do(f"ROLLBACK TO SAVEPOINT {_SAVE}")
         # What follows is written by the transaction itself, by which its entries are recognized.

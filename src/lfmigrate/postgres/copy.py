@@ -124,8 +124,8 @@ def copy_out(conn: Connection, sql: str, *, batch_rows: int) -> Iterator[Sequenc
         finally:
             if under_way and pgconn.status == pq.ConnStatus.OK:
                 conn.cancel_safe(timeout=2.0)
-                while (left := pgconn.get_copy_data(0)[0]) > 0:
-                    del left
+                while pgconn.get_copy_data(0)[0] > 0:
+                    pass
                 _await_result(pgconn)
 
 

@@ -260,6 +260,8 @@ class Flight:
         if self._open:
             self.sync()
         groups, self._groups = self._groups, []
+        if not groups:
+            return
         wire = Wire(self._conn)
         try:
             wire.exchange([answers for answers, _ in groups], self._progress, self._on_stall)

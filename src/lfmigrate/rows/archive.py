@@ -16,6 +16,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, is_dataclass
 from datetime import UTC, datetime
 from hashlib import file_digest, sha256
+from itertools import chain, count
 from pathlib import Path
 from typing import Any, BinaryIO, get_args, get_origin, get_type_hints
 
@@ -121,7 +122,6 @@ class Writer:
 
     folder: Path
     tables: list[SavedTable] = field(default_factory=list)
-    _names: set[str] = field(default_factory=set)
 
     def add(
         self,
@@ -169,22 +169,18 @@ class Writer:
             table if _PLAIN_NAME.fullmatch(table) else re.sub(r"[^a-z0-9_-]+", "_", table.lower())
         )
         chosen, number = f"{plain[:100]}.csv", 1
-        while chosen in self._names:
+        while any(table.file == chosen for table in self.tables):
             number += 1
             chosen = f"{plain[:100]}-{number}.csv"
-        self._names.add(chosen)
         return chosen
 
 
 def default_folder(parent: Path, database: str) -> Path:
     """Return the folder for a new backup, named after the database and the time in UTC."""
     name = re.sub(r"[^\w.-]+", "_", database).strip(".") or "database"
-    first = chosen = f"{name}-{datetime.now(UTC):%Y-%m-%dT%H%M%SZ}"
-    number = 1
-    while (parent / chosen).exists():
-        number += 1
-        chosen = f"{first}-{number}"
-    return parent / chosen
+    first = parent / f"{name}-{datetime.now(UTC):%Y-%m-%dT%H%M%SZ}"
+    others = (first.with_name(f"{first.name}-{number}") for number in count(2))
+    return next(folder for folder in chain([first], others) if not folder.exists())
 
 
 @contextmanager

@@ -63,8 +63,8 @@ def dump(
     target: Path,
     about: About,
     *,
+    flight: Flight,
     watch: OnCopy | None = None,
-    first: Flight | None = None,
 ) -> Archive:
     """Save the rows of some tables. Only reads, in the open transaction.
 
@@ -77,8 +77,8 @@ def dump(
         sequences: The schema and name of each sequence that no column owns.
         target: The folder to create.
         about: The manifest's general information.
+        flight: What is sent with the first question.
         watch: Called every few hundred rows.
-        first: A flight to send with the first question.
 
     Returns:
         The archive, complete and synced to disk.
@@ -87,7 +87,6 @@ def dump(
         Refused: The folder could not be written.
         DatabaseError: The rows could not be read.
     """
-    flight = first or Flight(conn)
     # Without a search path, names in values are written with their schema.
     flight.set({**_EXACT, "search_path": ""})
     asked = flight.ask(catalog.tables(names))
@@ -98,8 +97,7 @@ def dump(
         for table in asked.value
     ]
     free = [flight.ask(_position(schema, name, None)) for schema, name in sequences]
-    if free or any(positions for _, positions in tables):
-        flight.go()
+    flight.go()
     with archive.write(target) as writer:
         for table, positions in tables:
             writer.add(

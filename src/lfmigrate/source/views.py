@@ -35,8 +35,8 @@ class ViewFile:
     file: SqlFile
 
 
-def view_name(file: SqlFile) -> str:
-    """Return the name of the view that a view file creates, or refuse the file."""
+def view_file(file: SqlFile) -> ViewFile:
+    """Return a file as a view file, or refuse it."""
     file.refuse_no_transaction("view files run in one transaction")
     wanted = Path(file.name).stem
     others = []
@@ -62,7 +62,7 @@ def view_name(file: SqlFile) -> str:
                 "Give the view and its file a shorter name.",
             )
         else:
-            return name
+            return ViewFile(name, file)
     missing = f'no CREATE OR REPLACE VIEW "{wanted}" in this file'
     raise SqlFileError(
         missing if file.statements else "this view file is empty",
