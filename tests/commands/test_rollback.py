@@ -936,7 +936,7 @@ def test_a_restore_that_is_cut_anywhere_brings_back_all_or_nothing(
 def places(whole: int) -> list[int]:
     """Choose where to cut a conversation of so many bytes; closer where the commit is."""
     rng = random.Random(SEED)  # noqa: S311 (nothing secret)
-    return sorted(rng.sample(range(whole - 60), 14)) + list(range(whole - 60, whole, 6))
+    return sorted(rng.sample(range(whole - 60), 20)) + list(range(whole - 60, whole, 6))
 
 
 @pytest.mark.sweep
