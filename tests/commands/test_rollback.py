@@ -396,6 +396,57 @@ def test_rows_of_tables_that_stay_are_saved_as_well(
     assert ("table column", "a.note") in [(lost.kind, lost.name) for lost in column.lost]
 
 
+PARTITIONED = """
+    CREATE TABLE parts (n int, m int) PARTITION BY RANGE (n);
+    CREATE TABLE low PARTITION OF parts FOR VALUES FROM (0) TO (10) PARTITION BY RANGE (m);
+    CREATE TABLE low_1 PARTITION OF low FOR VALUES FROM (0) TO (10);
+    CREATE TABLE high PARTITION OF parts FOR VALUES FROM (10) TO (20);
+    CREATE TABLE parent (n int);
+    CREATE TABLE child () INHERITS (parent);
+"""
+
+
+@pytest.mark.parametrize(
+    ("down", "counted"),
+    [
+        ("DROP TABLE child, parent, parts", {"parts": 3, "parent": 1, "child": 2}),
+        ("DROP TABLE low, child", {"low": 2, "child": 2}),
+        ("UPDATE parts SET m = 1", {"low_1": 2, "high": 1}),
+        ("TRUNCATE parts", {"low_1": 2, "high": 1}),
+        ("ALTER TABLE parts DROP COLUMN x", {"parts": 3}),
+    ],
+)
+def test_the_rows_of_partitions_count_once(
+    database: str, folder: Write, tmp_path: Path, down: str, counted: Mapping[str, int]
+) -> None:
+    """At the outermost table that goes: in the preview, in the report and in the backup."""
+    files = folder(
+        {"001_a.up.sql": PARTITIONED, "001_a.down.sql": down}
+        if down.startswith("DROP")
+        else {
+            "001_a.up.sql": PARTITIONED,
+            "002_b.up.sql": "ALTER TABLE parts ADD COLUMN x int",
+            "002_b.down.sql": down,
+        }
+    )
+    up(database, files)
+    execute(
+        database,
+        "INSERT INTO parts VALUES (1, 1), (2, 2), (11, 0)",
+        "INSERT INTO parent VALUES (1)",
+        "INSERT INTO child VALUES (2), (3)",
+    )
+
+    preview = rollback(database, files, tmp_path, dry_run=True)
+    report = rollback(database, files, tmp_path)
+
+    assert preview.lost == report.lost
+    assert {lost.name: lost.rows for lost in report.lost if lost.rows is not None} == counted
+    assert not [one for one in report.lost if one.kind == "changed table" and one.rows is None]
+    assert report.backup is not None
+    assert {t.name: t.rows for t in read(report.backup).tables} == counted
+
+
 def test_a_relation_that_a_down_file_leaves_is_reported_and_forgotten(
     database: str, folder: Write, tmp_path: Path
 ) -> None:
@@ -885,7 +936,7 @@ def test_a_restore_that_is_cut_anywhere_brings_back_all_or_nothing(
 def places(whole: int) -> list[int]:
     """Choose where to cut a conversation of so many bytes; closer where the commit is."""
     rng = random.Random(SEED)  # noqa: S311 (nothing secret)
-    return sorted(rng.sample(range(whole - 60), 14)) + list(range(whole - 60, whole, 6))
+    return sorted(rng.sample(range(whole - 60), 20)) + list(range(whole - 60, whole, 6))
 
 
 @pytest.mark.sweep

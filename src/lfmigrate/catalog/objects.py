@@ -65,8 +65,8 @@ def items(ids: Iterable[str]) -> Query[Mapping[str, Item]]:
 
     def decode(value: Any) -> Mapping[str, Item]:  # noqa: ANN401 (parsed JSON)
         return {
-            document["id"]: Item(**{**document, "owners": tuple(document["owners"])})
-            for document in value
+            found["id"]: Item(**{**found, **{k: tuple(found[k]) for k in ("owners", "ancestors")}})
+            for found in value
         }
 
     return Query(query_text("items"), (json.dumps(sorted(ids)),), decode)

@@ -116,6 +116,10 @@ def run(call: Call, work: Callable[[Connection, Folder, Scope], T]) -> T:
     except ConnectionLost as error:
         if error.outcome != NOTHING_CHANGED:
             raise
+        if error.backup is not None:
+            from lfmigrate.rows import archive  # noqa: PLC0415 (as above)
+
+            archive.remove(error.backup)
         call.screen.say(f"{error.message}; nothing was changed; retrying once")
     with _connected(call) as given:
         return work(*given)

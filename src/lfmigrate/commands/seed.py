@@ -200,8 +200,7 @@ def _create_staging(tx: Transaction, files: Seed) -> tuple[tuple[StagingTable, .
     for statement in files.staging:
         flight.run(statement)
     flight.leave_file(scope, defaults)
-    for name, setting in _READ_ALIKE.items():
-        flight.do("SELECT set_config($1, $2, true)", name, setting)
+    flight.set(_READ_ALIKE)
     tables = flight.ask(catalog.staging(staging.PREFIX))
     written = flight.ask(catalog.written_rows())
     flight.do(f"SAVEPOINT {staging.SAVEPOINT}")

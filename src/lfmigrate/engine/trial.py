@@ -47,6 +47,12 @@ class Trial:
         return tuple(i for i in self.items.values() if i.relkind in {"r", "p"} and i.id in ids)
 
     @property
+    def outermost(self) -> tuple[Item, ...]:
+        """Return `tables` without the partitions of others, whose rows include theirs."""
+        ids = {table.id for table in self.tables}
+        return tuple(table for table in self.tables if ids.isdisjoint(table.ancestors))
+
+    @property
     def gone(self) -> Mapping[str, Item]:
         """Return what they drop, by id."""
         return {item_id: self.items[item_id] for item_id in self.dropped if item_id in self.items}

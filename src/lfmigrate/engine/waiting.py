@@ -11,6 +11,7 @@ from lfmigrate.engine.session import Session
 from lfmigrate.engine.transaction import HISTORY_MOVED, LOCK_HELD
 from lfmigrate.errors import NOTHING_CHANGED, Interrupted, LfmigrateError, Refused, StatementFailed
 from lfmigrate.postgres.pipeline import LOCK_TIMEOUT
+from lfmigrate.rows import archive
 
 # How long to wait for a concurrent run to finish.
 LOCK_WAIT_S = 60.0
@@ -32,7 +33,7 @@ class Attempts:
 
     An attempt is repeated if another run holds lfmigrate's lock or has written the history since
     the state was read, and after a lock timeout, unless something remains of it that would be done
-    twice.
+    twice. The backup of an attempt that is repeated is removed.
     """
 
     def __init__(self, session: Session) -> None:
@@ -104,6 +105,8 @@ class Attempts:
         if self._timeouts > _LOCK_RETRIES:
             error.detail = (*error.detail, f"Tried {self._timeouts} times.")
             return False
+        if error.backup is not None:
+            archive.remove(error.backup)
         left = _LOCK_RETRIES + 1 - self._timeouts
         self._session.say(
             f"could not acquire a lock within {self._session.scope.lock_timeout_ms} ms;"

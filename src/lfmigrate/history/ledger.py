@@ -92,12 +92,7 @@ def lock(flight: Flight, known: History) -> None:
         flight: What begins a transaction.
         known: The history that the run was planned on.
     """
-    flight.do(
-        "SELECT set_config('lfmigrate.position', $1, true),"
-        " set_config('lfmigrate.lock_key', $2, true)",
-        str(known.position),
-        str(LOCK_KEY),
-    )
+    flight.set({"lfmigrate.position": str(known.position), "lfmigrate.lock_key": str(LOCK_KEY)})
     flight.do(query_text("lock"))
 
 

@@ -119,28 +119,28 @@ class Flight:
             else "BEGIN ISOLATION LEVEL READ COMMITTED"
         )
 
-    def arm(self, scope: Scope) -> None:
-        """Apply a scope's settings to the transaction; see `begin`."""
+    def arm(self, scope: Scope, *, local: bool = True) -> None:
+        """Apply a scope's settings to the transaction, or to a session of one's own."""
         self.do(
             "SELECT set_config('search_path', concat_ws(', ', quote_ident($1),"
-            " nullif(current_setting('search_path'), '')), true),"
-            " set_config('lock_timeout', $2, true), set_config('statement_timeout', $3, true),"
-            " set_config('lfmigrate.history_schema', $4, true)",
+            " nullif(current_setting('search_path'), '')), $2)",
             scope.schema,
-            str(scope.lock_timeout_ms),
-            str(scope.statement_timeout_ms),
-            scope.history_schema,
+            str(local),
         )
+        self.set(_settings(scope), local=local)
+
+    def set(self, settings: Mapping[str, str], *, local: bool = True) -> None:
+        """Set what SET LOCAL or SET would set, all in one statement."""
+        pairs = [text for pair in settings.items() for text in pair]
+        calls = [f"set_config(${n}, ${n + 1}, {local})" for n in range(1, len(pairs), 2)]
+        self.do(f"SELECT {', '.join(calls)}", *pairs)
 
     def look_at(self, *schemas: str) -> None:
         """Set the search path for reading definitions, whose texts depend on it.
 
         Compiling a catalog query would take longer than running it, so JIT is switched off.
         """
-        self.do(
-            "SELECT set_config('search_path', $1, true), set_config('jit', 'off', true)",
-            ", ".join(quote_name(schema) for schema in schemas),
-        )
+        self.set({"search_path": ", ".join(map(quote_name, schemas)), "jit": "off"})
 
     def run_file(
         self, file: SqlFile, scope: Scope, defaults: Defaults, *schemas: str
@@ -166,26 +166,19 @@ class Flight:
 
         Skipped statements raise notices, and nothing else tells them apart, so notices are on.
         """
-        path = [quote_name(schema) for schema in schemas]
-        self.do(
-            "SELECT set_config('search_path', $1, true), set_config('jit', $2, true),"
-            " set_config('client_min_messages', 'notice', true)",
-            ", ".join([*path, *([defaults.search_path] if defaults.search_path else [])]),
-            defaults.jit,
+        path = [*map(quote_name, schemas), defaults.search_path]
+        self.set(
+            {
+                "search_path": ", ".join(filter(None, path)),
+                "jit": defaults.jit,
+                "client_min_messages": "notice",
+            }
         )
 
     def leave_file(self, scope: Scope, defaults: Defaults) -> None:
         """Reset the session, whatever the file's text contains, and apply the scope again."""
         self.reset_session(defaults)
-        self.do(
-            "SELECT set_config('search_path', $1, true),"
-            " set_config('lock_timeout', $2, true), set_config('statement_timeout', $3, true),"
-            " set_config('lfmigrate.history_schema', $4, true)",
-            defaults.search_path,
-            str(scope.lock_timeout_ms),
-            str(scope.statement_timeout_ms),
-            scope.history_schema,
-        )
+        self.set({"search_path": defaults.search_path, **_settings(scope)})
 
     def reset_session(self, defaults: Defaults) -> None:
         """Reset the session to what it was before the run.
@@ -203,8 +196,8 @@ class Flight:
             "SELECT set_config(s.key, s.value, false) FROM jsonb_each_text($1::jsonb) AS s",
             json.dumps(dict(defaults.settings)),
         )
-        self.do("SELECT set_config('session_authorization', $1, false)", defaults.session_user)
-        self.do("SELECT set_config('role', $1, false)", defaults.role)
+        self.set({"session_authorization": defaults.session_user}, local=False)
+        self.set({"role": defaults.role}, local=False)
 
     def do(self, sql: str, *params: str | None) -> Answer[None]:
         """Queue one of lfmigrate's own statements and discard its rows."""
@@ -267,6 +260,8 @@ class Flight:
         if self._open:
             self.sync()
         groups, self._groups = self._groups, []
+        if not groups:
+            return
         wire = Wire(self._conn)
         try:
             wire.exchange([answers for answers, _ in groups], self._progress, self._on_stall)
@@ -287,21 +282,37 @@ class Flight:
 
     def arm_session(self, scope: Scope) -> None:
         """Apply a scope's settings to a session of one's own, until RESET ALL."""
-        self.do(
-            "SELECT set_config('search_path', concat_ws(', ', quote_ident($1),"
-            " nullif(current_setting('search_path'), '')), false),"
-            " set_config('lock_timeout', $2, false), set_config('statement_timeout', $3, false),"
-            " set_config('client_min_messages', 'notice', false)",
-            scope.schema,
-            str(scope.lock_timeout_ms),
-            str(scope.statement_timeout_ms),
-        )
+        self.arm(scope, local=False)
+        self.set({"client_min_messages": "notice"}, local=False)
         # Its own group: what comes next must be the first of an implicit transaction.
         self.sync()
 
     def _add(self, answer: Answer[T]) -> Answer[T]:
         self._open.append(answer)
         return answer
+
+
+def fetch(conn: Connection, query: Query[T]) -> T:
+    """Return the answer to one question, asked in a flight of its own."""
+    flight = Flight(conn)
+    answer = flight.ask(query)
+    flight.go()
+    return answer.value
+
+
+def execute(conn: Connection, sql: str) -> None:
+    """Run one of lfmigrate's own statements in a flight of its own."""
+    flight = Flight(conn)
+    flight.do(sql)
+    flight.go()
+
+
+def _settings(scope: Scope) -> dict[str, str]:
+    return {
+        "lock_timeout": str(scope.lock_timeout_ms),
+        "statement_timeout": str(scope.statement_timeout_ms),
+        "lfmigrate.history_schema": scope.history_schema,
+    }
 
 
 @contextmanager
@@ -333,9 +344,7 @@ def roll_back(conn: Connection) -> None:
     """Roll back; close the connection if ROLLBACK cannot be sent."""
     if conn.closed:
         return
-    flight = Flight(conn)
-    flight.do("ROLLBACK")
     try:
-        flight.go()
+        execute(conn, "ROLLBACK")
     except LfmigrateError:
         conn.close()

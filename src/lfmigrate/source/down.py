@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 
 from lfmigrate.source.sqlfile import SqlFile, from_text
-from lfmigrate.syntax.scanner import refusal
 
 
 def in_one_transaction(down: SqlFile) -> tuple[SqlFile, str | None]:
@@ -22,12 +21,10 @@ def in_one_transaction(down: SqlFile) -> tuple[SqlFile, str | None]:
     kept = {statement.offset for statement in found.statements}
     for statement in down.statements:
         if statement.offset not in kept:
-            raise refusal(
+            raise down.refusal(
                 f"{' '.join(statement.head[:3])} cannot run in the transaction of a rollback",
-                down.text,
-                down.name,
                 statement.offset,
-                hint="Leave it out of the down file, and run it by hand afterwards.",
+                "Leave it out of the down file, and run it by hand afterwards.",
             )
     if any(a.text != b.text for a, b in zip(down.statements, found.statements, strict=True)):
         return found, f"{down.name} was run without CONCURRENTLY, in one transaction"

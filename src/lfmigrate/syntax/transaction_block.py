@@ -7,10 +7,8 @@ from typing import Literal
 from lfmigrate.syntax.scanner import Statement, tokens, word, word_offset
 
 _SESSION = frozenset({"SET", "RESET"})
-
 # Here it depends on what the server finds: a partitioned table, a COMMIT in a procedure.
 _EITHER = frozenset({"CALL", "DO", "CLUSTER", "REINDEX"})
-
 _EITHER_PAIRS = frozenset((verb, "SUBSCRIPTION") for verb in ("CREATE", "ALTER", "DROP"))
 
 _OUTSIDE_PAIRS = frozenset(
@@ -32,7 +30,6 @@ CONCURRENT_HEADS = (
     ("CREATE", "UNIQUE", "INDEX", "CONCURRENTLY"),
     ("DROP", "INDEX", "CONCURRENTLY"),
 )
-
 CONCURRENTLY = word("concurrently")
 
 
