@@ -664,12 +664,35 @@ def test_it_is_shown_and_refused_without_yes(
     assert re.search(r"table +a +1 ", shown.stdout)
     assert "error: not confirmed" in shown.stderr
     document = json.loads(reported.stdout)
-    assert document["ok"] is False
+    assert (document["ok"], document["dry_run"]) == (False, False)
     assert {"kind": "table", "name": "a", "rows": 1}.items() <= document["lost"][0].items()
     assert document["dependents"] == []
     assert document["backup"] is None
     assert dump(database, rows=True) == before
     assert list(files.parent.rglob("lfmigrate-backups")) == []
+
+
+@pytest.mark.parametrize("dry", [False, True])
+def test_a_refused_run_is_called_what_was_asked_for(
+    database: str, folder: Write, cli: Cli, *, dry: bool
+) -> None:
+    """It reports what it would have dropped, and is a dry run only if one was asked for."""
+    files = folder(SIMPLE)
+    up(database, files)
+    execute(database, "CREATE VIEW theirs AS SELECT id FROM a")
+    arguments = ["rollback", "--sql-dir", files, "--database-url", database]
+    arguments.append("--dry-run" if dry else "--yes")
+
+    shown = cli(*arguments)
+    document = json.loads(cli(*arguments, "--json").stdout)
+
+    assert shown.returncode == document["exit_code"] == 5
+    assert ("dry" in shown.stdout + shown.stderr) is dry
+    assert shown.stdout.startswith(f"lfmigrate rollback{' --dry-run' if dry else ''}: ")
+    assert "would also be dropped" in shown.stdout
+    assert "001_a would be rolled back" in shown.stdout
+    assert document["dry_run"] is dry
+    assert [m["status"] for m in document["migrations"]] == ["planned"]
 
 
 def test_the_backup_is_the_last_thing_printed(

@@ -203,9 +203,9 @@ def rollback(
                 )
 
             if not (yes or dry_run):
-                preview = roll_back(dry_run=True)
+                preview = replace(roll_back(dry_run=True), dry_run=False)
                 if not preview.migrations:
-                    return replace(preview, dry_run=False)
+                    return preview
                 ask(call, working, preview)
             return roll_back(dry_run=dry_run)
 
