@@ -64,6 +64,7 @@ class Attempts:
         if error is None:
             self._session.end_reading()
             return False
+        self._session.give_back()
         if isinstance(error, StatementFailed) and self._wait(error):
             self._over = False
         if isinstance(error, LfmigrateError) and error.outcome == NOTHING_CHANGED:
