@@ -393,7 +393,12 @@ def new(
     """Create the next pair of migration files, with headers to fill in."""
     with calling("new", flags) as call:
         folder = settings.sql_dir(flags, os.environ, dotenv_variables())
-        call.show(lfmigrate.new(folder or lfmigrate.shipped_folder(), name))
+        if folder is None:
+            raise UsageError(
+                "no directory is configured in which to create the migration",
+                hint="Name it with --sql-dir, or set LFMIGRATE_SQL_DIR.",
+            )
+        call.show(lfmigrate.new(folder, name))
 
 
 @app.command(
