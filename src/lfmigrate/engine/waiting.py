@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from types import TracebackType
 
 from lfmigrate.engine.session import Session
-from lfmigrate.engine.transaction import HISTORY_MOVED, LOCK_HELD
 from lfmigrate.errors import NOTHING_CHANGED, Interrupted, LfmigrateError, Refused, StatementFailed
+from lfmigrate.history.ledger import HistoryMoved, LockHeld
 from lfmigrate.postgres.pipeline import LOCK_TIMEOUT
 
 # How long to wait for a concurrent run to finish.
@@ -80,11 +80,11 @@ class Attempts:
         """Return whether to try again, when it is time to."""
         if error.outcome not in {None, NOTHING_CHANGED, self._session.outcome}:
             return False  # a statement ran outside a transaction: it would run twice
-        if error.sqlstate == HISTORY_MOVED:
+        if isinstance(error, HistoryMoved):
             return True  # the other run was faster: find out at once what is left to do
         if error.sqlstate == LOCK_TIMEOUT:
             return self._let_others_proceed(error)
-        if error.sqlstate != LOCK_HELD:
+        if not isinstance(error, LockHeld):
             return False
         if time.monotonic() > self._give_up_at:
             raise Refused(

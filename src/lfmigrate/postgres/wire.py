@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import selectors
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -69,6 +69,8 @@ class Answer(Generic[T]):
     statement: Statement | None = None
     # How many characters of `sql` come before the statement's own text.
     lead: int = 0
+    # The classes of the errors that it raises itself, by SQLSTATE. A file may raise the same codes.
+    raises: Mapping[str, type[StatementFailed]] = field(default_factory=dict)
     notices: list[Notice] = field(default_factory=list)
     error: StatementFailed | None = None
     elapsed_ms: float = 0.0
@@ -223,7 +225,7 @@ class Wire:
             detail += (said(what) or "").splitlines()
         hint = said(pq.DiagnosticField.MESSAGE_HINT)
         sqlstate = said(pq.DiagnosticField.SQLSTATE) or ""
-        error = StatementFailed(
+        error = answer.raises.get(sqlstate, StatementFailed)(
             said(pq.DiagnosticField.MESSAGE_PRIMARY) or "the server failed without a message",
             detail=detail,
             # The server recommends CASCADE wherever something depends on something.
