@@ -215,36 +215,24 @@ def split(text: str, file: str = "<text>") -> tuple[Statement, ...]:
 
 def tokens(text: str) -> Iterator[Token]:
     """Return the tokens of a statement, without white space and comments, one at a time."""
+    return (token for token, _, _ in placed_tokens(text))
+
+
+def placed_tokens(text: str) -> Iterator[tuple[Token, int, int]]:
+    """Return the tokens of a statement, each with the offsets of its begin and its end."""
     scanner = _Scanner(text, "<text>")
-    pos = 0
-    while pos < len(text):
+    end = 0
+    while (pos := end) < len(text):
         kind, end = scanner.token(pos)
         if kind == "word":
-            yield Token("word", text[pos:end].translate(_ASCII_LOWER))
+            yield Token("word", text[pos:end].translate(_ASCII_LOWER)), pos, end
         elif kind == "quoted":
             inner = text[text.index('"', pos) + 1 : end - 1]
-            yield Token("quoted", inner.replace('""', '"'))
+            yield Token("quoted", inner.replace('""', '"')), pos, end
         elif kind in {"string", "escape", "dollar"}:
-            yield Token("string", text[pos:end])
+            yield Token("string", text[pos:end]), pos, end
         elif kind == "other":
-            yield Token("other", text[pos:end])
-        pos = end
-
-
-def word_offset(text: str, word: str) -> int:
-    """Return the offset of the first occurrence of a word that is neither quoted nor in a string.
-
-    Args:
-        text: A statement that contains the word.
-        word: In lower case.
-    """
-    scanner = _Scanner(text, "<text>")
-    pos = 0
-    while True:
-        kind, end = scanner.token(pos)
-        if kind == "word" and text[pos:end].translate(_ASCII_LOWER) == word:
-            return pos
-        pos = end
+            yield Token("other", text[pos:end]), pos, end
 
 
 def leading_comments(text: str, file: str) -> Iterator[tuple[int, str]]:
