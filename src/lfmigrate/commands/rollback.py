@@ -84,7 +84,7 @@ class RollbackReport:
         dependents: What they did not create, and what is dropped with it.
         backup: The folder with the rows; None if there was no row, or none was wanted.
         notes: What is worth a warning.
-        dry_run: Whether nothing was done.
+        dry_run: Whether only that was asked for.
     """
 
     server: Server
@@ -95,6 +95,11 @@ class RollbackReport:
     backup: Path | None = None
     notes: tuple[str, ...] = ()
     dry_run: bool = False
+
+    @property
+    def done(self) -> bool:
+        """Return whether it was done; a refused run has a report, too."""
+        return all(migration.status == "rolled_back" for migration in self.migrations)
 
 
 def rollback(
@@ -182,7 +187,7 @@ def rollback(
                         tx.commit(outcome.forgetting(over))
                         report = _done(report)
             except Refused as refused:
-                refused.report = replace(report, dry_run=True)
+                refused.report = report
                 raise
     return report
 

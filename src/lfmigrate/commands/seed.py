@@ -62,7 +62,7 @@ class SeedReport:
         lost: What was emptied before; none without ``replace``.
         backup: The folder with the rows of that; None where there were none.
         notes: What is worth a warning.
-        dry_run: Whether nothing was done.
+        dry_run: Whether only that was asked for.
     """
 
     server: Server
@@ -167,7 +167,7 @@ def preview_replace(
         on_wait: Called with a line when the command has to wait for another session.
 
     Returns:
-        A report with ``lost`` alone, and ``dry_run`` set.
+        A report with ``lost`` alone.
 
     Raises:
         Refused: A migration is not applied.
@@ -182,7 +182,7 @@ def preview_replace(
             with session.reading(state.schema) as flight:
                 counts = [flight.ask(dump.count_rows(table)) for table in tables]
     lost = emptied(tables, [count.value for count in counts])
-    return SeedReport(state.server, state.schema, lost=lost, dry_run=True)
+    return SeedReport(state.server, state.schema, lost=lost)
 
 
 def _tables(session: Session, state: DatabaseState) -> tuple[Table, ...]:

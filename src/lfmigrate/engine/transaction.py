@@ -36,10 +36,6 @@ from lfmigrate.rows.dump import OnCopy
 from lfmigrate.source.sqlfile import SqlFile
 from lfmigrate.syntax.privileges import required_privileges
 
-# SQLSTATEs of queries/lock.sql and queries/privileges.sql, and the server's own.
-LOCK_HELD = "LF001"
-HISTORY_MOVED = "LF002"
-_PRIVILEGES_MISSING = "LF003"
 _INSUFFICIENT_PRIVILEGE = "42501"
 
 _SAVE = "lfmigrate_save"
@@ -49,6 +45,10 @@ _SETTLE_MS = 30_000
 
 # A server that restarts is back by then.
 _RECONNECT_S = 20
+
+
+class _PrivilegesMissing(StatementFailed):
+    """The role lacks privileges that the files need."""
 
 
 @contextmanager
@@ -139,7 +139,7 @@ class Transaction:
         if files is not None:
             needed = [asdict(each) for f in files for each in required_privileges(f.statements)]
             self.flight.set({"lfmigrate.needs": json.dumps(needed)})
-            self.flight.do(catalog.query_text("privileges"))
+            self.flight.do(catalog.query_text("privileges"), raises={"LF003": _PrivilegesMissing})
             ledger.create(self.flight)
 
     @property
@@ -356,9 +356,9 @@ def _find_out(
 
 def _explain(error: StatementFailed, session: Session) -> None:
     """Turn the details of the lock and of missing privileges into what a person can act on."""
-    if error.sqlstate == LOCK_HELD:
+    if isinstance(error, ledger.LockHeld):
         error.held_by, error.detail = error.detail[:1], ()
-    if error.sqlstate != _PRIVILEGES_MISSING:
+    if not isinstance(error, _PrivilegesMissing):
         return
     error.sqlstate = _INSUFFICIENT_PRIVILEGE
     error.detail = tuple(line for line in error.detail if not line.startswith("PL/pgSQL"))

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from types import TracebackType
 
 from lfmigrate.engine.session import Session
-from lfmigrate.engine.transaction import HISTORY_MOVED, LOCK_HELD
 from lfmigrate.errors import NOTHING_CHANGED, Interrupted, LfmigrateError, Refused, StatementFailed
+from lfmigrate.history.ledger import HistoryMoved, LockHeld
 from lfmigrate.postgres.pipeline import LOCK_TIMEOUT
 from lfmigrate.rows import archive
 
@@ -65,6 +65,7 @@ class Attempts:
         if error is None:
             self._session.end_reading()
             return False
+        self._session.give_back()
         if isinstance(error, StatementFailed) and self._wait(error):
             self._over = False
         if isinstance(error, LfmigrateError) and error.outcome == NOTHING_CHANGED:
@@ -80,11 +81,11 @@ class Attempts:
         """Return whether to try again, when it is time to."""
         if error.outcome not in {None, NOTHING_CHANGED, self._session.outcome}:
             return False  # a statement ran outside a transaction: it would run twice
-        if error.sqlstate == HISTORY_MOVED:
+        if isinstance(error, HistoryMoved):
             return True  # the other run was faster: find out at once what is left to do
         if error.sqlstate == LOCK_TIMEOUT:
             return self._let_others_proceed(error)
-        if error.sqlstate != LOCK_HELD:
+        if not isinstance(error, LockHeld):
             return False
         if time.monotonic() > self._give_up_at:
             raise Refused(

@@ -14,7 +14,13 @@ from typing import Any, Generic, NamedTuple
 
 import psycopg
 
-from lfmigrate.errors import NOTHING_CHANGED, ErrorOutcome, Interrupted, LfmigrateError
+from lfmigrate.errors import (
+    NOTHING_CHANGED,
+    ErrorOutcome,
+    Interrupted,
+    LfmigrateError,
+    StatementFailed,
+)
 from lfmigrate.postgres.connection import Connection, abandon, is_idle
 from lfmigrate.postgres.wire import (
     Answer,
@@ -199,9 +205,20 @@ class Flight:
         self.set({"session_authorization": defaults.session_user}, local=False)
         self.set({"role": defaults.role}, local=False)
 
-    def do(self, sql: str, *params: str | None) -> Answer[None]:
-        """Queue one of lfmigrate's own statements and discard its rows."""
-        return self._add(Answer(sql, params))
+    def do(
+        self,
+        sql: str,
+        *params: str | None,
+        raises: Mapping[str, type[StatementFailed]] | None = None,
+    ) -> Answer[None]:
+        """Queue one of lfmigrate's own statements and discard its rows.
+
+        Args:
+            sql: The statement.
+            params: The parameters in text form.
+            raises: The classes of the errors that it raises itself, by SQLSTATE.
+        """
+        return self._add(Answer(sql, params, raises=raises or {}))
 
     def ask(self, query: Query[T]) -> Answer[T]:
         """Queue a question; the answer is available when the flight has completed."""

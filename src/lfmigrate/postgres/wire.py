@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import selectors
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -69,6 +69,8 @@ class Answer(Generic[T]):
     statement: Statement | None = None
     # How many characters of `sql` come before the statement's own text.
     lead: int = 0
+    # The classes of the errors that it raises itself, by SQLSTATE. A file may raise the same codes.
+    raises: Mapping[str, type[StatementFailed]] = field(default_factory=dict)
     notices: list[Notice] = field(default_factory=list)
     error: StatementFailed | None = None
     elapsed_ms: float = 0.0
@@ -158,7 +160,7 @@ class Wire:
                     value = result.get_value(0, 0)
                     answer.text = None if value is None else value.decode()
                 elif result.status == pq.ExecStatus.FATAL_ERROR:
-                    answer.error = failure(result, answer.statement, answer.lead)
+                    answer.error = failure(result, answer.statement, answer.lead, answer.raises)
                 answer.landed = answer.error is None and (
                     result.status != pq.ExecStatus.PIPELINE_ABORTED
                 )
@@ -207,7 +209,10 @@ def await_socket(pgconn: pq.abc.PGconn) -> bool:
 
 
 def failure(
-    result: pq.abc.PGresult, statement: Statement | None = None, lead: int = 0
+    result: pq.abc.PGresult,
+    statement: Statement | None = None,
+    lead: int = 0,
+    raises: Mapping[str, type[StatementFailed]] | None = None,
 ) -> StatementFailed:
     """Return the error that a result reports.
 
@@ -215,6 +220,7 @@ def failure(
         result: The result.
         statement: The statement of a file that failed.
         lead: How many characters were sent before its text.
+        raises: The exceptions for SQLSTATEs that the statement raises itself.
     """
 
     def said(what: pq.DiagnosticField) -> str | None:
@@ -234,7 +240,7 @@ def failure(
     for what in (field.MESSAGE_DETAIL, field.CONTEXT):
         detail += (said(what) or "").splitlines()
     hint, sqlstate = said(field.MESSAGE_HINT), said(field.SQLSTATE) or ""
-    error = StatementFailed(
+    error = (raises or {}).get(sqlstate, StatementFailed)(
         said(field.MESSAGE_PRIMARY) or "the server failed without a message",
         detail=detail,
         # The server recommends CASCADE wherever something depends on something.

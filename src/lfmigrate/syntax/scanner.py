@@ -196,28 +196,19 @@ def split(text: str, file: str = "<text>") -> tuple[Statement, ...]:
 
 def tokens(text: str) -> Iterator[Token]:
     """Return the tokens of a statement, without white space and comments, one at a time."""
+    return (token for token, _, _ in placed_tokens(text))
+
+
+def placed_tokens(text: str) -> Iterator[tuple[Token, int, int]]:
+    """Return the tokens of a statement, each with the offsets of its begin and its end."""
     for kind, start, end in _Scanner(text, "<text>").tokens():
         if kind == "word":
-            yield Token("word", text[start:end].translate(_ASCII_LOWER))
+            yield Token("word", text[start:end].translate(_ASCII_LOWER)), start, end
         elif kind == "quoted":
             inner = text[text.index('"', start) + 1 : end - 1]
-            yield Token("quoted", inner.replace('""', '"'))
+            yield Token("quoted", inner.replace('""', '"')), start, end
         elif kind not in _GAPS:
-            yield Token("other" if kind == "other" else "string", text[start:end])
-
-
-def word_offset(text: str, word: str) -> int:
-    """Return the offset of the first occurrence of a word that is neither quoted nor in a string.
-
-    Args:
-        text: A statement that contains the word.
-        word: In lower case.
-    """
-    return next(
-        start
-        for kind, start, end in _Scanner(text, "<text>").tokens()
-        if kind == "word" and text[start:end].translate(_ASCII_LOWER) == word
-    )
+            yield Token("other" if kind == "other" else "string", text[start:end]), start, end
 
 
 def leading_comments(text: str, file: str) -> Iterator[tuple[int, str]]:
