@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from lfmigrate.errors import UsageError, combine
+from lfmigrate.redaction import has_password
 
 T = TypeVar("T")
 
@@ -160,9 +161,16 @@ def load(
 def sql_dir(
     flags: Flags, environment: Mapping[str, str], dotenv: Mapping[str, str | None]
 ) -> Path | None:
-    """Return the folder of SQL files that is asked for; None for the bundled one."""
+    """Return the folder of SQL files that is asked for; None for the bundled one.
+
+    Raises:
+        UsageError: It is a database URL.
+    """
     name = environment.get("LFMIGRATE_SQL_DIR") or dotenv.get("LFMIGRATE_SQL_DIR")
-    return flags.sql_dir or (Path(name) if name else None)
+    folder = flags.sql_dir or (Path(name) if name else None)
+    if folder is not None and has_password(str(folder)):
+        raise UsageError("--sql-dir (LFMIGRATE_SQL_DIR) contains a password")
+    return folder
 
 
 def utf8(text: str) -> str:

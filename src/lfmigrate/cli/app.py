@@ -203,9 +203,9 @@ def rollback(
                 )
 
             if not (yes or dry_run):
-                preview = roll_back(dry_run=True)
+                preview = replace(roll_back(dry_run=True), dry_run=False)
                 if not preview.migrations:
-                    return replace(preview, dry_run=False)
+                    return preview
                 ask(call, working, preview)
             return roll_back(dry_run=dry_run)
 
@@ -393,7 +393,12 @@ def new(
     """Create the next pair of migration files, with headers to fill in."""
     with calling("new", flags) as call:
         folder = settings.sql_dir(flags, os.environ, dotenv_variables())
-        call.show(lfmigrate.new(folder or lfmigrate.shipped_folder(), name))
+        if folder is None:
+            raise UsageError(
+                "no directory is configured in which to create the migration",
+                hint="Name it with --sql-dir, or set LFMIGRATE_SQL_DIR.",
+            )
+        call.show(lfmigrate.new(folder, name))
 
 
 @app.command(

@@ -8,7 +8,7 @@ import re
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -66,12 +66,29 @@ class Call:
             self.document["schema"] = report.schema
         self.screen.show(report, elapsed_ms=self.elapsed_ms, preview=preview)
 
-    def end(self, error: LfmigrateError | None) -> None:
-        """Print the error, if there is one, and the JSON document, if that is wanted."""
+    def succeed(self) -> None:
+        """Print the JSON document, if that is wanted.
+
+        Raises:
+            UsageError: Standard output cannot be written.
+        """
+        self._print_document(None)
+
+    def fail(self, error: LfmigrateError) -> None:
+        """Print an error, what its report says, and the JSON document, if that is wanted.
+
+        If standard output cannot be written, the error still decides the exit code.
+        """
+        with suppress(UsageError):
+            if error.report is not None:
+                self.show(error.report)
+        self.screen.fail(error)
+        with suppress(UsageError):
+            self._print_document(error)
+
+    def _print_document(self, error: LfmigrateError | None) -> None:
         from lfmigrate.output.document import document  # noqa: PLC0415 (as above)
 
-        if error is not None:
-            self.screen.fail(error)
         self.screen.document(document(self.command, self.document, error, self.elapsed_ms))
 
 
@@ -90,18 +107,16 @@ def calling(command: str, flags: Flags) -> Iterator[Call]:
     try:
         with signals_as_exceptions():
             yield call
-        call.end(None)
+        call.succeed()
     except LfmigrateError as error:
         if isinstance(error.__cause__, KeyboardInterrupt):
             error.exit_code = exit_code_of(error.__cause__)
-        if error.report is not None:
-            call.show(error.report)
-        call.end(error)
+        call.fail(error)
         raise typer.Exit(error.exit_code) from None
     except KeyboardInterrupt as signal_came:
         stopped = Interrupted("interrupted")
         stopped.exit_code = exit_code_of(signal_came)
-        call.end(stopped)
+        call.fail(stopped)
         raise typer.Exit(stopped.exit_code) from None
 
 
@@ -116,6 +131,10 @@ def run(call: Call, work: Callable[[Connection, Folder, Scope], T]) -> T:
     except ConnectionLost as error:
         if error.outcome != NOTHING_CHANGED:
             raise
+        if error.backup is not None:
+            from lfmigrate.rows import archive  # noqa: PLC0415 (as above)
+
+            archive.remove(error.backup)
         call.screen.say(f"{error.message}; nothing was changed; retrying once")
     with _connected(call) as given:
         return work(*given)
@@ -181,14 +200,20 @@ def confirm(call: Call, question: str) -> None:
 
     Raises:
         Refused: It was not confirmed.
+        Interrupted: A signal arrived.
     """
     if call.flags.json or not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise Refused("not confirmed", hint="Add --yes to skip the confirmation prompt.")
     try:
-        answer = typer.confirm(question, default=False, err=True)
-    except typer.Abort:
-        answer = False
-    if not answer:
+        sys.stderr.write(f"{question} [y/N]: ")
+        sys.stderr.flush()
+        answer = sys.stdin.readline()
+    except KeyboardInterrupt as interrupt:
+        sys.stderr.write("\n")
+        raise Interrupted("interrupted", outcome=NOTHING_CHANGED) from interrupt
+    if not answer:  # the end of the input
+        sys.stderr.write("\n")
+    if answer.strip().lower() not in {"y", "yes"}:
         raise Refused("not confirmed")
 
 

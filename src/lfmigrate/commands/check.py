@@ -14,6 +14,7 @@ from lfmigrate.commands.rollback import rollback
 from lfmigrate.commands.up import up
 from lfmigrate.commands.verify import verify
 from lfmigrate.engine.session import Session
+from lfmigrate.engine.state import refuse_unusable
 from lfmigrate.errors import (
     NOTHING_CHANGED,
     ConnectionFailed,
@@ -86,6 +87,7 @@ def check(
         Which steps passed.
 
     Raises:
+        UsageError: A transaction is open.
         DatabaseError: The database could not be made.
     """
     with _disposable_database(conn) as second:
@@ -107,6 +109,7 @@ def check(
 @contextmanager
 def _disposable_database(conn: Connection) -> Iterator[Connection]:
     """Create an empty database on a connection's server, connect to it, and drop it afterwards."""
+    refuse_unusable(conn)
     name = f"lfmigrate_check_{secrets.token_hex(6)}"
     try:
         _execute(conn, f"CREATE DATABASE {quote_name(name)} TEMPLATE template0")

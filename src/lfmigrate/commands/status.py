@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from lfmigrate.catalog.sessions import Server
 from lfmigrate.engine.session import Session
+from lfmigrate.engine.waiting import Attempts
 from lfmigrate.history import plan
 from lfmigrate.history.plan import MigrationState, ViewState
 from lfmigrate.postgres.connection import Connection
@@ -56,8 +57,9 @@ def status(conn: Connection, folder: Folder, *, scope: Scope | None = None) -> S
         DatabaseError: The role may not read the history, or the connection was lost.
     """
     session = Session(conn, folder, scope)
-    state = session.state(relations=False)
-    session.end_reading()
+    for attempt in Attempts(session):
+        with attempt:
+            state = session.state(relations=False)
     return StatusReport(
         server=state.server,
         schema=state.schema,

@@ -84,6 +84,22 @@ def read_state(
         UsageError: A transaction is open, or the connection speaks another encoding than UTF-8.
         DatabaseError: There is no such schema, or the role may not read the history.
     """
+    refuse_unusable(conn)
+    for _ in range(_VANISHED_ATTEMPTS):
+        try:
+            return _read(conn, scope, relations=relations, on_stall=on_stall)
+        except StatementFailed as error:
+            if not error.message.startswith(_VANISHED):
+                raise
+    return _read(conn, scope, relations=relations, on_stall=on_stall)
+
+
+def refuse_unusable(conn: Connection) -> None:
+    """Refuse a caller's connection that cannot be used as it is; nothing is sent.
+
+    Raises:
+        UsageError: A transaction is open, or it speaks another encoding than UTF-8.
+    """
     if not is_idle(conn):
         raise UsageError(
             "the connection has an open transaction",
@@ -96,13 +112,6 @@ def read_state(
             f"the connection's encoding is {encoding}, and SQL files are UTF-8",
             hint='Connect with client_encoding="UTF8", as lfmigrate.connect does.',
         )
-    for _ in range(_VANISHED_ATTEMPTS):
-        try:
-            return _read(conn, scope, relations=relations, on_stall=on_stall)
-        except StatementFailed as error:
-            if not error.message.startswith(_VANISHED):
-                raise
-    return _read(conn, scope, relations=relations, on_stall=on_stall)
 
 
 def _read(

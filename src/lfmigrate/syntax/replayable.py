@@ -10,7 +10,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
-from lfmigrate.syntax.names import names
 from lfmigrate.syntax.scanner import Statement, Token, tokens, word
 from lfmigrate.syntax.transaction_block import inside_form
 
@@ -59,6 +58,8 @@ CURRENT_ROLES = frozenset({"current_role", "current_user", "session_user", "all"
 _DEFINING = frozenset(
     {"CREATE", "ALTER", "DROP", "COMMENT", "GRANT", "REVOKE", "SECURITY", "SET", "RESET", "LOCK"}
 )
+
+_DOT = Token("other", ".")
 
 _PARENTHESIS = Token("other", "(")
 
@@ -242,9 +243,12 @@ class _Reach:
 
     @staticmethod
     def _add(known: set[str], found: list[Token]) -> None:
-        named = names(found[:5])
-        if named:
-            known.add(named[0].name)
+        place = next((i for i, t in enumerate(found[:5]) if t.kind in {"word", "quoted"}), None)
+        if place is None:
+            return
+        while found[place + 1 : place + 2] == [_DOT] and len(found) > place + 2:
+            place += 2  # what qualifies the name
+        known.add(found[place].value)
 
 
 def _runs_code(head: tuple[str, ...]) -> bool:
