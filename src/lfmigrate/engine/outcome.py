@@ -109,10 +109,10 @@ def outcome_of(session: Session, state: DatabaseState, results: Results) -> Outc
         fingerprints=results.fingerprints_after.value,
         step_ends=[entry.cid for entry in recorded],
         locked=reading.locked,
-        others=reading.others > 0,
+        others=not reading.committed <= state.horizon.seen,
     )
     after = replace(after, foreign=_foreign_parts(session, unclear_parts(before, after)))
-    horizon = replace(state.horizon, own=(*state.horizon.own, *reading.own))
+    horizon = replace(state.horizon, seen=state.horizon.seen | reading.own)
     outcome = _outcome(
         session, state, results.steps, recorded, before=before, after=after, skipped=results.skipped
     )

@@ -137,15 +137,18 @@ def _read(
         known = History() if asked_history.error is not None else asked_history.value
         live = Snapshot()
         ids: dict[str, Key] = {}
+        horizon = Horizon()
         if relations and known.expected:
             reading = Flight(conn, on_stall=on_stall)
             reading.look_at(schema)
+            seen = reading.ask(catalog.committed(server.xmin))
             found = reading.ask(catalog.relations(known.expected))
             reading.do("COMMIT")
             reading.go()
             live = Snapshot(item.relation for item in found.value)
             ids = {item.id: item.relation.key for item in found.value}
-    return DatabaseState(server, schema, known, live, ids, Horizon(server.xmin))
+            horizon = Horizon(server.xmin, seen.value)
+    return DatabaseState(server, schema, known, live, ids, horizon)
 
 
 def _schema(server: Server, scope: Scope) -> str:

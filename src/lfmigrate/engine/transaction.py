@@ -183,7 +183,7 @@ class Transaction:
                     state.history.expected,
                     ledger=ledger.table(scope),
                     ids=state.ids,
-                    since=state.horizon,
+                    since=state.horizon.xmin,
                 )
             ),
             recorded=flight.ask(ledger.recorded(scope, self.run_id)),
