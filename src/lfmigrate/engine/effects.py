@@ -209,13 +209,20 @@ def _without_gone(
 ) -> StepEffects:
     """Add what is gone to the rows, and to the last step: nothing tells which one it was."""
     renamed = {found.id for found in after.found if found.relation.key in rows}
+    # A sequence that a column owns is a part of its table.
+    owned = {
+        f"pg_class:{number}"
+        for found in after.found
+        for part, number in found.numbers.items()
+        if part.startswith("sequence ")
+    }
     for item_id, key in before.ids.items():
         if key in rows:
             continue
         dropped = after.locked is None or item_id in after.locked
-        if dropped or item_id in renamed:
+        if dropped or item_id in renamed | owned:
             effects = effects.removing(key)
-        if item_id not in renamed:
+        if item_id not in renamed | owned:
             rows[key] = [Verdict(before.live[key], "dropped" if dropped else "missing")]
     return effects
 
