@@ -975,7 +975,11 @@ def test_a_backup_whose_transaction_could_not_be_ended_is_named(
     with psycopg.connect(database, autocommit=True) as other:
 
         def end_session(_: object) -> None:
-            sessions = "FROM pg_stat_activity WHERE application_name = 'lfmigrate'"
+            # Other tests have sessions on the same server.
+            sessions = (
+                "FROM pg_stat_activity WHERE application_name = 'lfmigrate'"
+                " AND datname = current_database()"
+            )
             idle = f"SELECT {sessions} AND state = 'idle in transaction'"
             wait_until(lambda: bool(other.execute(idle).rowcount), "all rows are on their way")
             other.execute(f"SELECT pg_terminate_backend(pid, 60000) {sessions}")
