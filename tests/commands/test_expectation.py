@@ -30,7 +30,7 @@ pytestmark = pytest.mark.sweep
 
 # Each of the groups draws so many folders, with a seed of its own.
 GROUPS = 8
-FOLDERS = int(os.environ.get("LFMIGRATE_TEST_FOLDERS", "64")) // GROUPS
+FOLDERS = int(os.environ.get("LFMIGRATE_TEST_FOLDERS", "16")) // GROUPS
 
 BASE = """
 CREATE TYPE mood AS ENUM ('low', 'high');
@@ -189,6 +189,7 @@ ALTER VIEW {v} SET (security_barrier = true)
 CREATE OR REPLACE VIEW {vv} AS SELECT id, c FROM {v} WHERE id > 0
 CREATE VIEW late AS SELECT {a} FROM {t}
 DROP VIEW {vv}
+DROP VIEW IF EXISTS {vv}
 ALTER MATERIALIZED VIEW {mv} SET (fillfactor = 50)
 ALTER MATERIALIZED VIEW {mv} CLUSTER ON mv_a
 CREATE OR REPLACE FUNCTION {f}(n integer) RETURNS integer LANGUAGE sql IMMUTABLE AS 'SELECT n + 2'
@@ -247,7 +248,6 @@ CREATE SEQUENCE IF NOT EXISTS hot_seq
 CREATE OR REPLACE VIEW {vv} AS SELECT id, c FROM {v} WHERE c IS NOT NULL
 CREATE OR REPLACE FUNCTION {touch}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN OLD; END $$
 DROP INDEX IF EXISTS {t_b}
-DROP VIEW IF EXISTS {vv}
 DROP POLICY IF EXISTS {pol} ON {t}
 DROP TRIGGER IF EXISTS {tr} ON {t}
 ALTER TABLE {u} ALTER COLUMN {c} SET DEFAULT 'none'
