@@ -411,6 +411,31 @@ def test_a_relation_that_a_down_file_leaves_is_reported_and_forgotten(
 
 
 # What ordinary migrations do, and what must not count as another owner's when it is undone.
+def test_a_view_that_a_migration_has_changed_is_still_that_of_its_file(
+    database: str, folder: Write, tmp_path: Path
+) -> None:
+    """A renamed column changes the view on it; with the table, the view goes as well."""
+    files = {
+        "001_a.up.sql": "CREATE TABLE a (id int);",
+        "001_a.down.sql": "DROP TABLE a;",
+        "views/v.sql": "CREATE OR REPLACE VIEW v AS SELECT id AS n FROM a;",
+    }
+    up(database, folder(files))
+    more = {
+        **files,
+        "002_b.up.sql": "ALTER TABLE a RENAME COLUMN id TO a_id;",
+        "002_b.down.sql": "SELECT 1;",
+        "003_c.up.sql": "SELECT 1;",
+    }
+    path = folder(more)
+    up(database, path, to="2")
+
+    report = rollback(database, path, tmp_path, to="0")
+
+    assert {lost.name for lost in report.lost} == {"a", "v"}
+    assert report.dependents == ()
+
+
 ORDINARY = {
     "a table re-created": {
         "001_a.up.sql": "CREATE TABLE a (n int)",
