@@ -959,3 +959,57 @@ def _start(url: str, files: Path, parent: Path) -> subprocess.Popen[str]:
         stderr=subprocess.DEVNULL,
         text=True,
     )  # fmt: skip
+
+
+# ------------------------------------------------------------------------------------------------
+# --to 0
+# ------------------------------------------------------------------------------------------------
+
+ZERO = {
+    "000_first.up.sql": "CREATE TABLE first (id int);",
+    "000_first.down.sql": "DROP TABLE first;",
+    "001_a.up.sql": "CREATE TABLE a (id int);",
+    "001_a.down.sql": "DROP TABLE a;",
+}
+
+
+@pytest.mark.parametrize(
+    ("version", "to", "undone"),
+    [
+        ("000", "000", ["001"]),
+        ("000", "0", ["001", "000"]),
+        ("000", "00", ["001", "000"]),
+        ("0", "0", ["001"]),
+        ("0", "00", ["001", "0"]),
+    ],
+)
+def test_zero_means_all_unless_a_version_is_written_like_that(
+    database: str, folder: Write, version: str, to: str, undone: list[str]
+) -> None:
+    """A migration 000 can be kept, and 0 still rolls back everything."""
+    path = folder({name.replace("000", version): text for name, text in ZERO.items()})
+    up(database, path)
+
+    assert [m.version for m in rollback(database, path, None, to=to).migrations] == undone
+
+
+def test_a_recorded_version_counts_without_its_file(database: str, folder: Write) -> None:
+    """What is written in the history is a version as well."""
+    up(database, folder(ZERO))
+    path = folder({name: text for name, text in ZERO.items() if "001" in name})
+
+    assert [m.version for m in rollback(database, path, None, to="000").migrations] == ["001"]
+    with pytest.raises(UsageError, match='there is no migration "7"'):
+        rollback(database, path, None, to="7")
+
+
+@pytest.mark.parametrize("version", ["0", "000"])
+def test_check_undoes_a_migration_zero(
+    database: str, folder: Write, cli: Cli, version: str
+) -> None:
+    """Its rollback is of everything, whatever the versions look like."""
+    path = folder({name.replace("000", version): text for name, text in ZERO.items()})
+
+    done = cli("check", "--database-url", database, "--sql-dir", path)
+
+    assert done.returncode == 0, done.stdout

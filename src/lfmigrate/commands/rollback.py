@@ -121,7 +121,8 @@ def rollback(
         conn: An open connection without an open transaction.
         folder: The files.
         scope: The schema, and how long to wait; by default the connection's own schema.
-        to: The version to go back to, which stays; ``0`` undoes all. None: the newest one.
+        to: The version to go back to, which stays. ``0`` undoes all, unless a version is written
+            exactly like that. None: undo the newest one.
         dry_run: Do everything but the backup, and roll back.
         cascade: Drop what depends on it as well; the backup's manifest keeps the definitions.
         recorded: Use the down script that was recorded when the migration was applied.

@@ -185,17 +185,28 @@ def undoings(
 
 
 def version_to_keep(folder: Folder, history: History, to: str) -> int:
-    """Return the version to go back to as a number; -1 for ``0``, which rolls back everything.
+    """Return the version to go back to as a number; -1 to roll back everything.
+
+    ``0`` rolls back everything, unless a version is written exactly like that.
 
     Raises:
         UsageError: There is no such migration.
     """
     if to and not to.strip("0"):
-        return -1
+        return 0 if to in _versions(folder, history) else -1
     for number, event in history.applied.items():
         if event.version is not None and event.version.lstrip("0") == to.lstrip("0"):
             return number
     return _version(folder, to)
+
+
+def before_all(folder: Folder, history: History) -> str:
+    """Return what `version_to_keep` takes to roll back everything: zeros that are no version."""
+    versions = _versions(folder, history)
+    zeros = "0"
+    while zeros in versions:
+        zeros += "0"
+    return zeros
 
 
 def notes(folder: Folder, history: History) -> tuple[str, ...]:
@@ -226,6 +237,12 @@ def _have_run(events: Sequence[Event]) -> str:
     if not done:
         return "its first statement was started"
     return f"{done} of its statements {'has' if done == 1 else 'have'} run"
+
+
+def _versions(folder: Folder, history: History) -> set[str]:
+    """Return the versions as they are written, in the folder and in the history."""
+    recorded = {event.version for event in history.last.values() if event.version is not None}
+    return recorded | {migration.version for migration in folder.migrations}
 
 
 def _version(folder: Folder, to: str) -> int:
