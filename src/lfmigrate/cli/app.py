@@ -14,7 +14,7 @@ import lfmigrate
 from lfmigrate import settings
 from lfmigrate.cli.call import ask, calling, dotenv_variables, run
 from lfmigrate.cli.options import EVERYWHERE, Replace, Yes, on_a_database, takes
-from lfmigrate.errors import DifferenceFound, UsageError
+from lfmigrate.errors import DifferenceFound, UsageError, join
 from lfmigrate.settings import Flags, Scope
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def up(
         bool, typer.Option("--dry-run", help="Run everything, show the result, then roll back.")
     ] = False,
     strict: Annotated[
-        bool, typer.Option("--strict", help="Roll back and exit 3 on any schema drift.")
+        bool, typer.Option("--strict", help="Roll back and exit 3 on drift or an edited file.")
     ] = False,
     per_migration: Annotated[
         bool, typer.Option("--per-migration", help="Commit after each file instead of once.")
@@ -96,23 +96,29 @@ def verify(
         bool,
         typer.Option("--replay", help="Compare with a replay of the files, not with the history."),
     ] = False,
+    allow_pending: Annotated[
+        bool, typer.Option("--allow-pending", help="Exit 0 even if files have not run yet.")
+    ] = False,
 ) -> None:
-    """Compare the live schema with the migrations, down to each column. Changes nothing."""
+    """Compare the live schema with the migrations, down to each column. Changes nothing.
+
+    Exits 3 on any difference, including files that are pending, edited or missing.
+    """
     with calling("verify", flags) as call:
         report = run(
             call,
             lambda conn, folder, scope: lfmigrate.verify(
-                conn, folder, scope=scope, replay_files=replay, on_wait=call.screen.say
+                conn,
+                folder,
+                scope=scope,
+                replay_files=replay,
+                allow_pending=allow_pending,
+                on_wait=call.screen.say,
             ),
         )
         call.show(report)
-        if not report.ok:
-            wrong = sum(1 for verdict in report.relations if verdict.status != "ok")
-            raise DifferenceFound(
-                f"schema drift: {wrong} of {len(report.relations)} objects"
-                f" {'differs' if wrong == 1 else 'differ'} from the migrations",
-                hint='"lfmigrate up" creates missing objects; it never alters existing ones.',
-            )
+        if report.problems:
+            raise join(report.problems)
 
 
 @app.command(
@@ -124,20 +130,15 @@ def status(
     flags: Flags,
     *,
     exit_code: Annotated[
-        bool, typer.Option("--exit-code", help="Exit 3 if anything is pending.")
+        bool, typer.Option("--exit-code", help="Exit 3 if a file is pending, edited or missing.")
     ] = False,
 ) -> None:
     """List applied and pending migrations, with when and by whom they were applied."""
     with calling("status", flags) as call:
         report = run(call, lambda conn, folder, scope: lfmigrate.status(conn, folder, scope=scope))
         call.show(report)
-        if exit_code and report.pending:
-            raise DifferenceFound(
-                "1 migration or view is pending"
-                if report.pending == 1
-                else f"{report.pending} migrations or views are pending",
-                hint='Run "lfmigrate up".',
-            )
+        if exit_code and report.problems:
+            raise join(report.problems)
 
 
 @app.command(

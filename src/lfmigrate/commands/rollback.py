@@ -135,8 +135,9 @@ def rollback(
         What was undone, and where the backup is.
 
     Raises:
-        Refused: Something else would be lost, a migration has no down file, the backup failed, or
-            another run held the lock for too long; ``report`` says what would be lost.
+        Refused: Something else would be lost, a migration has no down file or is not the one in the
+            folder, the backup failed, or another run held the lock for too long; ``report`` says
+            what would be lost.
         SqlFileError: A down file is missing.
         UsageError: ``to`` is no version.
         DatabaseError: The server refused. All was rolled back.
@@ -214,6 +215,9 @@ def _steps(
     The view files' views that need what is dropped are dropped first, unless the down files drop
     them.
     """
+    if not recorded:
+        numbers = {undoing.number for undoing in undoings}
+        plan.refuse_conflicts(session.folder, state.history, numbers)
     views = [key for keys in owned.views.values() for key in keys]
     with session.reading(state.schema) as flight:
         scripts: Mapping[int, Answer[str | None]] = {

@@ -51,6 +51,11 @@ class Event:
         """Return the migration's version as a number: ``002`` and ``2`` are the same."""
         return None if self.version is None else int(self.version)
 
+    @property
+    def label(self) -> str:
+        """Return what messages call it: version and name, or a view file's name."""
+        return self.file if self.version is None else f"{self.version}_{self.name}"
+
 
 @dataclass(frozen=True)
 class History:

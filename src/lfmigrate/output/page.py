@@ -33,6 +33,7 @@ STYLES = {
     "pending": "bold",
     "edited": "bold magenta",
     "file_missing": "bold red",
+    "conflict": "bold red",
     "rolled_back": "bold red",
     "drifted": "bold red",
     "dropped": "bold red",
