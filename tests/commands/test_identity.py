@@ -58,6 +58,7 @@ def rollback(url: str, path: Path, **options: Any) -> RollbackReport:
         ("seed",),
         ("seed", "--check"),
         ("seed", "--replace", "--yes"),
+        ("accept", "2", "--yes"),
     ],
     ids=" ".join,
 )

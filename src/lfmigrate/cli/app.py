@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,7 +13,7 @@ import typer
 
 import lfmigrate
 from lfmigrate import settings
-from lfmigrate.cli.call import ask, calling, dotenv_variables, run
+from lfmigrate.cli.call import ask, calling, confirmed, dotenv_variables, run
 from lfmigrate.cli.options import EVERYWHERE, Replace, Yes, on_a_database, takes
 from lfmigrate.errors import DifferenceFound, UsageError, join
 from lfmigrate.settings import Flags, Scope
@@ -139,6 +140,41 @@ def status(
         call.show(report)
         if exit_code and report.problems:
             raise join(report.problems)
+
+
+@app.command(
+    short_help="Record a reviewed edit of an applied migration.",
+    epilog="Example: lfmigrate accept 002 --dry-run",
+)
+@on_a_database
+def accept(
+    flags: Flags,
+    version: Annotated[str, typer.Argument(metavar="VERSION", help="Version of the migration.")],
+    *,
+    yes: Yes = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show and compare the edit, then stop.")
+    ] = False,
+) -> None:
+    """Record the present text, name and down script of an applied migration.
+
+    Nothing is run. The live schema has to be what the present text creates.
+    """
+    with calling("accept", flags) as call:
+
+        def work(
+            conn: Connection, folder: lfmigrate.Folder, scope: Scope
+        ) -> lfmigrate.AcceptReport:
+            record = partial(
+                lfmigrate.accept, conn, folder, version, scope=scope, on_wait=call.screen.say
+            )
+            if dry_run or yes:
+                return record(dry_run=dry_run)
+            return confirmed(call, working, record, needless=lambda r: r.status == "unchanged")
+
+        with call.screen.progress() as working:
+            report = run(call, work)
+        call.show(report)
 
 
 @app.command(

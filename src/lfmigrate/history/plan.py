@@ -116,7 +116,7 @@ class FileStates:
                 f"{edited} migration{' was' if edited == 1 else 's were'} edited after"
                 f" {'it was' if edited == 1 else 'they were'} applied",
                 detail=[f"edited: {s.label}" for s in self.migrations if s.status == "edited"],
-                hint="Restore the text, and write a new migration for the change.",
+                hint='Restore the text, or record a reviewed edit with "lfmigrate accept".',
             )
         if missing := len(self._missing()):
             yield DifferenceFound(
