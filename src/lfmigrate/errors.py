@@ -240,6 +240,15 @@ def combine(problems: Sequence[LfmigrateError], message: str) -> LfmigrateError:
     )
 
 
+def join(differences: Sequence[DifferenceFound]) -> DifferenceFound:
+    """Return one error for one or more differences, which says all of them."""
+    return DifferenceFound(
+        "; ".join(each.message for each in differences),
+        detail=[line for each in differences for line in each.detail],
+        hint=" ".join(dict.fromkeys(each.hint for each in differences if each.hint)) or None,
+    )
+
+
 def excerpt(source: str, column: int) -> tuple[str, int]:
     """Return as much of a line as fits a terminal, around a place in it.
 

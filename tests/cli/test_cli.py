@@ -979,13 +979,14 @@ def test_a_server_that_does_not_answer_says_the_way_out(cli: Cli, expect_golden:
 
 @pytest.mark.any_version
 def test_a_standby_can_be_verified_but_not_changed(
-    cli: Cli, expect_golden: Golden, guarded: Guarded, notes: Path
+    cli: Cli, expect_golden: Golden, guarded: Guarded, folder: Write
 ) -> None:
     """The message says what it is; what only reads works."""
+    more = folder({"003_more.up.sql": "CREATE TABLE more (id integer);"})
     url = f"postgresql://postgres:{PASSWORD}@127.0.0.1:{guarded.standby_port}/postgres"
 
     verified = cli("verify", "--database-url", url)
-    refused = cli("up", "--allow-out-of-order", "--database-url", url, "--sql-dir", notes)
+    refused = cli("up", "--database-url", url, "--sql-dir", more)
 
     assert verified.returncode == 0
     assert refused.returncode == 4

@@ -152,6 +152,43 @@ def test_the_question_of_rollback_names_what_is_at_stake(
     assert question in said
 
 
+@pytest.mark.parametrize(("answer", "code"), [("n", 5), ("y", 0)])
+def test_accept_shows_the_edit_before_it_asks(
+    cli: Cli, database: str, folder: Write, answer: str, code: int
+) -> None:
+    """A no records nothing; a yes goes on."""
+    where = ("--database-url", database, "--sql-dir")
+    cli("up", *where, folder(NOTES))
+    path = folder({**NOTES, "001_notes.up.sql": f"-- why\n{NOTES['001_notes.up.sql']!s}"})
+
+    done, said = on_a_terminal("accept", "1", *where, path, answer=answer)
+
+    assert done == code
+    preview, _, rest = said.partition("Record this as what was applied as 001_notes? [y/N]:")
+    assert "accept preview: database " in preview
+    assert "+-- why\n" in preview
+    assert "dry" not in preview
+    assert ("001_notes accepted\n" in rest) == (code == 0)
+    assert cli("status", "--exit-code", *where, path).returncode == (0 if code == 0 else 3)
+
+
+def test_an_accept_that_finds_a_difference_is_no_dry_run(
+    cli: Cli, database: str, folder: Write
+) -> None:
+    """The preview ends it, with the words of what was asked for."""
+    where = ("--database-url", database, "--sql-dir")
+    cli("up", *where, folder(NOTES))
+    path = folder({**NOTES, "001_notes.up.sql": "CREATE TABLE note (id text);"})
+
+    done = cli("accept", "1", *where, path)
+    document = json.loads(cli("accept", "1", "--json", *where, path).stdout)
+
+    assert done.returncode == 3
+    assert done.stdout.startswith("lfmigrate accept: database ")
+    assert "dry run" not in done.stdout
+    assert (document["exit_code"], document["dry_run"]) == (3, False)
+
+
 def test_restore_shows_tables_and_rows_before_it_asks(
     cli: Cli, database: str, folder: Write, tmp_path: Path
 ) -> None:

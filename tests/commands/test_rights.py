@@ -94,6 +94,8 @@ def test_the_docs_list_the_privileges_that_each_command_requires(
                 assert saved.tables
     if title == "up, with a history that another role created":
         (path / "002_b.up.sql").write_text("CREATE TABLE b (n integer);")
+    if title == "accept":
+        (path / "001_a.up.sql").write_text(f"{MIGRATION['001_a.up.sql']} SELECT 1;")
     for number, line in enumerate(GRANTS[title]):
         if number != without:
             execute(least.url, least.names(line))
@@ -103,6 +105,7 @@ def test_the_docs_list_the_privileges_that_each_command_requires(
         "backup": ["--out", tmp_path / "out"],
         "restore": [tmp_path / "saved"],
         "rollback": ["--yes"],
+        "accept": ["1", "--yes"],
     }
     options = more.get(words[0], [])
     dump = (

@@ -118,7 +118,7 @@ def test_rows_are_saved_before_they_go(database: str, folder: Write, tmp_path: P
     assert [s.name for s in archive.sequences] == ["numbers"]
     with closing(lfmigrate.connect(database)) as conn:
         status = lfmigrate.status(conn, lfmigrate.read_folder(files))
-        verified = lfmigrate.verify(conn, lfmigrate.read_folder(files))
+        verified = lfmigrate.verify(conn, lfmigrate.read_folder(files), allow_pending=True)
     assert [m.status for m in status.migrations] == ["pending"]
     assert verified.ok
     assert verified.relations == ()
@@ -525,6 +525,31 @@ def test_a_relation_that_a_down_file_leaves_is_reported_and_forgotten(
 
 
 # What ordinary migrations do, and what must not count as another owner's when it is undone.
+def test_a_view_that_a_migration_has_changed_is_still_that_of_its_file(
+    database: str, folder: Write, tmp_path: Path
+) -> None:
+    """A renamed column changes the view on it; with the table, the view goes as well."""
+    files = {
+        "001_a.up.sql": "CREATE TABLE a (id int);",
+        "001_a.down.sql": "DROP TABLE a;",
+        "views/v.sql": "CREATE OR REPLACE VIEW v AS SELECT id AS n FROM a;",
+    }
+    up(database, folder(files))
+    more = {
+        **files,
+        "002_b.up.sql": "ALTER TABLE a RENAME COLUMN id TO a_id;",
+        "002_b.down.sql": "SELECT 1;",
+        "003_c.up.sql": "SELECT 1;",
+    }
+    path = folder(more)
+    up(database, path, to="2")
+
+    report = rollback(database, path, tmp_path, to="0")
+
+    assert {lost.name for lost in report.lost} == {"a", "v"}
+    assert report.dependents == ()
+
+
 ORDINARY = {
     "a table re-created": {
         "001_a.up.sql": "CREATE TABLE a (n int)",
@@ -616,7 +641,7 @@ def test_ordinary_migrations_are_undone_without_a_false_alarm(
     assert [m.version for m in undone.migrations] == ["002"]
     assert undone.notes == ()
     with closing(lfmigrate.connect(database)) as conn:
-        verified = lfmigrate.verify(conn, lfmigrate.read_folder(files))
+        verified = lfmigrate.verify(conn, lfmigrate.read_folder(files), allow_pending=True)
         assert verified.ok
         assert len(verified.relations) > 0
         lfmigrate.up(conn, lfmigrate.read_folder(files))
@@ -1071,3 +1096,57 @@ def _start(url: str, files: Path, parent: Path) -> subprocess.Popen[str]:
         stderr=subprocess.DEVNULL,
         text=True,
     )  # fmt: skip
+
+
+# ------------------------------------------------------------------------------------------------
+# --to 0
+# ------------------------------------------------------------------------------------------------
+
+ZERO = {
+    "000_first.up.sql": "CREATE TABLE first (id int);",
+    "000_first.down.sql": "DROP TABLE first;",
+    "001_a.up.sql": "CREATE TABLE a (id int);",
+    "001_a.down.sql": "DROP TABLE a;",
+}
+
+
+@pytest.mark.parametrize(
+    ("version", "to", "undone"),
+    [
+        ("000", "000", ["001"]),
+        ("000", "0", ["001", "000"]),
+        ("000", "00", ["001", "000"]),
+        ("0", "0", ["001"]),
+        ("0", "00", ["001", "0"]),
+    ],
+)
+def test_zero_means_all_unless_a_version_is_written_like_that(
+    database: str, folder: Write, version: str, to: str, undone: list[str]
+) -> None:
+    """A migration 000 can be kept, and 0 still rolls back everything."""
+    path = folder({name.replace("000", version): text for name, text in ZERO.items()})
+    up(database, path)
+
+    assert [m.version for m in rollback(database, path, None, to=to).migrations] == undone
+
+
+def test_a_recorded_version_counts_without_its_file(database: str, folder: Write) -> None:
+    """What is written in the history is a version as well."""
+    up(database, folder(ZERO))
+    path = folder({name: text for name, text in ZERO.items() if "001" in name})
+
+    assert [m.version for m in rollback(database, path, None, to="000").migrations] == ["001"]
+    with pytest.raises(UsageError, match='there is no migration "7"'):
+        rollback(database, path, None, to="7")
+
+
+@pytest.mark.parametrize("version", ["0", "000"])
+def test_check_undoes_a_migration_zero(
+    database: str, folder: Write, cli: Cli, version: str
+) -> None:
+    """Its rollback is of everything, whatever the versions look like."""
+    path = folder({name.replace("000", version): text for name, text in ZERO.items()})
+
+    done = cli("check", "--database-url", database, "--sql-dir", path)
+
+    assert done.returncode == 0, done.stdout

@@ -579,10 +579,10 @@ def test_the_session_is_as_it_was(applied: str, replay: bool) -> None:  # noqa: 
 # --------------------------------------------------------------------------------------------------
 
 
-def test_an_edited_file_is_shown_as_a_diff_and_is_no_failure(
+def test_an_edited_file_is_shown_as_a_diff_and_is_a_difference(
     database: str, folder: Write, cli: Cli
 ) -> None:
-    """What ran is what the schema is compared with; the edit is only reported."""
+    """What ran is what the schema is compared with, and the folder is no longer that."""
     files = folder({"001_a.up.sql": TABLE})
     up(database, files)
     (files / "001_a.up.sql").write_text(TABLE.replace("'x'", "'y'"))
@@ -590,8 +590,10 @@ def test_an_edited_file_is_shown_as_a_diff_and_is_no_failure(
     done = cli("verify", "--database-url", database, "--sql-dir", files)
     report = verify(database, files)
 
-    assert done.returncode == 0, done.stderr
-    assert "001_a was edited after it was applied" in done.stderr
+    assert done.returncode == 3
+    assert "error: 1 migration was edited after it was applied\n  edited: 001_a\n" in done.stderr
+    assert not report.ok
+    assert {v.status for v in report.relations} == {"ok"}
     removed = "-CREATE TABLE a (id integer PRIMARY KEY, name text NOT NULL DEFAULT 'x');"
     assert removed in report.edited[0].diff
     assert removed.replace("'x'", "'y'").replace("-C", "+C") in report.edited[0].diff
@@ -634,22 +636,27 @@ def test_a_pending_migration_is_mentioned_and_not_expected(
     (files / "002_b.up.sql").write_text("CREATE TABLE b (id integer);")
 
     report = verify(database, files, replay_files=replay)
+    allowed = verify(database, files, replay_files=replay, allow_pending=True)
 
-    assert report.ok
+    assert [problem.message for problem in report.problems] == ["1 migration or view is pending"]
+    assert (report.ok, allowed.ok) == (False, True)
     assert [v.relation.name for v in report.relations] == ["a"]
     assert "1 pending, and not expected yet: 002_b" in report.notes
 
 
-def test_a_migration_without_its_file_is_mentioned(database: str, folder: Write) -> None:
+def test_a_migration_without_its_file_is_a_difference(database: str, folder: Write) -> None:
     """The history knows what to expect, file or no file."""
     files = folder({"001_a.up.sql": TABLE, "002_b.up.sql": "CREATE TABLE b (id integer);"})
     up(database, files)
     (files / "002_b.up.sql").unlink()
 
-    report = verify(database, files)
+    report = verify(database, files, allow_pending=True)
 
-    assert report.ok
+    assert [problem.message for problem in report.problems] == [
+        "1 applied file is not in the folder"
+    ]
     assert {v.relation.name for v in report.relations} == {"a", "b"}
+    assert {v.status for v in report.relations} == {"ok"}
     assert "002_b is applied, but its file is not in the folder" in report.notes
 
 
@@ -774,5 +781,6 @@ def test_a_view_file_that_never_ran_is_mentioned(database: str, folder: Write) -
 
     report = verify(database, folder(files))
 
-    assert report.ok
+    assert not report.ok
+    assert verify(database, folder(files), allow_pending=True).ok
     assert report.notes == ("views/v.sql has not run yet, and its view is not expected",)

@@ -9,9 +9,9 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import typer
 
@@ -29,12 +29,15 @@ from lfmigrate.errors import (
 from lfmigrate.settings import Flags, Scope, load
 
 if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
     from lfmigrate.output.progress import Working
     from lfmigrate.output.screen import Screen
     from lfmigrate.postgres.connection import Connection
     from lfmigrate.source.folder import Folder
 
 T = TypeVar("T")
+R = TypeVar("R", bound="DataclassInstance")
 
 
 @dataclass
@@ -177,6 +180,37 @@ def _connected(call: Call) -> Iterator[tuple[Connection, Folder, Scope]]:
         info = conn.info
         call.document["database"] = {"host": info.host, "port": info.port, "name": info.dbname}
         yield conn, folder, settings.scope
+
+
+def confirmed(
+    call: Call,
+    working: Working,
+    command: Callable[..., R],
+    *,
+    needless: Callable[[R], bool],
+) -> R:
+    """Preview a command, ask for confirmation, and run it.
+
+    Args:
+        call: The call.
+        working: Its progress display.
+        command: Takes ``dry_run``, which the reports have as well.
+        needless: Whether there is nothing to do, and so nothing to ask.
+
+    Raises:
+        Refused: It was not confirmed.
+    """
+    try:
+        preview = replace(command(dry_run=True), dry_run=False)
+    except LfmigrateError as error:
+        # A dry run is not what was asked for.
+        if error.report is not None:
+            error.report = replace(cast("R", error.report), dry_run=False)
+        raise
+    if needless(preview):
+        return preview
+    ask(call, working, preview)
+    return command(dry_run=False)
 
 
 def ask(call: Call, working: Working, preview: object) -> None:

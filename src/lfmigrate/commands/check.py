@@ -23,6 +23,8 @@ from lfmigrate.errors import (
     LfmigrateError,
     StatementFailed,
 )
+from lfmigrate.history import plan
+from lfmigrate.history.events import History
 from lfmigrate.postgres.connection import Connection, address_of, connect
 from lfmigrate.postgres.pipeline import Flight
 from lfmigrate.settings import Scope
@@ -207,7 +209,8 @@ class _Trial:
         ]
 
     def _down(self) -> list[str]:
-        rollback(self.conn, self.folder, to="0", backup_dir=None)
+        every = plan.before_all(self.folder, History())
+        rollback(self.conn, self.folder, to=every, backup_dir=None)
         return []
 
     def _remember(self) -> None:

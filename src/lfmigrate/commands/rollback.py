@@ -127,7 +127,8 @@ def rollback(
         conn: An open connection without an open transaction.
         folder: The files.
         scope: The schema, and how long to wait; by default the connection's own schema.
-        to: The version to go back to, which stays; ``0`` undoes all. None: the newest one.
+        to: The version to go back to, which stays. ``0`` undoes all, unless a version is written
+            exactly like that. None: undo the newest one.
         dry_run: Do everything but the backup, and roll back.
         cascade: Drop what depends on it as well; the backup's manifest keeps the definitions.
         recorded: Use the down script that was recorded when the migration was applied.
@@ -140,8 +141,9 @@ def rollback(
         What was undone, and where the backup is.
 
     Raises:
-        Refused: Something else would be lost, a migration has no down file, the backup failed, or
-            another run held the lock for too long; ``report`` says what would be lost.
+        Refused: Something else would be lost, a migration has no down file or is not the one in the
+            folder, the backup failed, or another run held the lock for too long; ``report`` says
+            what would be lost.
         SqlFileError: A down file is missing.
         UsageError: ``to`` is no version.
         DatabaseError: The server refused. All was rolled back.
@@ -219,6 +221,9 @@ def _steps(
     The view files' views that need what is dropped are dropped first, unless the down files drop
     them.
     """
+    if not recorded:
+        numbers = {undoing.number for undoing in undoings}
+        plan.refuse_conflicts(session.folder, state.history, numbers)
     views = [key for keys in owned.views.values() for key in keys]
     with session.reading(state.schema) as flight:
         scripts: Mapping[int, Answer[str | None]] = {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -14,15 +13,16 @@ from lfmigrate.engine.session import Session
 from lfmigrate.engine.shadow import NoShadowDatabase
 from lfmigrate.engine.state import DatabaseState
 from lfmigrate.engine.waiting import Attempts
-from lfmigrate.errors import NOTHING_CHANGED, StatementFailed
+from lfmigrate.errors import NOTHING_CHANGED, DifferenceFound, StatementFailed
 from lfmigrate.history import ledger, plan
 from lfmigrate.history.events import History
+from lfmigrate.history.plan import FileStates
 from lfmigrate.postgres.connection import Connection
 from lfmigrate.schema.compare import Verdict, compare_all
 from lfmigrate.schema.relation import Relation, Snapshot
 from lfmigrate.settings import Scope
 from lfmigrate.source.folder import Folder
-from lfmigrate.source.sqlfile import SqlFile
+from lfmigrate.source.sqlfile import SqlFile, diff, from_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +45,8 @@ class VerifyReport:
         source: Whether what is expected comes from the history or from a replay of the files.
         edited: Migrations that were edited after they were applied.
         notes: What is worth a warning.
+        files: The folder compared with the history; None without one.
+        pending_allowed: Whether files that have not run yet are no difference.
     """
 
     server: Server
@@ -53,11 +55,29 @@ class VerifyReport:
     source: Literal["history", "replay"]
     edited: tuple[Edit, ...]
     notes: tuple[str, ...]
+    files: FileStates | None = None
+    pending_allowed: bool = False
+
+    @property
+    def problems(self) -> tuple[DifferenceFound, ...]:
+        """Return how the schema differs from the migrations, and the folder from the history."""
+        problems = []
+        if wrong := sum(1 for verdict in self.relations if verdict.status != "ok"):
+            problems.append(
+                DifferenceFound(
+                    f"schema drift: {wrong} of {len(self.relations)} objects"
+                    f" {'differs' if wrong == 1 else 'differ'} from the migrations",
+                    hint='"lfmigrate up" creates missing objects; it never alters existing ones.',
+                )
+            )
+        if self.files is not None:
+            problems += self.files.problems(pending=not self.pending_allowed)
+        return tuple(problems)
 
     @property
     def ok(self) -> bool:
         """Return whether everything is as expected."""
-        return all(verdict.status == "ok" for verdict in self.relations)
+        return not self.problems
 
 
 def verify(
@@ -66,10 +86,12 @@ def verify(
     *,
     scope: Scope | None = None,
     replay_files: bool = False,
+    allow_pending: bool = False,
     on_wait: Callable[[str], None] | None = None,
 ) -> VerifyReport:
     """Compare the live schema with what the applied migrations and the views create.
 
+    The folder is compared with the history, too: which files are pending, edited or missing.
     Changes nothing. With a history it only reads, in a read-only transaction. Without one, with
     ``replay_files``, or if the history was written by another major version of the server, it
     runs the files in a shadow database.
@@ -79,6 +101,7 @@ def verify(
         folder: The files.
         scope: The schema; by default the connection's own.
         replay_files: Replay the files even if the history knows what to expect.
+        allow_pending: Whether files that have not run yet are no difference.
         on_wait: Called with a line when the command has to wait for another session.
 
     Returns:
@@ -118,6 +141,8 @@ def verify(
         source=source,
         edited=edited,
         notes=tuple(notes),
+        files=plan.file_states(folder, known) if known.events else None,
+        pending_allowed=allow_pending,
     )
 
 
@@ -190,19 +215,7 @@ def _edits(session: Session, state: DatabaseState) -> tuple[Edit, ...]:
     with session.reading(state.schema) as flight:
         texts = [flight.ask(ledger.recorded_text(session.scope, e)) for _, e, _ in edited]
     return tuple(
-        Edit(
-            each.version,
-            each.name,
-            tuple(
-                difflib.unified_diff(
-                    text.value.splitlines(),
-                    migration.up.text.splitlines(),
-                    f"{event.file} as applied",
-                    f"{migration.up.name} in the folder",
-                    lineterm="",
-                )
-            ),
-        )
+        Edit(each.version, each.name, diff(from_text(event.file, text.value), migration.up))
         for (each, event, migration), text in zip(edited, texts, strict=True)
     )
 

@@ -82,6 +82,8 @@ def _with_views(
     for relation in live.values():
         if any(relation.key in keys for keys in views.values()):
             owned.whole.setdefault(relation.key, set(relation.parts))
+            # A migration may have changed it, such as by changing a table below it.
+            owned.parts.pop(relation.key, None)
     names = {name: frozenset(keys) for name, keys in views.items()}
     return OwnedObjects(owned, live, ids, names, numbers)
 

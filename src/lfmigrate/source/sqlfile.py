@@ -190,6 +190,22 @@ def from_text(name: str, text: str) -> SqlFile:
     return SqlFile(name, None, text.removeprefix(_BOM))
 
 
+def diff(recorded: SqlFile, present: SqlFile) -> tuple[str, ...]:
+    """Return a unified diff between a text as it was recorded and the present one, line by line."""
+    # Only commands that show an edit need it.
+    from difflib import unified_diff  # noqa: PLC0415
+
+    return tuple(
+        unified_diff(
+            recorded.text.splitlines(),
+            present.text.splitlines(),
+            f"{recorded.name} as applied",
+            f"{present.name} in the folder",
+            lineterm="",
+        )
+    )
+
+
 def read_file(folder: Path, name: str) -> SqlFile:
     """Read one file of a folder. Only reads.
 
