@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -58,14 +59,19 @@ def on_a_terminal(
     unwanted = ("LFMIGRATE_", "PG", "DATABASE_URL", "COLUMNS", "NO_COLOR", "LC_", "LANG")
     kept = {n: v for n, v in os.environ.items() if not n.startswith(unwanted)}
     said = b""
-    with subprocess.Popen(
-        [sys.executable, "-m", "lfmigrate", *map(str, arguments)],
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs,
-        env={**kept, "TERM": "xterm", "LC_ALL": "C.UTF-8", **(env or {})},
-        start_new_session=True,
-    ) as process:
+    with (
+        subprocess.Popen(
+            [sys.executable, "-m", "lfmigrate", *map(str, arguments)],
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            env={**kept, "TERM": "xterm", "LC_ALL": "C.UTF-8", **(env or {})},
+            start_new_session=True,
+        ) as process,
+        contextlib.ExitStack() as at_end,
+    ):
+        # One that still waits for an answer would wait for ever.
+        at_end.callback(process.kill)
         os.close(theirs)
         while select.select([ours], [], [], 60)[0]:
             try:
@@ -81,6 +87,7 @@ def on_a_terminal(
                 else:
                     os.write(ours, answer.encode("latin-1"))
                 answer = None
+        process.wait(60)
     os.close(ours)
     text = re.sub(r"\x1b\[[\d;?]*[A-Za-z]", "", said.decode(errors="replace"))
     return process.returncode, text.replace("\r\n", "\n")
@@ -152,7 +159,7 @@ def test_the_question_of_rollback_names_what_is_at_stake(
     assert question in said
 
 
-@pytest.mark.parametrize(("answer", "code"), [("n", 5), ("y", 0)])
+@pytest.mark.parametrize(("answer", "code"), [("n\n", 5), ("y\n", 0)])
 def test_accept_shows_the_edit_before_it_asks(
     cli: Cli, database: str, folder: Write, answer: str, code: int
 ) -> None:
