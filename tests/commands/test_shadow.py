@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import psycopg
@@ -12,9 +20,14 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 import lfmigrate
+from lfmigrate.errors import DatabaseError, StatementFailed, UsageError
+from lfmigrate.postgres import embedded
+from lfmigrate.postgres.programs import major_version
 from lfmigrate.settings import Scope
+from tests.conftest import Cli
 from tests.helpers.commands import statuses, verify
 from tests.helpers.databases import execute, fetch, value
+from tests.helpers.faults import wait_until
 
 Write = Callable[[Mapping[str, str | bytes]], Path]
 Dump = Callable[..., str]
@@ -22,31 +35,53 @@ Create = Callable[..., str]
 
 TABLE = "CREATE TABLE IF NOT EXISTS a (id serial PRIMARY KEY, name text);\n"
 
-SHADOWS = "SELECT datname FROM pg_database WHERE datname LIKE 'lfmigrate_shadow%' AND datdba = {}"
+
+@dataclass(frozen=True)
+class Owned:
+    """An empty database and its owner, who may create others.
+
+    Attributes:
+        url: Of the database, for its owner.
+        role: The owner: shadow databases that it owns are this test's own.
+        server: A superuser's URL.
+    """
+
+    url: str
+    role: str
+    server: str
+
+    @property
+    def shadows(self) -> list[str]:
+        """Return the names of the shadow databases of the role."""
+        return fetch(
+            self.server,
+            "SELECT datname FROM pg_database WHERE datname LIKE 'lfmigrate_shadow%'"
+            f" AND datdba = '{self.role}'::regrole",
+        )
+
+    def running(self, query: str) -> str | None:
+        """Return the database in which the role runs a query, given by its beginning."""
+        found = fetch(
+            self.server,
+            f"SELECT datname FROM pg_stat_activity WHERE usename = '{self.role}'"
+            f" AND state = 'active' AND starts_with(query, $x${query}$x$)",
+        )
+        return found[0] if found else None
 
 
 @pytest.fixture
-def creator(server_url: str) -> Iterator[str]:
-    """Return a role that may create databases: those that it owns are this test's own."""
-    name = f"lf_role_{uuid4().hex[:12]}"
-    execute(server_url, f"CREATE ROLE {name} LOGIN CREATEDB")
-    yield name
-    for left in shadows(server_url, name):
-        execute(server_url, f"DROP DATABASE {left} WITH (FORCE)")
-    execute(server_url, f"DROP ROLE {name}")
-
-
-@pytest.fixture
-def owned(creator: str, create_database: Create) -> str:
-    """Return the URL of an empty database, for its owner, who may create others."""
+def owned(server_url: str, create_database: Create) -> Iterator[Owned]:
+    """Return a database of a role that may create others."""
+    role = f"lf_role_{uuid4().hex[:12]}"
+    execute(server_url, f"CREATE ROLE {role} LOGIN CREATEDB")
     url = create_database()
-    execute(url, f"ALTER DATABASE {conninfo_to_dict(url)['dbname']} OWNER TO {creator}")
-    return make_conninfo(url, user=creator)
-
-
-def shadows(url: str, role: str) -> list[str]:
-    """Return the names of the shadow databases of a role."""
-    return fetch(url, SHADOWS.format(f"'{role}'::regrole"))
+    execute(url, f"ALTER DATABASE {conninfo_to_dict(url)['dbname']} OWNER TO {role}")
+    found = Owned(make_conninfo(url, user=role), role, server_url)
+    yield found
+    for left in found.shadows:
+        execute(server_url, f"DROP DATABASE {left} WITH (FORCE)")
+    execute(url, f"REASSIGN OWNED BY {role} TO CURRENT_USER")
+    execute(server_url, f"DROP ROLE {role}")
 
 
 def replayed(url: str, path: Path, **options: Scope) -> dict[str, str]:
@@ -57,6 +92,10 @@ def replayed(url: str, path: Path, **options: Scope) -> dict[str, str]:
 # --------------------------------------------------------------------------------------------------
 # Nothing else changes
 # --------------------------------------------------------------------------------------------------
+
+OUR_COMMENT = (
+    "lfmigrate: shadow database for a replay of SQL files, safe to drop; created 20200101t000000z"
+)
 
 OUTSIDE = """
     -- What every pg_dump has at its end, and what any INSERT does.
@@ -214,3 +253,347 @@ def test_no_command_moves_a_sequence_with_a_replay(
             lfmigrate.backup(conn, files, out=tmp_path / "saved")
 
     assert value(database, "SELECT last_value FROM a_id_seq") == 200
+
+
+# --------------------------------------------------------------------------------------------------
+# Which database it is
+# --------------------------------------------------------------------------------------------------
+
+
+def test_a_database_that_is_named_is_emptied_and_is_as_before(
+    owned: Owned, create_database: Create, folder: Write, dump: Dump
+) -> None:
+    """What is in it is dropped in the transaction that is rolled back."""
+    named = create_database()
+    execute(named, f"ALTER DATABASE {conninfo_to_dict(named)['dbname']} OWNER TO {owned.role}")
+    named = make_conninfo(named, user=owned.role)
+    execute(
+        named,
+        "CREATE SCHEMA app; CREATE TABLE app.a (n integer); CREATE TABLE a (n integer)",
+        "CREATE FUNCTION f() RETURNS integer LANGUAGE sql AS 'SELECT 1'",
+        "CREATE PUBLICATION p; SELECT lo_create(0)",
+    )
+    path = folder(
+        {"001_a.up.sql": TABLE + "CREATE SCHEMA app; CREATE TABLE app.a (); CREATE PUBLICATION p;"}
+    )
+    before = dump(named, rows=True)
+
+    found = replayed(owned.url, path, scope=Scope(shadow_url=named))
+
+    assert dump(named, rows=True) == before
+    assert found == dict.fromkeys(["table a", "schema app"], "missing")
+    assert owned.shadows == []
+
+
+def test_a_database_that_is_not_the_roles_own_is_refused(
+    owned: Owned, create_database: Create, folder: Write
+) -> None:
+    """It cannot be emptied."""
+    named = create_database()
+    execute(named, "CREATE TABLE theirs (n integer)")
+    scope = Scope(shadow_url=make_conninfo(named, user=owned.role))
+
+    with pytest.raises(UsageError, match="cannot be emptied: must be owner"):
+        verify(owned.url, folder({"001_a.up.sql": TABLE}), scope=scope)
+
+    assert value(named, "SELECT to_regclass('theirs') IS NOT NULL")
+
+
+def test_the_live_database_is_refused(database: str, folder: Write) -> None:
+    """Under whatever URL."""
+    execute(database, "CREATE TABLE mine (n integer)")
+    scope = Scope(shadow_url=make_conninfo(database, application_name="another"))
+
+    with pytest.raises(UsageError, match="it is the live database"):
+        verify(database, folder({"001_a.up.sql": TABLE}), scope=scope)
+
+    assert value(database, "SELECT to_regclass('mine') IS NOT NULL")
+
+
+def test_a_database_with_a_history_is_refused(database: str, applied: str, folder: Write) -> None:
+    """It is one that others migrate."""
+    with pytest.raises(UsageError, match="it has a history"):
+        verify(database, folder({"001_a.up.sql": TABLE}), scope=Scope(shadow_url=applied))
+
+
+def test_two_replays_wait_for_each_other_in_a_database_that_is_named(
+    database: str, create_database: Create, folder: Write
+) -> None:
+    """Each would drop what the other one has created."""
+    named = create_database()
+    scope = Scope(shadow_url=named)
+    slow = folder({"001_a.up.sql": TABLE + "SELECT pg_advisory_lock(20262, 1);"})
+    with psycopg.connect(named, autocommit=True) as gate:
+        gate.execute("SELECT pg_advisory_lock(20262, 1)")
+        with ThreadPoolExecutor(2) as pool:
+            first = pool.submit(verify, database, slow, scope=scope)
+            wait_until(lambda: waiting(named) == 1, "the first one waits at the gate")
+            second = pool.submit(verify, database, folder({"001_a.up.sql": TABLE}), scope=scope)
+            wait_until(lambda: waiting(named) == 2, "the second one waits for the first")
+            gate.execute("SELECT pg_advisory_unlock(20262, 1)")
+            reports = first.result(), second.result()
+
+    assert [statuses(report) for report in reports] == [{"table a": "missing"}] * 2
+
+
+def waiting(url: str) -> int:
+    """Return how many sessions of a database wait for an advisory lock."""
+    return int(
+        value(
+            url,
+            "SELECT count(*) FROM pg_locks AS k JOIN pg_database AS d ON d.oid = k.database"
+            " WHERE d.datname = current_database() AND k.locktype = 'advisory' AND NOT k.granted",
+        )
+    )
+
+
+def test_another_major_version_is_refused(
+    database: str, server_version: int, folder: Write, tmp_path: Path
+) -> None:
+    """Definitions read differently there."""
+    if major_version() in {None, server_version}:
+        pytest.skip("there is no server of another major version here")
+    named = embedded.start(tmp_path / "other")
+
+    with pytest.raises(UsageError, match=f"on PostgreSQL {major_version()}"):
+        verify(database, folder({"001_a.up.sql": TABLE}), scope=Scope(shadow_url=named))
+
+
+def test_a_shadow_database_that_cannot_be_reached_is_an_error(database: str, folder: Write) -> None:
+    """It was asked for: there is no other choice."""
+    scope = Scope(shadow_url="postgresql://postgres@127.0.0.1:1/none")
+
+    with pytest.raises(DatabaseError, match="refused"):
+        verify(database, folder({"001_a.up.sql": TABLE}), scope=scope)
+
+
+def test_the_private_server_serves_where_no_database_may_be_created(
+    database: str, role: str, server_version: int, folder: Write, cli: Cli
+) -> None:
+    """If it has the same major version; the report says nothing of it."""
+    if major_version() != server_version:
+        pytest.skip("the private server has another major version")
+    execute(database, TABLE)
+
+    done = cli(
+        "verify",
+        "--sql-dir",
+        folder({"001_a.up.sql": TABLE}),
+        "--database-url",
+        make_conninfo(database, user=role),
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert "compared with a replay of the files" in done.stdout
+
+
+@pytest.mark.usefixtures("without_private_server")
+def test_a_connection_limit_leads_to_the_next_choice(owned: Owned, folder: Write) -> None:
+    """A role with one connection has none for a shadow database."""
+    execute(owned.server, f"ALTER ROLE {owned.role} CONNECTION LIMIT 1")
+
+    with pytest.raises(DatabaseError, match="no shadow database") as caught:
+        verify(owned.url, folder({"001_a.up.sql": TABLE}))
+
+    assert "too many connections" in " ".join(caught.value.detail)
+
+
+# --------------------------------------------------------------------------------------------------
+# What is left of it
+# --------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def gate(server_url: str) -> Iterator[Gate]:
+    """Return a gate in a replay: locks are those of one database, roles those of all."""
+    found = Gate(server_url, f"lf_role_{uuid4().hex[:12]}")
+    yield found
+    execute(server_url, f"DROP ROLE IF EXISTS {found.role}")
+
+
+class Gate:
+    """A statement of a file that ends when the test lets it."""
+
+    def __init__(self, url: str, role: str) -> None:
+        self.url = url
+        self.role = role
+        self.statement = (
+            f"DO $$ BEGIN WHILE to_regrole('{role}') IS NULL LOOP"
+            " PERFORM pg_sleep(0.02); END LOOP; END $$"
+        )
+
+    def open(self) -> None:
+        """Let the statement end."""
+        execute(self.url, f"CREATE ROLE {self.role}")
+
+
+@contextmanager
+def verifying(url: str, path: Path) -> Iterator[subprocess.Popen[str]]:
+    """Start `verify --replay` in a process of its own, which is killed in the end."""
+    process = subprocess.Popen(
+        [
+            sys.executable, "-m", "lfmigrate", "verify", "--replay",
+            "--sql-dir", path, "--database-url", url,
+        ],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )  # fmt: skip
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def rename(url: str, name: str, *, time: str = "20200101t000000z") -> str:
+    """Rename a shadow database as if it had been made at another time; return the name."""
+    # A server that has lost its client ends the session when it notices.
+    wait_until(
+        lambda: value(url, f"SELECT count(*) FROM pg_stat_activity WHERE datname = '{name}'") == 0,
+        "nothing uses it",
+    )
+    new = f"lfmigrate_shadow_{time}_{name[-12:]}"
+    execute(url, f"ALTER DATABASE {name} RENAME TO {new}")
+    return new
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("moment", ["create", "replay", "drop"])
+def test_what_a_killed_run_leaves_is_dropped_by_a_later_one(
+    moment: str, owned: Owned, folder: Write, gate: Gate
+) -> None:
+    """Not even a comment is there, if it was killed while the server created the database."""
+    execute(owned.url, TABLE)
+    path, plain = (
+        folder({"001_a.up.sql": TABLE + gate.statement}),
+        folder({"001_a.up.sql": TABLE}),
+    )
+    with ExitStack() as stack, verifying(owned.url, path) as process:
+        other = stack.enter_context(psycopg.connect(owned.server, autocommit=True))
+        if moment == "create":
+            # Both need a lock on the template.
+            other.execute("BEGIN")
+            other.execute("COMMENT ON DATABASE template0 IS 'held by a test'")
+            query = 'CREATE DATABASE "lfmigrate_shadow'
+        else:
+            query = gate.statement
+        wait_until(lambda: bool(owned.running(query)), f"it runs {query}")
+        if moment == "drop":
+            # Which the server waits for, and then it refuses.
+            name = owned.running(query)
+            stack.enter_context(psycopg.connect(make_conninfo(owned.server, dbname=name)))
+            gate.open()
+            query = "DROP DATABASE IF EXISTS"
+            wait_until(lambda: bool(owned.running(query)), "it drops the database")
+        process.kill()
+        process.wait()
+        if moment == "replay":
+            gate.open()
+        elif moment == "create":
+            other.execute("ROLLBACK")
+        wait_until(lambda: not owned.running(query), "the server has ended it")
+    (left,) = owned.shadows
+    commented = value(
+        owned.server,
+        "SELECT shobj_description(oid, 'pg_database') LIKE 'lfmigrate: %'"
+        f" FROM pg_database WHERE datname = '{left}'",
+    )
+    young = replayed(owned.url, plain)
+    kept = owned.shadows
+    rename(owned.server, left)
+
+    old = replayed(owned.url, plain)
+
+    assert commented == (None if moment == "create" else True)
+    assert young == old == {"table a": "ok"}
+    assert kept == [left]
+    assert owned.shadows == []
+
+
+@pytest.mark.parametrize(
+    ("why", "statement"),
+    [
+        ("it has another comment", "COMMENT ON DATABASE {name} IS 'mine'"),
+        ("it has a table, and no comment", ""),
+        ("it is in use", f"COMMENT ON DATABASE {{name}} IS '{OUR_COMMENT}'"),
+        ("it belongs to another role", "ALTER DATABASE {name} OWNER TO CURRENT_USER"),
+        ("it is young", "ALTER DATABASE {name} RENAME TO {young}"),
+    ],
+)  # fmt: skip
+def test_a_database_that_may_not_be_a_leftover_is_kept(
+    why: str, statement: str, owned: Owned, folder: Write
+) -> None:
+    """A name alone is no proof."""
+    name = f"lfmigrate_shadow_20200101t000000z_{uuid4().hex[:12]}"
+    young = name.replace("20200101", "29991231")
+    execute(owned.server, f"CREATE DATABASE {name} OWNER {owned.role}")
+    with ExitStack() as stack:
+        stack.callback(execute, owned.server, f"DROP DATABASE IF EXISTS {young}")
+        stack.callback(execute, owned.server, f"DROP DATABASE IF EXISTS {name}")
+        if "table" in why:
+            execute(make_conninfo(owned.server, dbname=name), "CREATE TABLE t (n integer)")
+        if "use" in why:
+            stack.enter_context(psycopg.connect(make_conninfo(owned.server, dbname=name)))
+        if statement:
+            execute(owned.server, statement.format(name=name, young=young))
+
+        replayed(owned.url, folder({"001_a.up.sql": TABLE}))
+
+        kept = fetch(
+            owned.server, f"SELECT datname FROM pg_database WHERE datname IN ('{name}', '{young}')"
+        )
+    assert len(kept) == 1
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_replay_drops_its_database(
+    number: int, owned: Owned, folder: Write, gate: Gate
+) -> None:
+    """In the middle of a long statement."""
+    path = folder({"001_a.up.sql": TABLE + gate.statement})
+    with verifying(owned.url, path) as process:
+        wait_until(lambda: bool(owned.running(gate.statement)), "the replay runs")
+        process.send_signal(number)
+        _, said = process.communicate(timeout=60)
+
+    assert process.returncode == 128 + number, said
+    assert owned.shadows == []
+
+
+def test_a_database_that_is_in_use_is_reported_and_dropped_later(
+    owned: Owned, folder: Write, gate: Gate
+) -> None:
+    """Another session, such as a monitoring program's, has connected to it."""
+    path = folder({"001_a.up.sql": TABLE + gate.statement})
+    said: list[str] = []
+
+    def connect_to_it() -> psycopg.Connection[Any]:
+        wait_until(lambda: bool(owned.running(gate.statement)), "the replay runs")
+        name = owned.running(gate.statement)
+        conn = psycopg.connect(make_conninfo(owned.server, dbname=name))
+        gate.open()
+        return conn
+
+    with ThreadPoolExecutor(1) as pool:
+        other = pool.submit(connect_to_it)
+        report = verify(owned.url, path, on_wait=said.append)
+        other.result().close()
+    (left,) = owned.shadows
+    rename(owned.server, left)
+    replayed(owned.url, folder({"001_a.up.sql": TABLE}))
+
+    assert statuses(report) == {"table a": "missing"}
+    assert said[-1].startswith(f"database {left} could not be dropped")
+    assert owned.shadows == []
+
+
+def test_a_replay_that_fails_drops_its_database(owned: Owned, folder: Write) -> None:
+    """And says where it failed."""
+    with pytest.raises(StatementFailed, match="division by zero") as caught:
+        verify(owned.url, folder({"001_a.up.sql": TABLE + "SELECT 1 / 0;"}))
+
+    assert caught.value.place == "001_a.up.sql:2:8"
+    assert owned.shadows == []
