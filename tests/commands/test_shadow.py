@@ -20,6 +20,7 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 import lfmigrate
+from lfmigrate.catalog import query_text
 from lfmigrate.errors import DatabaseError, StatementFailed, UsageError
 from lfmigrate.postgres import embedded
 from lfmigrate.postgres.programs import major_version
@@ -70,18 +71,22 @@ class Owned:
 
 
 @pytest.fixture
-def owned(server_url: str, create_database: Create) -> Iterator[Owned]:
-    """Return a database of a role that may create others."""
+def creator(server_url: str) -> Iterator[str]:
+    """Return a role that may create databases; it goes when all databases of the test have gone."""
     role = f"lf_role_{uuid4().hex[:12]}"
     execute(server_url, f"CREATE ROLE {role} LOGIN CREATEDB")
-    url = create_database()
-    execute(url, f"ALTER DATABASE {conninfo_to_dict(url)['dbname']} OWNER TO {role}")
-    found = Owned(make_conninfo(url, user=role), role, server_url)
-    yield found
-    for left in found.shadows:
+    yield role
+    for left in Owned("", role, server_url).shadows:
         execute(server_url, f"DROP DATABASE {left} WITH (FORCE)")
-    execute(url, f"REASSIGN OWNED BY {role} TO CURRENT_USER")
     execute(server_url, f"DROP ROLE {role}")
+
+
+@pytest.fixture
+def owned(creator: str, server_url: str, create_database: Create) -> Owned:
+    """Return a database of a role that may create others."""
+    url = create_database()
+    execute(url, f"ALTER DATABASE {conninfo_to_dict(url)['dbname']} OWNER TO {creator}")
+    return Owned(make_conninfo(url, user=creator), creator, server_url)
 
 
 def replayed(url: str, path: Path, **options: Scope) -> dict[str, str]:
@@ -285,6 +290,52 @@ def test_a_database_that_is_named_is_emptied_and_is_as_before(
     assert owned.shadows == []
 
 
+KINDS = """
+    CREATE EXTENSION IF NOT EXISTS hstore; CREATE EXTENSION IF NOT EXISTS postgres_fdw;
+    CREATE TABLE t (id serial PRIMARY KEY, h hstore, i integer GENERATED ALWAYS AS IDENTITY);
+    CREATE TABLE p (a integer) PARTITION BY RANGE (a);
+    CREATE TABLE p1 PARTITION OF p FOR VALUES FROM (1) TO (2); CREATE TABLE h () INHERITS (t);
+    CREATE VIEW v AS SELECT * FROM t; CREATE MATERIALIZED VIEW m AS SELECT 1 AS a;
+    CREATE SEQUENCE s; CREATE TYPE e AS ENUM ('a'); CREATE DOMAIN d AS integer;
+    CREATE TYPE c AS (a integer); CREATE TYPE r AS RANGE (subtype = integer);
+    CREATE FUNCTION f(e) RETURNS integer LANGUAGE sql AS 'SELECT 1';
+    CREATE PROCEDURE pr(a integer) LANGUAGE sql AS 'SELECT 1';
+    CREATE AGGREGATE ag(integer) (SFUNC = int4pl, STYPE = integer);
+    CREATE FUNCTION eq(integer, integer) RETURNS boolean LANGUAGE sql AS 'SELECT $1 = $2';
+    CREATE OPERATOR =## (LEFTARG = integer, RIGHTARG = integer, FUNCTION = eq);
+    CREATE OPERATOR FAMILY fam USING btree; CREATE COLLATION coll FROM "C";
+    CREATE FUNCTION g(integer) RETURNS e LANGUAGE sql AS $$ SELECT 'a'::e $$;
+    CREATE CAST (integer AS e) WITH FUNCTION g(integer);
+    CREATE STATISTICS st ON id, h FROM t; CREATE TEXT SEARCH CONFIGURATION ts (COPY = english);
+    CREATE TEXT SEARCH DICTIONARY td (TEMPLATE = simple);
+    CREATE SERVER sv FOREIGN DATA WRAPPER postgres_fdw; CREATE FOREIGN TABLE ft () SERVER sv;
+    CREATE PUBLICATION pu FOR TABLE t; CREATE SCHEMA app; CREATE TABLE app.x (a public.e);
+    CREATE FUNCTION ended() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN NULL; END';
+    CREATE EVENT TRIGGER ended ON sql_drop EXECUTE FUNCTION ended();
+    ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON TABLES TO PUBLIC;
+    ALTER DEFAULT PRIVILEGES IN SCHEMA app GRANT USAGE ON SEQUENCES TO PUBLIC;
+    ALTER DEFAULT PRIVILEGES GRANT CREATE ON SCHEMAS TO PUBLIC;
+    ALTER DEFAULT PRIVILEGES REVOKE ALL ON TYPES FROM CURRENT_USER, PUBLIC;
+    ALTER DEFAULT PRIVILEGES REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC;
+    SELECT lo_create(0);
+"""
+
+
+def test_a_database_is_emptied_of_every_kind_of_object(
+    database: str, create_database: Create, dump: Dump
+) -> None:
+    """It then is as a new one; what the statements take along is no error."""
+    execute(database, KINDS)
+
+    *drops, grant = value(database, query_text("shadow_empty"))
+    for statement in drops:
+        execute(database, statement)
+
+    assert grant == "GRANT ALL ON SCHEMA public TO PUBLIC"
+    assert dump(database) == dump(create_database())
+    assert value(database, query_text("shadow_empty")) == [grant]
+
+
 def test_a_database_that_is_not_the_roles_own_is_refused(
     owned: Owned, create_database: Create, folder: Write
 ) -> None:
@@ -418,7 +469,7 @@ class Gate:
         self.url = url
         self.role = role
         self.statement = (
-            f"DO $$ BEGIN WHILE to_regrole('{role}') IS NULL LOOP"
+            f"DO $$ BEGIN WHILE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{role}') LOOP"
             " PERFORM pg_sleep(0.02); END LOOP; END $$"
         )
 
@@ -595,5 +646,5 @@ def test_a_replay_that_fails_drops_its_database(owned: Owned, folder: Write) -> 
     with pytest.raises(StatementFailed, match="division by zero") as caught:
         verify(owned.url, folder({"001_a.up.sql": TABLE + "SELECT 1 / 0;"}))
 
-    assert caught.value.place == "001_a.up.sql:2:8"
+    assert caught.value.place == "001_a.up.sql:2:1"
     assert owned.shadows == []
