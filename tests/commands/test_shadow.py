@@ -21,12 +21,14 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 import lfmigrate
 from lfmigrate.catalog import query_text
-from lfmigrate.errors import DatabaseError, StatementFailed, UsageError
+from lfmigrate.engine.replay import replay
+from lfmigrate.engine.session import Session
+from lfmigrate.errors import DatabaseError, DifferenceFound, StatementFailed, UsageError
 from lfmigrate.postgres import embedded
 from lfmigrate.postgres.programs import major_version
 from lfmigrate.settings import Scope
 from tests.conftest import Cli
-from tests.helpers.commands import statuses, verify
+from tests.helpers.commands import statuses, up, verify
 from tests.helpers.databases import execute, fetch, value
 from tests.helpers.faults import wait_until
 
@@ -87,6 +89,15 @@ def owned(creator: str, server_url: str, create_database: Create) -> Owned:
     url = create_database()
     execute(url, f"ALTER DATABASE {conninfo_to_dict(url)['dbname']} OWNER TO {creator}")
     return Owned(make_conninfo(url, user=creator), creator, server_url)
+
+
+@pytest.fixture
+def chdir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Work in an empty folder, in which a private server may be created, and return it."""
+    home = tmp_path / "work"
+    home.mkdir()
+    monkeypatch.chdir(home)
+    return home
 
 
 def replayed(url: str, path: Path, **options: Scope) -> dict[str, str]:
@@ -569,12 +580,12 @@ def test_what_a_killed_run_leaves_is_dropped_by_a_later_one(
         ("it has another comment", "COMMENT ON DATABASE {name} IS 'mine'"),
         ("it has a table, and no comment", ""),
         ("it is in use", f"COMMENT ON DATABASE {{name}} IS '{OUR_COMMENT}'"),
-        ("it belongs to another role", "ALTER DATABASE {name} OWNER TO CURRENT_USER"),
+        ("it belongs to another role", "ALTER DATABASE {name} OWNER TO {other}"),
         ("it is young", "ALTER DATABASE {name} RENAME TO {young}"),
     ],
 )  # fmt: skip
 def test_a_database_that_may_not_be_a_leftover_is_kept(
-    why: str, statement: str, owned: Owned, folder: Write
+    why: str, statement: str, owned: Owned, role: str, folder: Write
 ) -> None:
     """A name alone is no proof."""
     name = f"lfmigrate_shadow_20200101t000000z_{uuid4().hex[:12]}"
@@ -588,7 +599,7 @@ def test_a_database_that_may_not_be_a_leftover_is_kept(
         if "use" in why:
             stack.enter_context(psycopg.connect(make_conninfo(owned.server, dbname=name)))
         if statement:
-            execute(owned.server, statement.format(name=name, young=young))
+            execute(owned.server, statement.format(name=name, young=young, other=role))
 
         replayed(owned.url, folder({"001_a.up.sql": TABLE}))
 
@@ -648,3 +659,350 @@ def test_a_replay_that_fails_drops_its_database(owned: Owned, folder: Write) -> 
 
     assert caught.value.place == "001_a.up.sql:2:1"
     assert owned.shadows == []
+
+
+# --------------------------------------------------------------------------------------------------
+# It is as the live one
+# --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("without_private_server")
+def test_files_find_the_settings_of_the_live_database(owned: Owned, folder: Write) -> None:
+    """Those of the database, of the role, of both, and custom ones: a default depends on them."""
+    name = conninfo_to_dict(owned.url)["dbname"]
+    execute(
+        owned.server,
+        f"ALTER DATABASE {name} SET timezone = 'Asia/Tokyo'",
+        f"ALTER ROLE {owned.role} SET datestyle = 'German'",
+        f"ALTER ROLE {owned.role} IN DATABASE {name} SET app.tenant = 'north'",
+        # Only a superuser may set it.
+        f"ALTER DATABASE {name} SET log_min_messages = 'panic'",
+    )
+    path = folder(
+        {
+            "001_a.up.sql": """
+                CREATE TABLE a (t timestamptz DEFAULT '03.02.2021 00:00', u text);
+                DO $$ BEGIN
+                    EXECUTE format('ALTER TABLE a ALTER u SET DEFAULT %L',
+                        current_setting('app.tenant'));
+                END $$;
+            """,
+            # After a file, the session is as it was.
+            "002_b.up.sql": "SET timezone = 'UTC'; SET app.tenant = 'south';",
+            "003_c.up.sql": "CREATE TABLE c (t timestamptz DEFAULT '03.02.2021 00:00');",
+        }
+    )
+    with psycopg.connect(owned.url, autocommit=True) as conn:
+        for file in sorted(path.iterdir()):
+            conn.execute("SET timezone = 'Asia/Tokyo'")
+            conn.execute(file.read_bytes())
+
+    assert replayed(owned.url, path) == {"table a": "ok", "table c": "ok"}
+
+
+@pytest.mark.usefixtures("without_private_server")
+def test_the_encoding_and_the_locale_are_those_of_the_live_database(
+    owned: Owned, server_version: int, folder: Write
+) -> None:
+    """Whatever its provider is."""
+    options = ["ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C'"]
+    if server_version >= 15:
+        options[0] += " LOCALE_PROVIDER libc"
+    has_icu = value(
+        owned.server, "SELECT count(*) > 0 FROM pg_collation WHERE collname = 'de-AT-x-icu'"
+    )
+    if server_version >= 15 and has_icu:
+        options.append("LOCALE_PROVIDER icu ICU_LOCALE 'de-AT' LOCALE 'C'")
+    if server_version >= 16 and has_icu:
+        options.append("LOCALE_PROVIDER icu ICU_LOCALE 'und' ICU_RULES '&b < a' LOCALE 'C'")
+    if server_version >= 17:
+        options.append("LOCALE_PROVIDER builtin BUILTIN_LOCALE 'C.UTF-8' LOCALE 'C'")
+    query = """
+        SELECT concat_ws(' ', d.encoding, d.datcollate, d.datctype, j.row ->> 'datlocprovider',
+            j.row ->> 'daticulocale', j.row ->> 'datlocale', j.row ->> 'daticurules')
+        FROM pg_database AS d CROSS JOIN LATERAL to_jsonb(d) AS j (row)
+        WHERE d.datname = current_database()
+    """
+    for option in options:
+        name = f"lf_test_{uuid4().hex[:12]}"
+        execute(
+            owned.server,
+            f"CREATE DATABASE {name} OWNER {owned.role} TEMPLATE template0 {option}",
+        )
+        try:
+            url = make_conninfo(owned.url, dbname=name)
+            live = value(url, query)
+            path = folder({"001_a.up.sql": f"DO $x$ BEGIN ASSERT ({query}) = '{live}'; END $x$;"})
+
+            report = verify(url, path)
+        finally:
+            execute(owned.server, f"DROP DATABASE {name}")
+
+        assert report.source == "replay"
+
+
+def test_the_extensions_of_the_live_database_are_there(
+    owned: Owned, server_url: str, folder: Write
+) -> None:
+    """Those that the files do not create; that one may not be created is only worth a note."""
+    live = make_conninfo(server_url, dbname=conninfo_to_dict(owned.url)["dbname"])
+    execute(
+        live,
+        'CREATE SCHEMA "Ex"; CREATE EXTENSION hstore SCHEMA "Ex"; CREATE EXTENSION postgres_fdw',
+        f'GRANT USAGE ON SCHEMA "Ex" TO {owned.role}',
+        'CREATE EXTENSION pg_trgm; CREATE TABLE a (h "Ex".hstore)',
+        f"ALTER TABLE a OWNER TO {owned.role}",
+    )
+    path = folder(
+        {
+            "001_a.up.sql": "CREATE EXTENSION IF NOT EXISTS pg_trgm;"
+            ' CREATE TABLE IF NOT EXISTS a (h "Ex".hstore);'
+        }
+    )
+
+    report = verify(owned.url, path)
+
+    assert statuses(report) == {"table a": "ok", "extension pg_trgm": "ok"}
+    (note,) = report.notes
+    assert note.startswith("extension postgres_fdw is missing from the shadow database: permission")
+
+
+def test_a_table_of_another_application_is_created_by_the_setup(
+    database: str, folder: Write, tmp_path: Path, cli: Cli
+) -> None:
+    """It is not expected, but what the files do to it is."""
+    execute(database, "CREATE TABLE theirs (id integer PRIMARY KEY)")
+    path = folder(
+        {
+            "001_a.up.sql": "CREATE TABLE a (id integer REFERENCES theirs);"
+            " ALTER TABLE theirs ADD COLUMN ours text;"
+        }
+    )
+    up(database, path)
+    setup = tmp_path / "setup.sql"
+    setup.write_text("CREATE TABLE theirs (id integer PRIMARY KEY, more text); CREATE SCHEMA s;")
+    command = ("verify", "--replay", "--sql-dir", path, "--database-url", database)
+
+    without = cli(*command)
+    done = cli(*command, "--shadow-setup", setup)
+    with lfmigrate.connect(database) as conn:
+        report = lfmigrate.verify(
+            conn, lfmigrate.read_folder(path), scope=Scope(shadow_setup=setup), replay_files=True
+        )
+
+    assert without.returncode == 4
+    assert 'relation "theirs" does not exist' in without.stderr
+    assert "001_a.up.sql:1" in without.stderr
+    assert "It failed in an empty shadow database." in without.stderr
+    assert "--shadow-setup" in without.stderr
+    assert done.returncode == 0, done.stderr
+    assert statuses(report) == {"table a": "ok", "table theirs": "ok"}
+    theirs = next(v.relation for v in report.relations if v.relation.name == "theirs")
+    # What else the live one has is not compared.
+    assert "column id" in theirs.parts
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (None, "--shadow-setup (LFMIGRATE_SHADOW_SETUP): there is no file"),
+        ("SELECT 'x", "this string is never closed"),
+        ("VACUUM", "VACUUM cannot run in a transaction"),
+        ("-- lfmigrate: no-transaction\nSELECT 1;", "runs in one transaction"),
+    ],
+)
+def test_a_setup_that_cannot_run_is_refused_before_anything_is_sent(
+    text: str | None, message: str, database: str, tmp_path: Path, cli: Cli
+) -> None:
+    """Whether it would be needed or not."""
+    setup = tmp_path / "setup.sql"
+    if text is not None:
+        setup.write_text(text)
+
+    done = cli("status", "--database-url", database, env={"LFMIGRATE_SHADOW_SETUP": str(setup)})
+
+    assert done.returncode == 2
+    assert message in done.stderr
+
+
+# --------------------------------------------------------------------------------------------------
+# What can be replayed
+# --------------------------------------------------------------------------------------------------
+
+EVERYTHING = {
+    "001_a.up.sql": """
+        CREATE SCHEMA app;
+        CREATE TABLE app.a (id integer PRIMARY KEY);
+        CREATE TABLE public.b (id integer REFERENCES app.a);
+        CREATE EXTENSION hstore SCHEMA app;
+        CREATE EXTENSION postgres_fdw;
+        CREATE SERVER far FOREIGN DATA WRAPPER postgres_fdw OPTIONS (host '127.0.0.1');
+        CREATE USER MAPPING FOR CURRENT_USER SERVER far;
+        CREATE FOREIGN TABLE app.f (id integer) SERVER far;
+        CREATE PUBLICATION everything FOR TABLE app.a;
+        CREATE FUNCTION app.seen() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN NULL; END';
+        CREATE EVENT TRIGGER seen ON ddl_command_end EXECUTE FUNCTION app.seen();
+        CREATE TEMPORARY TABLE staged (id integer);
+        CREATE TABLE m AS SELECT id FROM staged;
+        CREATE ROLE {role};
+        GRANT CREATE ON SCHEMA app TO {role};
+    """,
+    "001_a.down.sql": """
+        DROP EVENT TRIGGER seen; DROP PUBLICATION everything; DROP TABLE m, public.b, app.a;
+        DROP FOREIGN TABLE app.f; DROP USER MAPPING FOR CURRENT_USER SERVER far; DROP SERVER far;
+        DROP EXTENSION postgres_fdw; DROP EXTENSION hstore; DROP FUNCTION app.seen();
+        DROP SCHEMA app; DROP ROLE {role};
+    """,
+    "002_b.up.sql": "SET ROLE {role}; CREATE TABLE app.theirs (id integer);",
+    "002_b.down.sql": "DROP TABLE app.theirs;",
+}
+
+
+@pytest.fixture
+def everything(folder: Write, server_url: str) -> Iterator[Path]:
+    """Return a folder with much that a schema next to the live one could not take."""
+    role = f"lf_role_{uuid4().hex[:12]}"
+    yield folder({name: text.format(role=role) for name, text in EVERYTHING.items()})
+    execute(server_url, f"DROP ROLE IF EXISTS {role}")
+
+
+def test_a_folder_with_schemas_servers_publications_and_roles_is_replayed(
+    create_database: Create, everything: Path
+) -> None:
+    """All that it creates is compared; roles that exist are left alone."""
+    url = create_database()
+    try:
+        up(url, everything)
+
+        replay = verify(url, everything, replay_files=True)
+        history = verify(url, everything)
+    finally:
+        execute(url, "DROP EXTENSION postgres_fdw CASCADE; DROP SCHEMA app CASCADE")
+
+    assert statuses(replay) == statuses(history)
+    assert replay.ok
+    (note,) = replay.notes
+    assert note.count("the role exists on the server") == note.count("001_a.up.sql") == 1
+
+
+def test_a_folder_with_schemas_servers_publications_and_roles_is_checked(
+    database: str, everything: Path, cli: Cli
+) -> None:
+    """Up, down and up again."""
+    done = cli("check", "--sql-dir", everything, "--database-url", database)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "7 of 7 checks passed" in done.stdout
+
+
+ENUM = {
+    # The new name makes the server forget that the type is as new as the transaction.
+    "001_a.up.sql": "CREATE TYPE s AS ENUM ('new'); ALTER TYPE s RENAME TO st;",
+    "002_b.up.sql": "ALTER TYPE st ADD VALUE 'held';",
+    "003_c.up.sql": "CREATE TABLE job (s st DEFAULT 'held'); ALTER TYPE st ADD VALUE 'done';",
+    "004_d.up.sql": "ALTER TABLE job ADD CHECK (s <> 'done'); ALTER TABLE job ADD n integer;",
+}
+
+
+def test_a_new_value_of_an_enum_is_committed_before_it_is_used(owned: Owned, folder: Write) -> None:
+    """As the server demands it, file by file; each part is known by the file that wrote it."""
+    path = folder(ENUM)
+    files = lfmigrate.read_folder(path)
+    with lfmigrate.connect(owned.url) as conn:
+        lfmigrate.up(conn, files, per_migration=True)
+
+        report = lfmigrate.verify(conn, files, replay_files=True)
+        session = Session(conn, files)
+        made = replay(session, session.state(), [m.up for m in files.migrations]).made
+
+    assert statuses(report) == {"table job": "ok", "type st": "ok"}
+    assert owned.shadows == []
+    job = next(item for item in made if item.relation.name == "job")
+    assert (job.file_index, job.part_files) == (
+        2,
+        {"column s": 2, "column n": 3, "constraint job_s_check": 3},
+    )
+    assert next(item.file_index for item in made if item.relation.kind == "type") == 0
+
+
+def test_what_all_databases_share_is_not_committed(
+    database: str, server_url: str, server_version: int, folder: Write
+) -> None:
+    """A role would stay, so the server's refusal is final."""
+    if server_version >= 17:
+        pytest.skip("the server still knows that the type is new")
+    role = f"lf_role_{uuid4().hex[:12]}"
+    path = folder({**ENUM, "000_role.up.sql": f"CREATE ROLE {role};"})
+
+    with pytest.raises(StatementFailed, match="unsafe use of new value") as caught:
+        verify(database, path)
+
+    assert caught.value.file == "003_c.up.sql"
+    assert fetch(server_url, f"SELECT rolname FROM pg_roles WHERE rolname = '{role}'") == []
+
+
+def test_a_run_that_creates_a_role_is_not_waited_for(
+    database: str, server_version: int, folder: Write, chdir: Path
+) -> None:
+    """A replay on the same server would create it too, and wait until the run has ended."""
+    assert list(chdir.iterdir()) == []
+    role = f"lf_role_{uuid4().hex[:12]}"
+    execute(database, TABLE)
+    path = folder({"001_a.up.sql": f"CREATE ROLE {role}; {TABLE}"})
+    try:
+        report = up(database, path, scope=Scope(lock_timeout_ms=0))
+    finally:
+        execute(database, f"DROP ROLE IF EXISTS {role}")
+
+    if major_version() == server_version:
+        assert statuses(report) == {"table a": "skipped"}
+    else:
+        (note,) = report.notes
+        assert "not on this server: the run has changed what all of its databases share" in note
+
+
+def test_a_statement_that_is_left_out_may_hide_what_was_skipped(
+    database: str, folder: Write
+) -> None:
+    """What was skipped because it exists is then not compared, and strict refuses that."""
+    execute(database, "CREATE TABLE a (id integer)")
+    text = "DO $$ BEGIN CREATE TABLE IF NOT EXISTS a (id text); PERFORM pg_reload_conf(); END $$;"
+    path = folder({"001_a.up.sql": text})
+
+    with pytest.raises(DifferenceFound) as caught:
+        up(database, path, strict=True, scope=Scope())
+
+    assert caught.value.detail == ("skipped: 001_a.up.sql:1",)
+
+
+def test_a_block_that_commits_is_left_out(database: str, folder: Write) -> None:
+    """Only the server knows; the other statements are replayed."""
+    execute(database, "CREATE TABLE a (id integer); CREATE TABLE b (id integer)")
+    path = folder(
+        {
+            "001_a.up.sql": "-- lfmigrate: no-transaction\nCREATE TABLE a (id integer);\n"
+            "DO $$ BEGIN CREATE TABLE c (id integer); COMMIT; END $$;\nCREATE TABLE b (id integer);"
+        }
+    )
+
+    report = verify(database, path)
+
+    assert statuses(report) == {"table a": "ok", "table b": "ok"}
+    assert report.notes == (
+        "left out of the replay: 001_a.up.sql:3: it cannot run in a transaction",
+    )
+
+
+@pytest.mark.usefixtures("without_private_server")
+def test_what_only_another_major_version_described_is_named(owned: Owned, folder: Write) -> None:
+    """Its file is missing, so nothing is replayed, and no shadow database is needed for that."""
+    path = folder({"001_a.up.sql": TABLE})
+    up(owned.url, path)
+    execute(owned.url, "UPDATE lfmigrate.lfmigrate_history SET server_version = 130011")
+    (path / "001_a.up.sql").rename(path / "002_b.up.sql")
+    execute(owned.server, f"ALTER ROLE {owned.role} NOCREATEDB")
+
+    report = verify(owned.url, path)
+
+    assert report.relations == ()
+    assert "not compared: table public.a; only PostgreSQL 13 described it" in report.notes
