@@ -179,24 +179,37 @@ def _replayed(
         error.outcome = NOTHING_CHANGED
         raise
     made = Snapshot(item.relation for item in replayed.made)
-    remembered = _remembered(state, files, complete=not replayed.left_out)
-    expected = Snapshot([*made.values(), *(r for r in remembered if r.key not in made)])
-    with session.reading(state.schema) as flight:
-        found = flight.ask(catalog.relations(expected))
     warnings = list(replayed.warnings)
+    remembered = [
+        relation
+        for relation in _not_replayed(state.history, files, complete=not replayed.left_out)
+        if relation.key not in made
+    ]
+    foreign = state.history.majors - {state.server.major}
+    if foreign and remembered:
+        # Their texts would differ in any case.
+        labels = ", ".join(f"{relation.kind} {relation.label}" for relation in remembered)
+        warnings.append(f"not compared: {labels}; only PostgreSQL {_numbers(foreign)} described it")
+        remembered = []
     if replayed.skipped and not state.history.events:
         places = ", ".join(sorted(replayed.skipped))
         warnings.append(f"skipped, and not compared: {places}; {NOT_RECREATED}")
+    expected = Snapshot([*made.values(), *remembered])
+    with session.reading(state.schema) as flight:
+        found = flight.ask(catalog.relations(expected))
     return expected, Snapshot(item.relation for item in found.value), warnings
 
 
-def _remembered(
-    state: DatabaseState, files: Sequence[SqlFile], *, complete: bool
+def _not_replayed(
+    history: History, files: Sequence[SqlFile], *, complete: bool
 ) -> Iterator[Relation]:
-    """Return what the history expects and a replay does not know: what it has left out."""
-    history = state.history
-    if history.majors - {state.server.major}:
-        return  # the texts of another major version differ
+    """Return what the history expects and a replay may not know.
+
+    Args:
+        history: The history.
+        files: Those that were replayed.
+        complete: Whether none of their statements was left out.
+    """
     names = {file.name for file in files}
     for key, relation in history.expected.items():
         if not complete or any(event.file not in names for event in history.makers[key]):
