@@ -99,29 +99,40 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("unit")
 
 
-def _faults(config: pytest.Config) -> int:
-    """Return how many faults the tests that passed have made."""
+# What tests count, with what is said of it and the variable that asks for a least number.
+_COUNTS = {
+    "faults": ("{} faults were made, and left nothing half done", "LFMIGRATE_LEAST_FAULTS"),
+    "folders": (
+        "{} folders were drawn, and expected alike in every way",
+        "LFMIGRATE_LEAST_FOLDERS",
+    ),
+}
+
+
+def _counted(config: pytest.Config, name: str) -> int:
+    """Return what the tests that passed have counted under a name."""
     reporter: Any = config.pluginmanager.get_plugin("terminalreporter")
     passed = reporter.stats.get("passed", []) if reporter is not None else []
-    return sum(
-        count for report in passed for name, count in report.user_properties if name == "faults"
-    )
+    return sum(count for r in passed for counted, count in r.user_properties if counted == name)
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    """Tell how many faults were swept."""
-    if faults := _faults(config):
-        terminalreporter.write_line(f"{faults} faults were made, and left nothing half done")
+    """Say how many faults were swept, and how many folders were drawn."""
+    for name, (words, _) in _COUNTS.items():
+        if count := _counted(config, name):
+            terminalreporter.write_line(words.format(count))
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Fail if there were fewer faults than were asked for: nothing swept is nothing proved."""
-    wanted = int(os.environ.get("LFMIGRATE_LEAST_FAULTS", "0"))
-    # Workers know only of their own tests.
-    if not hasattr(session.config, "workerinput") and _faults(session.config) < wanted:
-        sys.stderr.write(f"error: fewer than {wanted} faults were swept\n")
-        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+    """Fail if fewer were counted than were asked for: nothing swept is nothing proved."""
+    if hasattr(session.config, "workerinput"):
+        return  # workers know only of their own tests
+    for name, (_, variable) in _COUNTS.items():
+        wanted = int(os.environ.get(variable, "0"))
+        if _counted(session.config, name) < wanted:
+            sys.stderr.write(f"error: fewer than {wanted} {name} were counted\n")
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 @pytest.fixture

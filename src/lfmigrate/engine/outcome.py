@@ -15,6 +15,7 @@ from lfmigrate.engine.effects import (
     WouldBe,
     judge,
     needs_replay,
+    still_missing,
     unclear_parts,
 )
 from lfmigrate.engine.replay import NOT_RECREATED, Made, place_of, replay
@@ -159,7 +160,9 @@ def _outcome(
     skipped: Sequence[str],
 ) -> Outcome:
     compared = _Compared()
-    if skipped or needs_replay(before, after):
+    applies = any(step.action == "up" for step in steps)
+    # A migration may drop what someone has dropped before.
+    if skipped or needs_replay(before, after) or (applies and still_missing(before, after)):
         compared = _compare_with_files(session, state, steps, skipped)
     judgement = judge(before, replace(after, would_be=compared.would_be, skipped=compared.existing))
     notes = list(compared.notes)
@@ -224,7 +227,7 @@ def _foreign_parts(
 class _Compared:
     """What the files create in a shadow database, if statements were skipped, and what exists."""
 
-    would_be: Mapping[Key, WouldBe] = field(default_factory=dict)
+    would_be: Mapping[Key, WouldBe] | None = None
     existing: Mapping[Key, Found] = field(default_factory=dict)
     uncompared: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
