@@ -6,6 +6,7 @@ Each function returns a `Query`, which is sent with `Flight.ask`.
 from lfmigrate.catalog.objects import Index, dependents, indexes, inventory, items
 from lfmigrate.catalog.query import query_text
 from lfmigrate.catalog.relations import committed, existing_parts, fingerprints, relations, snapshot
+from lfmigrate.catalog.sequences import SequencePosition, moved_sequences, sequence_positions
 from lfmigrate.catalog.sessions import Server, blockers, server, session_settings
 from lfmigrate.catalog.tables import (
     CheckConstraint,
@@ -29,6 +30,7 @@ __all__ = [
     "ForeignKey",
     "Index",
     "Sequence",
+    "SequencePosition",
     "Server",
     "StagingTable",
     "Table",
@@ -44,8 +46,10 @@ __all__ = [
     "indexes",
     "inventory",
     "items",
+    "moved_sequences",
     "query_text",
     "relations",
+    "sequence_positions",
     "server",
     "session_settings",
     "snapshot",

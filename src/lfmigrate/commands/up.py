@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -19,6 +19,7 @@ from lfmigrate.engine.nontransactional import (
 from lfmigrate.engine.outcome import Outcome
 from lfmigrate.engine.recreate_view import file_to_recreate
 from lfmigrate.engine.repair import Repairs, refuse_spoiled, repairs
+from lfmigrate.engine.sequences import unmoved_sequences
 from lfmigrate.engine.session import Session
 from lfmigrate.engine.state import DatabaseState
 from lfmigrate.engine.step import Step
@@ -33,6 +34,7 @@ from lfmigrate.schema.relation import NAMED_PARTS, Key, Relation, Snapshot
 from lfmigrate.settings import Scope
 from lfmigrate.source.folder import Folder
 from lfmigrate.source.sqlfile import SqlFile
+from lfmigrate.syntax.replayable import for_replay
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,9 +201,17 @@ def _may_drop_a_view(file: SqlFile) -> bool:
 def _split_untriable(steps: list[Step]) -> tuple[list[Step], list[Step]]:
     """Split off the steps that a dry run cannot execute, and what comes after them."""
     for place, step in enumerate(steps):
-        if step.file.no_transaction:
+        if step.file.no_transaction or _reaches_outside(step.file) is not None:
             return steps[:place], steps[place:]
     return steps, []
+
+
+def _reaches_outside(file: SqlFile) -> str | None:
+    """Return why a rollback would not undo a file; None if it would."""
+    for statement, why in zip(file.statements, for_replay(file.statements), strict=True):
+        if why.left_out is not None:
+            return f"{statement.file}:{statement.line}: {why.left_out}"
+    return None
 
 
 def _batches(steps: Sequence[Step], *, dry_run: bool, per_migration: bool) -> Iterator[list[Step]]:
@@ -264,7 +274,11 @@ def _run(
     settles: bool = False,
 ) -> Iterator[Outcome]:
     """Run files in one transaction; if it settles what was missing, nothing may be afterwards."""
-    with transaction(session, state, [step.file for step in steps]) as tx:
+    moved: list[str] = []
+    with (
+        transaction(session, state, [step.file for step in steps]) as tx,
+        unmoved_sequences(tx, moved) if dry_run else nullcontext(),
+    ):
         tx.run(steps)
         outcome = tx.outcome()
         actions = {step.action for step in steps}
@@ -276,7 +290,7 @@ def _run(
             _refuse_differences(session.folder, outcome, dry_run=dry_run)
         if not dry_run:
             tx.commit(outcome)
-    yield outcome
+    yield replace(outcome, notes=(*outcome.notes, *moved))
 
 
 def _run_statements(
@@ -355,9 +369,13 @@ def _with_untried(report: UpReport, untried: Sequence[Step]) -> UpReport:
         for step in untried
         if step.version is not None
     ]
+    file = untried[0].file
     note = (
         f"{untried[0].label} runs outside a transaction, so a dry run can execute neither it nor"
         " what comes after it"
+        if file.no_transaction
+        else f"{_reaches_outside(file)}; a rollback would not undo that, so a dry run executes"
+        " neither the file nor what comes after it"
     )
     return replace(report, migrations=(*report.migrations, *planned), notes=(*report.notes, note))
 

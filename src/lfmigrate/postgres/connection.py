@@ -131,6 +131,11 @@ def is_idle(conn: Connection) -> bool:
     return conn.pgconn.transaction_status == pq.TransactionStatus.IDLE
 
 
+def is_in_transaction(conn: Connection) -> bool:
+    """Return whether a transaction is open in which no statement has failed."""
+    return conn.pgconn.transaction_status == pq.TransactionStatus.INTRANS
+
+
 def has_failed(conn: Connection) -> bool:
     """Return whether a transaction is open in which a statement has failed."""
     return conn.pgconn.transaction_status == pq.TransactionStatus.INERROR
