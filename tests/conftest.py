@@ -32,6 +32,7 @@ from lfmigrate.cli import call, process
 from lfmigrate.errors import UsageError
 from lfmigrate.postgres import embedded
 from lfmigrate.postgres.programs import bin_folder
+from tests.helpers import databases
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 Cli = Run
@@ -56,8 +57,9 @@ _NOISE = (
 )
 
 
-# Fixtures that start a server or connect to one.
-_SERVERS = frozenset({"server_url", "pooler_url", "gated", "guarded", "private_server"})
+# Fixtures that start a server, and all that start one or connect to one.
+_OWN_SERVERS = frozenset({"gated", "guarded", "private_server"})
+_SERVERS = _OWN_SERVERS | {"server_url", "pooler_url"}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -88,13 +90,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Classify each test by what it touches; CONTRIBUTING.md explains the markers.
 
     A test with a server depends on the server's version unless it says otherwise, so that a new
-    test runs on every version until someone has decided that one is enough.
+    test runs on every version until someone has decided that one is enough. Where a module has
+    decided that, a test of it may still be marked ``per_version``.
     """
     for item in items:
         has_server = _SERVERS.intersection(getattr(item, "fixturenames", ()))
         marks = {mark.name for mark in item.iter_markers()}
         if has_server and not marks & {"any_version", "sweep", "pooler"}:
-            item.add_marker("per_version")
+            # A server of the test's own is the embedded one, whatever the others run on.
+            item.add_marker("any_version" if has_server <= _OWN_SERVERS else "per_version")
         if not has_server and "process" not in marks:
             item.add_marker("unit")
 
@@ -163,8 +167,8 @@ def _embedded_url() -> str:
         _no_server(f"no PostgreSQL to test on, and LFMIGRATE_TEST_URL is not set: {error}")
     with psycopg.connect(url, autocommit=True) as conn:
         # Nothing here outlives the run, so nothing needs to reach the disk.
-        conn.execute("ALTER SYSTEM SET fsync = off")
-        conn.execute("ALTER SYSTEM SET max_connections = 100")
+        for setting in ("fsync", "synchronous_commit", "full_page_writes"):
+            conn.execute(sql.SQL("ALTER SYSTEM SET {} = off").format(sql.Identifier(setting)))
         conn.execute("SELECT pg_reload_conf()")
     return url
 
@@ -217,21 +221,12 @@ def create_database(server_url: str) -> Iterator[Callable[..., str]]:
 
     def create(template: str = "template0") -> str:
         name = f"lf_test_{uuid4().hex[:12]}"
-        with psycopg.connect(server_url, autocommit=True) as conn:
-            conn.execute(
-                sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(
-                    sql.Identifier(name), sql.Identifier(template)
-                )
-            )
         names.append(name)
-        return make_conninfo(server_url, dbname=name)
+        return databases.create_database(server_url, name, template)
 
     yield create
-    with psycopg.connect(server_url, autocommit=True) as conn:
-        for name in names:
-            conn.execute(
-                sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
-            )
+    if names:
+        databases.drop_databases(server_url, *names)
 
 
 @pytest.fixture
@@ -243,16 +238,10 @@ def database(create_database: Callable[..., str]) -> str:
 @pytest.fixture(scope="session")
 def applied_template(server_url: str) -> Iterator[str]:
     """Return the name of a database with the shipped migration applied, to be cloned."""
-    name = f"lf_template_{uuid4().hex[:12]}"
-    with psycopg.connect(server_url, autocommit=True) as conn:
-        conn.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(sql.Identifier(name)))
-    with lfmigrate.connect(make_conninfo(server_url, dbname=name)) as conn:
-        lfmigrate.up(conn, lfmigrate.read_folder(lfmigrate.shipped_folder()))
-    yield name
-    with psycopg.connect(server_url, autocommit=True) as conn:
-        conn.execute(
-            sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
-        )
+    with databases.new_database(server_url) as name:
+        with lfmigrate.connect(make_conninfo(server_url, dbname=name)) as conn:
+            lfmigrate.up(conn, lfmigrate.read_folder(lfmigrate.shipped_folder()))
+        yield name
 
 
 @pytest.fixture

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -26,6 +24,7 @@ from lfmigrate.syntax.transaction_block import inside_form, placement
 from tests.conftest import Cli
 from tests.helpers.databases import execute, value
 from tests.helpers.faults import wait_until
+from tests.helpers.processes import Started
 
 Write = Callable[[Mapping[str, str | bytes]], Path]
 
@@ -254,24 +253,9 @@ def old_transaction(url: str) -> Iterator[psycopg.Connection]:
         conn.rollback()
 
 
-def _up(path: Path, url: str, *options: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [
-            sys.executable,
-            "-m",
-            "lfmigrate",
-            "up",
-            "--sql-dir",
-            str(path),
-            "--database-url",
-            url,
-            *options,
-        ],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={k: v for k, v in os.environ.items() if not k.startswith(("LFMIGRATE_", "PG"))},
-    )
+def _up(path: Path, url: str, *options: str) -> Started:
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("LFMIGRATE_", "PG"))}
+    return Started(["up", "--sql-dir", path, "--database-url", url, *options], env=environment)
 
 
 def _is_building(url: str) -> bool:

@@ -38,6 +38,7 @@ from tests.conftest import Cli, Psql
 from tests.helpers.commands import up
 from tests.helpers.databases import execute, value
 from tests.helpers.faults import Cutter, Gates, wait_for_session, wait_until, wait_until_left
+from tests.helpers.processes import Started
 
 Write = Callable[[Mapping[str, str | bytes]], Path]
 Dump = Callable[..., str]
@@ -1085,17 +1086,10 @@ def test_a_killed_process_loses_nothing(database: str, folder: Write, tmp_path: 
     assert check_all_or_saved(database, tmp_path / "last", "at the end")
 
 
-def _start(url: str, files: Path, parent: Path) -> subprocess.Popen[str]:
+def _start(url: str, files: Path, parent: Path) -> Started:
     parent.mkdir(exist_ok=True)
-    return subprocess.Popen(
-        [
-            sys.executable, "-m", "lfmigrate", "rollback", "--yes", "-q",
-            "--sql-dir", files, "--database-url", url, "--backup-dir", parent,
-        ],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )  # fmt: skip
+    where: list[str | Path] = ["--sql-dir", files, "--database-url", url, "--backup-dir", parent]
+    return Started(["rollback", "--yes", "-q", *where], piped=False)
 
 
 # ------------------------------------------------------------------------------------------------

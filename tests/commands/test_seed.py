@@ -37,8 +37,9 @@ from lfmigrate.errors import (
 )
 from tests.conftest import Cli, Psql
 from tests.helpers.commands import up
-from tests.helpers.databases import execute, value
+from tests.helpers.databases import execute, new_database, value
 from tests.helpers.faults import Cutter, wait_for_session, wait_until, wait_until_left
+from tests.helpers.processes import Started
 
 Write = Callable[[Mapping[str, str | bytes]], Path]
 Dump = Callable[..., str]
@@ -119,11 +120,9 @@ def refused(url: str, source: Path, path: Path = SHIPPED) -> LfmigrateError:
 @pytest.fixture(scope="session")
 def seeded_template(server_url: str, applied_template: str) -> Iterator[str]:
     """Return the name of a database with the shipped seed in it, to be cloned."""
-    name = f"lf_template_{uuid4().hex[:12]}"
-    execute(server_url, f"CREATE DATABASE {name} TEMPLATE {applied_template}")
-    seed(make_conninfo(server_url, dbname=name))
-    yield name
-    execute(server_url, f"DROP DATABASE {name} WITH (FORCE)")
+    with new_database(server_url, applied_template) as name:
+        seed(make_conninfo(server_url, dbname=name))
+        yield name
 
 
 @pytest.fixture
@@ -1243,7 +1242,6 @@ def test_a_killed_seed_leaves_nothing_or_everything(applied: str) -> None:
     """SIGKILL at 12 moments of a run."""
     whole = sum(map(rows_of, FILES))
     tables = " + ".join(f"(SELECT count(*) FROM {path.stem})" for path in FILES)
-    command = [sys.executable, "-m", "lfmigrate", "seed", "--database-url", applied]
     rng = random.Random(20261125)  # noqa: S311 (nothing secret; the same moments each time)
     found = []
     # First behind a lock on each of some tables, and then wherever some milliseconds lead.
@@ -1254,9 +1252,7 @@ def test_a_killed_seed_leaves_nothing_or_everything(applied: str) -> None:
         with psycopg.connect(applied) as holder:
             if isinstance(moment, str):
                 holder.execute(f"LOCK TABLE {moment} IN EXCLUSIVE MODE".encode())
-            process = subprocess.Popen(
-                command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, text=True
-            )
+            process = Started(["seed", "--database-url", applied], piped=False)
             wait_for_session(applied, process)
             if isinstance(moment, str):
                 wait_until(

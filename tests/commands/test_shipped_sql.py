@@ -7,13 +7,14 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
 import psycopg
 import pytest
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 from psycopg.rows import DictRow, dict_row
+
+from tests.helpers.databases import new_database
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -295,18 +296,13 @@ VALID: dict[str, Row] = {
 @pytest.fixture(scope="module")
 def shared_url(server_url: str) -> Iterator[str]:
     """Return the URL of a database in which all files have been run, with a few parent rows."""
-    name = f"lf_shipped_{uuid4().hex[:12]}"
-    with psycopg.connect(server_url, autocommit=True) as admin:
-        admin.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(sql.Identifier(name)))
-        try:
-            url = make_conninfo(server_url, dbname=name)
-            with psycopg.connect(url) as conn:
-                for path in CREATING:
-                    conn.execute(path.read_bytes())
-                conn.execute(PARENTS)
-            yield url
-        finally:
-            admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+    with new_database(server_url) as name:
+        url = make_conninfo(server_url, dbname=name)
+        with psycopg.connect(url) as conn:
+            for path in CREATING:
+                conn.execute(path.read_bytes())
+            conn.execute(PARENTS)
+        yield url
 
 
 @pytest.fixture(scope="module")

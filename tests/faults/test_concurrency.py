@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -29,6 +27,7 @@ from lfmigrate.settings import Scope
 from lfmigrate.source.folder import Folder, read_folder, shipped_folder
 from tests.helpers.databases import files_in_history, has_history
 from tests.helpers.faults import role_with_login, wait_until
+from tests.helpers.processes import Started
 
 Write = Callable[..., Path]
 Dump = Callable[..., str]
@@ -82,11 +81,7 @@ def test_of_many_processes_at_once_exactly_one_applies(
     count: int, database: str, applied: str, dump: Dump
 ) -> None:
     """All exit 0: one has done it, and the others find nothing to do."""
-    command = [sys.executable, "-m", "lfmigrate", "up", "--json", "--database-url", database]
-    processes = [
-        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        for _ in range(count)
-    ]
+    processes = [Started(["up", "--json", "--database-url", database]) for _ in range(count)]
     outputs = [process.communicate(timeout=120) for process in processes]
 
     assert [process.returncode for process in processes] == [0] * count, outputs
@@ -141,16 +136,8 @@ def test_two_processes_with_per_migration_both_succeed(database: str, folder: Wr
     files = folder(
         {name: f"CREATE TABLE t{n} (n int); SELECT pg_sleep(0.02)" for n, name in enumerate(names)}
     )
-    command = [sys.executable, "-m", "lfmigrate", "up", "--per-migration", "--sql-dir", files]
-    processes = [
-        subprocess.Popen(
-            [*map(str, command), "--database-url", database],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for _ in range(2)
-    ]
+    where: list[str | Path] = ["--sql-dir", files, "--database-url", database]
+    processes = [Started(["up", "--per-migration", *where]) for _ in range(2)]
     outputs = [process.communicate(timeout=120) for process in processes]
 
     assert [process.returncode for process in processes] == [0, 0], outputs
@@ -235,15 +222,9 @@ def test_a_run_goes_on_when_the_lock_comes_free(database: str, folder: Write) ->
 def test_a_waiting_process_says_so_once_on_standard_error(database: str, folder: Write) -> None:
     """One line, however often the lock is tried; the report follows on standard output."""
     files = folder({"001_a.up.sql": "CREATE TABLE a (n int)"})
-    command = [sys.executable, "-m", "lfmigrate", "up", "--sql-dir", str(files)]
     with (
         lock_held(database) as holder,
-        subprocess.Popen(
-            [*command, "--database-url", database],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        ) as process,
+        Started(["up", "--sql-dir", files, "--database-url", database]) as process,
     ):
         assert process.stderr is not None
         first = process.stderr.readline()

@@ -50,6 +50,7 @@ from tests.helpers.faults import (
     wait_until,
     wait_until_left,
 )
+from tests.helpers.processes import Started
 
 Write = Callable[..., Path]
 Dump = Callable[..., str]
@@ -153,7 +154,7 @@ FAILING = (("SELECT 1/0", "22012", 0), ("SELECT nope", "42703", len("SELECT ")))
 
 @pytest.mark.parametrize("file", shipped_files(), ids=lambda file: file.name)
 def test_a_failure_of_any_statement_leaves_nothing_behind(
-    file: SqlFile, database: str, dump: Dump
+    file: SqlFile, database: str, dump: Dump, record_property: Callable[[str, object], None]
 ) -> None:
     """Each statement of the shipped files in turn fails; the catalogs are as before, each time."""
     before = dump(database)
@@ -176,6 +177,7 @@ def test_a_failure_of_any_statement_leaves_nothing_behind(
             ):
                 problems.append((statement.line, place, error.sqlstate, error.facts))
 
+    record_property("faults", len(file.statements))
     assert problems == []
 
 
@@ -726,10 +728,15 @@ def test_a_signal_ends_the_command_with_the_shells_exit_code(
     assert not has_history(database)
 
 
+def up_command(url: str, files: Path) -> list[str]:
+    """Return the arguments of an ``up``."""
+    return ["up", "--sql-dir", str(files), "--database-url", url]
+
+
 def start_up(url: str, files: Path) -> subprocess.Popen[str]:
-    """Start ``lfmigrate up`` as a process of its own."""
+    """Start ``lfmigrate up`` as a person does."""
     return subprocess.Popen(
-        [sys.executable, "-m", "lfmigrate", "up", "--sql-dir", files, "--database-url", url],
+        [sys.executable, "-m", "lfmigrate", *up_command(url, files)],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -836,7 +843,12 @@ class Trial:
             stands = None
             if isinstance(moment, int):
                 stands = stack.enter_context(Gates(self.url).closed(moment))
-            process = start_up(self.url, self.files)
+            # Only what comes before the session's time needs the start of Python as well.
+            process = (
+                Started(up_command(self.url, self.files))
+                if has_session
+                else start_up(self.url, self.files)
+            )
             if stands is not None:
                 stands()
             elif moment == "committed":
@@ -887,7 +899,7 @@ def test_the_server_rolls_back_what_a_killed_run_left_running(
             waited.append(line)
             stack.close()  # the gate opens, and the server finds that the client is gone
 
-        process = start_up(database, files)
+        process = Started(up_command(database, files))
         stands()
         process.kill()
         process.communicate(timeout=60)
