@@ -48,8 +48,9 @@ _NOISE = (
     (r" *[\d.]+ ms", " N ms"),
     (r"\d+\.\d\d s", "N.NN s"),
     (r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "2026-01-02 03:04:05"),
-    # The last column of `status`.
+    # The last column of `status`, whose heading moves with it.
     (r"(\d\d:\d\d:\d\d  \S+) +\d+$", r"\1 N"),
+    (r"By +ms$", "By ms"),
     # Its length follows the numbers and names above.
     ("─+", "───"),
     # The resolver's words, which follow the network that the tests run in.
@@ -161,7 +162,7 @@ def _embedded_url() -> str:
     checkout = f"{crc32(str(Path(__file__).resolve()).encode()):08x}"
     try:
         url = embedded.start(
-            _quick_folder() / f"lfmigrate-pg18-{getpass.getuser()}-{checkout}", wait_s=600
+            _quick_folder() / f"lfmigrate-pg18-{getpass.getuser()}-{checkout}", wait_s=240
         )
     except UsageError as error:
         _no_server(f"no PostgreSQL to test on, and LFMIGRATE_TEST_URL is not set: {error}")
@@ -405,5 +406,9 @@ def dump() -> Callable[..., str]:
 def _client(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run one of PostgreSQL 18's own clients, which speak to all servers that are tested."""
     return subprocess.run(
-        [str(bin_folder() / program), *arguments], capture_output=True, text=True, check=False
+        [str(bin_folder() / program), *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
     )

@@ -28,6 +28,7 @@ from lfmigrate.postgres.programs import programs_for, system_user
 from tests.conftest import Cli, Golden
 from tests.helpers.databases import execute
 from tests.helpers.faults import free_port
+from tests.helpers.processes import killed_if_left
 
 Write = Callable[[Mapping[str, str | bytes]], Path]
 
@@ -798,13 +799,14 @@ def terminal(
     termios = pytest.importorskip("termios")
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, _size(30, width))
-    with subprocess.Popen(
+    running = subprocess.Popen(
         [sys.executable, "-m", "lfmigrate", *arguments],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=theirs,
         env={**os.environ, "TERM": "xterm", **env},
-    ) as process:
+    )
+    with killed_if_left(running) as process:
         os.close(theirs)
         yield process, ours
     os.close(ours)

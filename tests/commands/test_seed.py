@@ -10,7 +10,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -40,6 +39,7 @@ from tests.helpers.commands import up
 from tests.helpers.databases import execute, new_database, value
 from tests.helpers.faults import Cutter, wait_for_session, wait_until, wait_until_left
 from tests.helpers.processes import Started
+from tests.helpers.threads import Threads
 
 Write = Callable[[Mapping[str, str | bytes]], Path]
 Dump = Callable[..., str]
@@ -1097,7 +1097,7 @@ def test_names_of_columns_are_names_and_no_sql(seeded: str, tmp_path: Path) -> N
 
 def test_two_seeds_at_once_load_the_rows_once(applied: str) -> None:
     """Both succeed; together they have inserted each row once."""
-    with ThreadPoolExecutor(4) as pool:
+    with Threads(4) as pool:
         reports = list(pool.map(seed, [applied] * 4))
 
     inserted = [sum(table.inserted for table in report.tables) for report in reports]

@@ -6,8 +6,7 @@ import json
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -26,8 +25,9 @@ from lfmigrate.postgres.connection import Connection
 from lfmigrate.settings import Scope
 from lfmigrate.source.folder import Folder, read_folder, shipped_folder
 from tests.helpers.databases import files_in_history, has_history
-from tests.helpers.faults import role_with_login, wait_until
+from tests.helpers.faults import PATIENCE_S, role_with_login, wait_until
 from tests.helpers.processes import Started
+from tests.helpers.threads import Threads
 
 Write = Callable[..., Path]
 Dump = Callable[..., str]
@@ -37,18 +37,19 @@ def up_at_once(
     urls: list[str], files: Folder, *, per_migration: bool = False
 ) -> list[UpReport | BaseException]:
     """Run up in as many threads, which start together, and return what became of each."""
-    start = threading.Barrier(len(urls))
+    start = threading.Barrier(len(urls), timeout=PATIENCE_S)
 
-    def run(url: str) -> UpReport | BaseException:
-        with closing(lfmigrate.connect(url)) as conn:
-            start.wait()
-            try:
-                return lfmigrate.up(conn, files, per_migration=per_migration)
-            except BaseException as error:  # noqa: BLE001 (the test compares them)
-                return error
+    def run(conn: Connection) -> UpReport | BaseException:
+        start.wait()
+        try:
+            return lfmigrate.up(conn, files, per_migration=per_migration)
+        except BaseException as error:  # noqa: BLE001 (the test compares them)
+            return error
 
-    with ThreadPoolExecutor(len(urls)) as pool:
-        return list(pool.map(run, urls))
+    with ExitStack() as stack:
+        # Here: the others would wait for a thread that could not connect.
+        conns = [stack.enter_context(closing(lfmigrate.connect(url))) for url in urls]
+        return list(stack.enter_context(Threads(len(urls))).map(run, conns))
 
 
 def statuses(outcomes: list[UpReport | BaseException]) -> Counter[str]:
@@ -149,16 +150,19 @@ def test_two_folders_at_once_are_both_applied(database: str, folder: Write) -> N
     with psycopg.connect(database, autocommit=True) as conn:
         conn.execute("CREATE SCHEMA one; CREATE SCHEMA two")
     files = read_folder(folder({"001_a.up.sql": "CREATE TABLE a (n int); SELECT pg_sleep(0.1)"}))
-    start = threading.Barrier(2)
+    start = threading.Barrier(2, timeout=PATIENCE_S)
 
-    def run(schema: str) -> str:
-        with closing(lfmigrate.connect(database)) as conn:
-            start.wait()
-            report = lfmigrate.up(conn, files, scope=lfmigrate.Scope(schema=schema))
+    def run(schema: str, conn: Connection) -> str:
+        start.wait()
+        report = lfmigrate.up(conn, files, scope=lfmigrate.Scope(schema=schema))
         return report.migrations[0].status
 
-    with ThreadPoolExecutor(2) as pool:
-        found = list(pool.map(run, ["one", "two"]))
+    with (
+        closing(lfmigrate.connect(database)) as one,
+        closing(lfmigrate.connect(database)) as two,
+        Threads(2) as pool,
+    ):
+        found = list(pool.map(run, ["one", "two"], [one, two]))
 
     assert found == ["applied", "applied"]
     assert files_in_history(database) == ["001_a.up.sql", "001_a.up.sql"]
@@ -289,7 +293,7 @@ def test_a_waiter_does_not_deadlock_with_an_index_made_concurrently(
     with psycopg.connect(database, autocommit=True) as conn:
         conn.execute("CREATE TABLE big AS SELECT generate_series(1, 1000) AS n")
     files = read_folder(folder({"001_a.up.sql": "CREATE TABLE a (n int)"}))
-    with lock_held(database) as holder, ThreadPoolExecutor(1) as pool:
+    with lock_held(database) as holder, Threads(1) as pool:
         waits = threading.Event()
 
         def wait_and_run() -> UpReport:
@@ -315,7 +319,7 @@ def test_a_waiter_does_not_deadlock_with_an_index_made_concurrently(
 def test_a_waiter_holds_no_transaction_while_it_waits(database: str, folder: Write) -> None:
     """Between two attempts its session is idle, so that vacuum and others are not held up."""
     files = read_folder(folder({"001_a.up.sql": "CREATE TABLE a (n int)"}))
-    with lock_held(database) as holder, ThreadPoolExecutor(1) as pool:
+    with lock_held(database) as holder, Threads(1) as pool:
 
         def wait_and_run() -> UpReport:
             url = make_conninfo(database, application_name="the-waiter")

@@ -12,7 +12,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from itertools import cycle
@@ -51,6 +50,7 @@ from tests.helpers.faults import (
     wait_until_left,
 )
 from tests.helpers.processes import Started
+from tests.helpers.threads import Threads
 
 Write = Callable[..., Path]
 Dump = Callable[..., str]
@@ -89,7 +89,7 @@ def failure_of(url: str, files: Folder) -> LfmigrateError:
 @contextmanager
 def meanwhile(action: Callable[[], None]) -> Iterator[None]:
     """Do something in another thread while the block runs; its failure is the test's."""
-    with ThreadPoolExecutor(1) as pool:
+    with Threads(1) as pool:
         done = pool.submit(action)
         try:
             yield
@@ -803,7 +803,7 @@ def test_a_signal_at_any_moment_leaves_all_or_nothing(
         trial = Trial(url, files, number, before, after, dump)
         return {moment: trial.outcome_at(moment) for moment in its_moments}
 
-    with ThreadPoolExecutor(LANES) as pool:
+    with Threads(LANES) as pool:
         lanes = [pool.submit(lane, url, moments[i::LANES]) for i, url in enumerate(urls)]
         outcomes = {moment: outcome for each in lanes for moment, outcome in each.result().items()}
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from lfmigrate.source.folder import Folder, read_folder
 from tests.conftest import Cli
 from tests.helpers.databases import execute, has_history, value
 from tests.helpers.faults import PATIENCE_S, wait_until
+from tests.helpers.threads import Threads
 
 # Waiting and trying again is done on this side of the connection.
 pytestmark = pytest.mark.any_version
@@ -104,7 +104,7 @@ def test_readers_behind_the_run_are_let_through(busy: str, altering: Folder) -> 
             lfmigrate.up(conn, altering, scope=PATIENCE, on_wait=on_wait)
         return answered.is_set() and any("retries left" in line for line in tries)
 
-    with ThreadPoolExecutor(2) as pool:
+    with Threads(2) as pool:
         running, reading = pool.submit(migrate), pool.submit(read)
 
         assert reading.result() == 0

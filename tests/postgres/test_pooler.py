@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 import lfmigrate
 from tests.conftest import Cli
+from tests.helpers.threads import Threads
 
 pytestmark = pytest.mark.pooler
 
@@ -51,7 +51,7 @@ def test_seeds_at_once_work_through_a_pooler(pooled: str, database: str, tmp_pat
         with lfmigrate.connect(pooled) as conn:
             return sum(table.inserted for table in lfmigrate.seed(conn, files).tables)
 
-    with ThreadPoolExecutor(4) as pool:
+    with Threads(4) as pool:
         inserted = sorted(pool.map(seed, range(4)))
     with lfmigrate.connect(pooled) as conn, psycopg.connect(database) as direct:
         replaced = lfmigrate.seed(conn, files, replace=True, backup_dir=tmp_path)
@@ -93,7 +93,7 @@ def test_rollback_backup_and_restore_work_through_a_pooler(
 
 def test_twenty_runs_over_two_server_connections_apply_once(pooled: str, database: str) -> None:
     """The lock is the transaction's, so a pooler cannot hand it to another client."""
-    with ThreadPoolExecutor(20) as pool:
+    with Threads(20) as pool:
         outcomes = list(pool.map(_up, [pooled] * 20))
 
     assert sorted(map(sorted, outcomes)) == [["already_applied"]] * 19 + [["applied"]]
