@@ -12,7 +12,9 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 import lfmigrate
+from lfmigrate.engine import blocking
 from tests.conftest import Cli
+from tests.helpers.databases import files_in_history
 from tests.helpers.threads import Threads
 
 pytestmark = pytest.mark.pooler
@@ -172,3 +174,15 @@ def test_no_command_leaves_anything_in_the_pool(pooled: str, tmp_path: Path, cli
     sessions = _sessions(pooled)
     assert len(sessions) == 2
     assert {repr(session) for session in sessions.values()} == {fresh}
+
+
+def test_runs_that_ask_who_blocks_them_do_not_wait_for_each_other(
+    pooled: str, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They ask on second connections, while they hold all that the pooler has to give."""
+    monkeypatch.setattr(blocking, "_ASK_AFTER_S", 0.0)
+    with Threads(20) as pool:
+        outcomes = list(pool.map(_up, [pooled] * 20))
+
+    assert sorted(map(sorted, outcomes)) == [["already_applied"]] * 19 + [["applied"]]
+    assert len(files_in_history(database)) == 3
