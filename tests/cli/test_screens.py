@@ -23,6 +23,9 @@ pty = pytest.importorskip("pty")
 fcntl = pytest.importorskip("fcntl")
 termios = pytest.importorskip("termios")
 
+# What is printed, and how wide, is decided on this side of the connection.
+pytestmark = pytest.mark.any_version
+
 Write = Callable[[Mapping[str, str | bytes]], Path]
 
 NOTES: dict[str, str | bytes] = {

@@ -76,6 +76,8 @@ def lock_held(url: str, application: str = "another-deploy") -> Iterator[psycopg
         yield holder
 
 
+# The server sees sessions, and those of threads are tested on every version.
+@pytest.mark.any_version
 @pytest.mark.process
 @pytest.mark.parametrize("count", [2, 20])
 def test_of_many_processes_at_once_exactly_one_applies(
@@ -130,6 +132,8 @@ def test_with_per_migration_each_file_is_still_applied_once(
     assert applied == {name[:3]: 1 for name in names}
 
 
+# The server sees sessions, and those of threads are tested on every version.
+@pytest.mark.any_version
 @pytest.mark.process
 def test_two_processes_with_per_migration_both_succeed(database: str, folder: Write) -> None:
     """As above, by the command line."""
@@ -222,6 +226,8 @@ def test_a_run_goes_on_when_the_lock_comes_free(database: str, folder: Write) ->
     assert [m.status for m in report.migrations] == ["applied"]
 
 
+# The server sees sessions, and those of threads are tested on every version.
+@pytest.mark.any_version
 @pytest.mark.process
 def test_a_waiting_process_says_so_once_on_standard_error(database: str, folder: Write) -> None:
     """One line, however often the lock is tried; the report follows on standard output."""

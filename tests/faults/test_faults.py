@@ -152,6 +152,7 @@ def broken_at(file: SqlFile, statement: Statement, failing: str) -> Folder:
 FAILING = (("SELECT 1/0", "22012", 0), ("SELECT nope", "42703", len("SELECT ")))
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("file", shipped_files(), ids=lambda file: file.name)
 def test_a_failure_of_any_statement_leaves_nothing_behind(
     file: SqlFile, database: str, dump: Dump, record_property: Callable[[str, object], None]
@@ -265,6 +266,8 @@ def test_a_statement_that_would_end_the_transaction_leaves_nothing(
     assert not has_history(database)
 
 
+# No statement is sent, or none that matters.
+@pytest.mark.any_version
 def test_files_with_transaction_control_are_refused_before_anything_is_sent(
     database: str, folder: Write, cli: Cli
 ) -> None:
@@ -300,6 +303,8 @@ def test_files_with_transaction_control_are_refused_before_anything_is_sent(
         assert proxy.accepted == 0
 
 
+# No statement is sent, or none that matters.
+@pytest.mark.any_version
 def test_a_folder_without_transaction_control_connects(
     database: str, folder: Write, cli: Cli
 ) -> None:
@@ -709,6 +714,8 @@ def test_an_interrupt_after_the_commit_is_reported_as_a_commit(
     assert_all(database, files)
 
 
+# What the server does about it is swept over, on the oldest version and on the newest.
+@pytest.mark.any_version
 @pytest.mark.process
 @pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)])
 def test_a_signal_ends_the_command_with_the_shells_exit_code(
