@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import re
@@ -18,10 +17,14 @@ import psycopg
 import pytest
 
 from tests.conftest import Cli
+from tests.helpers.processes import killed_if_left
 
 pty = pytest.importorskip("pty")
 fcntl = pytest.importorskip("fcntl")
 termios = pytest.importorskip("termios")
+
+# What is printed, and how wide, is decided on this side of the connection.
+pytestmark = pytest.mark.any_version
 
 Write = Callable[[Mapping[str, str | bytes]], Path]
 
@@ -59,19 +62,15 @@ def on_a_terminal(
     unwanted = ("LFMIGRATE_", "PG", "DATABASE_URL", "COLUMNS", "NO_COLOR", "LC_", "LANG")
     kept = {n: v for n, v in os.environ.items() if not n.startswith(unwanted)}
     said = b""
-    with (
-        subprocess.Popen(
-            [sys.executable, "-m", "lfmigrate", *map(str, arguments)],
-            stdin=theirs,
-            stdout=theirs,
-            stderr=theirs,
-            env={**kept, "TERM": "xterm", "LC_ALL": "C.UTF-8", **(env or {})},
-            start_new_session=True,
-        ) as process,
-        contextlib.ExitStack() as at_end,
-    ):
-        # One that still waits for an answer would wait for ever.
-        at_end.callback(process.kill)
+    running = subprocess.Popen(
+        [sys.executable, "-m", "lfmigrate", *map(str, arguments)],
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        env={**kept, "TERM": "xterm", "LC_ALL": "C.UTF-8", **(env or {})},
+        start_new_session=True,
+    )
+    with killed_if_left(running) as process:
         os.close(theirs)
         while select.select([ours], [], [], 60)[0]:
             try:
@@ -87,7 +86,6 @@ def on_a_terminal(
                 else:
                     os.write(ours, answer.encode("latin-1"))
                 answer = None
-        process.wait(60)
     os.close(ours)
     text = re.sub(r"\x1b\[[\d;?]*[A-Za-z]", "", said.decode(errors="replace"))
     return process.returncode, text.replace("\r\n", "\n")

@@ -15,6 +15,10 @@ from lfmigrate.errors import LfmigrateError, UsageError
 from tests.helpers.commands import up
 from tests.helpers.databases import execute
 
+# Whether a transaction is open, libpq knows on this side of the connection; and the commands end it
+# with the same words on every version.
+pytestmark = pytest.mark.any_version
+
 Write = Callable[[Mapping[str, str | bytes]], Path]
 Conn = psycopg.Connection
 

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
@@ -26,6 +23,8 @@ from lfmigrate.syntax.transaction_block import inside_form, placement
 from tests.conftest import Cli
 from tests.helpers.databases import execute, value
 from tests.helpers.faults import wait_until
+from tests.helpers.processes import Started
+from tests.helpers.threads import Threads
 
 Write = Callable[[Mapping[str, str | bytes]], Path]
 
@@ -254,24 +253,9 @@ def old_transaction(url: str) -> Iterator[psycopg.Connection]:
         conn.rollback()
 
 
-def _up(path: Path, url: str, *options: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [
-            sys.executable,
-            "-m",
-            "lfmigrate",
-            "up",
-            "--sql-dir",
-            str(path),
-            "--database-url",
-            url,
-            *options,
-        ],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={k: v for k, v in os.environ.items() if not k.startswith(("LFMIGRATE_", "PG"))},
-    )
+def _up(path: Path, url: str, *options: str) -> Started:
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("LFMIGRATE_", "PG"))}
+    return Started(["up", "--sql-dir", path, "--database-url", url, *options], env=environment)
 
 
 def _is_building(url: str) -> bool:
@@ -350,7 +334,7 @@ def test_four_at_once_do_not_deadlock(database: str, folder: Write) -> None:
         with lfmigrate.connect(database) as conn:
             return lfmigrate.up(conn, files).migrations[-1].status
 
-    with ThreadPoolExecutor(4) as pool:
+    with Threads(4) as pool:
         done = sorted(pool.map(run, range(4)))
 
     assert done == ["already_applied"] * 3 + ["applied"]
@@ -417,7 +401,7 @@ def test_a_statement_that_could_not_be_recorded_does_not_run_twice(
         psycopg.connect(database, autocommit=True) as gate,
         psycopg.connect(database) as holder,
         lfmigrate.connect(database) as conn,
-        ThreadPoolExecutor(1) as pool,
+        Threads(1) as pool,
     ):
         gate.execute("SELECT pg_advisory_lock(7)")
         lines: list[str] = []

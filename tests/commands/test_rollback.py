@@ -38,10 +38,14 @@ from tests.conftest import Cli, Psql
 from tests.helpers.commands import up
 from tests.helpers.databases import execute, value
 from tests.helpers.faults import Cutter, Gates, wait_for_session, wait_until, wait_until_left
+from tests.helpers.processes import Started
 
 Write = Callable[[Mapping[str, str | bytes]], Path]
 Dump = Callable[..., str]
 Way = Literal["up", "down"]
+
+# Questions, options and reports are this side's.
+of_words = pytest.mark.any_version
 
 
 # Connections are cut at random places; the same ones each time.
@@ -715,6 +719,7 @@ def test_a_forward_only_migration_in_the_way_is_refused_by_name(
     assert dump(database) == before
 
 
+@of_words
 def test_an_edited_or_missing_down_file_is_reported_and_the_recorded_text_is_there(
     database: str, folder: Write, tmp_path: Path
 ) -> None:
@@ -748,6 +753,7 @@ def test_a_folder_without_the_migration_can_be_rolled_back_as_recorded(
     assert value(database, "SELECT to_regclass('a') IS NULL")
 
 
+@of_words
 def test_no_backup_makes_none_and_a_failed_one_stops_it(
     database: str, folder: Write, tmp_path: Path
 ) -> None:
@@ -767,6 +773,7 @@ def test_no_backup_makes_none_and_a_failed_one_stops_it(
     assert value(database, "SELECT to_regclass('a') IS NULL")
 
 
+@of_words
 def test_nothing_to_undo_is_said(database: str, folder: Write, cli: Cli) -> None:
     """In an empty database, twice in a row, above the newest, and for a version that is none."""
     files = folder(SIMPLE)
@@ -784,6 +791,7 @@ def test_nothing_to_undo_is_said(database: str, folder: Write, cli: Cli) -> None
         rollback(database, files, None, to="9")
 
 
+@of_words
 def test_it_is_shown_and_refused_without_yes(
     database: str, folder: Write, cli: Cli, dump: Dump
 ) -> None:
@@ -811,6 +819,7 @@ def test_it_is_shown_and_refused_without_yes(
     assert list(files.parent.rglob("lfmigrate-backups")) == []
 
 
+@of_words
 @pytest.mark.parametrize("dry", [False, True])
 def test_a_refused_run_is_called_what_was_asked_for(
     database: str, folder: Write, cli: Cli, *, dry: bool
@@ -834,6 +843,7 @@ def test_a_refused_run_is_called_what_was_asked_for(
     assert [m["status"] for m in document["migrations"]] == ["planned"]
 
 
+@of_words
 def test_the_backup_is_the_last_thing_printed(
     database: str, folder: Write, cli: Cli, tmp_path: Path
 ) -> None:
@@ -855,6 +865,7 @@ def test_the_backup_is_the_last_thing_printed(
     assert read(tmp_path / "cwd" / document["backup"]).tables[0].rows == 1
 
 
+@of_words
 @pytest.mark.process
 @pytest.mark.parametrize(("answer", "code"), [("\n", 5), ("n\n", 5), ("y\n", 0)])
 def test_a_terminal_is_asked_and_no_is_the_default(
@@ -1085,17 +1096,10 @@ def test_a_killed_process_loses_nothing(database: str, folder: Write, tmp_path: 
     assert check_all_or_saved(database, tmp_path / "last", "at the end")
 
 
-def _start(url: str, files: Path, parent: Path) -> subprocess.Popen[str]:
+def _start(url: str, files: Path, parent: Path) -> Started:
     parent.mkdir(exist_ok=True)
-    return subprocess.Popen(
-        [
-            sys.executable, "-m", "lfmigrate", "rollback", "--yes", "-q",
-            "--sql-dir", files, "--database-url", url, "--backup-dir", parent,
-        ],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )  # fmt: skip
+    where: list[str | Path] = ["--sql-dir", files, "--database-url", url, "--backup-dir", parent]
+    return Started(["rollback", "--yes", "-q", *where], piped=False)
 
 
 # ------------------------------------------------------------------------------------------------

@@ -12,7 +12,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from itertools import cycle
@@ -50,6 +49,8 @@ from tests.helpers.faults import (
     wait_until,
     wait_until_left,
 )
+from tests.helpers.processes import Started
+from tests.helpers.threads import Threads
 
 Write = Callable[..., Path]
 Dump = Callable[..., str]
@@ -88,7 +89,7 @@ def failure_of(url: str, files: Folder) -> LfmigrateError:
 @contextmanager
 def meanwhile(action: Callable[[], None]) -> Iterator[None]:
     """Do something in another thread while the block runs; its failure is the test's."""
-    with ThreadPoolExecutor(1) as pool:
+    with Threads(1) as pool:
         done = pool.submit(action)
         try:
             yield
@@ -151,9 +152,10 @@ def broken_at(file: SqlFile, statement: Statement, failing: str) -> Folder:
 FAILING = (("SELECT 1/0", "22012", 0), ("SELECT nope", "42703", len("SELECT ")))
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("file", shipped_files(), ids=lambda file: file.name)
 def test_a_failure_of_any_statement_leaves_nothing_behind(
-    file: SqlFile, database: str, dump: Dump
+    file: SqlFile, database: str, dump: Dump, record_property: Callable[[str, object], None]
 ) -> None:
     """Each statement of the shipped files in turn fails; the catalogs are as before, each time."""
     before = dump(database)
@@ -176,6 +178,7 @@ def test_a_failure_of_any_statement_leaves_nothing_behind(
             ):
                 problems.append((statement.line, place, error.sqlstate, error.facts))
 
+    record_property("faults", len(file.statements))
     assert problems == []
 
 
@@ -263,6 +266,8 @@ def test_a_statement_that_would_end_the_transaction_leaves_nothing(
     assert not has_history(database)
 
 
+# No statement is sent, or none that matters.
+@pytest.mark.any_version
 def test_files_with_transaction_control_are_refused_before_anything_is_sent(
     database: str, folder: Write, cli: Cli
 ) -> None:
@@ -298,6 +303,8 @@ def test_files_with_transaction_control_are_refused_before_anything_is_sent(
         assert proxy.accepted == 0
 
 
+# No statement is sent, or none that matters.
+@pytest.mark.any_version
 def test_a_folder_without_transaction_control_connects(
     database: str, folder: Write, cli: Cli
 ) -> None:
@@ -707,6 +714,8 @@ def test_an_interrupt_after_the_commit_is_reported_as_a_commit(
     assert_all(database, files)
 
 
+# What the server does about it is swept over, on the oldest version and on the newest.
+@pytest.mark.any_version
 @pytest.mark.process
 @pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)])
 def test_a_signal_ends_the_command_with_the_shells_exit_code(
@@ -726,10 +735,15 @@ def test_a_signal_ends_the_command_with_the_shells_exit_code(
     assert not has_history(database)
 
 
+def up_command(url: str, files: Path) -> list[str]:
+    """Return the arguments of an ``up``."""
+    return ["up", "--sql-dir", str(files), "--database-url", url]
+
+
 def start_up(url: str, files: Path) -> subprocess.Popen[str]:
-    """Start ``lfmigrate up`` as a process of its own."""
+    """Start ``lfmigrate up`` as a person does."""
     return subprocess.Popen(
-        [sys.executable, "-m", "lfmigrate", "up", "--sql-dir", files, "--database-url", url],
+        [sys.executable, "-m", "lfmigrate", *up_command(url, files)],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -796,7 +810,7 @@ def test_a_signal_at_any_moment_leaves_all_or_nothing(
         trial = Trial(url, files, number, before, after, dump)
         return {moment: trial.outcome_at(moment) for moment in its_moments}
 
-    with ThreadPoolExecutor(LANES) as pool:
+    with Threads(LANES) as pool:
         lanes = [pool.submit(lane, url, moments[i::LANES]) for i, url in enumerate(urls)]
         outcomes = {moment: outcome for each in lanes for moment, outcome in each.result().items()}
 
@@ -836,7 +850,12 @@ class Trial:
             stands = None
             if isinstance(moment, int):
                 stands = stack.enter_context(Gates(self.url).closed(moment))
-            process = start_up(self.url, self.files)
+            # Only what comes before the session's time needs the start of Python as well.
+            process = (
+                Started(up_command(self.url, self.files))
+                if has_session
+                else start_up(self.url, self.files)
+            )
             if stands is not None:
                 stands()
             elif moment == "committed":
@@ -887,7 +906,7 @@ def test_the_server_rolls_back_what_a_killed_run_left_running(
             waited.append(line)
             stack.close()  # the gate opens, and the server finds that the client is gone
 
-        process = start_up(database, files)
+        process = Started(up_command(database, files))
         stands()
         process.kill()
         process.communicate(timeout=60)

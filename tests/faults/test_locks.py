@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -14,11 +13,13 @@ import psycopg
 import pytest
 
 import lfmigrate
+from bench.proxy import target_of, through
 from lfmigrate.errors import NOTHING_CHANGED, StatementFailed
 from lfmigrate.source.folder import Folder, read_folder
 from tests.conftest import Cli
 from tests.helpers.databases import execute, has_history, value
-from tests.helpers.faults import PATIENCE_S, wait_until
+from tests.helpers.faults import PATIENCE_S, Cutter, wait_until
+from tests.helpers.threads import Threads
 
 # Waiting and trying again is done on this side of the connection.
 pytestmark = pytest.mark.any_version
@@ -104,7 +105,7 @@ def test_readers_behind_the_run_are_let_through(busy: str, altering: Folder) -> 
             lfmigrate.up(conn, altering, scope=PATIENCE, on_wait=on_wait)
         return answered.is_set() and any("retries left" in line for line in tries)
 
-    with ThreadPoolExecutor(2) as pool:
+    with Threads(2) as pool:
         running, reading = pool.submit(migrate), pool.submit(read)
 
         assert reading.result() == 0
@@ -199,3 +200,22 @@ def test_trying_again_leaves_one_backup(
 
     assert len(reported) == 1
     assert list(parent.iterdir()) == [path]
+
+
+def test_a_question_that_is_not_answered_is_given_up(
+    busy: str, reader: psycopg.Connection[Any], altering: Folder
+) -> None:
+    """It is only about who blocks the run; behind a pooler, there may be no second connection."""
+
+    def on_wait(line: str) -> None:
+        if "retries left" in line:
+            reader.rollback()
+
+    with (
+        Cutter(target_of(busy), b"pg_blocking_pids", hold_client=True, hold_server=True) as proxy,
+        closing(lfmigrate.connect(through(busy, proxy.port))) as conn,
+    ):
+        report = lfmigrate.up(conn, altering, scope=PATIENCE, on_wait=on_wait)
+
+    assert proxy.cuts > 0
+    assert [m.status for m in report.migrations] == ["applied"]

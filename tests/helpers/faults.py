@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Literal, Self
 
@@ -23,6 +24,7 @@ from psycopg.conninfo import make_conninfo
 
 from bench.proxy import Target
 from lfmigrate.postgres.programs import programs_for, system_user
+from tests.helpers.processes import Started
 
 # Far more than anything here takes; only a defect waits that long.
 PATIENCE_S = 60
@@ -168,24 +170,24 @@ class Gated:
 
 
 @contextmanager
-def gated_server(folder: Path) -> Iterator[Gated]:
+def gated_server() -> Iterator[Gated]:
     """Run a PostgreSQL of its own that trusts no one.
 
     The role ``clerk`` has the password ``s3cret``; ``stranger`` has no entry in pg_hba.conf, and
     ``secretive`` is let in with TLS only, which the server does not speak.
-
-    Args:
-        folder: For its data.
     """
+    # Not one of pytest's: it closes the folders above, which the server's user has to pass through.
+    with TemporaryDirectory(prefix="lf-gated-") as name:
+        yield from _gated_server(Path(name))
+
+
+def _gated_server(folder: Path) -> Iterator[Gated]:
     account = system_user()
     programs = programs_for(account).folder
     # PostgreSQL refuses to run as root.
     user = None if account is None else account[0]
     if user is not None:
         folder.chmod(0o777)
-        for parent in folder.parents:
-            with suppress(PermissionError):
-                parent.chmod(parent.stat().st_mode | 0o011)
     data = folder / "data"
     password_file = folder / "password"
     password_file.write_text("superman\n", encoding="utf-8")
@@ -290,7 +292,7 @@ class Gates:
             yield wait
 
 
-def wait_for_session(url: str, process: subprocess.Popen[str]) -> None:
+def wait_for_session(url: str, process: subprocess.Popen[str] | Started) -> None:
     """Wait until a process has a session in a database, or has ended."""
     with psycopg.connect(url, autocommit=True) as conn:
         wait_until(

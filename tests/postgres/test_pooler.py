@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,10 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 import lfmigrate
+from lfmigrate.engine import blocking
 from tests.conftest import Cli
+from tests.helpers.databases import files_in_history
+from tests.helpers.threads import Threads
 
 pytestmark = pytest.mark.pooler
 
@@ -51,7 +53,7 @@ def test_seeds_at_once_work_through_a_pooler(pooled: str, database: str, tmp_pat
         with lfmigrate.connect(pooled) as conn:
             return sum(table.inserted for table in lfmigrate.seed(conn, files).tables)
 
-    with ThreadPoolExecutor(4) as pool:
+    with Threads(4) as pool:
         inserted = sorted(pool.map(seed, range(4)))
     with lfmigrate.connect(pooled) as conn, psycopg.connect(database) as direct:
         replaced = lfmigrate.seed(conn, files, replace=True, backup_dir=tmp_path)
@@ -93,7 +95,7 @@ def test_rollback_backup_and_restore_work_through_a_pooler(
 
 def test_twenty_runs_over_two_server_connections_apply_once(pooled: str, database: str) -> None:
     """The lock is the transaction's, so a pooler cannot hand it to another client."""
-    with ThreadPoolExecutor(20) as pool:
+    with Threads(20) as pool:
         outcomes = list(pool.map(_up, [pooled] * 20))
 
     assert sorted(map(sorted, outcomes)) == [["already_applied"]] * 19 + [["applied"]]
@@ -172,3 +174,15 @@ def test_no_command_leaves_anything_in_the_pool(pooled: str, tmp_path: Path, cli
     sessions = _sessions(pooled)
     assert len(sessions) == 2
     assert {repr(session) for session in sessions.values()} == {fresh}
+
+
+def test_runs_that_ask_who_blocks_them_do_not_wait_for_each_other(
+    pooled: str, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They ask on second connections, while they hold all that the pooler has to give."""
+    monkeypatch.setattr(blocking, "_ASK_AFTER_S", 0.0)
+    with Threads(20) as pool:
+        outcomes = list(pool.map(_up, [pooled] * 20))
+
+    assert sorted(map(sorted, outcomes)) == [["already_applied"]] * 19 + [["applied"]]
+    assert len(files_in_history(database)) == 3

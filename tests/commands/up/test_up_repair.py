@@ -210,6 +210,8 @@ def test_a_file_that_empties_the_history_is_rolled_back(
     assert dump(database) == before
 
 
+# Versions are compared on this side of the connection.
+@pytest.mark.any_version
 def test_a_version_of_thousands_of_digits_is_just_unknown(database: str, folder: Write) -> None:
     """It is compared as text."""
     path = folder({"1_a.up.sql": "SELECT 1;"})

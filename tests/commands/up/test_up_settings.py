@@ -176,6 +176,8 @@ def test_two_tenants_share_a_database(database: str) -> None:
     assert migrations(up(database, SHIPPED, scope=south)) == {"002": "already_applied"}
 
 
+# Names are quoted by the same function of the server on all versions.
+@pytest.mark.any_version
 @pytest.mark.parametrize(
     "name", ["Capital", "with space", 'a "quote"', "it's", "übung", "ключ", "a,b", "%s"]
 )
