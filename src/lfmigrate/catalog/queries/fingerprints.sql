@@ -41,7 +41,7 @@ FROM (
     SELECT 'pg_type:' || t.oid, '' FROM own
     JOIN pg_type AS t ON t.typnamespace = own.oid
     LEFT JOIN pg_class AS c ON c.oid = t.typrelid
-    WHERE t.typtype IN ('e', 'd', 'r') OR t.typtype = 'c' AND c.relkind = 'c'
+    WHERE t.typtype IN ('e', 'd', 'r') OR t.typtype = 'b' AND t.typarray <> 0 OR t.typtype = 'c' AND c.relkind = 'c'
     UNION ALL
     SELECT 'pg_namespace:' || own.oid, '' FROM own
     UNION ALL

@@ -86,7 +86,7 @@ FROM set_config('lfmigrate.written', jsonb_build_object(
         -- Only what relations.sql describes: no indexes, TOAST tables, or types of rows and arrays.
         WHERE CASE w.classid
             WHEN 'pg_class'::regclass THEN c.relkind IN ('r', 'p', 'f', 'v', 'm', 'S') AND c.oid IS DISTINCT FROM history
-            WHEN 'pg_type'::regclass THEN t.typtype IN ('e', 'd', 'r') OR t.typtype = 'c' AND EXISTS (SELECT FROM pg_class AS r WHERE r.oid = t.typrelid AND r.relkind = 'c')
+            WHEN 'pg_type'::regclass THEN t.typtype IN ('e', 'd', 'r') OR t.typtype = 'b' AND t.typarray <> 0 OR t.typtype = 'c' AND EXISTS (SELECT FROM pg_class AS r WHERE r.oid = t.typrelid AND r.relkind = 'c')
             WHEN 'pg_namespace'::regclass THEN w.objid IS DISTINCT FROM (SELECT h.relnamespace FROM pg_class AS h WHERE h.oid = history)
             ELSE true
         END),
