@@ -27,6 +27,18 @@ written AS MATERIALIZED (
     FROM run
     CROSS JOIN jsonb_to_recordset(run.document -> 'objects') AS w (id text, cids int[], changed boolean)
 ),
+kind AS MATERIALIZED (
+    SELECT k.*
+    FROM (
+        -- include kinds.sql
+    ) AS k
+    -- Arrays, and no joins, because only they are compared before definitions are made of what is not asked for.
+    WHERE k.name = ANY (ARRAY(SELECT w.name FROM wanted AS w))
+      OR k.objid = ANY (ARRAY(
+        SELECT w.objid FROM written AS w
+        UNION ALL
+        SELECT split_part(i.id, ':', 2)::oid FROM jsonb_array_elements_text($2::jsonb) AS i (id)))
+),
 -- A table's own row also changes when another table references it (relhastriggers): that is not a change. For
 -- a relation that is wanted it counts nevertheless, because options and row level security are in that row, too.
 chosen AS MATERIALIZED (
@@ -57,6 +69,10 @@ chosen AS MATERIALIZED (
     FROM wanted AS w
     JOIN pg_extension AS x ON x.extname = w.name
     WHERE w.space = 'extension'
+    UNION ALL
+    SELECT k.classid, k.objid, NULL, true
+    FROM kind AS k
+    JOIN wanted AS w ON w.space = k.kind AND w.name = k.name AND w.schema_oid IS NOT DISTINCT FROM k.schema_oid
     UNION ALL
     SELECT split_part(known.id, ':', 1)::regclass, split_part(known.id, ':', 2)::oid, NULL, true
     FROM jsonb_array_elements_text($2::jsonb) AS known (id)
@@ -116,6 +132,11 @@ named AS MATERIALIZED (
     FROM object AS o
     JOIN pg_extension AS x ON x.oid = o.objid
     WHERE o.classid = 'pg_extension'::regclass
+    UNION ALL
+    SELECT o.classid, o.objid, o.cids, '', coalesce(n.nspname, ''), k.name, k.kind
+    FROM object AS o
+    JOIN kind AS k USING (classid, objid)
+    LEFT JOIN pg_namespace AS n ON n.oid = k.schema_oid
 ),
 -- The members of an extension are the extension's business.
 relation AS MATERIALIZED (
@@ -334,6 +355,15 @@ part AS (
     JOIN pg_namespace AS n ON n.oid = x.extnamespace
     CROSS JOIN LATERAL (VALUES (1, 'schema', n.nspname::text), (2, 'version', x.extversion)) AS v (place, part, text)
     WHERE m.kind = 'extension'
+    UNION ALL
+    SELECT m.classid, m.objid, 0, 0, 0, 'definition', coalesce(k.definition, ''), k.xmins, k.cmins
+    FROM relation AS m
+    JOIN kind AS k USING (classid, objid)
+    UNION ALL
+    SELECT m.classid, m.objid, 1, 0, 0, 'mapping options', k.hidden, NULL, NULL
+    FROM relation AS m
+    JOIN kind AS k USING (classid, objid)
+    WHERE k.hidden IS NOT NULL
 ),
 parts AS (
     SELECT p.classid, p.objid,
