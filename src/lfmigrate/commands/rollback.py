@@ -404,7 +404,7 @@ def _over(owned: OwnedObjects, outcome: Outcome) -> list[Key]:
 def _left(over: Sequence[Key], outcome: Outcome) -> list[str]:
     live = outcome.state.live
     return [
-        f"the down file left {live[key].kind} {key.schema}.{key.name} in place"
+        f"the down file left {live[key].kind} {live[key].label} in place"
         for key in over
         if key in live
     ]

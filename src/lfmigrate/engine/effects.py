@@ -6,7 +6,7 @@ from bisect import bisect_left
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from lfmigrate.schema.compare import Verdict, advance, compare, rank, verdict_of
+from lfmigrate.schema.compare import Verdict, advance, compare, differs, rank, verdict_of
 from lfmigrate.schema.relation import (
     NAMED_PARTS,
     ROUTINE_KINDS,
@@ -261,7 +261,7 @@ def _doubtful_parts(found: Found, before: Before, after: After) -> frozenset[str
         for part in parts
         if not _is_stated(part, found)
         and (
-            was.parts.get(part) != expected.parts.get(part)
+            differs(part, expected.parts.get(part), was.parts.get(part))
             or (
                 relation.parts.get(part) != was.parts.get(part)
                 and not _is_own_change(part, found, was, after)
@@ -356,9 +356,15 @@ def _judge_known(found: Found, before: Before, after: After) -> tuple[Relation, 
     doubtful = _doubtful_parts(found, before, after)
     would_be = after.replayed(relation.key)
     created = _created_parts(found, before, after)
+    # What may be missing is still expected if the run has left it alone.
+    left = {
+        part: text
+        for part, text in expected.parts.items()
+        if part not in was.parts and part not in relation.parts and not differs(part, text, None)
+    }
     expected = advance(
         expected,
-        relation,
+        replace(relation, parts={**relation.parts, **left}),
         doubtful=doubtful,
         replayed=None if would_be is None else would_be.relation,
         created=created,
