@@ -33,6 +33,8 @@ class RestoreReport:
         tables: What was restored.
         lost: What was emptied before; none without ``replace``.
         saved: The backup of what was there before; None where there was nothing.
+        dry_run: Whether nothing was done.
+        notes: What is worth a warning.
     """
 
     server: Server
@@ -42,6 +44,7 @@ class RestoreReport:
     lost: tuple[Emptied, ...] = ()
     saved: Path | None = None
     dry_run: bool = False
+    notes: tuple[str, ...] = ()
 
 
 def restore(
@@ -108,7 +111,15 @@ def restore(
                     )
                 dump.load(conn, saved, pairs, watch=watch)
                 tx.commit()
-    return RestoreReport(state.server, state.schema, saved.path, saved.tables, lost, backup)
+    return RestoreReport(
+        state.server,
+        state.schema,
+        saved.path,
+        saved.tables,
+        lost,
+        backup,
+        notes=tuple(session.notes),
+    )
 
 
 def preview_replace(

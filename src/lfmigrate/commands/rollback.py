@@ -183,7 +183,7 @@ def rollback(
             except Refused as refused:
                 refused.report = replace(report, dry_run=True)
                 raise
-    return report
+    return replace(report, notes=(*report.notes, *session.notes))
 
 
 def _choose(

@@ -148,6 +148,7 @@ def seed(
                 _explain(error, session, state, files)
                 raise
     loaded, notes = _loaded(staged, rows, counts)
+    notes += tuple(session.notes)
     return SeedReport(state.server, state.schema, loaded, lost, backup, notes, dry_run)
 
 

@@ -137,6 +137,8 @@ def up(
                     for batch in _batches(steps, dry_run=dry_run, per_migration=per_migration):
                         if direct is not None and batch[0].file.no_transaction:
                             session.end_reading()
+                            # For the rest, too: the other connection may be lost by then.
+                            session.continue_on(direct)
                             done = _run_statements(direct, state, batch[0], strict=strict)
                         else:
                             done = _run(session, state, batch, dry_run=dry_run, strict=strict)
@@ -147,6 +149,7 @@ def up(
                     recreated.add(file_to_recreate(session, state.schema, error, recreated))
                     attempt.repeat()
     report = _with_untried(_report(folder, state, outcomes, dry_run=dry_run), untried)
+    report = replace(report, notes=(*report.notes, *session.notes))
     if strict and not outcomes:
         try:
             _refuse_drift(report)

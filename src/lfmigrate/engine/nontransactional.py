@@ -17,7 +17,7 @@ from lfmigrate.engine.outcome import Outcome, outcome_outside_transaction
 from lfmigrate.engine.session import Session
 from lfmigrate.engine.state import DatabaseState
 from lfmigrate.engine.step import Step
-from lfmigrate.engine.transaction import transaction
+from lfmigrate.engine.transaction import LOCK_HELD, transaction
 from lfmigrate.errors import (
     ConnectionLost,
     ErrorOutcome,
@@ -25,8 +25,8 @@ from lfmigrate.errors import (
     StatementFailed,
 )
 from lfmigrate.history import ledger
-from lfmigrate.postgres.connection import address_of, connect_directly
-from lfmigrate.postgres.pipeline import rolled_back_on_error
+from lfmigrate.postgres.connection import Connection, address_of, connect_directly
+from lfmigrate.postgres.pipeline import Flight, rolled_back_on_error
 from lfmigrate.postgres.wire import Answer
 from lfmigrate.schema.relation import Found, Key, Relation, Snapshot
 from lfmigrate.source.sqlfile import SqlFile
@@ -49,7 +49,11 @@ def direct_session(session: Session) -> Iterator[Session]:
     # An open transaction would be waited for.
     session.end_reading()
     with closing(connect_directly(address_of(session.conn), session.say)) as conn:
-        yield session.on(conn)
+        direct = session.directly_on(conn)
+        try:
+            yield direct
+        finally:
+            direct.close()
 
 
 @contextmanager
@@ -67,13 +71,28 @@ def session_lock(session: Session, state: DatabaseState, file: SqlFile) -> Itera
     with transaction(session, state, [file]) as opened:
         opened.flight.do("SELECT pg_advisory_lock($1::bigint)", str(ledger.LOCK_KEY))
         opened.commit()
+    session.on_reopen = _lock
     try:
         yield
     finally:
-        if not session.conn.closed:
+        session.on_reopen = None
+        if session.is_open:
             flight = session.flight()
             flight.do("SELECT pg_advisory_unlock($1::bigint)", str(ledger.LOCK_KEY))
             flight.go()
+
+
+def _lock(conn: Connection) -> None:
+    """Take the lock with a session that was opened in place of a lost one.
+
+    Raises:
+        StatementFailed: Another run was faster.
+    """
+    flight = Flight(conn)
+    taken = flight.ask(ledger.try_lock())
+    flight.go()
+    if not taken.value:
+        raise StatementFailed("another run of lfmigrate holds the lock", sqlstate=LOCK_HELD)
 
 
 def next_part(state: DatabaseState, step: Step) -> Step | None:

@@ -12,7 +12,7 @@ from uuid import uuid4
 from lfmigrate import catalog
 from lfmigrate._version import __version__
 from lfmigrate.engine.outcome import Outcome, Results, add_drifted_relations, outcome_of
-from lfmigrate.engine.session import Session
+from lfmigrate.engine.session import RECONNECT_S, Session
 from lfmigrate.engine.state import DatabaseState
 from lfmigrate.engine.step import Step
 from lfmigrate.errors import (
@@ -46,9 +46,6 @@ _SAVE = "lfmigrate_save"
 
 # How long to wait for a lost transaction to end; the server may still be busy with its commit.
 _SETTLE_MS = 30_000
-
-# A server that restarts is back by then.
-_RECONNECT_S = 20
 
 
 @contextmanager
@@ -85,13 +82,13 @@ def transaction(
         raise
     except KeyboardInterrupt as interrupt:
         # Between two flights; the server rolls back what is still open.
-        session.conn.close()
+        session.abandon()
         interrupted = Interrupted("interrupted")
         opened.find_out(interrupted)
         opened.name_backup(interrupted)
         raise interrupted from interrupt
     except BaseException:
-        session.conn.close()
+        session.abandon()
         raise
 
 
@@ -261,8 +258,9 @@ class Transaction:
 
         Raises:
             StatementFailed: The commit failed, for example on a deferred constraint; rolled back.
-            ConnectionFailed: The connection was lost; ``outcome`` says whether it was committed.
-            Interrupted: A signal arrived; likewise.
+            ConnectionFailed: The connection was lost, and the transaction was not committed, or
+                that cannot be known; see ``outcome``.
+            Interrupted: A signal arrived; ``outcome`` says whether it was committed.
         """
         scope = self.session.scope
         if outcome is not None:
@@ -294,7 +292,13 @@ class Transaction:
             raise
         except (ConnectionFailed, Interrupted) as error:
             self.find_out(error)
-            raise
+            if isinstance(error, Interrupted) or error.outcome != COMMITTED:
+                raise
+            self.session.lost(self._commit[0])
+            source = "history" if self._recorded else "server"
+            self.session.notes.append(
+                f"the connection was lost at COMMIT; the {source} shows that it was committed"
+            )
         if outcome is None:
             return self.state
         self.session.committed += [step.label for step in outcome.steps]
@@ -345,7 +349,7 @@ def _find_out(
     if was_committed is None:
         return if_not
     try:
-        with closing(connect(address, wait_s=_RECONNECT_S)) as second:
+        with closing(connect(address, wait_s=RECONNECT_S)) as second:
             flight = Flight(second)
             # A snapshot from before the lock would not show what was committed during the wait.
             flight.do("BEGIN ISOLATION LEVEL READ COMMITTED")

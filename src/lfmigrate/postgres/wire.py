@@ -35,6 +35,8 @@ HINTS = {
     "25006": "Connect to a server and with a role that may write.",
     "53200": "The run holds more locks than the server has room for: try --per-migration, or raise"
     " max_locks_per_transaction.",
+    "40001": "Try again when the other session is done.",
+    "40P01": "Try again when the other session is done.",
     "55P03": "Try again when the other session is done, or wait longer with --lock-timeout.",
     "57014": "Allow more time with --statement-timeout, if it was not cancelled by hand.",
 }
