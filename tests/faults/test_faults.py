@@ -73,6 +73,10 @@ INSERT INTO slow VALUES (1);
 """
 
 
+# What is deferred to the commit runs right before it; COMMIT itself has been sent by then.
+IN_COMMIT_FLIGHT = "SET CONSTRAINTS%"
+
+
 def slow_commit(seconds: float, then: str = "") -> str:
     """Return a migration whose COMMIT takes a while, and perhaps fails then."""
     return SLOW_COMMIT.format(seconds=seconds, then=then)
@@ -674,7 +678,7 @@ def wait_until_left_but(conn: psycopg.Connection) -> None:
     ("text", "query"),
     [
         ("CREATE TABLE a (n int); SELECT pg_sleep(600)", "SELECT pg_sleep%"),
-        (slow_commit(600), "COMMIT"),
+        (slow_commit(600), IN_COMMIT_FLIGHT),
     ],
     ids=["in a statement", "in the commit"],
 )
@@ -727,7 +731,7 @@ def test_an_interrupt_during_the_commit_is_reported_with_its_outcome(
     before = dump(database)
 
     def interrupt() -> None:
-        wait_for_sleep(database, "COMMIT")
+        wait_for_sleep(database, IN_COMMIT_FLIGHT)
         os.kill(os.getpid(), signal.SIGINT)
 
     with meanwhile(interrupt):

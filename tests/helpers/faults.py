@@ -282,7 +282,8 @@ class Gates:
                         keeper.execute(
                             "SELECT FROM pg_stat_activity WHERE datname = current_database()"
                             " AND wait_event = 'PgSleep'"
-                            " AND (query LIKE %s OR query = 'COMMIT')",
+                            # What is deferred to the commit runs right before it.
+                            " AND (query LIKE %s OR query LIKE 'SET CONSTRAINTS%%')",
                             [f"%({GATES}, {number})%"],
                         ).fetchone()
                         is not None

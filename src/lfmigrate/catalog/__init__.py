@@ -6,7 +6,7 @@ Each function returns a `Query`, which is sent with `Flight.ask`.
 from lfmigrate.catalog.objects import Index, dependents, indexes, inventory, items
 from lfmigrate.catalog.query import query_text
 from lfmigrate.catalog.relations import existing_parts, fingerprints, relations, snapshot
-from lfmigrate.catalog.sessions import Server, blockers, server, session_settings
+from lfmigrate.catalog.sessions import Server, blockers, server, session_state
 from lfmigrate.catalog.tables import (
     CheckConstraint,
     Column,
@@ -46,7 +46,7 @@ __all__ = [
     "query_text",
     "relations",
     "server",
-    "session_settings",
+    "session_state",
     "snapshot",
     "staging",
     "tables",

@@ -28,7 +28,13 @@ from lfmigrate.errors import (
 )
 from lfmigrate.history import ledger
 from lfmigrate.postgres.connection import Connection, address_of, connect, is_idle
-from lfmigrate.postgres.pipeline import Flight, Query, roll_back
+from lfmigrate.postgres.pipeline import (
+    Defaults,
+    Flight,
+    Query,
+    roll_back,
+    roll_back_and_release,
+)
 from lfmigrate.postgres.wire import Answer
 from lfmigrate.rows import archive, dump
 from lfmigrate.rows.archive import About, Archive
@@ -121,6 +127,7 @@ class Transaction:
         self.run_id = str(uuid4())
         self.flight = session.flight()
         self._recorded = files is not None
+        self._read_only = read_only
         self._results: Results | None = None
         self.backup: Path | None = None
         self.on_failure = session.outcome
@@ -143,6 +150,15 @@ class Transaction:
     def conn(self) -> Connection:
         """Return the connection whose transaction it is."""
         return self.session.conn
+
+    @property
+    def _released(self) -> Defaults | None:
+        """Return what the session had before, if what files leave in it has to be released.
+
+        A direct session is lfmigrate's own, and holds the lock.
+        """
+        none = self._read_only or self.session.is_direct
+        return None if none else self.state.server.defaults
 
     def send(self) -> None:
         """Send what is queued, and wait for the results."""
@@ -167,7 +183,7 @@ class Transaction:
                 )
                 flight.do(catalog.query_text("drop_view"))
             flight.enter_file(defaults)
-            statements += [flight.run(statement) for statement in step.file.statements]
+            statements += flight.run_all(step.file.statements)
             if step.recreate:
                 flight.do(catalog.query_text("restore_view_properties"))
             flight.reset(scope, defaults)
@@ -272,7 +288,11 @@ class Transaction:
                     for entry, effects in zip(outcome.recorded, outcome.effects, strict=True)
                 },
             )
-        self.flight.reset_session(self.state.server.defaults)
+        defaults = self.state.server.defaults
+        # What is deferred to the commit finds the settings and limits of a file.
+        self.flight.reset(scope, defaults)
+        self.flight.do("SET CONSTRAINTS ALL IMMEDIATE")
+        self.flight.reset_session(defaults, release=self._released is not None)
         self.flight.do("COMMIT")
         was_committed = (
             ledger.was_recorded(scope, self.run_id)
@@ -286,7 +306,7 @@ class Transaction:
         try:
             self.send()
         except StatementFailed as error:
-            roll_back(self.conn)
+            roll_back(self.conn, self._released)
             error.outcome = self.on_failure
             _explain(error, self.session)
             raise
@@ -320,9 +340,7 @@ class Transaction:
     def roll_back(self) -> None:
         """Roll back, unless it has ended."""
         if not self._ended and not is_idle(self.conn):
-            self.flight = self.session.flight()
-            self.flight.do("ROLLBACK")
-            self.send()
+            roll_back_and_release(self.conn, self._released)
         self._ended = True
 
     def fail(self, error: LfmigrateError) -> None:
@@ -331,7 +349,7 @@ class Transaction:
             return
         self._ended = True
         if not is_idle(self.conn):
-            roll_back(self.conn)
+            roll_back(self.conn, self._released)
         error.outcome = self.on_failure
         if isinstance(error, StatementFailed):
             _explain(error, self.session)

@@ -151,6 +151,21 @@ class Wire:
         finally:
             self._conn.remove_notice_handler(self._on_notice)
 
+    def send(self, sql: str) -> None:
+        """Send statements of lfmigrate's own in one message, and discard their rows.
+
+        Raises:
+            StatementFailed: The first one that failed; those after it have not run.
+        """
+        self._pgconn.nonblocking = 1
+        answer: Answer[None] = Answer(sql)
+        self._pgconn.send_query(sql.encode())
+        while (result := self._next()) is not None:
+            if result.status == pq.ExecStatus.FATAL_ERROR:
+                answer.error = self._failure(answer, result)
+        if answer.error is not None:
+            raise answer.error
+
     def _receive(self, answers: list[Answer[Any]], progress: Progress | None) -> None:
         started = time.perf_counter()
         for answer in answers:
