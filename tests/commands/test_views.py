@@ -79,6 +79,8 @@ def test_what_belongs_to_the_view_is_given_back(viewed: tuple[str, Path], reader
         "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'",
         "CREATE TRIGGER t INSTEAD OF DELETE ON v FOR EACH ROW EXECUTE FUNCTION f()",
         "CREATE RULE r AS ON UPDATE TO v DO INSTEAD NOTHING",
+        "COMMENT ON TRIGGER t ON v IS 'the trigger'",
+        "COMMENT ON RULE r ON v IS 'the rule'",
         f"ALTER VIEW v OWNER TO {reader}",
     )
     belongs = """
@@ -90,10 +92,10 @@ def test_what_belongs_to_the_view_is_given_back(viewed: tuple[str, Path], reader
                       WHERE attrelid = c.oid AND attname = 'x'),
             'default', (SELECT pg_get_expr(adbin, adrelid) FROM pg_attrdef
                         WHERE adrelid = c.oid AND adnum = 1),
-            'triggers', (SELECT jsonb_agg(pg_get_triggerdef(oid)) FROM pg_trigger
-                         WHERE tgrelid = c.oid),
-            'rules', (SELECT jsonb_agg(pg_get_ruledef(oid)) FROM pg_rewrite
-                      WHERE ev_class = c.oid AND rulename <> '_RETURN'))
+            'triggers', (SELECT jsonb_agg(pg_get_triggerdef(oid) || obj_description(oid))
+                         FROM pg_trigger WHERE tgrelid = c.oid),
+            'rules', (SELECT jsonb_agg(pg_get_ruledef(oid) || obj_description(oid))
+                      FROM pg_rewrite WHERE ev_class = c.oid AND rulename <> '_RETURN'))
         FROM pg_class AS c WHERE c.oid = 'v'::regclass"""
     before = value(url, belongs)
 
@@ -104,14 +106,35 @@ def test_what_belongs_to_the_view_is_given_back(viewed: tuple[str, Path], reader
 
 
 def test_what_the_file_says_itself_counts(viewed: tuple[str, Path]) -> None:
-    """A new comment in the file is not overwritten by the old one."""
+    """What it comments, sets and creates is not overwritten by what was there."""
     url, path = viewed
-    execute(url, "COMMENT ON VIEW v IS 'old'")
-    (path / "views" / "v.sql").write_text(f"{NEW} COMMENT ON VIEW v IS 'new';", encoding="utf-8")
+    parts = """
+        COMMENT ON VIEW v IS '{0}';
+        ALTER VIEW v ALTER x SET DEFAULT {1};
+        CREATE TRIGGER t INSTEAD OF DELETE ON v FOR EACH ROW EXECUTE FUNCTION f({1});
+        COMMENT ON TRIGGER t ON v IS '{0}';
+        CREATE RULE r AS ON UPDATE TO v DO INSTEAD SELECT {1};
+    """
+    execute(
+        url,
+        "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'",
+        parts.format("old", 1),
+        "COMMENT ON RULE r ON v IS 'old'",
+    )
+    (path / "views" / "v.sql").write_text(NEW + parts.format("new", 2), encoding="utf-8")
 
     up(url, path)
 
     assert value(url, "SELECT obj_description('v'::regclass)") == "new"
+    of_v = "= 'v'::regclass"
+    default = f"SELECT pg_get_expr(adbin, adrelid) FROM pg_attrdef WHERE adrelid {of_v}"
+    assert value(url, default) == "2"
+    trigger = "SELECT pg_get_triggerdef(oid) || obj_description(oid) FROM pg_trigger"
+    assert value(url, f"{trigger} WHERE tgrelid {of_v}").endswith("f('2')new")
+    rule = "FROM pg_rewrite WHERE rulename = 'r'"
+    assert "SELECT 2" in value(url, f"SELECT pg_get_ruledef(oid) {rule}")
+    # The file says nothing of it.
+    assert value(url, f"SELECT obj_description(oid) {rule}") == "old"
 
 
 def test_what_depends_on_the_view_is_listed_and_stays(
@@ -124,6 +147,10 @@ def test_what_depends_on_the_view_is_listed_and_stays(
         "CREATE VIEW board_pack AS SELECT x FROM v",
         "CREATE VIEW on_top AS SELECT * FROM board_pack",
         "CREATE FUNCTION f() RETURNS bigint BEGIN ATOMIC SELECT count(*) FROM v; END",
+        "CREATE TABLE noted (v v, n bigint DEFAULT f())",
+        "CREATE RULE log AS ON DELETE TO noted DO ALSO SELECT x FROM v",
+        "CREATE RULE r AS ON UPDATE TO v DO INSTEAD NOTHING",
+        "CREATE RULE own AS ON UPDATE TO on_top DO INSTEAD NOTHING",
     )
     before = dump(url)
 
@@ -131,9 +158,16 @@ def test_what_depends_on_the_view_is_listed_and_stays(
 
     assert done.returncode == 5
     assert 'the columns of view "v" have changed' in done.stderr
-    for dependent in ("view public.board_pack", "view public.on_top", "function public.f()"):
-        assert f"  {dependent}\n" in done.stderr
-    assert NOTHING_CHANGED.text in done.stderr
+    # What someone created; not the row types and the _RETURN rules that the server made for it.
+    assert done.stderr.splitlines()[1:-1] == [
+        "  default value for public.noted.n",
+        "  function public.f()",
+        "  rule log on public.noted",
+        "  table column public.noted.v",
+        "  view public.board_pack",
+        "  view public.on_top",
+        f"  {NOTHING_CHANGED.text}",
+    ]
     assert dump(url) == before
 
 

@@ -33,7 +33,6 @@ class RestoreReport:
         tables: What was restored.
         lost: What was emptied before; none without ``replace``.
         saved: The backup of what was there before; None where there was nothing.
-        dry_run: Whether nothing was done.
         notes: What is worth a warning.
     """
 
@@ -43,7 +42,6 @@ class RestoreReport:
     tables: tuple[SavedTable, ...]
     lost: tuple[Emptied, ...] = ()
     saved: Path | None = None
-    dry_run: bool = False
     notes: tuple[str, ...] = ()
 
 
@@ -140,7 +138,7 @@ def preview_replace(
         on_wait: Called with a line when another session's lock has to be waited for.
 
     Returns:
-        A report with ``lost`` instead of ``tables``, and ``dry_run`` set.
+        A report with ``lost`` instead of ``tables``.
 
     Raises:
         ArchiveError: The backup is damaged or incomplete.
@@ -161,7 +159,7 @@ def preview_replace(
             with session.reading(state.schema) as flight:
                 counts = [flight.ask(dump.count_rows(table)) for table in tables]
     lost = emptied(tables, [count.value for count in counts])
-    return RestoreReport(state.server, state.schema, saved.path, (), lost, dry_run=True)
+    return RestoreReport(state.server, state.schema, saved.path, (), lost)
 
 
 def _not_empty(lost: Sequence[Emptied], tables: Sequence[Table]) -> Refused:

@@ -17,7 +17,7 @@ from lfmigrate.engine.outcome import Outcome, outcome_outside_transaction
 from lfmigrate.engine.session import Session
 from lfmigrate.engine.state import DatabaseState
 from lfmigrate.engine.step import Step
-from lfmigrate.engine.transaction import LOCK_HELD, transaction
+from lfmigrate.engine.transaction import transaction
 from lfmigrate.errors import (
     ConnectionLost,
     ErrorOutcome,
@@ -30,8 +30,8 @@ from lfmigrate.postgres.pipeline import Flight, rolled_back_on_error
 from lfmigrate.postgres.wire import Answer
 from lfmigrate.schema.relation import Found, Key, Relation, Snapshot
 from lfmigrate.source.sqlfile import SqlFile
-from lfmigrate.syntax.names import Indexing, indexing, names
-from lfmigrate.syntax.scanner import Statement, tokens
+from lfmigrate.syntax.names import Cursor, Indexing, indexing
+from lfmigrate.syntax.scanner import Statement
 from lfmigrate.syntax.transaction_block import is_concurrent, placement
 
 # What REINDEX CONCURRENTLY calls an index while it rebuilds it.
@@ -92,7 +92,7 @@ def _lock(conn: Connection) -> None:
     taken = flight.ask(ledger.try_lock())
     flight.go()
     if not taken.value:
-        raise StatementFailed("another run of lfmigrate holds the lock", sqlstate=LOCK_HELD)
+        raise ledger.LockHeld("another run of lfmigrate holds the lock")
 
 
 def next_part(state: DatabaseState, step: Step) -> Step | None:
@@ -202,7 +202,7 @@ class _Alone:
 
     def _mentioned(self) -> list[tuple[str, str]]:
         """Return the statement's names, with the schema that each one is in if it says none."""
-        found = names(list(tokens(self.statement.text)))
+        found = Cursor(self.statement).names()
         return [(n.schema or self.state.schema, n.name) for n in found]
 
     def _keys(self) -> list[Key]:

@@ -50,10 +50,12 @@ def _refuse_dependents(session: Session, schema: str, files: Collection[str]) ->
         asked = flight.ask(catalog.dependents((root, None) for root in roots))
     with session.reading(schema) as flight:
         named = flight.ask(catalog.items(asked.value - roots))
+    # A part, such as the row type of a view, goes with the whole.
+    all_ids = asked.value | roots
     dependents = sorted(
         f"{item.kind} {item.name}"
         for item in named.value.values()
-        if not roots & {item.relation, *item.owners}
+        if not all_ids & {item.relation, *item.owners}
     )
     if dependents:
         views = ", ".join(f'"{name}"' for name in names)

@@ -16,6 +16,7 @@ from psycopg.conninfo import make_conninfo
 import lfmigrate
 from lfmigrate.errors import (
     DatabaseError,
+    DifferenceFound,
     StatementFailed,
 )
 from tests.conftest import Cli
@@ -223,7 +224,7 @@ def test_what_is_deferred_to_the_commit_finds_the_limits_of_the_run(
         "SELECT set_config('client_min_messages', 'error', false);",
         "DO $$BEGIN SET client_min_messages = error; END$$;",
         "CREATE TABLE other AS SELECT set_config('client_min_messages', 'error', false);",
-        "SET client_min_messages = error; INSERT INTO t VALUES (1);",
+        "CREATE TABLE u (n int); SET client_min_messages = error; INSERT INTO u VALUES (1);",
     ],
 )
 def test_a_file_that_hides_notices_still_reports_what_it_skips(
@@ -376,10 +377,11 @@ def test_a_role_that_may_not_make_tables_is_reported_the_grant(
     assert dump(database) == before
 
 
+@pytest.mark.usefixtures("without_private_server")
 def test_a_role_that_may_not_replay_adopts_with_a_warning(
     role: str, database: str, folder: Write
 ) -> None:
-    """Without CREATE on the database there is no scratch schema; up says what that costs."""
+    """Without a shadow database, up says what that costs, and what would help; strict refuses."""
     execute(
         database,
         f"GRANT ALL ON SCHEMA public TO {role}; CREATE SCHEMA lfmigrate;"
@@ -389,12 +391,16 @@ def test_a_role_that_may_not_replay_adopts_with_a_warning(
     execute(url, "CREATE TABLE t (id int)")
     path = folder({"1_t.up.sql": "CREATE TABLE IF NOT EXISTS t (id int);"})
 
+    with pytest.raises(DifferenceFound) as caught:
+        up(url, path, strict=True)
     report = up(url, path)
 
+    assert caught.value.detail == ("skipped: 1_t.up.sql:1",)
     assert migrations(report) == {"1": "applied"}
     assert len(report.notes) == 1
     assert "could not be compared" in report.notes[0]
-    assert "permission denied" in report.notes[0]
+    assert "may not create databases" in report.notes[0]
+    assert "--shadow-url" in report.notes[0]
 
 
 def test_a_read_only_session_is_reported(database: str, folder: Write) -> None:

@@ -26,10 +26,10 @@ BEGIN
             LEFT JOIN pg_attrdef AS d ON d.adrelid = t.attrelid AND d.adnum = t.attnum
             WHERE t.attrelid = c.oid AND t.attnum > 0),
         'triggers', (
-            SELECT coalesce(jsonb_agg(pg_get_triggerdef(t.oid)), '[]')
+            SELECT coalesce(jsonb_agg(jsonb_build_object('name', t.tgname, 'definition', pg_get_triggerdef(t.oid), 'comment', obj_description(t.oid, 'pg_trigger'))), '[]')
             FROM pg_trigger AS t WHERE t.tgrelid = c.oid AND NOT t.tgisinternal),
         'rules', (
-            SELECT coalesce(jsonb_agg(pg_get_ruledef(r.oid)), '[]')
+            SELECT coalesce(jsonb_agg(jsonb_build_object('name', r.rulename, 'definition', pg_get_ruledef(r.oid), 'comment', obj_description(r.oid, 'pg_rewrite'))), '[]')
             FROM pg_rewrite AS r WHERE r.ev_class = c.oid AND r.rulename <> '_RETURN'))
     INTO kept
     FROM pg_class AS c

@@ -1,7 +1,7 @@
 -- Restore the properties of a view that was dropped and re-created.
 --
 -- These are what drop_view.sql saved: owner, options, grants, comments, column defaults, triggers and
--- rules. Comments that the view's file has set are kept; properties of columns that no longer exist are lost.
+-- rules. Comments, defaults, triggers and rules that the view's file has set are kept; properties of columns that no longer exist are lost.
 DO $restore$
 DECLARE
     view_name CONSTANT text := format('%I.%I', current_setting('lfmigrate.view_schema'), current_setting('lfmigrate.view_name'));
@@ -25,13 +25,27 @@ BEGIN
         IF item ->> 'comment' IS NOT NULL AND col_description(view_oid, (SELECT t.attnum FROM pg_attribute AS t WHERE t.attrelid = view_oid AND t.attname = item ->> 'name')) IS NULL THEN
             EXECUTE format('COMMENT ON COLUMN %s.%I IS %L', view_name, item ->> 'name', item ->> 'comment');
         END IF;
-        IF item ->> 'default' IS NOT NULL THEN
+        IF item ->> 'default' IS NOT NULL AND NOT EXISTS (SELECT FROM pg_attrdef AS d JOIN pg_attribute AS t ON t.attrelid = d.adrelid AND t.attnum = d.adnum WHERE d.adrelid = view_oid AND t.attname = item ->> 'name') THEN
             EXECUTE format('ALTER VIEW %s ALTER COLUMN %I SET DEFAULT %s', view_name, item ->> 'name', item ->> 'default');
         END IF;
     END LOOP;
-    FOR statement IN SELECT d FROM jsonb_array_elements_text(coalesce(kept -> 'triggers', '[]') || coalesce(kept -> 'rules', '[]')) AS t (d)
+    FOR item IN SELECT p.value FROM jsonb_array_elements(kept -> 'triggers') AS p
     LOOP
-        EXECUTE statement;
+        IF NOT EXISTS (SELECT FROM pg_trigger AS t WHERE t.tgrelid = view_oid AND t.tgname = item ->> 'name') THEN
+            EXECUTE item ->> 'definition';
+        END IF;
+        IF item ->> 'comment' IS NOT NULL AND (SELECT obj_description(t.oid, 'pg_trigger') FROM pg_trigger AS t WHERE t.tgrelid = view_oid AND t.tgname = item ->> 'name') IS NULL THEN
+            EXECUTE format('COMMENT ON TRIGGER %I ON %s IS %L', item ->> 'name', view_name, item ->> 'comment');
+        END IF;
+    END LOOP;
+    FOR item IN SELECT p.value FROM jsonb_array_elements(kept -> 'rules') AS p
+    LOOP
+        IF NOT EXISTS (SELECT FROM pg_rewrite AS r WHERE r.ev_class = view_oid AND r.rulename = item ->> 'name') THEN
+            EXECUTE item ->> 'definition';
+        END IF;
+        IF item ->> 'comment' IS NOT NULL AND (SELECT obj_description(r.oid, 'pg_rewrite') FROM pg_rewrite AS r WHERE r.ev_class = view_oid AND r.rulename = item ->> 'name') IS NULL THEN
+            EXECUTE format('COMMENT ON RULE %I ON %s IS %L', item ->> 'name', view_name, item ->> 'comment');
+        END IF;
     END LOOP;
     FOR item IN
         SELECT g.value
