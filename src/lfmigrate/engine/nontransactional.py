@@ -284,7 +284,7 @@ class _Alone:
         flight.arm_session(scope)
         for setting in self.step.file.statements[:-1]:
             flight.run(setting)
-        flight.do("SELECT set_config('client_min_messages', 'notice', false)")
+        flight.set({"client_min_messages": "notice"}, local=False)
         # On its own: a statement must not run if what is set for it failed.
         with rolled_back_on_error(session.conn, session.outcome):
             flight.go()

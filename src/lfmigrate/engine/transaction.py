@@ -303,7 +303,9 @@ class Transaction:
         try:
             self.send()
         except StatementFailed as error:
-            roll_back(self.conn, self._released)
+            # If COMMIT itself failed, the session may be another client's already.
+            if not is_idle(self.conn):
+                roll_back(self.conn, self._released)
             error.outcome = self.on_failure
             _explain(error, self.session)
             raise

@@ -209,7 +209,7 @@ class Flight:
         is_set = False
         for statement in statements:
             if is_set and may_skip(statement):
-                self.do("SELECT set_config('client_min_messages', 'notice', true)")
+                self.set({"client_min_messages": "notice"})
                 is_set = False
             answers.append(self.run(statement))
             is_set = is_set or may_set(statement)
