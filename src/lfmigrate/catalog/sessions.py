@@ -43,6 +43,11 @@ class Server:
     session_settings: Mapping[str, str] = field(default_factory=dict)
     session_own: frozenset[str] = frozenset()
 
+    def is_as_new(self, user: str) -> bool:
+        """Return whether a new session of a user would be the same as the caller's."""
+        changed = self.session_settings or self.session_own or self.role_setting != "none"
+        return not changed and self.session_user == user
+
     @property
     def defaults(self) -> Defaults:
         """Return the settings under which files run."""

@@ -107,7 +107,7 @@ def restore(
                         reason="restore --replace",
                         watch=watch,
                     )
-                dump.load(conn, saved, pairs, watch=watch)
+                dump.load(tx.conn, saved, pairs, watch=watch)
                 tx.commit()
     return RestoreReport(
         state.server,

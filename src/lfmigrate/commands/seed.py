@@ -131,7 +131,7 @@ def seed(
                 with transaction(session, state) as tx:
                     staging_tables, before = _create_staging(tx, files)
                     staged = staging.pair(files.files, staging_tables)
-                    rows = staging.copy(conn, staged, watch)
+                    rows = staging.copy(tx.conn, staged, watch)
                     lost = lock_and_count(tx, tables)
                     if lost:
                         backup = save_and_empty(

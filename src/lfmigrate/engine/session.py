@@ -8,7 +8,14 @@ from contextlib import contextmanager
 from lfmigrate.engine.blocking import BlockingSessions
 from lfmigrate.engine.state import DatabaseState, read_state
 from lfmigrate.errors import ErrorOutcome, committed_before
-from lfmigrate.postgres.connection import Connection, connect, connect_directly, is_idle
+from lfmigrate.postgres.connection import (
+    Connection,
+    address_of,
+    connect,
+    connect_directly,
+    is_idle,
+    was_ended,
+)
 from lfmigrate.postgres.pipeline import Flight, roll_back, rolled_back_on_error
 from lfmigrate.postgres.wire import Progress
 from lfmigrate.settings import Scope
@@ -58,6 +65,7 @@ class Session:
         self._lost: str | None = None
         self._reopened: Connection | None = None
         self._has_read = False
+        self._may_replace = False
         self._progress = progress
         self._on_wait = on_wait
         self._blocking = BlockingSessions(conn, self.scope.lock_timeout_ms, on_wait)
@@ -66,8 +74,12 @@ class Session:
     def conn(self) -> Connection:
         """Return the connection; between transactions it is idle.
 
-        If `lost` was called, another one is opened.
+        If `lost` was called, or the server has ended it while it was idle, another one is opened,
+        unless the caller had changed its session.
         """
+        if self._may_replace and self._lost is None and was_ended(self._conn):
+            self.lost(address_of(self._conn))
+            self._conn.close()
         if self._lost is not None:
             address, self._lost = self._lost, None
             if self.is_direct:
@@ -132,6 +144,7 @@ class Session:
         """Read the history and the live relations that it expects; see `read_state`."""
         state = read_state(self.conn, self.scope, relations=relations, on_stall=self._blocking)
         self._has_read = True
+        self._may_replace = state.server.is_as_new(self._conn.info.user)
         return state
 
     @contextmanager

@@ -39,6 +39,7 @@ from lfmigrate.postgres.wire import Answer
 from lfmigrate.rows import dump
 from lfmigrate.rows.archive import About, Archive
 from lfmigrate.rows.dump import OnCopy
+from lfmigrate.settings import Scope
 from lfmigrate.source.sqlfile import SqlFile
 from lfmigrate.syntax.privileges import required_privileges
 
@@ -371,7 +372,7 @@ def _find_out(
             flight = Flight(second)
             # A snapshot from before the lock would not show what was committed during the wait.
             flight.do("BEGIN ISOLATION LEVEL READ COMMITTED")
-            flight.set({"lock_timeout": str(_SETTLE_MS)})
+            flight.limit(Scope(lock_timeout_ms=_SETTLE_MS))
             # The lost transaction holds this lock until it has ended.
             flight.do("SELECT pg_advisory_xact_lock($1::bigint)", str(ledger.LOCK_KEY))
             answer = flight.ask(was_committed)

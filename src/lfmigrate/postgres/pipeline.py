@@ -150,10 +150,13 @@ class Flight:
             scope.schema,
             str(local),
         )
-        self._limit(scope, local=local)
+        self.limit(scope, local=local)
 
-    def _limit(self, scope: Scope, *, local: bool = True) -> None:
-        """Apply a scope's timeouts; those of the role or the database would end a run halfway."""
+    def limit(self, scope: Scope, *, local: bool = True) -> None:
+        """Apply a scope's timeouts; those of the role or the database would end a run halfway.
+
+        idle_session_timeout remains: it counts only between transactions; see `Session.conn`.
+        """
         self.set(_settings(scope), local=local)
         self.do(
             "SELECT CASE WHEN current_setting('server_version_num')::int >= 170000"
@@ -233,7 +236,7 @@ class Flight:
         """Reset the session, whatever has set it, and apply the scope again."""
         self.reset_session(defaults)
         self.set({"search_path": defaults.search_path})
-        self._limit(scope)
+        self.limit(scope)
 
     def reset_session(self, defaults: Defaults, *, release: bool = False) -> None:
         """Reset the session's settings, role and user to what they were before the run.
