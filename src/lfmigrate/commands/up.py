@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -12,6 +12,7 @@ from lfmigrate.engine.nontransactional import (
     direct_session,
     next_part,
     outcome_outside,
+    resumable_edits,
     run_alone,
     runs_alone,
     session_lock,
@@ -131,7 +132,13 @@ def up(
                 state = session.state()
                 if strict:
                     _refuse_differing_files(folder, state, dry_run=dry_run)
-                steps = _choose(folder, state, to=to, allow_out_of_order=allow_out_of_order)
+                steps = _choose(
+                    folder,
+                    state,
+                    to=to,
+                    allow_out_of_order=allow_out_of_order,
+                    resumable=resumable_edits(session, state),
+                )
                 steps = [replace(s, recreate=s.file.name in recreated) for s in steps]
                 steps, untried = _split_untriable(steps) if dry_run else (steps, [])
                 if direct is None and any(step.file.no_transaction for step in steps):
@@ -164,11 +171,18 @@ def up(
 
 
 def _choose(
-    folder: Folder, state: DatabaseState, *, to: str | None, allow_out_of_order: bool
+    folder: Folder,
+    state: DatabaseState,
+    *,
+    to: str | None,
+    allow_out_of_order: bool,
+    resumable: Collection[int],
 ) -> list[Step]:
     """Choose the files to run: repairs and pending migrations in order, then the views."""
     known = state.history
-    pending = plan.pending_migrations(folder, known, to=to, allow_out_of_order=allow_out_of_order)
+    pending = plan.pending_migrations(
+        folder, known, to=to, allow_out_of_order=allow_out_of_order, resumable=resumable
+    )
     steps = [Step.of_migration("up", m) for m in pending]
     steps += [Step.of_migration("repair", m) for m in migrations_to_repair(folder, state)]
     steps.sort(key=lambda step: int(step.version or 0))
