@@ -3,7 +3,7 @@
 Each function returns a `Query`, which is sent with `Flight.ask`.
 """
 
-from lfmigrate.catalog.objects import Index, dependents, indexes, inventory, items
+from lfmigrate.catalog.objects import Index, dependents, hidden_members, indexes, inventory, items
 from lfmigrate.catalog.query import query_text
 from lfmigrate.catalog.relations import committed, existing_parts, fingerprints, relations, snapshot
 from lfmigrate.catalog.sessions import Server, blockers, server, session_state
@@ -41,6 +41,7 @@ __all__ = [
     "dependents",
     "existing_parts",
     "fingerprints",
+    "hidden_members",
     "indexes",
     "inventory",
     "items",

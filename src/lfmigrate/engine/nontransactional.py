@@ -14,6 +14,7 @@ from typing import Literal
 
 from lfmigrate import catalog
 from lfmigrate.catalog import Index
+from lfmigrate.engine.hidden_extension import add_hidden_extension
 from lfmigrate.engine.outcome import Outcome, outcome_outside_transaction
 from lfmigrate.engine.session import Session
 from lfmigrate.engine.state import DatabaseState
@@ -368,6 +369,7 @@ class _Alone:
                 error.outcome = session.outcome
                 with suppress(DatabaseError):
                     self._record_alone("rejected")
+            add_hidden_extension(error, session)
             error.hint = error.hint or "Fix it and run up again: it resumes at this statement."
             raise
         except (ConnectionLost, Interrupted) as error:

@@ -11,6 +11,7 @@ from uuid import uuid4
 
 from lfmigrate import catalog
 from lfmigrate._version import __version__
+from lfmigrate.engine.hidden_extension import add_hidden_extension
 from lfmigrate.engine.outcome import Outcome, Results, add_drifted_relations, outcome_of
 from lfmigrate.engine.session import RECONNECT_S, Session
 from lfmigrate.engine.state import DatabaseState
@@ -356,6 +357,8 @@ class Transaction:
             _explain(error, self.session)
             if error.file is not None and self._results is not None and self._results.skipped:
                 add_drifted_relations(error, self.session, self.state, self._results)
+            if error.file is not None:
+                add_hidden_extension(error, self.session)
 
 
 def _find_out(

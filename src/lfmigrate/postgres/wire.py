@@ -30,8 +30,9 @@ SIGNAL_CHECK_S = 0.1
 HINTS = {
     "25001": "It cannot run in a transaction: give it a migration of its own that begins with the"
     ' line "-- lfmigrate: no-transaction".',
-    "55P04": "A new value can be used when the transaction that adds it has ended: add it in a"
-    ' migration of its own that begins with the line "-- lfmigrate: no-transaction".',
+    "55P04": "A new value can be used when the transaction that adds it has ended: run the"
+    " migrations with --per-migration, if another one adds it, or add it in a migration of its own"
+    ' that begins with the line "-- lfmigrate: no-transaction".',
     "25006": "Connect to a server and with a role that may write.",
     "53200": "The run holds more locks than the server has room for: try --per-migration, or raise"
     " max_locks_per_transaction.",

@@ -434,3 +434,74 @@ def test_a_caller_keeps_its_user_and_its_role(database: str, folder: Write) -> N
             conn.execute(b"RESET SESSION AUTHORIZATION")
             conn.execute(f"DROP OWNED BY {user} CASCADE".encode())
             conn.execute(f"DROP ROLE {user}".encode())
+
+
+# pg_trgm and citext come with the server.
+HIDDEN = {
+    "type": "CREATE TABLE m (mail citext);",
+    "array of a type": "CREATE TABLE m (mails citext[]);",
+    "function": "SELECT similarity('a', 'b');",
+    "operator class": "CREATE TABLE m (t text); CREATE INDEX ON m USING gin (t gin_trgm_ops);",
+    "outside": "-- lfmigrate: no-transaction\nDO $$BEGIN PERFORM similarity('a', 'b'); END$$;",
+}
+
+
+@pytest.mark.parametrize("kind", HIDDEN)
+def test_an_extension_outside_the_search_path_is_named(
+    kind: str, database: str, folder: Write
+) -> None:
+    """As when IF NOT EXISTS has found the one of another tenant."""
+    try:
+        execute(
+            database,
+            "CREATE SCHEMA one",
+            "CREATE SCHEMA two",
+            "CREATE EXTENSION citext SCHEMA one",
+            "CREATE EXTENSION pg_trgm SCHEMA one",
+        )
+    except psycopg.errors.FeatureNotSupported:
+        pytest.skip("the server has no such extensions")
+    path = folder({"1_a.up.sql": HIDDEN[kind]})
+
+    with pytest.raises(StatementFailed) as failed:
+        up(database, path, scope=lfmigrate.Scope(schema="two"))
+
+    extension = "citext" if "type" in kind else "pg_trgm"
+    assert any(
+        f"belongs to the extension {extension}, which is installed in schema one" in line
+        and line.endswith("two, public")
+        for line in failed.value.detail
+    )
+    assert f'CREATE EXTENSION "{extension}" WITH SCHEMA public' in (failed.value.hint or "")
+
+
+def test_a_missing_type_of_no_extension_is_reported_as_it_is(database: str, folder: Write) -> None:
+    """Nothing is added that is not known."""
+    with pytest.raises(StatementFailed) as failed:
+        up(database, folder({"1_a.up.sql": "CREATE TABLE m (mail nothing);"}))
+
+    assert failed.value.hint is None
+    assert not any("extension" in line for line in failed.value.detail)
+
+
+def test_a_new_enum_value_in_the_same_transaction_has_two_ways_out(
+    database: str, folder: Write
+) -> None:
+    """Files that are applied elsewhere must not be edited."""
+    path = folder(
+        {
+            "1_a.up.sql": "CREATE TYPE st AS ENUM ('new'); CREATE TABLE job (s st);",
+            "2_b.up.sql": "ALTER TYPE st ADD VALUE 'held';",
+            "3_c.up.sql": "ALTER TABLE job ALTER s SET DEFAULT 'held';",
+        }
+    )
+    with lfmigrate.connect(database) as conn:
+        lfmigrate.up(conn, lfmigrate.read_folder(path), to="1")
+
+    with pytest.raises(StatementFailed) as failed:
+        up(database, path)
+    up(database, path, per_migration=True)
+
+    assert failed.value.sqlstate == "55P04"
+    assert "--per-migration" in (failed.value.hint or "")
+    assert "no-transaction" in (failed.value.hint or "")
