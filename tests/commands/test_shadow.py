@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +30,7 @@ from tests.conftest import Cli
 from tests.helpers.commands import statuses, up, verify
 from tests.helpers.databases import execute, fetch, value
 from tests.helpers.faults import wait_until
+from tests.helpers.threads import Threads
 
 Write = Callable[[Mapping[str, str | bytes]], Path]
 Dump = Callable[..., str]
@@ -387,7 +387,7 @@ def test_two_replays_wait_for_each_other_in_a_database_that_is_named(
     slow = folder({"001_a.up.sql": TABLE + "SELECT pg_advisory_lock(20262, 1);"})
     with psycopg.connect(named, autocommit=True) as gate:
         gate.execute("SELECT pg_advisory_lock(20262, 1)")
-        with ThreadPoolExecutor(2) as pool:
+        with Threads(2) as pool:
             first = pool.submit(verify, database, slow, scope=scope)
             wait_until(lambda: waiting(named) == 1, "the first one waits at the gate")
             second = pool.submit(verify, database, folder({"001_a.up.sql": TABLE}), scope=scope)
@@ -639,7 +639,7 @@ def test_a_database_that_is_in_use_is_reported_and_dropped_later(
         gate.open()
         return conn
 
-    with ThreadPoolExecutor(1) as pool:
+    with Threads(1) as pool:
         other = pool.submit(connect_to_it)
         report = verify(owned.url, path, on_wait=said.append)
         other.result().close()

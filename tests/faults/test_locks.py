@@ -18,7 +18,7 @@ from lfmigrate.errors import NOTHING_CHANGED, StatementFailed
 from lfmigrate.source.folder import Folder, read_folder
 from tests.conftest import Cli
 from tests.helpers.databases import execute, has_history, value
-from tests.helpers.faults import PATIENCE_S, Cutter, wait_until
+from tests.helpers.faults import PATIENCE_S, Cutter, Gates, wait_until
 from tests.helpers.threads import Threads
 
 # Waiting and trying again is done on this side of the connection.
@@ -75,6 +75,91 @@ def test_a_lock_that_comes_free_is_had_by_one_of_the_tries(
         "could not acquire a lock within 1000 ms; 3 retries left"
     ]
     assert any("waiting for a lock: process" in line and '"report"' in line for line in reported)
+
+
+def test_a_deadlock_is_tried_again(database: str, folder: Write) -> None:
+    """The server rolled all of it back, and the other session can proceed."""
+    path = folder(
+        {
+            "001_a.up.sql": "CREATE TABLE t (n int); CREATE TABLE u (n int);",
+            "002_b.up.sql": "ALTER TABLE t ADD m int;"
+            + Gates.statement(1)
+            + "ALTER TABLE u ADD m int;",
+        }
+    )
+    reported: list[str] = []
+    with (
+        Threads(2) as pool,
+        psycopg.connect(database) as other,
+        closing(lfmigrate.connect(database)) as conn,
+    ):
+        lfmigrate.up(conn, read_folder(path), to="001")
+        # The other session is never the one that the server chooses.
+        other.execute("SET deadlock_timeout = '1h'")
+        other.execute("LOCK TABLE u")
+
+        def take_the_other() -> None:
+            other.execute("SELECT * FROM t")
+            other.rollback()
+
+        with Gates(database).closed(1) as stands:
+            running = pool.submit(lfmigrate.up, conn, read_folder(path), on_wait=reported.append)
+            stands()
+            waiting = pool.submit(take_the_other)
+            wait_until(
+                lambda: value(database, "SELECT count(*) FROM pg_locks WHERE NOT granted") == 1,
+                "the other session waits",
+            )
+        report = running.result()
+        waiting.result()
+
+    assert [m.status for m in report.migrations] == ["already_applied", "applied"]
+    assert "deadlock detected; 3 retries left" in reported
+
+
+# Sequences are not rolled back: they count the tries.
+COLLIDES = """DO $$BEGIN
+    {first}
+    IF nextval('tries') < {succeeds_at} THEN
+        RAISE EXCEPTION 'in the way' USING ERRCODE = '{sqlstate}';
+    END IF;
+END$$;"""
+
+
+@pytest.mark.parametrize("sqlstate", ["40001", "40P01"])
+@pytest.mark.parametrize(("succeeds_at", "tries"), [(3, 3), (9, 4)])
+def test_a_collision_is_tried_again(
+    sqlstate: str, succeeds_at: int, tries: int, database: str, folder: Write
+) -> None:
+    """A serialization failure or a deadlock: as often as a lock timeout."""
+    execute(database, "CREATE SEQUENCE tries")
+    text = COLLIDES.format(first="", succeeds_at=succeeds_at, sqlstate=sqlstate)
+    failure = None
+    with closing(lfmigrate.connect(database)) as conn:
+        try:
+            lfmigrate.up(conn, read_folder(folder({"001_a.up.sql": text})))
+        except StatementFailed as error:
+            failure = error
+
+    assert value(database, "SELECT last_value FROM tries") == tries
+    assert (failure is None) == (succeeds_at == tries)
+    assert failure is None or (failure.sqlstate, failure.outcome) == (sqlstate, NOTHING_CHANGED)
+    assert failure is None or failure.hint is not None
+
+
+@pytest.mark.parametrize("sqlstate", ["40001", "40P01"])
+def test_a_collision_is_not_tried_again_if_something_remains(
+    sqlstate: str, database: str, folder: Write
+) -> None:
+    """What the statement has committed would be done twice."""
+    execute(database, "CREATE SEQUENCE tries")
+    text = "-- lfmigrate: no-transaction\n" + COLLIDES.format(
+        first="COMMIT;", succeeds_at=2, sqlstate=sqlstate
+    )
+    with closing(lfmigrate.connect(database)) as conn, pytest.raises(StatementFailed):
+        lfmigrate.up(conn, read_folder(folder({"001_a.up.sql": text})))
+
+    assert value(database, "SELECT last_value FROM tries") == 1
 
 
 @pytest.mark.usefixtures("reader")

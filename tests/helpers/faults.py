@@ -46,7 +46,7 @@ class Cutter:
     Attributes:
         port: Where it listens.
         accepted: How many clients came.
-        cuts: How often the moment has come; only the first one counts.
+        cuts: How often the moment has come; only one of them counts.
     """
 
     def __init__(
@@ -55,6 +55,7 @@ class Cutter:
         needle: bytes = b"",
         *,
         way: Literal["up", "down"] = "up",
+        skips: int = 0,
         at_byte: int | None = None,
         port: int = 0,
         passes: bool = False,
@@ -68,6 +69,7 @@ class Cutter:
             target: Where the server listens.
             needle: The bytes to wait for; none of them for never.
             way: In what the client sends (``up``) or in what the server answers (``down``).
+            skips: How many such moments pass before the one that counts.
             at_byte: Cut so many bytes into a connection, whatever they are.
             port: Where to listen; 0 for a free port.
             passes: Whether what was read together with the needle is still passed on.
@@ -82,6 +84,7 @@ class Cutter:
         self._target = target
         self._needle = needle
         self._way = way
+        self._skips = skips
         self._passes = passes
         self._hold_server = hold_server
         self._hold_client = hold_client
@@ -126,12 +129,12 @@ class Cutter:
         with suppress(OSError):
             while chunk := source.recv(65536):
                 # The needle may lie across two chunks.
-                seen = seen[-len(self._needle) :] + chunk
+                seen = seen[max(0, len(seen) - len(self._needle) + 1) :] + chunk
                 ends = [self._at_byte - passed] if self._at_byte is not None else []
                 is_time = (self._needle and self._needle in seen) or any(
                     end < len(chunk) for end in ends
                 )
-                is_cut = bool(is_time) and way == self._way and self._is_first()
+                is_cut = bool(is_time) and way == self._way and self._is_due()
                 if not is_cut or self._passes:
                     sink.sendall(chunk)
                 elif ends:
@@ -142,10 +145,10 @@ class Cutter:
                     return
             sink.shutdown(socket.SHUT_WR)
 
-    def _is_first(self) -> bool:
+    def _is_due(self) -> bool:
         with self._lock:
             self.cuts += 1
-            return self.cuts == 1
+            return self.cuts == self._skips + 1
 
     def _cut(self, client: socket.socket, server: socket.socket) -> None:
         if self._then_refuse:
@@ -281,7 +284,8 @@ class Gates:
                         keeper.execute(
                             "SELECT FROM pg_stat_activity WHERE datname = current_database()"
                             " AND wait_event = 'PgSleep'"
-                            " AND (query LIKE %s OR query = 'COMMIT')",
+                            # What is deferred to the commit runs right before it.
+                            " AND (query LIKE %s OR query LIKE 'SET CONSTRAINTS%%')",
                             [f"%({GATES}, {number})%"],
                         ).fetchone()
                         is not None

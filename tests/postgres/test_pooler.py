@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ import lfmigrate
 from lfmigrate.engine import blocking
 from tests.conftest import Cli
 from tests.helpers.databases import files_in_history
+from tests.helpers.leavings import HAS, leaving
 from tests.helpers.threads import Threads
 
 pytestmark = pytest.mark.pooler
@@ -125,6 +126,14 @@ def test_nothing_of_a_run_leaks_into_the_pool(pooled: str, folder: Callable[...,
     assert after == before
 
 
+def _last_value(conn: psycopg.Connection[Any]) -> Any:
+    """Return what the session's last nextval returned; None if it called none."""
+    try:
+        return conn.execute("SELECT lastval()").fetchone()
+    except psycopg.errors.ObjectNotInPrerequisiteState:
+        return None
+
+
 def _sessions(url: str) -> dict[int, tuple[Any, ...]]:
     """Return what each of the pooler's two sessions has set, locked and made, by process."""
     found: dict[int, tuple[Any, ...]] = {}
@@ -142,11 +151,33 @@ def _sessions(url: str) -> dict[int, tuple[Any, ...]]:
                         WHERE pid = pg_backend_pid()
                           AND (locktype = 'advisory' OR relation >= 16384)),
                        (SELECT count(*) FROM pg_class WHERE relnamespace = pg_my_temp_schema()),
-                       current_user"""
+                       current_user, session_user"""
             ).fetchone()
             assert row is not None
-            found[row[0]] = row[1:]
+            found[row[0]] = (*row[1:], conn.execute(HAS).fetchone(), _last_value(conn))
     return found
+
+
+@pytest.mark.parametrize("options", [{}, {"dry_run": True}], ids=["run", "dry-run"])
+@pytest.mark.parametrize("end", ["", "SELECT 1/0;"], ids=["success", "failure"])
+def test_nothing_that_a_file_leaves_is_the_next_clients(
+    end: str, options: dict[str, Any], pooled: str, role: str, folder: Callable[..., Path]
+) -> None:
+    """Whatever a session can have; the next client finds each of the pool's sessions as new."""
+    text = leaving("file") + (
+        "CREATE TABLE t (n serial); INSERT INTO t DEFAULT VALUES;"
+        f"SET SESSION AUTHORIZATION {role}; SET ROLE {role};"
+        "SET my.own = 'x'; SET work_mem = '7MB';"
+    )
+    files = lfmigrate.read_folder(folder({"001_a.up.sql": text + end}))
+    (fresh,) = {repr(session) for session in _sessions(pooled).values()}
+
+    # As often as it takes to have met both sessions of the pool.
+    for _ in range(4):
+        with suppress(lfmigrate.StatementFailed), lfmigrate.connect(pooled) as conn:
+            lfmigrate.up(conn, files, **options)
+
+    assert {repr(session) for session in _sessions(pooled).values()} == {fresh}
 
 
 def test_no_command_leaves_anything_in_the_pool(pooled: str, tmp_path: Path, cli: Cli) -> None:

@@ -11,18 +11,19 @@ from lfmigrate.postgres.pipeline import Query
 from lfmigrate.schema.relation import Fingerprints, Found, Key, Reading, Relation
 
 
-def relations(wanted: Iterable[Key]) -> Query[tuple[Found, ...]]:
+def relations(wanted: Iterable[Key], ids: Iterable[str] = ()) -> Query[tuple[Found, ...]]:
     """Ask what some relations look like.
 
     The definitions depend on ``search_path``: set it to the schema of interest first.
 
     Args:
         wanted: The relations to describe; those that do not exist are left out.
+        ids: Values of `Found.id`: described too, whatever they are called.
 
     Returns:
         What was found, by schema and name.
     """
-    return Query(query_text("relations"), _parameters(wanted), _found)
+    return Query(query_text("relations"), _parameters(wanted, ids), _found)
 
 
 def snapshot(

@@ -170,10 +170,9 @@ def rollback(
                 notes=(*report.notes, *notes),
             )
             try:
-                moved: list[str] = []
                 with (
                     transaction(session, state, [step.file for step in steps]) as tx,
-                    unmoved_sequences(tx, moved) if dry_run else nullcontext(),
+                    unmoved_sequences(tx) if dry_run else nullcontext(),
                 ):
                     trial = run_trial(tx, steps, owned)
                     losses = _losses(trial, steps, owned)
@@ -194,11 +193,10 @@ def rollback(
                     if not dry_run:
                         tx.commit(outcome.forgetting(over))
                         report = _done(report)
-                report = replace(report, notes=(*report.notes, *moved))
             except Refused as refused:
                 refused.report = report
                 raise
-    return report
+    return replace(report, notes=(*report.notes, *session.notes))
 
 
 def _choose(

@@ -130,14 +130,13 @@ def seed(
             lost: tuple[Emptied, ...] = ()
             backup = None
             try:
-                moved: list[str] = []
                 with (
                     transaction(session, state) as tx,
-                    unmoved_sequences(tx, moved) if dry_run else nullcontext(),
+                    unmoved_sequences(tx) if dry_run else nullcontext(),
                 ):
                     staging_tables, before = _create_staging(tx, files)
                     staged = staging.pair(files.files, staging_tables)
-                    rows = staging.copy(conn, staged, watch)
+                    rows = staging.copy(tx.conn, staged, watch)
                     lost = lock_and_count(tx, tables)
                     if lost:
                         backup = save_and_empty(
@@ -154,7 +153,8 @@ def seed(
                 _explain(error, session, state, files)
                 raise
     loaded, notes = _loaded(staged, rows, counts)
-    return SeedReport(state.server, state.schema, loaded, lost, backup, (*notes, *moved), dry_run)
+    notes += tuple(session.notes)
+    return SeedReport(state.server, state.schema, loaded, lost, backup, notes, dry_run)
 
 
 def preview_replace(

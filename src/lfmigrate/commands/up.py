@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -12,6 +12,7 @@ from lfmigrate.engine.nontransactional import (
     direct_session,
     next_part,
     outcome_outside,
+    resumable_edits,
     run_alone,
     runs_alone,
     session_lock,
@@ -135,7 +136,12 @@ def up(
                     _refuse_differing_files(folder, state, dry_run=dry_run)
                 missing = repairs(folder, state)
                 steps = _choose(
-                    folder, state, missing, to=to, allow_out_of_order=allow_out_of_order
+                    folder,
+                    state,
+                    missing,
+                    to=to,
+                    allow_out_of_order=allow_out_of_order,
+                    resumable=resumable_edits(session, state),
                 )
                 steps = [replace(s, recreate=s.file.name in recreated) for s in steps]
                 steps, untried = _split_untriable(steps) if dry_run else (steps, [])
@@ -153,6 +159,7 @@ def up(
                     recreated.add(file_to_recreate(session, state.schema, error, recreated))
                     attempt.repeat()
     report = _with_untried(_report(folder, state, outcomes, dry_run=dry_run), untried)
+    report = replace(report, notes=(*report.notes, *session.notes))
     if strict and not outcomes:
         try:
             _refuse_drift(report)
@@ -169,10 +176,13 @@ def _choose(
     *,
     to: str | None,
     allow_out_of_order: bool,
+    resumable: Collection[int],
 ) -> list[Step]:
     """Choose the files to run: repairs and pending migrations in order, then the views."""
     known = state.history
-    pending = plan.pending_migrations(folder, known, to=to, allow_out_of_order=allow_out_of_order)
+    pending = plan.pending_migrations(
+        folder, known, to=to, allow_out_of_order=allow_out_of_order, resumable=resumable
+    )
     steps = [Step.of_migration("up", m) for m in pending]
     if not pending:
         missing.refuse_problems(NOTHING_CHANGED)
@@ -254,6 +264,8 @@ def _run_batches(
         settles = bool(missing.problems) and batch is batches[-1]
         if direct is not None and batch[0].file.no_transaction:
             session.end_reading()
+            # For the rest, too: the other connection may be lost by then.
+            session.continue_on(direct)
             done = _run_statements(direct, state, batch[0], strict=strict)
         else:
             done = _run(session, state, batch, dry_run=dry_run, strict=strict, settles=settles)
@@ -274,10 +286,9 @@ def _run(
     settles: bool = False,
 ) -> Iterator[Outcome]:
     """Run files in one transaction; if it settles what was missing, nothing may be afterwards."""
-    moved: list[str] = []
     with (
         transaction(session, state, [step.file for step in steps]) as tx,
-        unmoved_sequences(tx, moved) if dry_run else nullcontext(),
+        unmoved_sequences(tx) if dry_run else nullcontext(),
     ):
         tx.run(steps)
         outcome = tx.outcome()
@@ -290,7 +301,7 @@ def _run(
             _refuse_differences(session.folder, outcome, dry_run=dry_run)
         if not dry_run:
             tx.commit(outcome)
-    yield replace(outcome, notes=(*outcome.notes, *moved))
+    yield outcome
 
 
 def _run_statements(

@@ -16,26 +16,25 @@ from lfmigrate.postgres.wire import Answer
 
 
 @contextmanager
-def unmoved_sequences(transaction: Transaction, notes: list[str]) -> Iterator[None]:
+def unmoved_sequences(transaction: Transaction) -> Iterator[None]:
     """Roll a transaction back in the end, and set sequences back that it has moved.
 
     One that was set back, as the SQL of a dump does it, would give out values again that are in
     use. Where one went on, a gap remains, as after any rollback: other sessions may have taken
-    values in between.
+    values in between. Both are noted in the session.
 
     Args:
         transaction: It is rolled back, unless a statement of it has failed.
-        notes: Gets a line for each sequence that was set back, and one for those that went on.
     """
     before = _ask(transaction.flight, None)
     try:
         yield
     except LfmigrateError as error:
         if is_in_transaction(transaction.conn):
-            _put_back(transaction, before, notes)
+            _put_back(transaction, before)
             error.outcome = transaction.on_failure
         raise
-    _put_back(transaction, before, notes)
+    _put_back(transaction, before)
 
 
 def _ask(flight: Flight, oids: tuple[str, ...] | None) -> Answer[Mapping[str, SequencePosition]]:
@@ -43,9 +42,7 @@ def _ask(flight: Flight, oids: tuple[str, ...] | None) -> Answer[Mapping[str, Se
     return flight.ask(catalog.sequence_positions())
 
 
-def _put_back(
-    transaction: Transaction, before: Answer[Mapping[str, SequencePosition]], notes: list[str]
-) -> None:
+def _put_back(transaction: Transaction, before: Answer[Mapping[str, SequencePosition]]) -> None:
     asked = transaction.flight.ask(catalog.moved_sequences())
     transaction.send()
     transaction.roll_back()
@@ -58,10 +55,12 @@ def _put_back(
     pairs = [(oid, before.value[oid], now) for oid, now in found.value.items()]
     ahead = [f"{was.name} ({was.next} to {now.next})" for _, was, now in pairs if was < now]
     if ahead:
-        notes.append(f"sequences that have moved on, as after any rollback: {', '.join(ahead)}")
+        session.notes.append(
+            f"sequences that have moved on, as after any rollback: {', '.join(ahead)}"
+        )
     for oid, was, now in pairs:
         if now < was:
-            notes.append(_set(session.flight(), oid, was, now))
+            session.notes.append(_set(session.flight(), oid, was, now))
 
 
 def _set(flight: Flight, oid: str, was: SequencePosition, now: SequencePosition) -> str:
