@@ -543,3 +543,147 @@ def test_options_that_a_role_may_not_read_are_not_compared(
     execute(database, "DROP USER MAPPING FOR public SERVER v")
     assert rows(verify(other, files)) == {("missing", "user mapping", "public on v", frozenset())}
     execute(database, f"DROP OWNED BY {role}")
+
+
+# --------------------------------------------------------------------------------------------------
+# Owners and privileges
+# --------------------------------------------------------------------------------------------------
+
+
+GRANTS = {
+    "owner": ("ALTER TABLE t OWNER TO {role}", "table", "t", {"owner"}),
+    "table, more": (
+        "GRANT UPDATE ON t TO {role}",
+        "table",
+        "t",
+        {"privileges of {role}"},
+    ),
+    "table, less": (
+        "REVOKE SELECT ON t FROM PUBLIC",
+        "table",
+        "t",
+        {"privileges of PUBLIC"},
+    ),
+    "table, of the owner": (
+        "REVOKE DELETE ON t FROM current_user",
+        "table",
+        "t",
+        {"privileges of the owner"},
+    ),
+    "column": (
+        "GRANT UPDATE (n) ON t TO {role}",
+        "table",
+        "t",
+        {"privileges of {role} on column n"},
+    ),
+    "its sequence": (
+        "GRANT USAGE ON SEQUENCE t_id_seq TO {role}",
+        "table",
+        "t",
+        {"privileges of {role} on sequence t_id_seq"},
+    ),
+    "sequence": ("GRANT USAGE ON SEQUENCE q TO {role}", "sequence", "q", {"privileges of {role}"}),
+    "view": (
+        "GRANT SELECT ON v TO {role} WITH GRANT OPTION",
+        "view",
+        "v",
+        {"privileges of {role}"},
+    ),
+    "function": (
+        "REVOKE EXECUTE ON FUNCTION f() FROM PUBLIC",
+        "function",
+        "f()",
+        {"privileges of PUBLIC"},
+    ),
+    "type": ("REVOKE USAGE ON TYPE d FROM PUBLIC", "type", "d", {"privileges of PUBLIC"}),
+    "schema": ("GRANT USAGE ON SCHEMA s TO {role}", "schema", "s", {"privileges of {role}"}),
+    "server": (
+        "GRANT USAGE ON FOREIGN SERVER v TO {role}",
+        "server",
+        "v",
+        {"privileges of {role}"},
+    ),
+    "owner of a collation": ("ALTER COLLATION c OWNER TO {role}", "collation", "c", {"owner"}),
+}
+
+
+@pytest.mark.parametrize("case", GRANTS)
+def test_owners_and_privileges_are_compared_on_request(
+    case: str, role: str, database: str, folder: Write, cli: Cli
+) -> None:
+    """What the files grant is expected; who owns or may do something else is named."""
+    statement, kind, name, changed = GRANTS[case]
+    files = folder(
+        {
+            "1_a.sql": "CREATE TABLE t (id serial, n int); GRANT SELECT ON t TO PUBLIC;"
+            "CREATE SEQUENCE q; CREATE VIEW v AS SELECT 1 AS n; CREATE DOMAIN d AS int;"
+            "CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1'; CREATE SCHEMA s;"
+            "CREATE COLLATION c (locale = 'C');" + SERVER
+        }
+    )
+    up(database, files)
+    assert verify(database, files, grants=True).ok
+    assert verify(database, files, grants=True, replay_files=True).ok
+
+    execute(database, statement.format(role=role))
+    try:
+        parts = frozenset(part.format(role=role) for part in changed)
+        assert verify(database, files).ok
+        assert rows(verify(database, files, grants=True)) == {("drifted", kind, name, parts)}
+        found = cli("verify", "--grants", "--database-url", database, "--sql-dir", str(files))
+        assert found.returncode == 3
+        assert all(part in found.stdout for part in parts)
+    finally:
+        execute(database, f"DROP OWNED BY {role}")
+
+
+def test_the_owner_is_the_role_that_applied_the_migration(
+    role: str, database: str, folder: Write
+) -> None:
+    """Whatever role verifies: a replay creates everything as the role that asks for it."""
+    execute(database, f"GRANT CREATE ON DATABASE {name_of(database)} TO {role}")
+    execute(database, f"GRANT CREATE ON SCHEMA public TO {role}")
+    files = folder({"1_a.sql": "CREATE TABLE t (n int)"})
+    up(make_conninfo(database, user=role), files)
+
+    try:
+        assert verify(database, files, grants=True).ok
+        execute(database, "ALTER TABLE t OWNER TO current_user")
+        assert rows(verify(database, files, grants=True)) == {
+            ("drifted", "table", "t", frozenset({"owner"}))
+        }
+    finally:
+        execute(database, f"DROP OWNED BY {role}")
+
+
+def test_a_replay_by_another_role_expects_what_belongs_to_the_first(
+    role: str, database: str, folder: Write
+) -> None:
+    """Default privileges and a user mapping are named after the role that ran the file."""
+    execute(
+        database,
+        *SERVER.split("; "),
+        f"GRANT USAGE ON FOREIGN SERVER v TO {role}",
+        f"GRANT CREATE ON DATABASE {name_of(database)} TO {role}",
+    )
+    text = (
+        "ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO PUBLIC;"
+        "CREATE USER MAPPING FOR CURRENT_USER SERVER v"
+    )
+    files = folder({"1_a.sql": text, "setup.txt": SERVER})
+    up(make_conninfo(database, user=role), files)
+
+    try:
+        scope = lfmigrate.Scope(shadow_setup=files / "setup.txt")
+        report = verify(database, files, replay_files=True, scope=scope)
+        assert rows(report) == set()
+        assert {f"default privileges of {role} on tables", f"user mapping {role} on v"} <= set(
+            statuses(report)
+        )
+    finally:
+        execute(database, f"DROP OWNED BY {role} CASCADE")
+
+
+def name_of(url: str) -> str:
+    """Return the name of a database."""
+    return str(conninfo_to_dict(url)["dbname"])
