@@ -3,10 +3,11 @@
 Each function returns a `Query`, which is sent with `Flight.ask`.
 """
 
-from lfmigrate.catalog.objects import Index, dependents, indexes, inventory, items
+from lfmigrate.catalog.objects import Index, dependents, hidden_members, indexes, inventory, items
 from lfmigrate.catalog.query import query_text
 from lfmigrate.catalog.relations import committed, existing_parts, fingerprints, relations, snapshot
-from lfmigrate.catalog.sessions import Server, blockers, server, session_settings
+from lfmigrate.catalog.sequences import SequencePosition, moved_sequences, sequence_positions
+from lfmigrate.catalog.sessions import Server, blockers, server, session_state
 from lfmigrate.catalog.tables import (
     CheckConstraint,
     Column,
@@ -29,6 +30,7 @@ __all__ = [
     "ForeignKey",
     "Index",
     "Sequence",
+    "SequencePosition",
     "Server",
     "StagingTable",
     "Table",
@@ -41,13 +43,16 @@ __all__ = [
     "dependents",
     "existing_parts",
     "fingerprints",
+    "hidden_members",
     "indexes",
     "inventory",
     "items",
+    "moved_sequences",
     "query_text",
     "relations",
+    "sequence_positions",
     "server",
-    "session_settings",
+    "session_state",
     "snapshot",
     "staging",
     "tables",

@@ -11,19 +11,22 @@ from lfmigrate.postgres.pipeline import Query
 from lfmigrate.schema.relation import Fingerprints, Found, Key, Reading, Relation
 
 
-def relations(wanted: Iterable[Key], *, grants: bool = False) -> Query[tuple[Found, ...]]:
+def relations(
+    wanted: Iterable[Key], ids: Iterable[str] = (), *, grants: bool = False
+) -> Query[tuple[Found, ...]]:
     """Ask what some relations look like.
 
     The definitions depend on ``search_path``: set it to the schema of interest first.
 
     Args:
         wanted: The relations to describe; those that do not exist are left out.
+        ids: Values of `Found.id`: described too, whatever they are called.
         grants: Whether their owners and privileges are parts, too.
 
     Returns:
         What was found, by schema and name.
     """
-    return Query(query_text("relations"), _parameters(wanted, grants=grants), _found)
+    return Query(query_text("relations"), _parameters(wanted, ids, grants=grants), _found)
 
 
 def snapshot(

@@ -136,8 +136,8 @@ def verify(
                 replayed = _replayed(session, state, files, grants=grants)
                 notes += [*left_out, *replayed.warnings]
                 if source == "replay":
-                    expected = _expected(state, files, replayed)
-                    notes += _skipped(state, replayed)
+                    expected, uncompared = _expected(state, files, replayed)
+                    notes += [*uncompared, *_skipped(state, replayed)]
                 live = _live(session, state, expected, grants=grants)
                 if grants:
                     expected, live, uncompared = _with_grants(state, replayed, expected, live)
@@ -189,11 +189,23 @@ def _replayed(
         raise
 
 
-def _expected(state: DatabaseState, files: Sequence[SqlFile], replayed: Replay) -> Snapshot:
-    """Return what files create, and what the history knows of what they could not."""
+def _expected(
+    state: DatabaseState, files: Sequence[SqlFile], replayed: Replay
+) -> tuple[Snapshot, list[str]]:
+    """Return what files create, with what the history knows of the rest, and notes."""
     made = Snapshot(item.relation for item in replayed.made)
-    remembered = _remembered(state, files, complete=not replayed.left_out)
-    return Snapshot([*made.values(), *(r for r in remembered if r.key not in made)])
+    remembered = [
+        relation
+        for relation in _not_replayed(state.history, files, complete=not replayed.left_out)
+        if relation.key not in made
+    ]
+    foreign = state.history.majors - {state.server.major}
+    if not foreign:
+        return Snapshot([*made.values(), *remembered]), []
+    # Their texts would differ in any case.
+    labels = ", ".join(f"{relation.kind} {relation.label}" for relation in remembered)
+    note = f"not compared: {labels}; only PostgreSQL {_numbers(foreign)} described it"
+    return made, [note] if remembered else []
 
 
 def _skipped(state: DatabaseState, replayed: Replay) -> Iterator[str]:
@@ -233,13 +245,16 @@ def _with_grants(
     return Snapshot(wanted), Snapshot(there.values()), notes
 
 
-def _remembered(
-    state: DatabaseState, files: Sequence[SqlFile], *, complete: bool
+def _not_replayed(
+    history: History, files: Sequence[SqlFile], *, complete: bool
 ) -> Iterator[Relation]:
-    """Return what the history expects and a replay does not know: what it has left out."""
-    history = state.history
-    if history.majors - {state.server.major}:
-        return  # the texts of another major version differ
+    """Return what the history expects and a replay may not know.
+
+    Args:
+        history: The history.
+        files: Those that were replayed.
+        complete: Whether none of their statements was left out.
+    """
     names = {file.name for file in files}
     for key, relation in history.expected.items():
         if not complete or any(event.file not in names for event in history.makers[key]):

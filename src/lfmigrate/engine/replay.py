@@ -313,7 +313,7 @@ class _Replaying:
         flight.do(f"INSERT INTO {marker} VALUES (1)")
         for at in range(start, end):
             flight.enter_file(defaults)
-            answers += [(at, flight.run(statement)) for statement in self.pieces[at].statements]
+            answers += [(at, answer) for answer in flight.run_all(self.pieces[at].statements)]
             flight.reset(self.scope, defaults)
             flight.do(f"INSERT INTO {marker} VALUES (1)")
         flight.look_at(self.state.schema)

@@ -28,7 +28,7 @@ class Step:
         earlier_ms: How long those statements took that ran before and are recorded with it.
     """
 
-    action: Literal["up", "repair", "view", "rollback", "begun", "statement", "accept"]
+    action: Literal["up", "repair", "view", "rollback", "begun", "statement", "rejected", "accept"]
     version: str | None
     name: str
     file: SqlFile

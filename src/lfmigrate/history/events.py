@@ -19,8 +19,9 @@ class Event:
         action: ``up``: a migration ran; ``repair``: it ran again, to re-create missing relations;
             ``view``: a view file ran; ``rollback``: a migration was rolled back or, without a
             version, the view of a view file was dropped for that; ``begun`` and ``statement``: in
-            a file that runs outside a transaction, a statement is about to run, or has run. The
-            last event of such a file is its ``up``. ``accept``: an edit of an applied migration was
+            a file that runs outside a transaction, a statement is about to run, or has run;
+            ``rejected``: the one that was about to run has failed, and has left nothing. The last
+            event of such a file is its ``up``. ``accept``: an edit of an applied migration was
             recorded, and did not run.
         version: The migration's version as in its file's name; None for a view file.
         name: The migration's or the view's name.
@@ -105,6 +106,10 @@ class History:
                 continue
             if event.action in {"begun", "statement"}:
                 begun.setdefault(event.number, []).append(event)
+            elif event.action == "rejected" and event.number in begun:
+                events = [e for e in begun.pop(event.number) if e.action == "statement"]
+                if events:
+                    begun[event.number] = events
             elif event.action in {"up", "rollback"}:
                 begun.pop(event.number, None)
         return begun

@@ -9,11 +9,10 @@ from pathlib import Path
 
 from lfmigrate.errors import SqlFileError
 from lfmigrate.source.sqlfile import SqlFile
-from lfmigrate.syntax.names import Cursor
+from lfmigrate.syntax.names import NAME_BYTES, Cursor, stored_name
 from lfmigrate.syntax.scanner import Statement, tokens
 
 # PostgreSQL truncates longer names (NAMEDATALEN), so they would not match the file's name.
-_NAME_BYTES = 63
 
 _VIEW_MODIFIERS = frozenset(
     {"create", "or", "replace", "local", "global", "temp", "temporary", "recursive", "materialized"}
@@ -46,7 +45,7 @@ def view_file(file: SqlFile) -> ViewFile:
             continue
         what, name = created
         # A file system may return a name in another normalization form than it was given.
-        if unicodedata.normalize("NFC", name) != unicodedata.normalize("NFC", wanted):
+        if unicodedata.normalize("NFC", name) != unicodedata.normalize("NFC", stored_name(wanted)):
             others.append(f'it creates "{name}"')
         elif what not in _REPEATABLE_VIEWS:
             raise file.refusal(
@@ -55,9 +54,9 @@ def view_file(file: SqlFile) -> ViewFile:
                 "Write CREATE OR REPLACE VIEW; a temporary or materialized view belongs in a"
                 " migration.",
             )
-        elif len(name.encode()) > _NAME_BYTES:
+        elif len(wanted.encode()) > NAME_BYTES:
             raise file.refusal(
-                f"the view's name is longer than PostgreSQL's limit of {_NAME_BYTES} bytes",
+                f"the view's name is longer than PostgreSQL's limit of {NAME_BYTES} bytes",
                 statement.offset,
                 "Give the view and its file a shorter name.",
             )
