@@ -25,6 +25,7 @@ from lfmigrate.engine.session import Session
 from lfmigrate.engine.state import DatabaseState
 from lfmigrate.engine.step import Step
 from lfmigrate.engine.transaction import transaction
+from lfmigrate.engine.upgrade import after_upgrade
 from lfmigrate.engine.waiting import Attempts
 from lfmigrate.errors import NOTHING_CHANGED, DifferenceFound, StatementFailed, join
 from lfmigrate.history import plan
@@ -134,6 +135,7 @@ def up(
                 state = session.state()
                 if strict:
                     _refuse_differing_files(folder, state, dry_run=dry_run)
+                state, upgrade = after_upgrade(session, state, strict=strict)
                 missing = repairs(folder, state)
                 steps = _choose(
                     folder,
@@ -150,6 +152,8 @@ def up(
                     direct = stack.enter_context(direct_session(session))
                 try:
                     batches = list(_batches(steps, dry_run=dry_run, per_migration=per_migration))
+                    if upgrade is not None and batches and not batches[0][0].file.no_transaction:
+                        batches[0].insert(0, upgrade)
                     for outcome in _run_batches(
                         session, direct, state, batches, missing, dry_run=dry_run, strict=strict
                     ):

@@ -163,6 +163,11 @@ def _outcome(
     if skipped or needs_replay(before, after) or (applies and still_missing(before, after)):
         compared = _compare_with_files(session, state, steps, skipped)
     judgement = judge(before, replace(after, would_be=compared.would_be, skipped=compared.existing))
+    effects = tuple(
+        effect.making(*step.described)
+        for step, effect in zip(steps, judgement.effects, strict=True)
+    )
+    judgement = replace(judgement, effects=effects)
     notes = list(compared.notes)
     if judgement.undecided:
         labels = ", ".join(relation.label for relation in judgement.undecided)

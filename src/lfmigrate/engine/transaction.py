@@ -322,7 +322,7 @@ class Transaction:
             )
         if outcome is None:
             return self.state
-        self.session.committed += [step.label for step in outcome.steps]
+        self.session.committed += [s.label for s in outcome.steps if s.action != "upgrade"]
         return outcome.state
 
     def find_out(self, error: LfmigrateError) -> None:
