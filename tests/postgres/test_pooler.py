@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 import lfmigrate
+from lfmigrate.engine.blocking import BlockingSessions
 from tests.conftest import Cli
 from tests.helpers.leavings import HAS, leaving
 
@@ -101,6 +102,26 @@ def test_twenty_runs_over_two_server_connections_apply_once(pooled: str, databas
     with psycopg.connect(database) as conn:
         row = conn.execute("SELECT count(*) FROM lfmigrate.lfmigrate_history").fetchone()
     assert row == (3,)
+
+
+def test_asking_who_blocks_ends_when_the_result_is_there(pooled: str) -> None:
+    """The pool's other connection may be another run's, which asks the same."""
+    with (
+        ThreadPoolExecutor(1) as pool,
+        closing(psycopg.connect(pooled)) as other,
+        closing(lfmigrate.connect(pooled)) as conn,
+    ):
+        other.execute("SELECT 1")
+        conn.execute("BEGIN")
+        # Its result is there, or comes at once; nothing reads it.
+        conn.pgconn.send_query(b"SELECT 1")
+
+        asking = pool.submit(BlockingSessions(conn, 1000, None).ask)
+        try:
+            asking.result(timeout=60)
+        finally:
+            # Whatever waits for a connection gets this one.
+            other.close()
 
 
 def test_nothing_of_a_run_leaks_into_the_pool(pooled: str, folder: Callable[..., Path]) -> None:

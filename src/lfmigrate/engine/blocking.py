@@ -8,11 +8,29 @@ from contextlib import closing
 from lfmigrate import catalog
 from lfmigrate.errors import DatabaseError
 from lfmigrate.history import ledger
-from lfmigrate.postgres.connection import Connection, address_of, connect
+from lfmigrate.postgres.connection import Connection, address_of, connect, has_arrived
 from lfmigrate.postgres.pipeline import Flight
 
 # A statement without a result for so long may be waiting for another session.
 _ASK_AFTER_S = 1.0
+
+
+class _Answered:
+    """Gives up a question when a connection has its result; implements `OnStall`.
+
+    A pooler may have no connection left for the question. Two runs that hold the last two, and wait
+    for a third, would wait for each other.
+    """
+
+    after_s = 0.0
+    held_by: Sequence[str] = ()
+
+    def __init__(self, conn: Connection) -> None:
+        self._conn = conn
+
+    def ask(self) -> None:
+        if has_arrived(self._conn):
+            raise DatabaseError("the result is there")
 
 
 class BlockingSessions:
@@ -39,10 +57,10 @@ class BlockingSessions:
         self.held_by: Sequence[str] = ()
 
     def ask(self) -> None:
-        """Find out which sessions block the connection."""
+        """Find out which sessions block the connection, unless its result arrives meanwhile."""
         try:
             with closing(connect(address_of(self._conn))) as second:
-                flight = Flight(second)
+                flight = Flight(second, on_stall=_Answered(self._conn))
                 asked = flight.ask(catalog.blockers(ledger.LOCK_KEY, self._conn.info.backend_pid))
                 flight.go()
         except DatabaseError:

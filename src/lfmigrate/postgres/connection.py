@@ -136,6 +136,13 @@ def is_idle(conn: Connection) -> bool:
     return conn.pgconn.transaction_status == pq.TransactionStatus.IDLE
 
 
+def has_arrived(conn: Connection) -> bool:
+    """Return whether something has arrived from the server that was not read yet."""
+    with selectors.DefaultSelector() as selector:
+        selector.register(conn.pgconn.socket, selectors.EVENT_READ)
+        return bool(selector.select(0))
+
+
 def was_ended(conn: Connection) -> bool:
     """Return whether the server has ended an idle connection, as idle_session_timeout does.
 
@@ -143,10 +150,9 @@ def was_ended(conn: Connection) -> bool:
     """
     if conn.closed or not is_idle(conn):
         return False
-    with suppress(psycopg.OperationalError), selectors.DefaultSelector() as selector:
-        selector.register(conn.pgconn.socket, selectors.EVENT_READ)
+    with suppress(psycopg.OperationalError):
         # What arrives may be a notification; only the end of the connection is an error.
-        while selector.select(0):
+        while has_arrived(conn):
             conn.pgconn.consume_input()
     return conn.pgconn.status == pq.ConnStatus.BAD
 
