@@ -5,7 +5,13 @@ Each function returns a `Query`, which is sent with `Flight.ask`.
 
 from lfmigrate.catalog.objects import Index, dependents, indexes, inventory, items
 from lfmigrate.catalog.query import query_text
-from lfmigrate.catalog.relations import existing_parts, fingerprints, relations, snapshot
+from lfmigrate.catalog.relations import (
+    existing_parts,
+    fingerprints,
+    relations,
+    snapshot,
+    view_properties,
+)
 from lfmigrate.catalog.sessions import Server, blockers, server, session_settings
 from lfmigrate.catalog.tables import (
     CheckConstraint,
@@ -50,5 +56,6 @@ __all__ = [
     "snapshot",
     "staging",
     "tables",
+    "view_properties",
     "written_rows",
 ]

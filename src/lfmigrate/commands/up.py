@@ -17,7 +17,7 @@ from lfmigrate.engine.nontransactional import (
     session_lock,
 )
 from lfmigrate.engine.outcome import Outcome
-from lfmigrate.engine.recreate_view import file_to_recreate
+from lfmigrate.engine.recreate_view import RecreatedViews
 from lfmigrate.engine.repair import migrations_to_repair, refuse_spoiled
 from lfmigrate.engine.session import Session
 from lfmigrate.engine.state import DatabaseState
@@ -121,15 +121,17 @@ def up(
     """
     session = Session(conn, folder, scope, progress=progress, on_wait=on_wait)
     outcomes: list[Outcome] = []
-    recreated: set[str] = set()
+    recreated = RecreatedViews(session)
     with ExitStack() as stack:
         direct: Session | None = None
         for attempt in Attempts(session):
             with attempt:
                 state = session.state()
-                steps = _choose(folder, state, to=to, allow_out_of_order=allow_out_of_order)
-                steps = [replace(s, recreate=s.file.name in recreated) for s in steps]
+                steps = _choose(
+                    folder, state, recreated, to=to, allow_out_of_order=allow_out_of_order
+                )
                 steps, untried = _split_untriable(steps) if dry_run else (steps, [])
+                steps = recreated.prepare(steps)
                 if direct is None and any(step.file.no_transaction for step in steps):
                     # Before anything runs: without it, nothing should.
                     direct = stack.enter_context(direct_session(session))
@@ -144,7 +146,7 @@ def up(
                             outcomes.append(outcome)
                             state = outcome.state
                 except StatementFailed as error:
-                    recreated.add(file_to_recreate(session, state.schema, error, recreated))
+                    recreated.add(state.schema, error)
                     attempt.repeat()
     report = _with_untried(_report(folder, state, outcomes, dry_run=dry_run), untried)
     if strict and not outcomes:
@@ -157,7 +159,12 @@ def up(
 
 
 def _choose(
-    folder: Folder, state: DatabaseState, *, to: str | None, allow_out_of_order: bool
+    folder: Folder,
+    state: DatabaseState,
+    recreated: RecreatedViews,
+    *,
+    to: str | None,
+    allow_out_of_order: bool,
 ) -> list[Step]:
     """Choose the files to run: repairs and pending migrations in order, then the views."""
     known = state.history
@@ -174,6 +181,7 @@ def _choose(
         Step.of_view(view.view)
         for view in plan.view_states(folder, known)
         if every
+        or view.view in recreated
         or view.event is None
         or view.status == "edited"
         or any(relation.key in missing for relation in view.event.expected)
@@ -197,7 +205,7 @@ def _batches(steps: Sequence[Step], *, dry_run: bool, per_migration: bool) -> It
     """Split the steps into transactions: repairs first, so that they are compared with the history.
 
     A dry run has only one, because what it rolls back does not exist for the next. A file marked
-    no-transaction is a batch of its own.
+    no-transaction is a batch of its own. Views that are dropped are re-created in the same batch.
     """
     if dry_run and steps:
         yield list(steps)
@@ -209,7 +217,8 @@ def _batches(steps: Sequence[Step], *, dry_run: bool, per_migration: bool) -> It
     for step in steps:
         if step.action == "repair":
             continue
-        if batch and (per_migration or step.file.no_transaction or batch[-1].file.no_transaction):
+        alone = per_migration and not any(each.drops for each in batch)
+        if batch and (alone or step.file.no_transaction or batch[-1].file.no_transaction):
             yield batch
             batch = []
         batch.append(step)

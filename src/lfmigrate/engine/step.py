@@ -21,8 +21,8 @@ class Step:
         name: The migration's or the view's.
         file: What runs.
         down_sql: The down script to record.
-        recreate: Whether it is a view that cannot be replaced: it is dropped first, and its
-            properties are restored afterwards.
+        recreate: Whether it is a view that is dropped before it is created; see `RecreatedViews`.
+        drops: The views to drop before it; their own steps re-create them.
         part: Which part of the migration it is, such as ``statement 2 of 5``; empty for all of it.
         so_far: The file up to and including that part; None for all of it.
         earlier_ms: How long those statements took that ran before and are recorded with it.
@@ -34,6 +34,7 @@ class Step:
     file: SqlFile
     down_sql: str | None = None
     recreate: bool = False
+    drops: tuple[ViewFile, ...] = ()
     part: str = ""
     so_far: SqlFile | None = None
     earlier_ms: int = 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -34,7 +34,10 @@ from lfmigrate.rows import archive, dump
 from lfmigrate.rows.archive import About, Archive
 from lfmigrate.rows.dump import OnCopy
 from lfmigrate.source.sqlfile import SqlFile
+from lfmigrate.source.views import ViewFile
+from lfmigrate.syntax.names import quote_name
 from lfmigrate.syntax.privileges import required_privileges
+from lfmigrate.syntax.scanner import Statement
 
 # SQLSTATEs of queries/lock.sql and queries/privileges.sql, and the server's own.
 LOCK_HELD = "LF001"
@@ -153,28 +156,33 @@ class Transaction:
         flight.go()
 
     def run(self, steps: Sequence[Step]) -> None:
-        """Queue files, each followed by its entry, and the questions about their effects."""
-        flight, scope, state = self.flight, self.session.scope, self.state
+        """Queue files, each followed by its entry, and the questions about their effects.
+
+        What is queued before a step that drops views is sent, because their properties have to be
+        known before they are re-created.
+
+        Raises:
+            StatementFailed: What was sent failed.
+        """
+        scope, state = self.session.scope, self.state
         defaults = state.server.defaults
-        flight.look_at(state.schema)
-        fingerprints = flight.ask(catalog.fingerprints())
-        flight.reset(scope, defaults)
+        self.flight.look_at(state.schema)
+        fingerprints = self.flight.ask(catalog.fingerprints())
+        self.flight.reset(scope, defaults)
         statements: list[Answer[None]] = []
+        properties: dict[Statement, str] = {}
         for step in steps:
-            if step.recreate:
-                flight.do(
-                    "SELECT set_config('lfmigrate.view_schema', $1, true),"
-                    " set_config('lfmigrate.view_name', $2, true)",
-                    state.schema,
-                    step.name,
-                )
-                flight.do(catalog.query_text("drop_view"))
-            flight.enter_file(defaults)
-            statements += [flight.run(statement) for statement in step.file.statements]
-            if step.recreate:
-                flight.do(catalog.query_text("restore_view_properties"))
-            flight.reset(scope, defaults)
+            if step.drops:
+                properties |= self._drop_views(step.drops)
+            self.flight.enter_file(defaults)
+            for statement in step.file.statements:
+                statements.append(self.flight.run(statement))
+                if statement in properties:
+                    # Before the rest of the file, which may state them otherwise.
+                    self._restore_view(properties[statement])
+            self.flight.reset(scope, defaults)
             self.record(step)
+        flight = self.flight
         flight.look_at(state.schema)
         self._results = Results(
             steps=steps,
@@ -191,6 +199,28 @@ class Transaction:
             ),
             recorded=flight.ask(ledger.recorded(scope, self.run_id)),
         )
+
+    def _drop_views(self, views: Sequence[ViewFile]) -> Mapping[Statement, str]:
+        """Drop views; return the properties to restore, by the statement that re-creates each."""
+        names = {view: (view.schema or self.state.schema, view.name) for view in views}
+        # No schema, so that the texts of definitions hold under whatever path a file has set.
+        self.flight.look_at()
+        asked = self.flight.ask(catalog.view_properties(names.values()))
+        dropped = ", ".join(
+            f"{quote_name(schema)}.{quote_name(name)}" for schema, name in names.values()
+        )
+        self.flight.do(f"DROP VIEW IF EXISTS {dropped}")
+        self.flight.reset(self.session.scope, self.state.server.defaults)
+        self.send()
+        return {
+            view.creation: json.dumps(asked.value[name])
+            for view, name in names.items()
+            if name in asked.value and not view.drops_it_first
+        }
+
+    def _restore_view(self, properties: str) -> None:
+        self.flight.do("SELECT set_config('lfmigrate.view', $1, true)", properties)
+        self.flight.do(catalog.query_text("restore_view_properties"))
 
     def record(self, step: Step) -> None:
         """Queue the entry of a step."""

@@ -6,11 +6,12 @@ import heapq
 import unicodedata
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, takewhile
 from pathlib import Path
 
 from lfmigrate.errors import SqlFileError
 from lfmigrate.source.sqlfile import SqlFile
+from lfmigrate.syntax.names import Name
 from lfmigrate.syntax.scanner import Statement, Token, refusal, tokens, word
 
 # PostgreSQL truncates longer names (NAMEDATALEN), so they would not match the file's name.
@@ -38,6 +39,33 @@ class ViewFile:
     name: str
     file: SqlFile
 
+    @property
+    def creation(self) -> Statement:
+        """Return the statement that creates the view."""
+        return self._creation[0]
+
+    @property
+    def schema(self) -> str | None:
+        """Return the schema that the file creates it in; None for that of the run."""
+        return self._creation[1].schema
+
+    @property
+    def drops_it_first(self) -> bool:
+        """Return whether the file drops the view before it creates it."""
+        return any(
+            statement.head[:2] == ("DROP", "VIEW")
+            and any(token.value == self.name for token in tokens(statement.text))
+            for statement in takewhile(lambda s: s != self.creation, self.file.statements)
+        )
+
+    @property
+    def _creation(self) -> tuple[Statement, Name]:
+        return next(
+            (statement, created[1])
+            for statement in self.file.statements
+            if (created := _created_view(statement)) and created[1].name == self.name
+        )
+
 
 def view_name(file: SqlFile) -> str:
     """Return the name of the view that a view file creates, or refuse the file."""
@@ -48,7 +76,7 @@ def view_name(file: SqlFile) -> str:
         created = _created_view(statement)
         if created is None:
             continue
-        what, name = created
+        what, name = created[0], created[1].name
         # A file system may return a name in another normalization form than it was given.
         if unicodedata.normalize("NFC", name) != unicodedata.normalize("NFC", wanted):
             others.append(f'it creates "{name}"')
@@ -82,8 +110,8 @@ def view_name(file: SqlFile) -> str:
     )
 
 
-def _created_view(statement: Statement) -> tuple[str, str] | None:
-    """Return the words before the name of a CREATE VIEW statement, and the view's unquoted name."""
+def _created_view(statement: Statement) -> tuple[str, Name] | None:
+    """Return the words before the name of a CREATE VIEW statement, and the view's name."""
     if statement.head[:1] != ("CREATE",):
         return None
     found = list(islice(tokens(statement.text), _VIEW_HEAD_TOKENS))
@@ -96,11 +124,13 @@ def _created_view(statement: Statement) -> tuple[str, str] | None:
     at += 1
     if found[at : at + 3] == [word("if"), word("not"), word("exists")]:
         at += 3
+    schema = None
     while found[at + 1 : at + 2] == [Token("other", ".")]:
+        schema = found[at].value
         at += 2
     if at >= len(found) or found[at].kind not in {"word", "quoted"}:
         return None
-    return what, found[at].value
+    return what, Name(schema, found[at].value)
 
 
 def in_order(views: Mapping[str, ViewFile]) -> list[ViewFile]:
