@@ -12,6 +12,7 @@ from pathlib import Path
 from lfmigrate.errors import SqlFileError
 from lfmigrate.source.sqlfile import SqlFile
 from lfmigrate.syntax.names import Name
+from lfmigrate.syntax.reads import relations_read
 from lfmigrate.syntax.scanner import Statement, Token, refusal, tokens, word
 
 # PostgreSQL truncates longer names (NAMEDATALEN), so they would not match the file's name.
@@ -134,7 +135,11 @@ def _created_view(statement: Statement) -> tuple[str, Name] | None:
 
 
 def in_order(views: Mapping[str, ViewFile]) -> list[ViewFile]:
-    """Sort views so that each follows those that it mentions, and by name otherwise."""
+    """Sort views so that each follows those that it mentions, and by name otherwise.
+
+    Where views mention each other, one of them only has a column or an alias of that name: then
+    what counts is where nothing but a relation can be named.
+    """
     needs = {name: _mentioned(views[name], views.keys()) for name in sorted(views)}
     needed_by: dict[str, list[str]] = {name: [] for name in needs}
     for name, others in needs.items():
@@ -144,7 +149,7 @@ def in_order(views: Mapping[str, ViewFile]) -> list[ViewFile]:
     ready = [name for name, others in needs.items() if not others]
     while needs:
         if not ready:
-            ready.append(_first_in_a_cycle(needs))
+            ready.append(_first_in_a_cycle(needs, views))
         name = heapq.heappop(ready)
         ordered.append(views[name])
         del needs[name]
@@ -166,8 +171,11 @@ def _mentioned(view: ViewFile, names: Collection[str]) -> set[str]:
     }
 
 
-def _first_in_a_cycle(needs: Mapping[str, set[str]]) -> str:
-    """Return the first name, in their order, that is needed by everything that it needs."""
+def _first_in_a_cycle(needs: Mapping[str, set[str]], views: Mapping[str, ViewFile]) -> str:
+    """Return the first name, in their order, of a cycle that needs nothing else.
+
+    One that reads none of the others, if there is one; the server has the last word.
+    """
     reached: dict[str, set[str]] = {}
     for name in needs:
         found: set[str] = set()
@@ -177,6 +185,12 @@ def _first_in_a_cycle(needs: Mapping[str, set[str]]) -> str:
             found |= new
             to_visit += new
         reached[name] = found
-    return next(
-        name for name, found in reached.items() if all(name in reached[other] for other in found)
+    cycle = next(
+        found for name, found in reached.items() if all(name in reached[other] for other in found)
     )
+    return min(cycle, key=lambda name: (bool(_read(views[name]) & cycle - {name}), name))
+
+
+def _read(view: ViewFile) -> set[str]:
+    """Return the names in a view's statements that can only be those of relations."""
+    return {name for statement in view.file.statements for name in relations_read(statement)}
