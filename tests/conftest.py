@@ -368,6 +368,12 @@ def cli(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Cli]:
 
 
 @pytest.fixture
+def without_private_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let lfmigrate find no private PostgreSQL, as without the extra `embedded`."""
+    monkeypatch.setattr("lfmigrate.engine.shadow.major_version", lambda: None)
+
+
+@pytest.fixture
 def psql() -> Run:
     """Return a function that runs psql as a person would: ``psql(url, "-f", "a.sql")``."""
 

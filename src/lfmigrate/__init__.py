@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from lfmigrate._version import __version__ as __version__
 
 if TYPE_CHECKING:
+    from lfmigrate.commands.accept import AcceptReport, accept
     from lfmigrate.commands.backup import BackupReport, backup
     from lfmigrate.commands.check import FolderReport, Proof, check
     from lfmigrate.commands.new import NewReport, new
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     from lfmigrate.source.folder import Folder, read_folder, shipped_folder
 
 __all__ = [
+    "AcceptReport",
     "ArchiveError",
     "BackupReport",
     "CheckReport",
@@ -86,6 +88,7 @@ __all__ = [
     "Verdict",
     "VerifyReport",
     "__version__",
+    "accept",
     "backup",
     "check",
     "check_seed",
@@ -104,6 +107,7 @@ __all__ = [
 # Where each name is defined. A module is imported when one of its names is first used, so that
 # `lfmigrate --version` imports neither the driver nor a command.
 _NAMES = {
+    "commands.accept": ("AcceptReport", "accept"),
     "commands.backup": ("BackupReport", "backup"),
     "commands.check": ("FolderReport", "Proof", "check"),
     "commands.new": ("NewReport", "new"),

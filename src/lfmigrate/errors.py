@@ -24,6 +24,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar, Literal
 
 # An excerpt fits a terminal; some files are one line of megabytes.
@@ -79,6 +80,7 @@ class LfmigrateError(Exception):
         line: The line in it, from 1, or None.
         column: The column in that line in characters, from 1, or None.
         report: What the command would have returned, as far as it is known; may be None.
+        backup: The folder with the rows that the failed transaction has saved, or None.
     """
 
     exit_code: int = 1
@@ -109,6 +111,7 @@ class LfmigrateError(Exception):
         self.line = line
         self.column = column
         self.report: object | None = None
+        self.backup: Path | None = None
 
     @property
     def place(self) -> str:
@@ -237,6 +240,15 @@ def combine(problems: Sequence[LfmigrateError], message: str) -> LfmigrateError:
     )
 
 
+def join(differences: Sequence[DifferenceFound]) -> DifferenceFound:
+    """Return one error for one or more differences, which says all of them."""
+    return DifferenceFound(
+        "; ".join(each.message for each in differences),
+        detail=[line for each in differences for line in each.detail],
+        hint=" ".join(dict.fromkeys(each.hint for each in differences if each.hint)) or None,
+    )
+
+
 def excerpt(source: str, column: int) -> tuple[str, int]:
     """Return as much of a line as fits a terminal, around a place in it.
 
@@ -254,3 +266,11 @@ def excerpt(source: str, column: int) -> tuple[str, int]:
     before = "..." if first else ""
     behind = "..." if first + len(shown) < len(source) else ""
     return f"{before}{shown}{behind}", column - first + len(before)
+
+
+def locate(text: str, offset: int) -> tuple[int, int, str]:
+    """Return where a character of a text is: the line and column, both from 1, and that line."""
+    begin = text.rfind("\n", 0, offset) + 1
+    end = text.find("\n", offset)
+    source = text[begin : end if end >= 0 else len(text)].rstrip("\r")
+    return text.count("\n", 0, offset) + 1, offset - begin + 1, source

@@ -15,9 +15,10 @@ _LONG_SECRET = 8
 # Patterns are compiled when they are first needed: --version and --help need none.
 #
 # A password in any URL. It may contain unescaped @ and /, so it ends at the last @; masking too
-# much costs a host name. The example in a hint is left alone. The limits are longer than any token
-# that serves as a password; without them, a long text would take quadratic time.
-_IN_URL = r"(://[^\s:/]{0,300}:)(?!password@host:)\S{1,4000}@"
+# much costs a host name. A URL that was taken for a path has one slash left. The example in a hint
+# is left alone. The limits are longer than any token that serves as a password; without them, a
+# long text would take quadratic time.
+_IN_URL = r"(:/{1,2}[^\s:/]{0,300}:)(?!password@host:)\S{1,4000}@"
 
 _AS_KEYWORD = r"(?i)((?:ssl)?password=)('(?:[^'\\]|\\.)*'|(?:\\.|[^\s\\])+)"
 
@@ -72,6 +73,11 @@ def redact(text: str, hidden: tuple[str, ...]) -> str:
     text = re.sub(_IN_URL, r"\1***@", text)
     text = re.sub(_AS_KEYWORD, r"\1***", text)
     return re.sub(_IN_SQL, r"\1'***'", text)
+
+
+def has_password(text: str) -> bool:
+    """Return whether a text has something where a password would be, such as a URL's."""
+    return redact(text, ()) != text
 
 
 def _passwords(url: str) -> Iterator[str]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from lfmigrate.errors import UsageError, combine
+from lfmigrate.redaction import has_password
 
 T = TypeVar("T")
 
@@ -34,6 +35,8 @@ class Flags:
     lock_timeout: str | None = None
     statement_timeout: str | None = None
     wait: str | None = None
+    shadow_url: str | None = None
+    shadow_setup: str | None = None
     json: bool = False
     quiet: bool = False
     verbose: bool = False
@@ -41,13 +44,16 @@ class Flags:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """The schema that a command works in, and its time limits.
+    """The schema that a command works in, its time limits, and where it may replay files.
 
     Attributes:
         schema: The schema for unqualified names; None for the connection's search_path.
         history_schema: The schema of lfmigrate's own table.
         lock_timeout_ms: How long a statement may wait for a lock; 0 waits forever.
         statement_timeout_ms: How long a statement may run; 0 for no limit.
+        shadow_url: A database that may be emptied, to replay files in; None for one that is
+            created for that.
+        shadow_setup: A file of SQL to run first in a shadow database.
     """
 
     schema: str | None = None
@@ -55,6 +61,8 @@ class Scope:
     # Long enough for a transaction ahead of us, short enough for the readers queued behind us.
     lock_timeout_ms: int = 5000
     statement_timeout_ms: int = 0
+    shadow_url: str | None = field(default=None, repr=False)
+    shadow_setup: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +118,13 @@ def load(
             return parse(text)
         except ValueError as error:
             problems.append(UsageError(f"{option} ({name}): {error}"))
-            return default
+        except UsageError as error:
+            problems.append(UsageError(f"{option} ({name}): {error.message}", hint=error.hint))
+        return default
+
+    def _url(text: str) -> str:
+        """Return a URL in libpq's form; what is wrong with it is reported with its option."""
+        return check_url(utf8(text))
 
     usual = Scope()
     scope = Scope(
@@ -127,6 +141,8 @@ def load(
             flags.statement_timeout,
             usual.statement_timeout_ms,
         ),
+        shadow_url=read("LFMIGRATE_SHADOW_URL", _url, flags.shadow_url, usual.shadow_url),
+        shadow_setup=read("LFMIGRATE_SHADOW_SETUP", _path, flags.shadow_setup, usual.shadow_setup),
     )
     wait_s = read("LFMIGRATE_WAIT", _seconds, flags.wait, DEFAULT_WAIT_S)
     url: str | None = None
@@ -145,9 +161,16 @@ def load(
 def sql_dir(
     flags: Flags, environment: Mapping[str, str], dotenv: Mapping[str, str | None]
 ) -> Path | None:
-    """Return the folder of SQL files that is asked for; None for the bundled one."""
+    """Return the folder of SQL files that is asked for; None for the bundled one.
+
+    Raises:
+        UsageError: It is a database URL.
+    """
     name = environment.get("LFMIGRATE_SQL_DIR") or dotenv.get("LFMIGRATE_SQL_DIR")
-    return flags.sql_dir or (Path(name) if name else None)
+    folder = flags.sql_dir or (Path(name) if name else None)
+    if folder is not None and has_password(str(folder)):
+        raise UsageError("--sql-dir (LFMIGRATE_SQL_DIR) contains a password")
+    return folder
 
 
 def utf8(text: str) -> str:
@@ -180,6 +203,13 @@ def duration_ms(text: str) -> int:
         raise ValueError(f'duration "{text}" is too long; the maximum is 596h')
     # Rounded up: a limit that was asked for must not become 0, which is none.
     return max(1, round(milliseconds)) if milliseconds else 0
+
+
+def _path(text: str) -> Path:
+    path = Path(utf8(text))
+    if not path.is_file():
+        raise ValueError(f'there is no file "{text}"')
+    return path
 
 
 def _choose_database(

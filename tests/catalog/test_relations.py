@@ -31,7 +31,7 @@ def test_a_transaction_finds_what_it_wrote_itself(database: str) -> None:
     assert not old.written
     assert new.cids
     assert list(new.written) == ["column id"]
-    assert asked.value.others == 0
+    assert not asked.value.committed
 
 
 def test_only_what_is_asked_for_is_described_after_another_question(database: str) -> None:

@@ -706,6 +706,66 @@ def test_a_full_disk_is_reported_without_a_traceback(applied: str, options: str)
         assert done.stderr.startswith("error: cannot write to standard output: No space left")
 
 
+# What Typer prints, not a command.
+HELP = ("--help", "--version", "up --help", "--version up", "--show-completion bash")
+
+
+@pytest.mark.process
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux")
+@pytest.mark.parametrize("words", HELP)
+def test_help_on_a_full_disk_is_reported_without_a_traceback(words: str) -> None:
+    """As a report is."""
+    done = shell(f'$LF {words} >/dev/full; echo "$?"')
+
+    assert done.stdout == "2\n"
+    assert done.stderr.splitlines() == [
+        "error: cannot write to standard output: No space left on device",
+        "  Nothing was changed.",
+    ]
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("words", HELP)
+def test_help_without_a_reader_is_no_failure(words: str) -> None:
+    """The pipe is closed before the first line is written."""
+    done = shell(f'exec {{pipe}}> >(exec true); wait $!; $LF {words} >&$pipe; echo "$?"')
+
+    assert (done.stdout, done.stderr) == ("0\n", "")
+
+
+@pytest.mark.process
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux")
+@pytest.mark.parametrize("sink", ["/dev/full", "&$pipe"])
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        ("", 2),
+        ("up --zork", 2),
+        ("up --zork --json", 2),
+        (f"status --wait 0 --database-url {NOWHERE}", 4),
+        (f"status --wait 0 --json --database-url {NOWHERE}", 4),
+        ("up -v", 0),
+        ("up --strict", 3),
+        ("up --strict --json", 3),
+    ],
+)
+def test_the_exit_code_survives_when_nothing_can_be_written(
+    applied: str, words: str, code: int, sink: str
+) -> None:
+    """Neither stream takes anything; the exit code is all that is left to say it."""
+    if code == 3:
+        execute(
+            applied,
+            "ALTER TABLE cost_categories ADD COLUMN extra int; DROP SCHEMA lfmigrate CASCADE",
+        )
+    out = "/dev/null" if code == 0 else sink
+    pipe = "exec {pipe}> >(exec true); wait $!"
+
+    done = shell(f'{pipe}; $LF {words} >{out} 2>{sink}; echo "$?"', DATABASE_URL=applied)
+
+    assert (done.stdout, done.stderr) == (f"{code}\n", "")
+
+
 @pytest.mark.process
 @pytest.mark.parametrize(
     "locale",
@@ -919,13 +979,14 @@ def test_a_server_that_does_not_answer_says_the_way_out(cli: Cli, expect_golden:
 
 @pytest.mark.any_version
 def test_a_standby_can_be_verified_but_not_changed(
-    cli: Cli, expect_golden: Golden, guarded: Guarded, notes: Path
+    cli: Cli, expect_golden: Golden, guarded: Guarded, folder: Write
 ) -> None:
     """The message says what it is; what only reads works."""
+    more = folder({"003_more.up.sql": "CREATE TABLE more (id integer);"})
     url = f"postgresql://postgres:{PASSWORD}@127.0.0.1:{guarded.standby_port}/postgres"
 
     verified = cli("verify", "--database-url", url)
-    refused = cli("up", "--allow-out-of-order", "--database-url", url, "--sql-dir", notes)
+    refused = cli("up", "--database-url", url, "--sql-dir", more)
 
     assert verified.returncode == 0
     assert refused.returncode == 4

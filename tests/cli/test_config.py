@@ -332,8 +332,15 @@ def test_a_percent_encoded_password_never_survives(password: str) -> None:
         assert ":***@" in shown
 
 
+# A password that is also written elsewhere in the string is not masked: see `redaction.secrets`.
+KEYWORDS = {"host", "password", "user"}
+
+
 @settings(deadline=None)
-@given(PASSWORDS.filter(lambda text: len(text) >= 4), st.sampled_from(sorted(ECHOES)))
+@given(
+    PASSWORDS.filter(lambda text: len(text) >= 4 and text not in KEYWORDS),
+    st.sampled_from(sorted(ECHOES)),
+)
 @example("Ze bra\\'\"\n\t77", "in JSON in JSON")
 @example("ÄÖÜß", "in ASCII")
 def test_a_password_never_survives_outside_its_url(password: str, how: str) -> None:

@@ -6,6 +6,8 @@ import json
 import os
 import re
 import select
+import shlex
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -42,7 +44,7 @@ def rows(url: str, table: str) -> int:
 
 def on_a_terminal(
     *arguments: str | Path,
-    answer: str | None = None,
+    answer: str | signal.Signals | None = None,
     columns: int = 80,
     env: Mapping[str, str] | None = None,
 ) -> tuple[int, str]:
@@ -74,10 +76,13 @@ def on_a_terminal(
                 break
             said += block
             if answer is not None and said.rstrip().endswith(b"[y/N]:"):
-                os.write(ours, answer.encode() + b"\n")
+                if isinstance(answer, signal.Signals):
+                    process.send_signal(answer)
+                else:
+                    os.write(ours, answer.encode("latin-1"))
                 answer = None
     os.close(ours)
-    text = re.sub(r"\x1b\[[\d;?]*[A-Za-z]", "", said.decode())
+    text = re.sub(r"\x1b\[[\d;?]*[A-Za-z]", "", said.decode(errors="replace"))
     return process.returncode, text.replace("\r\n", "\n")
 
 
@@ -93,7 +98,7 @@ def test_rollback_previews_and_asks_about_exactly_what_it_would_do(
     where = ("--database-url", database, "--sql-dir", folder(NOTES))
     cli("up", *where)
 
-    code, said = on_a_terminal("rollback", *where, answer="n")
+    code, said = on_a_terminal("rollback", *where, answer="n\n")
 
     assert code == 5
     assert "rollback preview: database " in said
@@ -109,7 +114,7 @@ def test_rollback_goes_on_after_a_yes(cli: Cli, database: str, folder: Write) ->
     where = ("--database-url", database, "--sql-dir", folder(NOTES))
     cli("up", *where)
 
-    code, said = on_a_terminal("rollback", "--no-backup", *where, answer="y")
+    code, said = on_a_terminal("rollback", "--no-backup", *where, answer="y\n")
 
     assert code == 0
     done = said.partition("[y/N]:")[2]
@@ -141,10 +146,47 @@ def test_the_question_of_rollback_names_what_is_at_stake(
     where = ("--database-url", database, "--sql-dir", folder(files))
     cli("up", *where)
 
-    code, said = on_a_terminal("rollback", "--to", "0", *where, answer="")
+    code, said = on_a_terminal("rollback", "--to", "0", *where, answer="\n")
 
     assert code == 5
     assert question in said
+
+
+@pytest.mark.parametrize(("answer", "code"), [("n", 5), ("y", 0)])
+def test_accept_shows_the_edit_before_it_asks(
+    cli: Cli, database: str, folder: Write, answer: str, code: int
+) -> None:
+    """A no records nothing; a yes goes on."""
+    where = ("--database-url", database, "--sql-dir")
+    cli("up", *where, folder(NOTES))
+    path = folder({**NOTES, "001_notes.up.sql": f"-- why\n{NOTES['001_notes.up.sql']!s}"})
+
+    done, said = on_a_terminal("accept", "1", *where, path, answer=answer)
+
+    assert done == code
+    preview, _, rest = said.partition("Record this as what was applied as 001_notes? [y/N]:")
+    assert "accept preview: database " in preview
+    assert "+-- why\n" in preview
+    assert "dry" not in preview
+    assert ("001_notes accepted\n" in rest) == (code == 0)
+    assert cli("status", "--exit-code", *where, path).returncode == (0 if code == 0 else 3)
+
+
+def test_an_accept_that_finds_a_difference_is_no_dry_run(
+    cli: Cli, database: str, folder: Write
+) -> None:
+    """The preview ends it, with the words of what was asked for."""
+    where = ("--database-url", database, "--sql-dir")
+    cli("up", *where, folder(NOTES))
+    path = folder({**NOTES, "001_notes.up.sql": "CREATE TABLE note (id text);"})
+
+    done = cli("accept", "1", *where, path)
+    document = json.loads(cli("accept", "1", "--json", *where, path).stdout)
+
+    assert done.returncode == 3
+    assert done.stdout.startswith("lfmigrate accept: database ")
+    assert "dry run" not in done.stdout
+    assert (document["exit_code"], document["dry_run"]) == (3, False)
 
 
 def test_restore_shows_tables_and_rows_before_it_asks(
@@ -156,7 +198,7 @@ def test_restore_shows_tables_and_rows_before_it_asks(
     cli("backup", "--out", tmp_path / "saved", *where)
     execute(database, "DELETE FROM note WHERE id > 12")
 
-    code, said = on_a_terminal("restore", tmp_path / "saved", "--replace", *where, answer="n")
+    code, said = on_a_terminal("restore", tmp_path / "saved", "--replace", *where, answer="n\n")
 
     assert code == 5
     assert "restore preview: database " in said
@@ -165,7 +207,7 @@ def test_restore_shows_tables_and_rows_before_it_asks(
     assert "Truncate 1 table (12 rows) and restore? [y/N]:" in said
     assert rows(database, "note") == 12
 
-    code, said = on_a_terminal("restore", tmp_path / "saved", "--replace", *where, answer="y")
+    code, said = on_a_terminal("restore", tmp_path / "saved", "--replace", *where, answer="y\n")
 
     assert code == 0
     assert "338 rows restored" in said
@@ -176,7 +218,7 @@ def test_seed_shows_tables_and_rows_before_it_asks(cli: Cli, applied: str) -> No
     """And names what happens to them."""
     cli("seed", "--database-url", applied)
 
-    code, said = on_a_terminal("seed", "--replace", "--database-url", applied, answer="n")
+    code, said = on_a_terminal("seed", "--replace", "--database-url", applied, answer="n\n")
 
     assert code == 5
     assert "seed preview: database " in said
@@ -198,6 +240,63 @@ def test_a_preview_is_shown_without_a_terminal(
     assert done.returncode == 5
     assert "338 rows would be deleted\n" in done.stdout
     assert "hint: Add --yes to skip the confirmation prompt." in done.stderr
+
+
+SEED: dict[str, str | bytes] = {
+    "seed/load.sql": "CREATE TEMP TABLE seed_note (id integer) ON COMMIT DROP;"
+    "INSERT INTO note SELECT id FROM seed_note;",
+    "seed/note.csv": "id\n1\n",
+}
+
+
+@pytest.fixture(params=["rollback", "restore", "seed"])
+def question(
+    request: pytest.FixtureRequest, cli: Cli, database: str, folder: Write, tmp_path: Path
+) -> list[str]:
+    """Return a command that asks a question before it changes 338 rows: each of them in turn."""
+    where = ["--database-url", database, "--sql-dir", str(folder(NOTES | SEED))]
+    cli("up", *where)
+    cli("backup", "--out", tmp_path / "saved", *where)
+    commands = {
+        "rollback": ["rollback"],
+        "restore": ["restore", str(tmp_path / "saved"), "--replace"],
+        "seed": ["seed", "--replace"],
+    }
+    return [*commands[request.param], *where]
+
+
+@pytest.mark.parametrize("closed", ["<&-", "<&- 2>&-", "</dev/null"])
+def test_without_a_terminal_each_question_is_refused(
+    database: str, tmp_path: Path, question: list[str], closed: str
+) -> None:
+    """A stream may even be closed: cron and daemons start programs like that."""
+    done = subprocess.run(
+        ["bash", "-c", f"{sys.executable} -m lfmigrate {shlex.join(question)} {closed}"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+    )
+
+    assert done.returncode == 5
+    assert ("--yes" in done.stderr) is ("2>&-" not in closed)
+    assert rows(database, "note") == 338
+
+
+@pytest.mark.parametrize(
+    ("answer", "code"),
+    [(signal.SIGINT, 130), (signal.SIGTERM, 143), ("\x04", 5), ("maybe\n", 5), ("\xe9\n", 5)],
+)
+def test_what_is_no_answer_changes_nothing(
+    database: str, question: list[str], answer: str | signal.Signals, code: int
+) -> None:
+    """A signal ends the command as it does anywhere else; all but a yes is a no."""
+    status, said = on_a_terminal(*question, answer=answer)
+
+    assert status == code
+    assert "Nothing was changed." in said.splitlines()[-1]
+    assert "Traceback" not in said
+    assert rows(database, "note") == 338
 
 
 # --------------------------------------------------------------------------------------------------

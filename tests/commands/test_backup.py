@@ -334,7 +334,8 @@ def test_partitions_child_tables_odd_names_and_free_sequences_come_back(
     files = folder(
         {
             "001_a.up.sql": """
-                CREATE TABLE parts (n int) PARTITION BY RANGE (n);
+                CREATE TABLE parts (n int, m int GENERATED ALWAYS AS (n * 2) STORED)
+                    PARTITION BY RANGE (n);
                 CREATE TABLE parts_low PARTITION OF parts FOR VALUES FROM (0) TO (10);
                 CREATE TABLE parts_high PARTITION OF parts FOR VALUES FROM (10) TO (20);
                 CREATE TABLE parent (n int);
@@ -372,6 +373,47 @@ def test_partitions_child_tables_odd_names_and_free_sequences_come_back(
     assert value(database, "SELECT m FROM child") == 3
     assert value(database, 'SELECT n FROM "Ä/../b; ""c"" d"') == 4
     assert value(database, "SELECT nextval('free')") == 43
+
+
+@pytest.mark.parametrize("way", ["backup", "rollback"])
+def test_rows_without_a_column_to_save_come_back(
+    database: str, folder: Write, tmp_path: Path, way: str
+) -> None:
+    """Such a row is an empty line: as many come back, each in the table that it was in."""
+    files = folder(
+        {
+            "001_a.up.sql": """
+                CREATE TABLE bare ();
+                CREATE TABLE bare_child () INHERITS (bare);
+                CREATE TABLE computed (n int GENERATED ALWAYS AS (7) STORED);
+                CREATE TABLE gone (n int);
+                ALTER TABLE gone DROP COLUMN n;
+            """,
+            "001_a.down.sql": "DROP TABLE bare_child, bare, computed, gone;",
+        }
+    )
+    up(database, files)
+    for table, rows in {"bare": 2, "bare_child": 3, "computed": 4, "gone": 1}.items():
+        execute(database, *[f"INSERT INTO {table} DEFAULT VALUES"] * rows)
+    if way == "backup":
+        path = backup(database, files, tmp_path / "out").path
+        execute(database, "TRUNCATE bare, computed, gone")
+    else:
+        with closing(lfmigrate.connect(database)) as conn:
+            undone = lfmigrate.rollback(conn, lfmigrate.read_folder(files), backup_dir=tmp_path)
+        assert undone.backup is not None
+        path = undone.backup
+        up(database, files)
+
+    restore(database, files, path)
+
+    assert [(t.name, t.rows) for t in read(path).tables] == [
+        ("bare", 2), ("bare_child", 3), ("computed", 4), ("gone", 1),
+    ]  # fmt: skip
+    assert value(database, "SELECT count(*) FROM ONLY bare") == 2
+    assert value(database, "SELECT count(*) FROM bare_child") == 3
+    assert value(database, "SELECT array_agg(n) FROM computed") == [7] * 4
+    assert value(database, "SELECT count(*) FROM gone") == 1
 
 
 TWO = {"001_a.up.sql": "CREATE TABLE a (id serial, n int CHECK (n < 9)); CREATE TABLE b (n int)"}

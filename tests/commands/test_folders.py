@@ -1,6 +1,6 @@
 """Other people's folders: applied, verified, and then nothing is left to do.
 
-A folder under ``folders/`` is a case; a new one needs no Python unless it cannot be replayed. What
+A folder under ``folders/`` is a case; a new one needs no Python. What
 git or a file system would change on its way (line ends, unusual names) is written by the test.
 """
 
@@ -15,7 +15,7 @@ import pytest
 
 import lfmigrate
 from lfmigrate.commands.up import UpReport
-from lfmigrate.errors import NOTHING_CHANGED, SqlFileError, StatementFailed
+from lfmigrate.errors import SqlFileError, StatementFailed
 from lfmigrate.postgres.connection import Connection
 
 Write = Callable[[Mapping[str, str | bytes]], Path]
@@ -23,11 +23,9 @@ Dump = Callable[..., str]
 
 FOLDERS = Path(__file__).parents[1] / "folders"
 CASES = sorted(path.name for path in FOLDERS.iterdir() if path.is_dir())
-# They name a schema that they make, so a second run of them in the same database must fail.
-NOT_REPLAYABLE = {"pg_dump"}
 
 
-def accept(url: str, path: Path, dump: Dump, *, replay: bool = True) -> UpReport:
+def accept(url: str, path: Path, dump: Dump) -> UpReport:
     """Apply a folder and hold it against all that should be true of it then; return the report."""
     folder = lfmigrate.read_folder(path)
     with lfmigrate.connect(url) as conn:
@@ -43,12 +41,11 @@ def accept(url: str, path: Path, dump: Dump, *, replay: bool = True) -> UpReport
         assert {v.relation.key for v in second.relations} == {
             v.relation.key for v in verified.relations
         }
-        if replay:
-            replayed = lfmigrate.verify(conn, folder, replay_files=True)
-            assert wrong(replayed) == []
-            assert {v.relation.key for v in replayed.relations} == {
-                v.relation.key for v in verified.relations
-            }
+        replayed = lfmigrate.verify(conn, folder, replay_files=True)
+        assert wrong(replayed) == []
+        assert {v.relation.key for v in replayed.relations} == {
+            v.relation.key for v in verified.relations
+        }
         assert (dump(url, rows=True), history(conn)) == made
     return first
 
@@ -74,8 +71,8 @@ def fetch(url: str, text: str) -> list[Any]:
 
 @pytest.mark.parametrize("name", CASES)
 def test_a_folder_is_applied_verified_and_then_done(database: str, dump: Dump, name: str) -> None:
-    """The acceptance test: up, verify, up again, and a replay where one is possible."""
-    report = accept(database, FOLDERS / name, dump, replay=name not in NOT_REPLAYABLE)
+    """The acceptance test: up, verify, up again, and a replay."""
+    report = accept(database, FOLDERS / name, dump)
 
     assert report.notes == () or name == "golang_migrate"
 
@@ -161,7 +158,7 @@ def test_names_in_quotes_are_reported_without_them(database: str, dump: Dump) ->
 
 def test_a_dump_makes_its_own_schema(database: str, dump: Dump) -> None:
     """And the next file is back in the usual one."""
-    report = accept(database, FOLDERS / "pg_dump", dump, replay=False)
+    report = accept(database, FOLDERS / "pg_dump", dump)
 
     assert {(v.relation.schema, v.relation.name) for v in report.relations} == {
         ("", "inventory"),
@@ -169,20 +166,6 @@ def test_a_dump_makes_its_own_schema(database: str, dump: Dump) -> None:
         ("inventory", "touch()"),
         ("public", "stock"),
     }
-
-
-def test_a_dump_is_not_replayed_and_says_so(database: str) -> None:
-    """Its schema is there already, so the replay fails with its place and changes nothing."""
-    folder = lfmigrate.read_folder(FOLDERS / "pg_dump")
-    with lfmigrate.connect(database) as conn:
-        lfmigrate.up(conn, folder)
-
-        with pytest.raises(StatementFailed, match='schema "inventory" already exists') as caught:
-            lfmigrate.verify(conn, folder, replay_files=True)
-
-        assert caught.value.file == "001_baseline.up.sql"
-        assert caught.value.outcome == NOTHING_CHANGED
-        assert lfmigrate.verify(conn, folder).ok
 
 
 def test_percent_signs_are_just_percent_signs(database: str) -> None:

@@ -211,3 +211,69 @@ def test_junk_is_refused_with_exit_code_two(tmp_path: Path, cli: Cli) -> None:
     assert done.returncode == 2
     assert "invalid migration name" in done.stderr
     assert "Nothing was changed." in done.stderr
+
+
+@pytest.mark.parametrize("variables", [{}, {"LFMIGRATE_SQL_DIR": ""}])
+def test_the_folder_has_no_default(cli: Cli, variables: dict[str, str]) -> None:
+    """The bundled files belong to the installed package."""
+    before = sorted(lfmigrate.shipped_folder().rglob("*"))
+
+    done = cli("new", "add scores", env=variables)
+
+    assert done.returncode == 2
+    assert "no directory is configured" in done.stderr
+    assert "--sql-dir" in done.stderr
+    assert sorted(lfmigrate.shipped_folder().rglob("*")) == before
+
+
+def test_the_folder_may_be_configured(cli: Cli, tmp_path: Path) -> None:
+    """In the environment or in a .env."""
+    done = cli("new", "add scores", env={"LFMIGRATE_SQL_DIR": str(tmp_path / "mine")})
+
+    assert done.returncode == 0
+    assert (tmp_path / "mine" / "001_add_scores.up.sql").exists()
+
+
+URLS = (
+    "postgresql://me:sw0rdf1sh@127.0.0.1:1/nowhere",
+    "postgresql://me@127.0.0.1:1/nowhere?password=sw0rdf1sh",
+    "host=127.0.0.1 port=1 user=me password=sw0rdf1sh",
+)
+
+
+@pytest.mark.parametrize("url", URLS)
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("new", "{}", "--sql-dir", "sql"),
+        ("new", "a", "--sql-dir", "{}"),
+        ("backup", "--out", "{}"),
+        ("rollback", "--yes", "--backup-dir", "{}"),
+        ("seed", "--from", "{}"),
+        ("restore", "{}"),
+        ("up", "--sql-dir", "{}"),
+    ],
+    ids=" ".join,
+)
+def test_a_password_becomes_no_file_name(
+    cli: Cli, tmp_path: Path, arguments: tuple[str, ...], url: str
+) -> None:
+    """A URL in the wrong place is refused before anything is sent or written."""
+    options = ("--wait", "0", "--database-url", URLS[0]) if arguments[0] != "new" else ()
+
+    done = cli(*(word.format(url) for word in arguments), *options)
+
+    assert done.returncode == 2
+    assert "password" in done.stderr or "URL" in done.stderr
+    assert "Nothing was changed." in done.stderr
+    assert "sw0rdf1sh" not in done.stdout + done.stderr
+    assert list((tmp_path / "cwd").rglob("*")) == []
+
+
+@pytest.mark.parametrize("name", [*URLS, "postgres://host/name"])
+def test_the_function_refuses_a_url_as_well(tmp_path: Path, name: str) -> None:
+    """Without quoting it."""
+    with pytest.raises(UsageError, match="a database URL is no migration name"):
+        lfmigrate.new(tmp_path, name)
+
+    assert list(tmp_path.iterdir()) == []

@@ -94,6 +94,19 @@ def test_an_index_without_a_name_is_refused(folder: Write) -> None:
         read_folder(folder({"001_a.up.sql": ALONE + "CREATE INDEX CONCURRENTLY ON a (x);"}))
 
 
+@pytest.mark.parametrize("text", ["CREATE INDEX CONCURRENTLY i", "CREATE INDEX CONCURRENTLY i ON"])
+def test_an_incomplete_index_is_refused_by_the_server(
+    database: str, folder: Write, cli: Cli, text: str
+) -> None:
+    """What is not SQL is a failed statement with its place."""
+    done = cli(
+        "up", "--sql-dir", folder({"001_a.up.sql": ALONE + text}), "--database-url", database
+    )
+
+    assert done.returncode == 4
+    assert "SQLSTATE 42601" in done.stderr
+
+
 def test_it_runs_is_recorded_and_verified(database: str, folder: Write, cli: Cli) -> None:
     """A SET holds for the statements behind it; the next file and a view follow."""
     path = folder(

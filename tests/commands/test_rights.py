@@ -76,6 +76,7 @@ def least(database: str) -> Iterator[Least]:
     )
 
 
+@pytest.mark.usefixtures("without_private_server")
 @pytest.mark.parametrize("case", CASES, ids=[f"{title} {n}" for title, n in CASES])
 def test_the_docs_list_the_privileges_that_each_command_requires(
     case: tuple[str, int | None], least: Least, folder: Write, cli: Cli, tmp_path: Path
@@ -93,6 +94,8 @@ def test_the_docs_list_the_privileges_that_each_command_requires(
                 assert saved.tables
     if title == "up, with a history that another role created":
         (path / "002_b.up.sql").write_text("CREATE TABLE b (n integer);")
+    if title == "accept":
+        (path / "001_a.up.sql").write_text(f"{MIGRATION['001_a.up.sql']} SELECT 1;")
     for number, line in enumerate(GRANTS[title]):
         if number != without:
             execute(least.url, least.names(line))
@@ -102,6 +105,7 @@ def test_the_docs_list_the_privileges_that_each_command_requires(
         "backup": ["--out", tmp_path / "out"],
         "restore": [tmp_path / "saved"],
         "rollback": ["--yes"],
+        "accept": ["1", "--yes"],
     }
     options = more.get(words[0], [])
     dump = (
@@ -173,6 +177,10 @@ def test_all_that_is_missing_is_reported_at_once(least: Least, folder: Write, cl
         ("CREATE TEMP TABLE a (n int)", set()),
         ("CREATE CONSTRAINT TRIGGER g AFTER INSERT ON t EXECUTE FUNCTION f()",
          {Requirement("TRIGGER", None, "t")}),
+        (f"CREATE TRIGGER g AFTER UPDATE OF {', '.join('abcdefghij')} ON s.t EXECUTE FUNCTION f()",
+         {Requirement("TRIGGER", "s", "t")}),
+        ("CREATE TABLE a (b int REFERENCES d.s.t)",
+         {Requirement("CREATE"), Requirement("REFERENCES", "s", "t")}),
         ("ALTER TABLE IF EXISTS ONLY t ADD FOREIGN KEY (a) REFERENCES u",
          {Requirement("OWNER", None, "t"), Requirement("REFERENCES", None, "u")}),
         ("DROP TABLE IF EXISTS s.t CASCADE", {Requirement("DROP", "s", "t")}),

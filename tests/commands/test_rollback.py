@@ -118,7 +118,7 @@ def test_rows_are_saved_before_they_go(database: str, folder: Write, tmp_path: P
     assert [s.name for s in archive.sequences] == ["numbers"]
     with closing(lfmigrate.connect(database)) as conn:
         status = lfmigrate.status(conn, lfmigrate.read_folder(files))
-        verified = lfmigrate.verify(conn, lfmigrate.read_folder(files))
+        verified = lfmigrate.verify(conn, lfmigrate.read_folder(files), allow_pending=True)
     assert [m.status for m in status.migrations] == ["pending"]
     assert verified.ok
     assert verified.relations == ()
@@ -249,6 +249,69 @@ def test_cascade_takes_it_along_and_keeps_what_makes_it_again(
                 execute(database, definition)
     if case != "a sequence of theirs that belongs to our column":
         assert _sorted(dump(database)) == _sorted(before)
+
+
+# What 002 changes in a table of 001, how it undoes that, and what another owner has built on it.
+PARTS = {
+    "column": (
+        "ALTER TABLE a ADD COLUMN c int",
+        "ALTER TABLE a DROP COLUMN c",
+        "CREATE VIEW theirs AS SELECT c FROM a",
+        "view public.theirs",
+    ),
+    "columns": (
+        "ALTER TABLE a ADD COLUMN b int, ADD COLUMN c int",
+        "ALTER TABLE a DROP c, DROP COLUMN IF EXISTS b",
+        "CREATE VIEW theirs AS SELECT b FROM a",
+        "view public.theirs",
+    ),
+    "constraint": (
+        "ALTER TABLE a ADD CONSTRAINT k UNIQUE (n)",
+        "ALTER TABLE a DROP CONSTRAINT k",
+        "CREATE TABLE t (n int REFERENCES a (n))",
+        "table constraint t_n_fkey on public.t",
+    ),
+    "index": (
+        "CREATE UNIQUE INDEX k ON a (n)",
+        "DROP INDEX k",
+        "CREATE TABLE t (n int REFERENCES a (n))",
+        "table constraint t_n_fkey on public.t",
+    ),
+    "attribute": (
+        "ALTER TYPE y ADD ATTRIBUTE c int",
+        "ALTER TYPE y DROP ATTRIBUTE c",
+        "CREATE VIEW theirs AS SELECT (v).c FROM a",
+        "view public.theirs",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", PARTS)
+def test_cascade_takes_along_what_depends_on_a_part(
+    case: str, database: str, folder: Write, dump: Dump, tmp_path: Path
+) -> None:
+    """ALTER TABLE ... DROP does as DROP TABLE does: refused, and with --cascade dropped."""
+    change, down, theirs, name = PARTS[case]
+    base = {"001_a.up.sql": "CREATE TYPE y AS (x int); CREATE TABLE a (n int, v y)"}
+    files = folder({**base, "002_b.up.sql": change, "002_b.down.sql": down})
+    up(database, folder(base))
+    start = dump(database)
+    up(database, files)
+    execute(database, theirs)
+    before = dump(database)
+
+    with pytest.raises(Refused, match="outside the migration") as caught:
+        rollback(database, files, tmp_path)
+    assert caught.value.facts[:-1] == (name,)
+    assert dump(database) == before
+
+    report = rollback(database, files, tmp_path, cascade=True)
+
+    assert [f"{lost.kind} {lost.name}" for lost in report.dependents] == [
+        name.replace("view public.", "view ")
+    ]
+    execute(database, "DROP TABLE IF EXISTS t")
+    assert dump(database) == start
 
 
 def _sorted(text: str) -> list[str]:
@@ -396,6 +459,57 @@ def test_rows_of_tables_that_stay_are_saved_as_well(
     assert ("table column", "a.note") in [(lost.kind, lost.name) for lost in column.lost]
 
 
+PARTITIONED = """
+    CREATE TABLE parts (n int, m int) PARTITION BY RANGE (n);
+    CREATE TABLE low PARTITION OF parts FOR VALUES FROM (0) TO (10) PARTITION BY RANGE (m);
+    CREATE TABLE low_1 PARTITION OF low FOR VALUES FROM (0) TO (10);
+    CREATE TABLE high PARTITION OF parts FOR VALUES FROM (10) TO (20);
+    CREATE TABLE parent (n int);
+    CREATE TABLE child () INHERITS (parent);
+"""
+
+
+@pytest.mark.parametrize(
+    ("down", "counted"),
+    [
+        ("DROP TABLE child, parent, parts", {"parts": 3, "parent": 1, "child": 2}),
+        ("DROP TABLE low, child", {"low": 2, "child": 2}),
+        ("UPDATE parts SET m = 1", {"low_1": 2, "high": 1}),
+        ("TRUNCATE parts", {"low_1": 2, "high": 1}),
+        ("ALTER TABLE parts DROP COLUMN x", {"parts": 3}),
+    ],
+)
+def test_the_rows_of_partitions_count_once(
+    database: str, folder: Write, tmp_path: Path, down: str, counted: Mapping[str, int]
+) -> None:
+    """At the outermost table that goes: in the preview, in the report and in the backup."""
+    files = folder(
+        {"001_a.up.sql": PARTITIONED, "001_a.down.sql": down}
+        if down.startswith("DROP")
+        else {
+            "001_a.up.sql": PARTITIONED,
+            "002_b.up.sql": "ALTER TABLE parts ADD COLUMN x int",
+            "002_b.down.sql": down,
+        }
+    )
+    up(database, files)
+    execute(
+        database,
+        "INSERT INTO parts VALUES (1, 1), (2, 2), (11, 0)",
+        "INSERT INTO parent VALUES (1)",
+        "INSERT INTO child VALUES (2), (3)",
+    )
+
+    preview = rollback(database, files, tmp_path, dry_run=True)
+    report = rollback(database, files, tmp_path)
+
+    assert preview.lost == report.lost
+    assert {lost.name: lost.rows for lost in report.lost if lost.rows is not None} == counted
+    assert not [one for one in report.lost if one.kind == "changed table" and one.rows is None]
+    assert report.backup is not None
+    assert {t.name: t.rows for t in read(report.backup).tables} == counted
+
+
 def test_a_relation_that_a_down_file_leaves_is_reported_and_forgotten(
     database: str, folder: Write, tmp_path: Path
 ) -> None:
@@ -411,6 +525,31 @@ def test_a_relation_that_a_down_file_leaves_is_reported_and_forgotten(
 
 
 # What ordinary migrations do, and what must not count as another owner's when it is undone.
+def test_a_view_that_a_migration_has_changed_is_still_that_of_its_file(
+    database: str, folder: Write, tmp_path: Path
+) -> None:
+    """A renamed column changes the view on it; with the table, the view goes as well."""
+    files = {
+        "001_a.up.sql": "CREATE TABLE a (id int);",
+        "001_a.down.sql": "DROP TABLE a;",
+        "views/v.sql": "CREATE OR REPLACE VIEW v AS SELECT id AS n FROM a;",
+    }
+    up(database, folder(files))
+    more = {
+        **files,
+        "002_b.up.sql": "ALTER TABLE a RENAME COLUMN id TO a_id;",
+        "002_b.down.sql": "SELECT 1;",
+        "003_c.up.sql": "SELECT 1;",
+    }
+    path = folder(more)
+    up(database, path, to="2")
+
+    report = rollback(database, path, tmp_path, to="0")
+
+    assert {lost.name for lost in report.lost} == {"a", "v"}
+    assert report.dependents == ()
+
+
 ORDINARY = {
     "a table re-created": {
         "001_a.up.sql": "CREATE TABLE a (n int)",
@@ -502,7 +641,7 @@ def test_ordinary_migrations_are_undone_without_a_false_alarm(
     assert [m.version for m in undone.migrations] == ["002"]
     assert undone.notes == ()
     with closing(lfmigrate.connect(database)) as conn:
-        verified = lfmigrate.verify(conn, lfmigrate.read_folder(files))
+        verified = lfmigrate.verify(conn, lfmigrate.read_folder(files), allow_pending=True)
         assert verified.ok
         assert len(verified.relations) > 0
         lfmigrate.up(conn, lfmigrate.read_folder(files))
@@ -664,12 +803,35 @@ def test_it_is_shown_and_refused_without_yes(
     assert re.search(r"table +a +1 ", shown.stdout)
     assert "error: not confirmed" in shown.stderr
     document = json.loads(reported.stdout)
-    assert document["ok"] is False
+    assert (document["ok"], document["dry_run"]) == (False, False)
     assert {"kind": "table", "name": "a", "rows": 1}.items() <= document["lost"][0].items()
     assert document["dependents"] == []
     assert document["backup"] is None
     assert dump(database, rows=True) == before
     assert list(files.parent.rglob("lfmigrate-backups")) == []
+
+
+@pytest.mark.parametrize("dry", [False, True])
+def test_a_refused_run_is_called_what_was_asked_for(
+    database: str, folder: Write, cli: Cli, *, dry: bool
+) -> None:
+    """It reports what it would have dropped, and is a dry run only if one was asked for."""
+    files = folder(SIMPLE)
+    up(database, files)
+    execute(database, "CREATE VIEW theirs AS SELECT id FROM a")
+    arguments = ["rollback", "--sql-dir", files, "--database-url", database]
+    arguments.append("--dry-run" if dry else "--yes")
+
+    shown = cli(*arguments)
+    document = json.loads(cli(*arguments, "--json").stdout)
+
+    assert shown.returncode == document["exit_code"] == 5
+    assert ("dry" in shown.stdout + shown.stderr) is dry
+    assert shown.stdout.startswith(f"lfmigrate rollback{' --dry-run' if dry else ''}: ")
+    assert "would also be dropped" in shown.stdout
+    assert "001_a would be rolled back" in shown.stdout
+    assert document["dry_run"] is dry
+    assert [m["status"] for m in document["migrations"]] == ["planned"]
 
 
 def test_the_backup_is_the_last_thing_printed(
@@ -885,7 +1047,7 @@ def test_a_restore_that_is_cut_anywhere_brings_back_all_or_nothing(
 def places(whole: int) -> list[int]:
     """Choose where to cut a conversation of so many bytes; closer where the commit is."""
     rng = random.Random(SEED)  # noqa: S311 (nothing secret)
-    return sorted(rng.sample(range(whole - 60), 14)) + list(range(whole - 60, whole, 6))
+    return sorted(rng.sample(range(whole - 60), 20)) + list(range(whole - 60, whole, 6))
 
 
 @pytest.mark.sweep
@@ -934,3 +1096,57 @@ def _start(url: str, files: Path, parent: Path) -> subprocess.Popen[str]:
         stderr=subprocess.DEVNULL,
         text=True,
     )  # fmt: skip
+
+
+# ------------------------------------------------------------------------------------------------
+# --to 0
+# ------------------------------------------------------------------------------------------------
+
+ZERO = {
+    "000_first.up.sql": "CREATE TABLE first (id int);",
+    "000_first.down.sql": "DROP TABLE first;",
+    "001_a.up.sql": "CREATE TABLE a (id int);",
+    "001_a.down.sql": "DROP TABLE a;",
+}
+
+
+@pytest.mark.parametrize(
+    ("version", "to", "undone"),
+    [
+        ("000", "000", ["001"]),
+        ("000", "0", ["001", "000"]),
+        ("000", "00", ["001", "000"]),
+        ("0", "0", ["001"]),
+        ("0", "00", ["001", "0"]),
+    ],
+)
+def test_zero_means_all_unless_a_version_is_written_like_that(
+    database: str, folder: Write, version: str, to: str, undone: list[str]
+) -> None:
+    """A migration 000 can be kept, and 0 still rolls back everything."""
+    path = folder({name.replace("000", version): text for name, text in ZERO.items()})
+    up(database, path)
+
+    assert [m.version for m in rollback(database, path, None, to=to).migrations] == undone
+
+
+def test_a_recorded_version_counts_without_its_file(database: str, folder: Write) -> None:
+    """What is written in the history is a version as well."""
+    up(database, folder(ZERO))
+    path = folder({name: text for name, text in ZERO.items() if "001" in name})
+
+    assert [m.version for m in rollback(database, path, None, to="000").migrations] == ["001"]
+    with pytest.raises(UsageError, match='there is no migration "7"'):
+        rollback(database, path, None, to="7")
+
+
+@pytest.mark.parametrize("version", ["0", "000"])
+def test_check_undoes_a_migration_zero(
+    database: str, folder: Write, cli: Cli, version: str
+) -> None:
+    """Its rollback is of everything, whatever the versions look like."""
+    path = folder({name.replace("000", version): text for name, text in ZERO.items()})
+
+    done = cli("check", "--database-url", database, "--sql-dir", path)
+
+    assert done.returncode == 0, done.stdout

@@ -445,11 +445,13 @@ def test_replace_is_refused_unless_confirmed(seeded: str, cli: Cli, dump: Dump) 
     before = dump(seeded, rows=True)
 
     done = cli("seed", "--replace", "--database-url", seeded)
+    reported = cli("seed", "--replace", "--json", "--database-url", seeded)
     dry = cli("seed", "--replace", "--dry-run", "--json", "--database-url", seeded)
 
     assert done.returncode == 5
     assert "would be truncated: 11 tables, 338 rows" in done.stdout
     assert "not confirmed" in done.stderr
+    assert json.loads(reported.stdout)["dry_run"] is False
     document = json.loads(dry.stdout)
     assert (document["backup"], sum(t["rows"] for t in document["lost"])) == (None, 338)
     strip = re.compile(r"SELECT pg_catalog.setval.*")

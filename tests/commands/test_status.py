@@ -28,6 +28,8 @@ TWO = {
     "views/v.sql": "CREATE OR REPLACE VIEW v AS SELECT id FROM a;",
 }
 
+TWO_WITHOUT_B = {name: text for name, text in TWO.items() if name != "002_b.up.sql"}
+
 
 def status(url: str, path: Path, **options: Any) -> StatusReport:
     with lfmigrate.connect(url) as conn:
@@ -178,15 +180,88 @@ def test_pending_migrations_fail_only_when_asked_to(
     assert "pending" in done.stdout
 
 
-def test_exit_code_is_zero_when_nothing_is_pending(database: str, folder: Write, cli: Cli) -> None:
-    """An edited file alone is no reason to fail."""
+EVERY_WAY = (
+    "1 migration was edited after it was applied; 1 applied file is not in the folder; 1 migration"
+    " or view is pending"
+)
+VIEW = "CREATE OR REPLACE VIEW v AS SELECT id + 1 AS id FROM a;"
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({}, None),
+        ({"002_b.up.sql": None, "002_c.up.sql": TWO["002_b.up.sql"]}, None),
+        ({"003_c.up.sql": "SELECT 1;"}, "1 migration or view is pending"),
+        ({"views/v.sql": VIEW}, "1 migration or view is pending"),
+        ({"002_b.up.sql": "SELECT 1;"}, "1 migration was edited after it was applied"),
+        ({"001_a.up.sql": None}, "1 applied file is not in the folder"),
+        ({"views/v.sql": None}, "1 applied file is not in the folder"),
+        (
+            {"002_b.up.sql": None, "002_c.up.sql": "SELECT 1;"},
+            "1 version is used by two different migrations",
+        ),
+        (
+            {"001_a.up.sql": None, "002_b.up.sql": "SELECT 1;", "003_c.up.sql": "SELECT 1;"},
+            EVERY_WAY,
+        ),
+    ],
+)
+def test_status_and_verify_fail_on_every_way_in_which_a_folder_differs(
+    database: str, folder: Write, cli: Cli, change: Mapping[str, str | None], problem: str | None
+) -> None:
+    """The exit code, the JSON and the message agree; a renamed file with the same text is none."""
     up(database, folder(TWO))
-    path = folder({**TWO, "002_b.up.sql": "CREATE TABLE b (id bigint);"})
+    path = folder({n: text for n, text in {**TWO, **change}.items() if text is not None})
+    where = ("--json", "--database-url", database, "--sql-dir", str(path))
 
-    done = cli("status", "--exit-code", "--database-url", database, "--sql-dir", path)
+    listed = cli("status", *where)
+    status, verified = (
+        cli(*command, *where) for command in (("status", "--exit-code"), ("verify",))
+    )
 
-    assert done.returncode == 0
-    assert "edited" in done.stdout
+    assert listed.returncode == 0
+    for done in (status, verified):
+        document = json.loads(done.stdout)
+        assert done.returncode == (0 if problem is None else 3)
+        assert (document["ok"], document["exit_code"]) == (problem is None, done.returncode)
+        assert document.get("error", {}).get("message") == problem
+    document = json.loads(verified.stdout)
+    assert bool(document["files"]) == (problem is not None)
+    assert {r["status"] for r in document["relations"]} == {"ok"}
+
+
+def test_two_migrations_with_one_version_are_listed_both(database: str, folder: Write) -> None:
+    """The one that is applied with its time, the one in the folder as another."""
+    up(database, folder(TWO))
+    path = folder({**TWO_WITHOUT_B, "2_c.up.sql": "CREATE TABLE c (id int);"})
+
+    report = status(database, path)
+
+    assert [(m.label, m.status, m.event is not None) for m in report.migrations] == [
+        ("001_a", "applied", True),
+        ("002_b", "conflict", True),
+        ("2_c", "conflict", False),
+    ]
+    (note,) = report.notes
+    assert note.endswith("the history has 002_b, and the folder has 2_c")
+
+
+def test_an_unfinished_migration_without_its_file_is_listed(database: str, folder: Write) -> None:
+    """What has run of it is still in the database."""
+    path = folder(
+        {"001_a.up.sql": "-- lfmigrate: no-transaction\nCREATE TABLE a (id int);\nSELECT 1 / 0;"}
+    )
+    with pytest.raises(StatementFailed):
+        up(database, path)
+    other = folder({"002_b.up.sql": "SELECT 1;"})
+
+    report = status(database, other)
+
+    assert words(report) == {"001": "file_missing", "002": "pending"}
+    (note,) = report.notes
+    assert note.startswith("001_a has not finished: ")
+    assert note.endswith(", and its file is not in the folder")
 
 
 def test_the_json_document_has_the_contracts_words(database: str, folder: Write, cli: Cli) -> None:

@@ -160,11 +160,6 @@ def rows(report: VerifyReport) -> frozenset[Row]:
     )
 
 
-def scratch_schemas(url: str) -> int:
-    count = value(url, "SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'lfmigrate%scratch%'")
-    return int(count)
-
-
 # --------------------------------------------------------------------------------------------------
 # Every change is found, and nothing else is
 # --------------------------------------------------------------------------------------------------
@@ -464,14 +459,13 @@ def test_a_verify_with_a_history_takes_no_transaction_id(applied: str) -> None:
 
 @pytest.mark.parametrize("name", FOLDERS)
 def test_a_replay_leaves_nothing_behind(name: str, clone: Callable[[str], str], dump: Dump) -> None:
-    """The scratch schema and all that was made in it are rolled back."""
+    """The live database is as it was; test_shadow.py has what becomes of the other one."""
     url = clone(name)
     before = dump(url, rows=True)
 
     verify(url, FOLDERS[name], replay_files=True)
 
     assert dump(url, rows=True) == before
-    assert scratch_schemas(url) == 0
 
 
 def test_a_replay_that_fails_in_the_middle_leaves_nothing_behind(
@@ -494,36 +488,36 @@ def test_a_replay_that_fails_in_the_middle_leaves_nothing_behind(
     assert error.outcome == NOTHING_CHANGED
     assert status == TransactionStatus.IDLE
     assert dump(database, rows=True) == before
-    assert scratch_schemas(database) == 0
 
 
-def test_without_history_and_permission_the_message_names_the_grant(
+@pytest.mark.usefixtures("without_private_server")
+def test_without_history_and_permission_the_message_names_the_ways_out(
     database: str, create_role: Callable[..., str], cli: Cli, dump: Dump
 ) -> None:
-    """A role that may not create a scratch schema learns who may change that, and how."""
+    """A role that may not create a database learns what would help, and who may do that."""
     url = create_role(database)
     before = dump(database)
     role = conninfo_to_dict(url)["user"]
-    name = conninfo_to_dict(url)["dbname"]
 
     done = cli("verify", "--database-url", url)
 
     assert done.returncode == 4
     assert done.stdout == ""
-    assert "permission denied for database" in done.stderr
-    assert f'GRANT CREATE ON DATABASE "{name}" TO "{role}"' in done.stderr
+    assert f'role "{role}" may not create databases' in done.stderr
+    assert "not on the private PostgreSQL: it is not installed" in done.stderr
+    assert f'ALTER ROLE "{role}" CREATEDB' in done.stderr
+    assert "--shadow-url" in done.stderr
     assert "Nothing was changed." in done.stderr
     assert dump(database) == before
-    assert scratch_schemas(database) == 0
 
 
+@pytest.mark.usefixtures("without_private_server")
 def test_the_granted_permission_is_enough_for_a_replay(
     database: str, folder: Write, create_role: Callable[..., str]
 ) -> None:
     """What the message asks for is what it takes."""
     url = create_role(database)
-    names = conninfo_to_dict(url)
-    execute(database, f'GRANT CREATE ON DATABASE "{names["dbname"]}" TO "{names["user"]}"')
+    execute(database, f'ALTER ROLE "{conninfo_to_dict(url)["user"]}" CREATEDB')
     execute(database, TABLE)
 
     report = verify(url, folder({"001_a.up.sql": TABLE}))
@@ -585,10 +579,10 @@ def test_the_session_is_as_it_was(applied: str, replay: bool) -> None:  # noqa: 
 # --------------------------------------------------------------------------------------------------
 
 
-def test_an_edited_file_is_shown_as_a_diff_and_is_no_failure(
+def test_an_edited_file_is_shown_as_a_diff_and_is_a_difference(
     database: str, folder: Write, cli: Cli
 ) -> None:
-    """What ran is what the schema is compared with; the edit is only reported."""
+    """What ran is what the schema is compared with, and the folder is no longer that."""
     files = folder({"001_a.up.sql": TABLE})
     up(database, files)
     (files / "001_a.up.sql").write_text(TABLE.replace("'x'", "'y'"))
@@ -596,8 +590,10 @@ def test_an_edited_file_is_shown_as_a_diff_and_is_no_failure(
     done = cli("verify", "--database-url", database, "--sql-dir", files)
     report = verify(database, files)
 
-    assert done.returncode == 0, done.stderr
-    assert "001_a was edited after it was applied" in done.stderr
+    assert done.returncode == 3
+    assert "error: 1 migration was edited after it was applied\n  edited: 001_a\n" in done.stderr
+    assert not report.ok
+    assert {v.status for v in report.relations} == {"ok"}
     removed = "-CREATE TABLE a (id integer PRIMARY KEY, name text NOT NULL DEFAULT 'x');"
     assert removed in report.edited[0].diff
     assert removed.replace("'x'", "'y'").replace("-C", "+C") in report.edited[0].diff
@@ -640,22 +636,27 @@ def test_a_pending_migration_is_mentioned_and_not_expected(
     (files / "002_b.up.sql").write_text("CREATE TABLE b (id integer);")
 
     report = verify(database, files, replay_files=replay)
+    allowed = verify(database, files, replay_files=replay, allow_pending=True)
 
-    assert report.ok
+    assert [problem.message for problem in report.problems] == ["1 migration or view is pending"]
+    assert (report.ok, allowed.ok) == (False, True)
     assert [v.relation.name for v in report.relations] == ["a"]
     assert "1 pending, and not expected yet: 002_b" in report.notes
 
 
-def test_a_migration_without_its_file_is_mentioned(database: str, folder: Write) -> None:
+def test_a_migration_without_its_file_is_a_difference(database: str, folder: Write) -> None:
     """The history knows what to expect, file or no file."""
     files = folder({"001_a.up.sql": TABLE, "002_b.up.sql": "CREATE TABLE b (id integer);"})
     up(database, files)
     (files / "002_b.up.sql").unlink()
 
-    report = verify(database, files)
+    report = verify(database, files, allow_pending=True)
 
-    assert report.ok
+    assert [problem.message for problem in report.problems] == [
+        "1 applied file is not in the folder"
+    ]
     assert {v.relation.name for v in report.relations} == {"a", "b"}
+    assert {v.status for v in report.relations} == {"ok"}
     assert "002_b is applied, but its file is not in the folder" in report.notes
 
 
@@ -780,5 +781,6 @@ def test_a_view_file_that_never_ran_is_mentioned(database: str, folder: Write) -
 
     report = verify(database, folder(files))
 
-    assert report.ok
+    assert not report.ok
+    assert verify(database, folder(files), allow_pending=True).ok
     assert report.notes == ("views/v.sql has not run yet, and its view is not expected",)

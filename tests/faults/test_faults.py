@@ -34,12 +34,13 @@ from lfmigrate.errors import (
     LfmigrateError,
     StatementFailed,
 )
+from lfmigrate.rows.archive import read
 from lfmigrate.source.folder import Folder, read_folder, shipped_folder
 from lfmigrate.source.sqlfile import SqlFile, from_text
 from lfmigrate.syntax.scanner import Statement
 from tests.conftest import Cli
 from tests.helpers.commands import up
-from tests.helpers.databases import files_in_history, has_history
+from tests.helpers.databases import execute, files_in_history, has_history
 from tests.helpers.faults import (
     HAS_COMMITTED,
     SAYS_COMMIT,
@@ -943,3 +944,53 @@ def test_a_connection_that_is_lost_twice_is_given_up(
     assert done.stderr.count("retrying once") == 1
     assert NOTHING_CHANGED.text in done.stderr
     assert not has_history(database)
+
+
+def test_trying_once_more_leaves_one_backup(
+    database: str, folder: Write, cli: Cli, tmp_path: Path
+) -> None:
+    """What was saved before the connection was lost is removed before the command is repeated."""
+    path = folder({"001_a.up.sql": "CREATE TABLE a (n int)", "001_a.down.sql": "DROP TABLE a"})
+    up(database, path)
+    execute(database, "INSERT INTO a VALUES (1)")
+    parent = tmp_path / "saved"
+    with Cutter(target_of(database), b"RELEASE SAVEPOINT lfmigrate_save") as proxy:
+        url = through(database, proxy.port)
+        done = cli(
+            "rollback", "--yes", "--sql-dir", path, "--database-url", url, "--backup-dir", parent
+        )
+
+    assert done.returncode == 0, done.stderr
+    assert "retrying once" in done.stderr
+    assert [str(one) for one in parent.iterdir()] == [done.stdout.split()[-1]]
+
+
+def test_a_backup_whose_transaction_could_not_be_ended_is_named(
+    database: str, folder: Write, tmp_path: Path
+) -> None:
+    """It is complete, and a caller that repeats the command knows which one to remove."""
+    files = read_folder(folder({"001_a.up.sql": "CREATE TABLE a (n int)"}))
+    up(database, files.path)
+    execute(database, "INSERT INTO a SELECT generate_series(1, 512 - 1)")
+    with psycopg.connect(database, autocommit=True) as other:
+
+        def end_session(_: object) -> None:
+            # Other tests have sessions on the same server.
+            sessions = (
+                "FROM pg_stat_activity WHERE application_name = 'lfmigrate'"
+                " AND datname = current_database()"
+            )
+            idle = f"SELECT {sessions} AND state = 'idle in transaction'"
+            wait_until(lambda: bool(other.execute(idle).rowcount), "all rows are on their way")
+            other.execute(f"SELECT pg_terminate_backend(pid, 60000) {sessions}")
+
+        with (
+            closing(lfmigrate.connect(database)) as conn,
+            pytest.raises(ConnectionFailed) as caught,
+        ):
+            lfmigrate.backup(conn, files, out=tmp_path / "out", watch=end_session)
+
+    assert caught.value.outcome == NOTHING_CHANGED
+    assert caught.value.backup == tmp_path / "out"
+    assert f"The backup in {tmp_path / 'out'} is complete." in caught.value.facts
+    assert len(read(tmp_path / "out").tables) == 1

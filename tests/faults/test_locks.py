@@ -153,3 +153,49 @@ def test_a_restore_names_who_blocks(applied: str, cli: Cli, tmp_path: Path) -> N
     assert done.returncode == 4
     assert named(done.stderr, "report")
     assert "Tried 4 times." in done.stderr
+
+
+SLOW_TO_EMPTY = """
+    CREATE FUNCTION busy() RETURNS trigger LANGUAGE plpgsql
+        AS $$ BEGIN LOCK TABLE busy; RETURN NULL; END $$;
+    CREATE TRIGGER busy BEFORE TRUNCATE ON a EXECUTE FUNCTION busy();
+"""
+
+
+@pytest.mark.parametrize("command", ["rollback", "restore"])
+def test_trying_again_leaves_one_backup(
+    busy: str, folder: Write, tmp_path: Path, command: str
+) -> None:
+    """What a try has saved before it met a lock is removed before the next one."""
+    down = "LOCK TABLE busy; DROP TABLE a;"
+    files = read_folder(folder({"001_a.up.sql": "CREATE TABLE a (n int)", "001_a.down.sql": down}))
+    parent = tmp_path / "saved"
+    reported: list[str] = []
+    with closing(psycopg.connect(busy)) as holder, closing(lfmigrate.connect(busy)) as conn:
+
+        def while_saving(_: object) -> None:
+            if not reported:
+                holder.execute("LOCK TABLE busy")
+
+        def on_wait(line: str) -> None:
+            if "retries left" in line:
+                reported.append(line)
+                holder.rollback()
+
+        lfmigrate.up(conn, files)
+        execute(busy, "INSERT INTO a SELECT generate_series(1, 2000)")
+        options: dict[str, Any] = {
+            "scope": PATIENCE,
+            "backup_dir": parent,
+            "watch": while_saving,
+            "on_wait": on_wait,
+        }
+        if command == "rollback":
+            path = lfmigrate.rollback(conn, files, **options).backup
+        else:
+            execute(busy, SLOW_TO_EMPTY)
+            saved = lfmigrate.backup(conn, files, out=tmp_path / "out").path
+            path = lfmigrate.restore(conn, files, saved, replace=True, **options).saved
+
+    assert len(reported) == 1
+    assert list(parent.iterdir()) == [path]

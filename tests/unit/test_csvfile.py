@@ -40,7 +40,8 @@ def test_records_and_fields_are_those_of_a_csv_reader(
         assert content[record.start : record.end] == record.content
         assert next(csv.reader(io.StringIO(record.text, newline=""))) == row
         assert content[: record.start].count(b"\n") + 1 == record.line
-        assert record.last_line - record.line == record.content[:-1].count(b"\n")
+        assert content[: record.end].count(b"\n") + 1 == record.next_line
+        assert list(csvfile.records(path, record)) == found[found.index(record) + 1 :]
 
 
 @pytest.mark.parametrize(
@@ -56,20 +57,26 @@ def test_a_place_is_a_line_and_a_column_in_characters(
     row: str, place: int, expected: tuple[int, int]
 ) -> None:
     """As an editor shows it."""
-    record = csvfile.Record(row.encode(), 0, 1, 1 + row.count("\n"), closed=True)
+    record = csvfile.Record("x.csv", row.encode(), 0, 1)
 
-    assert csvfile.place_in(record, place) == expected
+    assert record.locate(place)[:2] == expected
 
 
 def test_a_long_line_is_shown_around_the_place() -> None:
     """An excerpt fits a terminal."""
-    record = csvfile.Record(("x" * 500 + "," + "y" * 500).encode(), 0, 1, 1, closed=True)
+    record = csvfile.Record("x.csv", ("x" * 500 + "," + "y" * 500).encode(), 0, 1)
 
-    (shown,) = csvfile.shown(record, 501)
+    _, _, shown = record.locate(501)
 
     assert shown.startswith("1 | ...xxx")
     assert shown.endswith("yyy...")
     assert len(shown) < 120
+
+
+def blocks_of(path: Path) -> list[bytes]:
+    """Return what is sent of a whole file."""
+    file = csvfile.open_csv(path)
+    return list(csvfile.blocks(file, file.header))
 
 
 def test_the_end_mark_is_found_across_blocks(
@@ -81,10 +88,10 @@ def test_the_end_mark_is_found_across_blocks(
     for padding in range(6):
         path.write_bytes(b"a\n" + b"x" * padding + b"\n\\.\nb\n")
         with pytest.raises(CsvFileError) as caught:
-            list(csvfile.blocks(csvfile.open_csv(path), 2))
+            blocks_of(path)
         assert (caught.value.line, caught.value.column) == (3, 1)
     path.write_bytes(b'a\n"\n\\.\n"\nx\\.\n')
-    assert b"".join(csvfile.blocks(csvfile.open_csv(path), 2)) == path.read_bytes()
+    assert b"".join(blocks_of(path)) == path.read_bytes()
 
 
 def test_a_file_that_is_none_is_refused(tmp_path: Path) -> None:
@@ -102,4 +109,4 @@ def test_an_unclosed_quote_makes_one_record_of_the_rest(tmp_path: Path) -> None:
 
     records = list(csvfile.records(path))
 
-    assert [(r.line, r.last_line, r.closed) for r in records] == [(1, 1, True), (2, 201, False)]
+    assert [(r.line, r.next_line, r.closed) for r in records] == [(1, 2, True), (2, 202, False)]

@@ -6,6 +6,7 @@ Each function returns a `Query`, which is sent with `Flight.ask`.
 from lfmigrate.catalog.objects import Index, dependents, indexes, inventory, items
 from lfmigrate.catalog.query import query_text
 from lfmigrate.catalog.relations import (
+    committed,
     existing_parts,
     fingerprints,
     relations,
@@ -43,6 +44,7 @@ __all__ = [
     "blockers",
     "changed_rows",
     "check_constraint",
+    "committed",
     "dependents",
     "existing_parts",
     "fingerprints",

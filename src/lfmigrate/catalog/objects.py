@@ -51,12 +51,12 @@ def dependents(roots: Iterable[tuple[str, str | None]]) -> Query[frozenset[str]]
     """Ask what depends on some objects, directly or indirectly.
 
     Args:
-        roots: An id, and the name of a column to ask for that column only.
+        roots: An id, and a column, constraint or index to ask for that part only.
 
     Returns:
         The ids of the dependents and of the roots.
     """
-    document = [{"id": root, "column": column} for root, column in roots]
+    document = [{"id": root, "part": part} for root, part in roots]
     return Query(query_text("dependents"), (json.dumps(document),), frozenset)
 
 
@@ -65,8 +65,8 @@ def items(ids: Iterable[str]) -> Query[Mapping[str, Item]]:
 
     def decode(value: Any) -> Mapping[str, Item]:  # noqa: ANN401 (parsed JSON)
         return {
-            document["id"]: Item(**{**document, "owners": tuple(document["owners"])})
-            for document in value
+            found["id"]: Item(**{**found, **{k: tuple(found[k]) for k in ("owners", "ancestors")}})
+            for found in value
         }
 
     return Query(query_text("items"), (json.dumps(sorted(ids)),), decode)

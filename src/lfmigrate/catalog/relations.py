@@ -8,7 +8,7 @@ from typing import Any
 
 from lfmigrate.catalog.query import query_text
 from lfmigrate.postgres.pipeline import Query
-from lfmigrate.schema.relation import Fingerprints, Found, Horizon, Key, Reading, Relation
+from lfmigrate.schema.relation import Fingerprints, Found, Key, Reading, Relation
 
 
 def relations(wanted: Iterable[Key]) -> Query[tuple[Found, ...]]:
@@ -26,7 +26,7 @@ def relations(wanted: Iterable[Key]) -> Query[tuple[Found, ...]]:
 
 
 def snapshot(
-    wanted: Iterable[Key], *, ledger: str, ids: Iterable[str] = (), since: Horizon | None = None
+    wanted: Iterable[Key], *, ledger: str, ids: Iterable[str] = (), since: str | None = None
 ) -> Query[Reading]:
     """Ask the same, and for everything else that this transaction has written.
 
@@ -34,7 +34,7 @@ def snapshot(
         wanted: As in `relations`.
         ledger: The qualified and quoted name of the history table, which is left out.
         ids: Values of `Found.id`: described too, whatever they are called now.
-        since: From where on another session's commits are counted; None for none.
+        since: The transaction from which on others are asked about; None for none.
 
     Returns:
         What was found: first what this transaction did not write, then the rest in the order in
@@ -43,19 +43,32 @@ def snapshot(
     Source:
         PostgreSQL documentation, "System Columns" (xmin, cmin) and "pg_xact_status".
     """
-    since = since or Horizon()
-    written = query_text("written"), (ledger, since.xmin, json.dumps(since.own))
+    written = query_text("written"), (ledger, since)
 
     def decode(value: Any) -> Reading:  # noqa: ANN401 (parsed JSON)
         return Reading(
             found=_found(value),
             locked=frozenset(value["locked"]),
-            others=value["others"],
-            own=tuple(value["writers"]),
+            committed=frozenset(value["committed"]),
+            own=frozenset(value["writers"]),
         )
 
     parameters = _parameters(wanted, ids, and_written=True)
     return Query(query_text("relations"), parameters, decode, first=written)
+
+
+def committed(since: str) -> Query[frozenset[str]]:
+    """Ask which transactions that wrote a catalog have committed.
+
+    Args:
+        since: The id of the first one to ask about.
+    """
+    return Query(
+        "SELECT current_setting('lfmigrate.written')::jsonb -> 'committed'",
+        (),
+        frozenset,
+        first=(query_text("written"), (None, since)),
+    )
 
 
 def fingerprints() -> Query[Fingerprints]:

@@ -38,7 +38,7 @@ class Server:
     session_user: str = ""
     role_setting: str = "none"
     jit: str = "on"
-    xmin: str | None = None
+    xmin: str = "0"
     session_settings: Mapping[str, str] = field(default_factory=dict)
 
     @property

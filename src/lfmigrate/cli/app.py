@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,9 +13,9 @@ import typer
 
 import lfmigrate
 from lfmigrate import settings
-from lfmigrate.cli.call import ask, calling, dotenv_variables, run
+from lfmigrate.cli.call import ask, calling, confirmed, dotenv_variables, run
 from lfmigrate.cli.options import EVERYWHERE, Replace, Yes, on_a_database, takes
-from lfmigrate.errors import DifferenceFound, UsageError
+from lfmigrate.errors import DifferenceFound, UsageError, join
 from lfmigrate.settings import Flags, Scope
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def up(
         bool, typer.Option("--dry-run", help="Run everything, show the result, then roll back.")
     ] = False,
     strict: Annotated[
-        bool, typer.Option("--strict", help="Roll back and exit 3 on any schema drift.")
+        bool, typer.Option("--strict", help="Roll back and exit 3 on drift or an edited file.")
     ] = False,
     per_migration: Annotated[
         bool, typer.Option("--per-migration", help="Commit after each file instead of once.")
@@ -96,23 +97,29 @@ def verify(
         bool,
         typer.Option("--replay", help="Compare with a replay of the files, not with the history."),
     ] = False,
+    allow_pending: Annotated[
+        bool, typer.Option("--allow-pending", help="Exit 0 even if files have not run yet.")
+    ] = False,
 ) -> None:
-    """Compare the live schema with the migrations, down to each column. Changes nothing."""
+    """Compare the live schema with the migrations, down to each column. Changes nothing.
+
+    Exits 3 on any difference, including files that are pending, edited or missing.
+    """
     with calling("verify", flags) as call:
         report = run(
             call,
             lambda conn, folder, scope: lfmigrate.verify(
-                conn, folder, scope=scope, replay_files=replay, on_wait=call.screen.say
+                conn,
+                folder,
+                scope=scope,
+                replay_files=replay,
+                allow_pending=allow_pending,
+                on_wait=call.screen.say,
             ),
         )
         call.show(report)
-        if not report.ok:
-            wrong = sum(1 for verdict in report.relations if verdict.status != "ok")
-            raise DifferenceFound(
-                f"schema drift: {wrong} of {len(report.relations)} objects"
-                f" {'differs' if wrong == 1 else 'differ'} from the migrations",
-                hint='"lfmigrate up" creates missing objects; it never alters existing ones.',
-            )
+        if report.problems:
+            raise join(report.problems)
 
 
 @app.command(
@@ -124,20 +131,50 @@ def status(
     flags: Flags,
     *,
     exit_code: Annotated[
-        bool, typer.Option("--exit-code", help="Exit 3 if anything is pending.")
+        bool, typer.Option("--exit-code", help="Exit 3 if a file is pending, edited or missing.")
     ] = False,
 ) -> None:
     """List applied and pending migrations, with when and by whom they were applied."""
     with calling("status", flags) as call:
         report = run(call, lambda conn, folder, scope: lfmigrate.status(conn, folder, scope=scope))
         call.show(report)
-        if exit_code and report.pending:
-            raise DifferenceFound(
-                "1 migration or view is pending"
-                if report.pending == 1
-                else f"{report.pending} migrations or views are pending",
-                hint='Run "lfmigrate up".',
+        if exit_code and report.problems:
+            raise join(report.problems)
+
+
+@app.command(
+    short_help="Record a reviewed edit of an applied migration.",
+    epilog="Example: lfmigrate accept 002 --dry-run",
+)
+@on_a_database
+def accept(
+    flags: Flags,
+    version: Annotated[str, typer.Argument(metavar="VERSION", help="Version of the migration.")],
+    *,
+    yes: Yes = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show and compare the edit, then stop.")
+    ] = False,
+) -> None:
+    """Record the present text, name and down script of an applied migration.
+
+    Nothing is run. The live schema has to be what the present text creates.
+    """
+    with calling("accept", flags) as call:
+
+        def work(
+            conn: Connection, folder: lfmigrate.Folder, scope: Scope
+        ) -> lfmigrate.AcceptReport:
+            record = partial(
+                lfmigrate.accept, conn, folder, version, scope=scope, on_wait=call.screen.say
             )
+            if dry_run or yes:
+                return record(dry_run=dry_run)
+            return confirmed(call, working, record, needless=lambda r: r.status == "unchanged")
+
+        with call.screen.progress() as working:
+            report = run(call, work)
+        call.show(report)
 
 
 @app.command(
@@ -203,9 +240,9 @@ def rollback(
                 )
 
             if not (yes or dry_run):
-                preview = roll_back(dry_run=True)
+                preview = replace(roll_back(dry_run=True), dry_run=False)
                 if not preview.migrations:
-                    return replace(preview, dry_run=False)
+                    return preview
                 ask(call, working, preview)
             return roll_back(dry_run=dry_run)
 
@@ -393,7 +430,12 @@ def new(
     """Create the next pair of migration files, with headers to fill in."""
     with calling("new", flags) as call:
         folder = settings.sql_dir(flags, os.environ, dotenv_variables())
-        call.show(lfmigrate.new(folder or lfmigrate.shipped_folder(), name))
+        if folder is None:
+            raise UsageError(
+                "no directory is configured in which to create the migration",
+                hint="Name it with --sql-dir, or set LFMIGRATE_SQL_DIR.",
+            )
+        call.show(lfmigrate.new(folder, name))
 
 
 @app.command(

@@ -8,10 +8,10 @@ import re
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import typer
 
@@ -29,12 +29,15 @@ from lfmigrate.errors import (
 from lfmigrate.settings import Flags, Scope, load
 
 if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
     from lfmigrate.output.progress import Working
     from lfmigrate.output.screen import Screen
     from lfmigrate.postgres.connection import Connection
     from lfmigrate.source.folder import Folder
 
 T = TypeVar("T")
+R = TypeVar("R", bound="DataclassInstance")
 
 
 @dataclass
@@ -66,12 +69,29 @@ class Call:
             self.document["schema"] = report.schema
         self.screen.show(report, elapsed_ms=self.elapsed_ms, preview=preview)
 
-    def end(self, error: LfmigrateError | None) -> None:
-        """Print the error, if there is one, and the JSON document, if that is wanted."""
+    def succeed(self) -> None:
+        """Print the JSON document, if that is wanted.
+
+        Raises:
+            UsageError: Standard output cannot be written.
+        """
+        self._print_document(None)
+
+    def fail(self, error: LfmigrateError) -> None:
+        """Print an error, what its report says, and the JSON document, if that is wanted.
+
+        If standard output cannot be written, the error still decides the exit code.
+        """
+        with suppress(UsageError):
+            if error.report is not None:
+                self.show(error.report)
+        self.screen.fail(error)
+        with suppress(UsageError):
+            self._print_document(error)
+
+    def _print_document(self, error: LfmigrateError | None) -> None:
         from lfmigrate.output.document import document  # noqa: PLC0415 (as above)
 
-        if error is not None:
-            self.screen.fail(error)
         self.screen.document(document(self.command, self.document, error, self.elapsed_ms))
 
 
@@ -90,18 +110,16 @@ def calling(command: str, flags: Flags) -> Iterator[Call]:
     try:
         with signals_as_exceptions():
             yield call
-        call.end(None)
+        call.succeed()
     except LfmigrateError as error:
         if isinstance(error.__cause__, KeyboardInterrupt):
             error.exit_code = exit_code_of(error.__cause__)
-        if error.report is not None:
-            call.show(error.report)
-        call.end(error)
+        call.fail(error)
         raise typer.Exit(error.exit_code) from None
     except KeyboardInterrupt as signal_came:
         stopped = Interrupted("interrupted")
         stopped.exit_code = exit_code_of(signal_came)
-        call.end(stopped)
+        call.fail(stopped)
         raise typer.Exit(stopped.exit_code) from None
 
 
@@ -116,6 +134,10 @@ def run(call: Call, work: Callable[[Connection, Folder, Scope], T]) -> T:
     except ConnectionLost as error:
         if error.outcome != NOTHING_CHANGED:
             raise
+        if error.backup is not None:
+            from lfmigrate.rows import archive  # noqa: PLC0415 (as above)
+
+            archive.remove(error.backup)
         call.screen.say(f"{error.message}; nothing was changed; retrying once")
     with _connected(call) as given:
         return work(*given)
@@ -128,11 +150,14 @@ def _connected(call: Call) -> Iterator[tuple[Connection, Folder, Scope]]:
     from lfmigrate.postgres.connection import connect  # noqa: PLC0415 (as above)
     from lfmigrate.postgres.url import address, check  # noqa: PLC0415 (as above)
     from lfmigrate.source.folder import read_folder, shipped_folder  # noqa: PLC0415 (as above)
+    from lfmigrate.source.setup import read_setup  # noqa: PLC0415 (as above)
 
     settings = load(call.flags, os.environ, dotenv_variables(), check_url=check)
     if (warning := _dotenv_warning()) is not None:
         call.screen.warn(warning)
     folder = read_folder(settings.sql_dir or shipped_folder())
+    if (setup := settings.scope.shadow_setup) is not None:
+        read_setup(setup)
     url = settings.database_url
 
     def on_wait(reason: str) -> None:
@@ -157,6 +182,37 @@ def _connected(call: Call) -> Iterator[tuple[Connection, Folder, Scope]]:
         yield conn, folder, settings.scope
 
 
+def confirmed(
+    call: Call,
+    working: Working,
+    command: Callable[..., R],
+    *,
+    needless: Callable[[R], bool],
+) -> R:
+    """Preview a command, ask for confirmation, and run it.
+
+    Args:
+        call: The call.
+        working: Its progress display.
+        command: Takes ``dry_run``, which the reports have as well.
+        needless: Whether there is nothing to do, and so nothing to ask.
+
+    Raises:
+        Refused: It was not confirmed.
+    """
+    try:
+        preview = replace(command(dry_run=True), dry_run=False)
+    except LfmigrateError as error:
+        # A dry run is not what was asked for.
+        if error.report is not None:
+            error.report = replace(cast("R", error.report), dry_run=False)
+        raise
+    if needless(preview):
+        return preview
+    ask(call, working, preview)
+    return command(dry_run=False)
+
+
 def ask(call: Call, working: Working, preview: object) -> None:
     """Show what would be done, and ask for confirmation.
 
@@ -178,14 +234,20 @@ def confirm(call: Call, question: str) -> None:
 
     Raises:
         Refused: It was not confirmed.
+        Interrupted: A signal arrived.
     """
     if call.flags.json or not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise Refused("not confirmed", hint="Add --yes to skip the confirmation prompt.")
     try:
-        answer = typer.confirm(question, default=False, err=True)
-    except typer.Abort:
-        answer = False
-    if not answer:
+        sys.stderr.write(f"{question} [y/N]: ")
+        sys.stderr.flush()
+        answer = sys.stdin.readline()
+    except KeyboardInterrupt as interrupt:
+        sys.stderr.write("\n")
+        raise Interrupted("interrupted", outcome=NOTHING_CHANGED) from interrupt
+    if not answer:  # the end of the input
+        sys.stderr.write("\n")
+    if answer.strip().lower() not in {"y", "yes"}:
         raise Refused("not confirmed")
 
 
@@ -199,7 +261,11 @@ def hidden_words() -> tuple[str, ...]:
     words = [w for w in sys.argv[1:] if "@" in w or "password" in w.lower()]
     return redaction.secrets(
         *(re.sub(r"^-[\w-]*=", "", word) for word in words),
-        *(variables.get("DATABASE_URL") for variables in (os.environ, dotenv)),
+        *(
+            variables.get(name)
+            for variables in (os.environ, dotenv)
+            for name in ("DATABASE_URL", "LFMIGRATE_SHADOW_URL")
+        ),
         environment=os.environ,
     )
 
@@ -229,9 +295,8 @@ def _dotenv_warning() -> str | None:
     if path is None or os.name == "nt":  # Windows has no such bits
         return None
     mode = path.stat().st_mode & 0o777
-    if not mode & 0o077 or not redaction.secrets(
-        dotenv_variables().get("DATABASE_URL"), environment={}
-    ):
+    urls = (dotenv_variables().get(name) for name in ("DATABASE_URL", "LFMIGRATE_SHADOW_URL"))
+    if not mode & 0o077 or not redaction.secrets(*urls, environment={}):
         return None
     return (
         f"{path} contains a password and is readable by other users (mode {mode:o}): run"

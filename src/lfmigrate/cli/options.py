@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
+from lfmigrate.redaction import has_password
 from lfmigrate.settings import Flags, utf8
 
 _OPTIONS: dict[str, Any] = {
@@ -34,7 +35,8 @@ _OPTIONS: dict[str, Any] = {
         Path | None,
         typer.Option(
             metavar="DIR",
-            help="Directory of the SQL files (default: the bundled ones). [env: LFMIGRATE_SQL_DIR]",
+            help="Directory of the SQL files (default: the bundled ones, but none for new)."
+            " [env: LFMIGRATE_SQL_DIR]",
         ),
     ],
     "schema": Annotated[
@@ -78,6 +80,22 @@ _OPTIONS: dict[str, Any] = {
             " [env: LFMIGRATE_WAIT]",
         ),
     ],
+    "shadow_url": Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="Database that may be emptied, to replay files in (default: one that is created"
+            " and dropped). [env: LFMIGRATE_SHADOW_URL]",
+        ),
+    ],
+    "shadow_setup": Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="SQL to run before a replay: what the files need and do not create."
+            " [env: LFMIGRATE_SHADOW_SETUP]",
+        ),
+    ],
     "json": Annotated[bool, typer.Option("--json", help="Print one JSON document.")],
     "quiet": Annotated[bool, typer.Option("-q", "--quiet", help="Print only problems.")],
     "verbose": Annotated[
@@ -112,7 +130,7 @@ def takes(*names: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
         def command(**options: Any) -> None:  # noqa: ANN401 (each option has its own type)
             flags = Flags(**{name: options.pop(name) for name in names})
             for name, value in options.items():
-                _check_text(name, value)
+                _check_value(name, value)
             try:
                 function(flags, **options)
             except KeyboardInterrupt:
@@ -127,13 +145,18 @@ def takes(*names: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
     return decorate
 
 
-def _check_text(name: str, value: object) -> None:
-    """Refuse an option that is not UTF-8; those of `Flags` are checked with the settings."""
+def _check_value(name: str, value: object) -> None:
+    """Refuse an option that is not UTF-8, or is a database URL and would become a file's name.
+
+    The options of `Flags` are checked with the settings.
+    """
     if isinstance(value, str):
         try:
             utf8(value)
         except ValueError as error:
             raise typer.BadParameter(f"{name.replace('_', '-')} is {error}") from None
+    if isinstance(value, str | Path) and has_password(str(value)):
+        raise typer.BadParameter(f"{name.replace('_', '-')} contains a password")
 
 
 on_a_database = takes(*_OPTIONS)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import functools
-import io
-import os
 import sys
 import traceback
 from typing import Any, NoReturn
@@ -15,6 +13,7 @@ from lfmigrate import redaction
 from lfmigrate._version import __version__
 from lfmigrate.cli.app import app
 from lfmigrate.cli.call import Call, hidden_words
+from lfmigrate.cli.streams import CannotWrite, prepare_streams
 from lfmigrate.errors import NOTHING_CHANGED, Interrupted, LfmigrateError, UsageError
 from lfmigrate.settings import Flags
 
@@ -25,14 +24,15 @@ _Unreadable: type[Any] = typer.BadParameter.__mro__[1]
 
 def main() -> NoReturn:
     """Run the command line and exit; a bug is reported without passwords, with exit code 1."""
-    _repair_streams()
-    if sys.argv[1:] == ["--version"]:
-        # Before every command's options are built, which scripts that only ask this need not wait
-        # for. Together with other words it is Typer's, as the help shows.
-        typer.echo(f"lfmigrate {__version__}")
-        sys.exit(0)
+    prepare_streams()
     try:
-        code = app(prog_name="lfmigrate", standalone_mode=False)
+        if sys.argv[1:] == ["--version"]:
+            # Before every command's options are built, which scripts that only ask this need not
+            # wait for. Together with other words it is Typer's, as the help shows.
+            typer.echo(f"lfmigrate {__version__}")
+            code = 0
+        else:
+            code = app(prog_name="lfmigrate", standalone_mode=False)
     except _Unreadable as problem:
         code = _end(_usage_error(problem))
     except typer.Abort:
@@ -43,6 +43,8 @@ def main() -> NoReturn:
             _end(interrupted)
         except Exception:  # noqa: BLE001 (a module that was interrupted cannot be imported again)
             sys.stderr.write(f"error: {interrupted}\n")
+    except CannotWrite as error:  # help, or the version
+        code = _end(UsageError(f"cannot write to standard output: {error.strerror}"))
     except Exception as bug:  # noqa: BLE001 (whatever it is, it may quote a password)
         code = 1
         sys.stderr.write(redaction.redact(traceback.format_exc(), hidden_words()))
@@ -69,7 +71,7 @@ def _end(error: LfmigrateError) -> int:
     screen = Screen(
         as_json=as_json, clean=functools.partial(redaction.redact, hidden=hidden_words())
     )
-    Call(_command(), Flags(json=as_json), screen).end(error)
+    Call(_command(), Flags(json=as_json), screen).fail(error)
     return error.exit_code
 
 
@@ -80,15 +82,3 @@ def _command() -> str | None:
         for command in app.registered_commands
     }
     return next((word for word in sys.argv[1:] if word in names), None)
-
-
-def _repair_streams() -> None:
-    """Make standard output and error usable, whatever they are."""
-    for name in ("stdout", "stderr"):
-        stream = getattr(sys, name)
-        if stream is None:  # closed, as by ">&-"
-            stream = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 (used until the process ends)
-            setattr(sys, name, stream)
-        if isinstance(stream, io.TextIOWrapper):
-            # The work must not fail at its end because the terminal's encoding lacks a letter.
-            stream.reconfigure(errors="backslashreplace")

@@ -13,7 +13,7 @@ from lfmigrate.engine.transaction import transaction
 from lfmigrate.engine.waiting import Attempts
 from lfmigrate.errors import Refused
 from lfmigrate.postgres.connection import Connection
-from lfmigrate.rows import archive, dump
+from lfmigrate.rows import archive
 from lfmigrate.rows.archive import DEFAULT_PARENT, SavedTable
 from lfmigrate.rows.dump import OnCopy
 from lfmigrate.settings import Scope
@@ -45,8 +45,8 @@ def backup(
 ) -> BackupReport:
     """Save every row of the tables that the applied migrations created, as of one moment.
 
-    Only reads, in a read-only transaction. Without a history the files are replayed in a scratch
-    schema first, to find out which tables that are.
+    Only reads, in a read-only transaction. Without a history the files are replayed in a shadow
+    database first, to find out which tables that are.
 
     Args:
         conn: An open connection without an open transaction.
@@ -76,14 +76,12 @@ def backup(
                 )
             target = out or archive.default_folder(DEFAULT_PARENT, state.server.database)
             with transaction(session, state, read_only=True) as tx:
-                saved = dump.dump(
-                    conn,
+                saved = tx.save_rows(
                     [(r.schema, r.name) for r in owned.tables],
                     [(r.schema, r.name) for r in owned.relations if r.kind == "sequence"],
                     target,
                     state.about("backup"),
                     watch=watch,
-                    first=tx.flight,
                 )
     notes = [f"not saved: {r.kind} {r.label}" for r in owned.relations if r.kind in _NOT_SAVED]
     return BackupReport(state.server, state.schema, saved.path, saved.tables, tuple(notes))

@@ -14,6 +14,7 @@ from lfmigrate.commands.rollback import rollback
 from lfmigrate.commands.up import up
 from lfmigrate.commands.verify import verify
 from lfmigrate.engine.session import Session
+from lfmigrate.engine.state import refuse_unusable
 from lfmigrate.errors import (
     NOTHING_CHANGED,
     ConnectionFailed,
@@ -22,6 +23,8 @@ from lfmigrate.errors import (
     LfmigrateError,
     StatementFailed,
 )
+from lfmigrate.history import plan
+from lfmigrate.history.events import History
 from lfmigrate.postgres.connection import Connection, address_of, connect
 from lfmigrate.postgres.pipeline import Flight
 from lfmigrate.settings import Scope
@@ -86,6 +89,7 @@ def check(
         Which steps passed.
 
     Raises:
+        UsageError: A transaction is open.
         DatabaseError: The database could not be made.
     """
     with _disposable_database(conn) as second:
@@ -107,6 +111,7 @@ def check(
 @contextmanager
 def _disposable_database(conn: Connection) -> Iterator[Connection]:
     """Create an empty database on a connection's server, connect to it, and drop it afterwards."""
+    refuse_unusable(conn)
     name = f"lfmigrate_check_{secrets.token_hex(6)}"
     try:
         _execute(conn, f"CREATE DATABASE {quote_name(name)} TEMPLATE template0")
@@ -204,7 +209,8 @@ class _Trial:
         ]
 
     def _down(self) -> list[str]:
-        rollback(self.conn, self.folder, to="0", backup_dir=None)
+        every = plan.before_all(self.folder, History())
+        rollback(self.conn, self.folder, to=every, backup_dir=None)
         return []
 
     def _remember(self) -> None:

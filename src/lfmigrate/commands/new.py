@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from lfmigrate.errors import UsageError
+from lfmigrate.redaction import has_password
 from lfmigrate.source.folder import read_folder
 
 # YYYYMMDDhhmmss, as golang-migrate, sqlx and dbmate write it.
@@ -51,13 +52,14 @@ def new(folder: Path, name: str) -> NewReport:
         The paths of the files.
 
     Raises:
-        UsageError: The name has no letter or digit, or the folder is not writable.
+        UsageError: The name has no letter or digit or is a URL, or the folder is not writable.
         SqlFileError: The folder has files that cannot be run.
     """
     slug = re.sub(r"\W+", "_", name.lower()).strip("_")
-    if not slug:
+    is_url = "://" in name or has_password(name)  # which must not become a file's name
+    if not slug or is_url:
         raise UsageError(
-            f'invalid migration name "{name}"',
+            "a database URL is no migration name" if is_url else f'invalid migration name "{name}"',
             hint='Say what it does, as in "lfmigrate new add_risk_scores".',
         )
     version = _next_version(folder)

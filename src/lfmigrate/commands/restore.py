@@ -41,7 +41,6 @@ class RestoreReport:
     tables: tuple[SavedTable, ...]
     lost: tuple[Emptied, ...] = ()
     saved: Path | None = None
-    dry_run: bool = False
 
 
 def restore(
@@ -129,7 +128,7 @@ def preview_replace(
         on_wait: Called with a line when another session's lock has to be waited for.
 
     Returns:
-        A report with ``lost`` instead of ``tables``, and ``dry_run`` set.
+        A report with ``lost`` instead of ``tables``.
 
     Raises:
         ArchiveError: The backup is damaged or incomplete.
@@ -150,7 +149,7 @@ def preview_replace(
             with session.reading(state.schema) as flight:
                 counts = [flight.ask(dump.count_rows(table)) for table in tables]
     lost = emptied(tables, [count.value for count in counts])
-    return RestoreReport(state.server, state.schema, saved.path, (), lost, dry_run=True)
+    return RestoreReport(state.server, state.schema, saved.path, (), lost)
 
 
 def _not_empty(lost: Sequence[Emptied], tables: Sequence[Table]) -> Refused:

@@ -31,7 +31,7 @@ from lfmigrate.history.plan import Undoing
 from lfmigrate.postgres.connection import Connection
 from lfmigrate.postgres.pipeline import Query
 from lfmigrate.postgres.wire import Answer, Progress
-from lfmigrate.rows.archive import DEFAULT_PARENT, Dropped
+from lfmigrate.rows.archive import DEFAULT_PARENT, Dropped, default_folder
 from lfmigrate.rows.dump import OnCopy
 from lfmigrate.schema.object import Item
 from lfmigrate.schema.relation import Key
@@ -61,8 +61,9 @@ class Lost:
     Attributes:
         kind: In the server's words.
         name: Qualified and quoted where needed.
-        rows: The number of rows of a table.
-        bytes: The size of a table on the disk, indexes included.
+        rows: The number of rows of a table. A partition has None if its table is lost as well,
+            whose rows include its own.
+        bytes: The size of a table on the disk, indexes included; like ``rows``.
     """
 
     kind: str
@@ -83,7 +84,7 @@ class RollbackReport:
         dependents: What they did not create, and what is dropped with it.
         backup: The folder with the rows; None if there was no row, or none was wanted.
         notes: What is worth a warning.
-        dry_run: Whether nothing was done.
+        dry_run: Whether only that was asked for.
     """
 
     server: Server
@@ -94,6 +95,11 @@ class RollbackReport:
     backup: Path | None = None
     notes: tuple[str, ...] = ()
     dry_run: bool = False
+
+    @property
+    def done(self) -> bool:
+        """Return whether it was done; a refused run has a report, too."""
+        return all(migration.status == "rolled_back" for migration in self.migrations)
 
 
 def rollback(
@@ -121,7 +127,8 @@ def rollback(
         conn: An open connection without an open transaction.
         folder: The files.
         scope: The schema, and how long to wait; by default the connection's own schema.
-        to: The version to go back to, which stays; ``0`` undoes all. None: the newest one.
+        to: The version to go back to, which stays. ``0`` undoes all, unless a version is written
+            exactly like that. None: undo the newest one.
         dry_run: Do everything but the backup, and roll back.
         cascade: Drop what depends on it as well; the backup's manifest keeps the definitions.
         recorded: Use the down script that was recorded when the migration was applied.
@@ -134,8 +141,9 @@ def rollback(
         What was undone, and where the backup is.
 
     Raises:
-        Refused: Something else would be lost, a migration has no down file, the backup failed, or
-            another run held the lock for too long; ``report`` says what would be lost.
+        Refused: Something else would be lost, a migration has no down file or is not the one in the
+            folder, the backup failed, or another run held the lock for too long; ``report`` says
+            what would be lost.
         SqlFileError: A down file is missing.
         UsageError: ``to`` is no version.
         DatabaseError: The server refused. All was rolled back.
@@ -181,7 +189,7 @@ def rollback(
                         tx.commit(outcome.forgetting(over))
                         report = _done(report)
             except Refused as refused:
-                refused.report = replace(report, dry_run=True)
+                refused.report = report
                 raise
     return report
 
@@ -213,6 +221,9 @@ def _steps(
     The view files' views that need what is dropped are dropped first, unless the down files drop
     them.
     """
+    if not recorded:
+        numbers = {undoing.number for undoing in undoings}
+        plan.refuse_conflicts(session.folder, state.history, numbers)
     views = [key for keys in owned.views.values() for key in keys]
     with session.reading(state.schema) as flight:
         scripts: Mapping[int, Answer[str | None]] = {
@@ -308,11 +319,10 @@ def _losses(trial: Trial, steps: Sequence[Step], owned: OwnedObjects) -> Losses:
 
 def _count(tx: Transaction, trial: Trial, losses: Losses, report: RollbackReport) -> RollbackReport:
     """Lock the tables that are lost or changed, and add them to the report with their rows."""
-    tables = trial.tables
     if trial.failure is None:
         # Also those that the migrations did not create.
-        lock_tables(tx.flight, [_qualified(item) for item in tables])
-    counted = {item.id: tx.flight.ask(_rows_and_bytes(item)) for item in tables}
+        lock_tables(tx.flight, [_qualified(item) for item in trial.tables])
+    counted = {item.id: tx.flight.ask(_rows_and_bytes(item)) for item in trial.outermost}
     tx.send()
 
     def lost(item: Item) -> Lost:
@@ -320,14 +330,13 @@ def _count(tx: Transaction, trial: Trial, losses: Losses, report: RollbackReport
         rows, size = (None, None) if answer is None else answer.value
         return Lost(item.kind, _plain(item, tx.state.schema), rows, size)
 
-    changed = [
-        replace(lost(item), kind=CHANGED)
-        for item in tables
-        if item.id in trial.touched and item not in losses.own + losses.outside
-    ]
+    gone = losses.own + losses.outside
+    changed = [item for item in trial.tables if item.id in trial.touched and item not in gone]
+    ids = {item.id for item in changed}
+    kept = [replace(lost(i), kind=CHANGED) for i in changed if ids.isdisjoint(i.ancestors)]
     return replace(
         report,
-        lost=(*map(lost, losses.own), *changed),
+        lost=(*map(lost, losses.own), *kept),
         dependents=tuple(map(lost, losses.outside)),
     )
 
@@ -361,13 +370,14 @@ def _save(
     kept = [Dropped(item.kind, item.name, item.definition) for item in losses.outside]
     if not rows and not kept:
         return None
-    tables = [(i.schema, i.relname) for i in trial.tables if i.schema and i.relname]
+    tables = [(i.schema, i.relname) for i in trial.outermost if i.schema and i.relname]
     sequences = [
         (i.schema, i.relname) for i in losses.own if i.relkind == "S" and i.schema and i.relname
     ]
     undone = ", ".join(f"{m.version}_{m.name}" for m in report.migrations)
     about = tx.state.about(f"rollback of {undone}", kept)
-    return tx.save_rows(tables, sequences, parent, about, watch=watch).path
+    target = default_folder(parent, about.database)
+    return tx.save_rows(tables, sequences, target, about, watch=watch).path
 
 
 def _over(owned: OwnedObjects, outcome: Outcome) -> list[Key]:

@@ -62,7 +62,7 @@ class SeedReport:
         lost: What was emptied before; none without ``replace``.
         backup: The folder with the rows of that; None where there were none.
         notes: What is worth a warning.
-        dry_run: Whether nothing was done.
+        dry_run: Whether only that was asked for.
     """
 
     server: Server
@@ -167,7 +167,7 @@ def preview_replace(
         on_wait: Called with a line when the command has to wait for another session.
 
     Returns:
-        A report with ``lost`` alone, and ``dry_run`` set.
+        A report with ``lost`` alone.
 
     Raises:
         Refused: A migration is not applied.
@@ -182,7 +182,7 @@ def preview_replace(
             with session.reading(state.schema) as flight:
                 counts = [flight.ask(dump.count_rows(table)) for table in tables]
     lost = emptied(tables, [count.value for count in counts])
-    return SeedReport(state.server, state.schema, lost=lost, dry_run=True)
+    return SeedReport(state.server, state.schema, lost=lost)
 
 
 def _tables(session: Session, state: DatabaseState) -> tuple[Table, ...]:
@@ -200,8 +200,7 @@ def _create_staging(tx: Transaction, files: Seed) -> tuple[tuple[StagingTable, .
     for statement in files.staging:
         flight.run(statement)
     flight.reset(scope, defaults)
-    for name, setting in _READ_ALIKE.items():
-        flight.do("SELECT set_config($1, $2, true)", name, setting)
+    flight.set(_READ_ALIKE)
     tables = flight.ask(catalog.staging(staging.PREFIX))
     written = flight.ask(catalog.written_rows())
     flight.do(f"SAVEPOINT {staging.SAVEPOINT}")

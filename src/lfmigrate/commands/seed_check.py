@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from lfmigrate.catalog import Server
 from lfmigrate.engine.session import Session
+from lfmigrate.engine.waiting import Attempts
 from lfmigrate.history import plan
 from lfmigrate.postgres.connection import Connection
 from lfmigrate.rows import staging
@@ -71,11 +72,13 @@ def check_seed(conn: Connection, folder: Folder, *, scope: Scope | None = None) 
     """
     checks = read_checks(folder.path)
     session = Session(conn, folder, scope)
-    state = session.state(relations=False)
-    plan.refuse_pending(folder, state.history)
-    with session.reading(state.schema) as flight:
-        flight.enter_file(state.server.defaults)
-        asked = [flight.select(file.statements[0], staging.MOST) for file in checks]
+    for attempt in Attempts(session):
+        with attempt:
+            state = session.state(relations=False)
+            plan.refuse_pending(folder, state.history)
+            with session.reading(state.schema) as flight:
+                flight.enter_file(state.server.defaults)
+                asked = [flight.select(file.statements[0], staging.MOST) for file in checks]
     return CheckReport(
         state.server,
         state.schema,

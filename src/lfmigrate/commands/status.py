@@ -6,8 +6,10 @@ from dataclasses import dataclass
 
 from lfmigrate.catalog.sessions import Server
 from lfmigrate.engine.session import Session
+from lfmigrate.engine.waiting import Attempts
+from lfmigrate.errors import DifferenceFound
 from lfmigrate.history import plan
-from lfmigrate.history.plan import MigrationState, ViewState
+from lfmigrate.history.plan import FileStates, MigrationState, ViewState
 from lfmigrate.postgres.connection import Connection
 from lfmigrate.settings import Scope
 from lfmigrate.source.folder import Folder
@@ -20,23 +22,34 @@ class StatusReport:
     Attributes:
         server: Where it was read.
         schema: The schema that the migrations are for.
-        migrations: In version order, including those that are only in the history.
-        views: In the order in which they run.
+        files: The folder compared with the history.
         notes: What is worth a warning.
     """
 
     server: Server
     schema: str
-    migrations: tuple[MigrationState, ...]
-    views: tuple[ViewState, ...]
+    files: FileStates
     notes: tuple[str, ...]
+
+    @property
+    def migrations(self) -> tuple[MigrationState, ...]:
+        """Return the migrations in version order, including those that only the history has."""
+        return self.files.migrations
+
+    @property
+    def views(self) -> tuple[ViewState, ...]:
+        """Return the view files in the order in which they run."""
+        return self.files.views
 
     @property
     def pending(self) -> int:
         """Return how many migrations and views the next ``up`` would run."""
-        return sum(1 for m in self.migrations if m.status == "pending") + sum(
-            1 for v in self.views if v.status != "applied"
-        )
+        return self.files.pending
+
+    @property
+    def problems(self) -> tuple[DifferenceFound, ...]:
+        """Return what ``status --exit-code`` fails on: how the folder differs from the history."""
+        return tuple(self.files.problems(pending=True))
 
 
 def status(conn: Connection, folder: Folder, *, scope: Scope | None = None) -> StatusReport:
@@ -56,12 +69,12 @@ def status(conn: Connection, folder: Folder, *, scope: Scope | None = None) -> S
         DatabaseError: The role may not read the history, or the connection was lost.
     """
     session = Session(conn, folder, scope)
-    state = session.state(relations=False)
-    session.end_reading()
+    for attempt in Attempts(session):
+        with attempt:
+            state = session.state(relations=False)
     return StatusReport(
         server=state.server,
         schema=state.schema,
-        migrations=plan.migration_states(folder, state.history),
-        views=plan.view_states(folder, state.history),
+        files=plan.file_states(folder, state.history),
         notes=plan.notes(folder, state.history),
     )

@@ -24,7 +24,7 @@ from lfmigrate.engine.state import DatabaseState
 from lfmigrate.engine.step import Step
 from lfmigrate.engine.transaction import transaction
 from lfmigrate.engine.waiting import Attempts
-from lfmigrate.errors import NOTHING_CHANGED, DifferenceFound, StatementFailed
+from lfmigrate.errors import NOTHING_CHANGED, DifferenceFound, StatementFailed, join
 from lfmigrate.history import plan
 from lfmigrate.postgres.connection import Connection
 from lfmigrate.postgres.wire import Progress
@@ -101,7 +101,8 @@ def up(
         scope: The schema, and how long to wait; by default the connection's own schema.
         to: The last version to run; None for all. Views run only when nothing stays pending.
         dry_run: Run everything, and roll back.
-        strict: Roll back if a relation differs from what is expected.
+        strict: Roll back if a relation differs from what is expected; run nothing if an applied
+            file was edited or is missing.
         per_migration: Commit after each file instead of once.
         allow_out_of_order: Also run pending versions older than the newest applied one.
         progress: Called with the result of each statement as it arrives.
@@ -113,10 +114,11 @@ def up(
     Raises:
         UsageError: ``to`` is no version of the folder, a transaction is open, or a file is marked
             no-transaction and the connection leads to a pooler.
-        DifferenceFound: ``strict`` met drift, or something is missing and cannot be re-created;
-            ``report`` has what was found. All was rolled back.
+        DifferenceFound: ``strict`` met drift or a file that differs, or something is missing and
+            cannot be re-created; ``report`` has what was found. All was rolled back.
         DatabaseError: The server refused. All was rolled back.
-        Refused: Another run held the lock for too long, or versions are out of order.
+        Refused: Another run held the lock for too long, versions are out of order, or one is that
+            of another migration in the history.
         Interrupted: A signal arrived. All was rolled back.
     """
     session = Session(conn, folder, scope, progress=progress, on_wait=on_wait)
@@ -127,6 +129,8 @@ def up(
         for attempt in Attempts(session):
             with attempt:
                 state = session.state()
+                if strict:
+                    _refuse_differing_files(folder, state, dry_run=dry_run)
                 steps = _choose(
                     folder, state, recreated, to=to, allow_out_of_order=allow_out_of_order
                 )
@@ -271,6 +275,17 @@ def _run_statements(
                     raise
             state = outcome.state
             yield outcome
+
+
+def _refuse_differing_files(folder: Folder, state: DatabaseState, *, dry_run: bool) -> None:
+    """Refuse a folder whose applied files are not those of the history, before anything runs."""
+    plan.refuse_conflicts(folder, state.history)
+    files = plan.file_states(folder, state.history)
+    if problems := tuple(files.problems(pending=False)):
+        error = join(problems)
+        error.outcome = NOTHING_CHANGED
+        error.report = _report(folder, state, [], dry_run=dry_run)
+        raise error
 
 
 def _refuse_differences(folder: Folder, outcome: Outcome, *, dry_run: bool) -> None:

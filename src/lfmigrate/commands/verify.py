@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -11,18 +10,19 @@ from lfmigrate import catalog
 from lfmigrate.catalog import Server
 from lfmigrate.engine.replay import NOT_RECREATED, replay
 from lfmigrate.engine.session import Session
+from lfmigrate.engine.shadow import NoShadowDatabase
 from lfmigrate.engine.state import DatabaseState
 from lfmigrate.engine.waiting import Attempts
-from lfmigrate.errors import NOTHING_CHANGED, StatementFailed
+from lfmigrate.errors import NOTHING_CHANGED, DifferenceFound, StatementFailed
 from lfmigrate.history import ledger, plan
 from lfmigrate.history.events import History
+from lfmigrate.history.plan import FileStates
 from lfmigrate.postgres.connection import Connection
 from lfmigrate.schema.compare import Verdict, compare_all
-from lfmigrate.schema.relation import Snapshot
+from lfmigrate.schema.relation import Relation, Snapshot
 from lfmigrate.settings import Scope
 from lfmigrate.source.folder import Folder
-from lfmigrate.source.sqlfile import SqlFile
-from lfmigrate.syntax.names import quote_name
+from lfmigrate.source.sqlfile import SqlFile, diff, from_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +45,8 @@ class VerifyReport:
         source: Whether what is expected comes from the history or from a replay of the files.
         edited: Migrations that were edited after they were applied.
         notes: What is worth a warning.
+        files: The folder compared with the history; None without one.
+        pending_allowed: Whether files that have not run yet are no difference.
     """
 
     server: Server
@@ -53,11 +55,29 @@ class VerifyReport:
     source: Literal["history", "replay"]
     edited: tuple[Edit, ...]
     notes: tuple[str, ...]
+    files: FileStates | None = None
+    pending_allowed: bool = False
+
+    @property
+    def problems(self) -> tuple[DifferenceFound, ...]:
+        """Return how the schema differs from the migrations, and the folder from the history."""
+        problems = []
+        if wrong := sum(1 for verdict in self.relations if verdict.status != "ok"):
+            problems.append(
+                DifferenceFound(
+                    f"schema drift: {wrong} of {len(self.relations)} objects"
+                    f" {'differs' if wrong == 1 else 'differ'} from the migrations",
+                    hint='"lfmigrate up" creates missing objects; it never alters existing ones.',
+                )
+            )
+        if self.files is not None:
+            problems += self.files.problems(pending=not self.pending_allowed)
+        return tuple(problems)
 
     @property
     def ok(self) -> bool:
         """Return whether everything is as expected."""
-        return all(verdict.status == "ok" for verdict in self.relations)
+        return not self.problems
 
 
 def verify(
@@ -66,20 +86,22 @@ def verify(
     *,
     scope: Scope | None = None,
     replay_files: bool = False,
+    allow_pending: bool = False,
     on_wait: Callable[[str], None] | None = None,
 ) -> VerifyReport:
     """Compare the live schema with what the applied migrations and the views create.
 
+    The folder is compared with the history, too: which files are pending, edited or missing.
     Changes nothing. With a history it only reads, in a read-only transaction. Without one, with
     ``replay_files``, or if the history was written by another major version of the server, it
-    runs the files in a scratch schema and rolls that back, which requires the privilege to create
-    schemas in the database.
+    runs the files in a shadow database.
 
     Args:
         conn: An open connection without an open transaction.
         folder: The files.
         scope: The schema; by default the connection's own.
         replay_files: Replay the files even if the history knows what to expect.
+        allow_pending: Whether files that have not run yet are no difference.
         on_wait: Called with a line when the command has to wait for another session.
 
     Returns:
@@ -109,11 +131,8 @@ def verify(
                         " instead"
                     )
                 files, left_out = _files(folder, known)
-                remembered = Snapshot() if foreign else known.expected
-                expected, live, skipped = _replayed(session, state, files, remembered)
-                notes += left_out
-                if skipped and not remembered:
-                    notes.append(f"not compared: {', '.join(skipped)}; {NOT_RECREATED}")
+                expected, live, warnings = _replayed(session, state, files)
+                notes += [*left_out, *warnings]
             edited = _edits(session, state)
     return VerifyReport(
         server=state.server,
@@ -122,6 +141,8 @@ def verify(
         source=source,
         edited=edited,
         notes=tuple(notes),
+        files=plan.file_states(folder, known) if known.events else None,
+        pending_allowed=allow_pending,
     )
 
 
@@ -149,48 +170,37 @@ def _files(folder: Folder, known: History) -> tuple[list[SqlFile], list[str]]:
 
 
 def _replayed(
-    session: Session, state: DatabaseState, files: Sequence[SqlFile], remembered: Snapshot
+    session: Session, state: DatabaseState, files: Sequence[SqlFile]
 ) -> tuple[Snapshot, Snapshot, Sequence[str]]:
-    """Return what files create, what exists of it, and which statements say nothing about it.
-
-    A replay sees only what can be re-created; for the rest, ``remembered`` is used.
-    """
+    """Return what files create, what exists of it, and what is worth a warning."""
     try:
-        replayed = replay(session, state, files, inside=False)
-    except StatementFailed as error:
+        replayed = replay(session, state, files)
+    except (NoShadowDatabase, StatementFailed) as error:
         error.outcome = NOTHING_CHANGED
-        raise _explained(error, state) from None
+        raise
     made = Snapshot(item.relation for item in replayed.made)
-    expected = Snapshot([*made.values(), *(r for k, r in remembered.items() if k not in made)])
+    remembered = _remembered(state, files, complete=not replayed.left_out)
+    expected = Snapshot([*made.values(), *(r for r in remembered if r.key not in made)])
     with session.reading(state.schema) as flight:
         found = flight.ask(catalog.relations(expected))
-    return expected, Snapshot(item.relation for item in found.value), replayed.skipped
+    warnings = list(replayed.warnings)
+    if replayed.skipped and not state.history.events:
+        places = ", ".join(sorted(replayed.skipped))
+        warnings.append(f"skipped, and not compared: {places}; {NOT_RECREATED}")
+    return expected, Snapshot(item.relation for item in found.value), warnings
 
 
-def _explained(error: StatementFailed, state: DatabaseState) -> StatementFailed:
-    """Explain which privileges a replay requires."""
-    hints = {
-        "42501": f"Ask the database owner to run: GRANT CREATE ON DATABASE"
-        f" {quote_name(state.server.database)} TO {quote_name(state.server.role)};"
-        ' or run "lfmigrate up" first, which records what to expect.',
-        "25006": 'Run "lfmigrate up" on the primary server first, which records what to expect;'
-        " verify then only reads.",
-    }
-    if error.file is not None or error.sqlstate not in hints:
-        return error
-    if state.history.applied:
-        return StatementFailed(
-            f"{error.message}; a replay needs a scratch schema",
-            outcome=NOTHING_CHANGED,
-            hint="Leave out --replay: the history knows what to expect.",
-            sqlstate=error.sqlstate,
-        )
-    return StatementFailed(
-        f"{error.message}; without a history, verify replays the files in a scratch schema",
-        outcome=NOTHING_CHANGED,
-        hint=hints[error.sqlstate],
-        sqlstate=error.sqlstate,
-    )
+def _remembered(
+    state: DatabaseState, files: Sequence[SqlFile], *, complete: bool
+) -> Iterator[Relation]:
+    """Return what the history expects and a replay does not know: what it has left out."""
+    history = state.history
+    if history.majors - {state.server.major}:
+        return  # the texts of another major version differ
+    names = {file.name for file in files}
+    for key, relation in history.expected.items():
+        if not complete or any(event.file not in names for event in history.makers[key]):
+            yield relation
 
 
 def _edits(session: Session, state: DatabaseState) -> tuple[Edit, ...]:
@@ -205,19 +215,7 @@ def _edits(session: Session, state: DatabaseState) -> tuple[Edit, ...]:
     with session.reading(state.schema) as flight:
         texts = [flight.ask(ledger.recorded_text(session.scope, e)) for _, e, _ in edited]
     return tuple(
-        Edit(
-            each.version,
-            each.name,
-            tuple(
-                difflib.unified_diff(
-                    text.value.splitlines(),
-                    migration.up.text.splitlines(),
-                    f"{event.file} as applied",
-                    f"{migration.up.name} in the folder",
-                    lineterm="",
-                )
-            ),
-        )
+        Edit(each.version, each.name, diff(from_text(event.file, text.value), migration.up))
         for (each, event, migration), text in zip(edited, texts, strict=True)
     )
 

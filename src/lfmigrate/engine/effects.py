@@ -209,13 +209,20 @@ def _without_gone(
 ) -> StepEffects:
     """Add what is gone to the rows, and to the last step: nothing tells which one it was."""
     renamed = {found.id for found in after.found if found.relation.key in rows}
+    # A sequence that a column owns is a part of its table.
+    owned = {
+        f"pg_class:{number}"
+        for found in after.found
+        for part, number in found.numbers.items()
+        if part.startswith("sequence ")
+    }
     for item_id, key in before.ids.items():
         if key in rows:
             continue
         dropped = after.locked is None or item_id in after.locked
-        if dropped or item_id in renamed:
+        if dropped or item_id in renamed | owned:
             effects = effects.removing(key)
-        if item_id not in renamed:
+        if item_id not in renamed | owned:
             rows[key] = [Verdict(before.live[key], "dropped" if dropped else "missing")]
     return effects
 
@@ -240,7 +247,7 @@ def _doubtful_parts(found: Found, before: Before, after: After) -> frozenset[str
             was.parts.get(part) != expected.parts.get(part)
             or (
                 relation.parts.get(part) != was.parts.get(part)
-                and not _is_own_change(part, found, after)
+                and not _is_own_change(part, found, was, after)
             )
         )
     )
@@ -255,7 +262,7 @@ def _is_stated(part: str, found: Found) -> bool:
     )
 
 
-def _is_own_change(part: str, found: Found, after: After) -> bool:
+def _is_own_change(part: str, found: Found, was: Relation, after: After) -> bool:
     """Return whether a part that differs now was changed by the run itself.
 
     Its own row need not have been written: the text of a view changes when its table is renamed.
@@ -265,10 +272,13 @@ def _is_own_change(part: str, found: Found, after: After) -> bool:
     if part in found.relation.parts or after.locked is None:
         return not after.others
     # It is gone, without a trace in the catalogs.
-    if found.id in after.locked:
-        return True
-    locking = found.relation.kind != "type" and part.partition(" ")[0] in _LOCKING
-    return not after.others and not locking
+    kind = part.partition(" ")[0]
+    if found.id in after.locked or after.others:
+        return found.id in after.locked
+    if kind == "index":
+        # A DROP would have locked the table; a rename has not, and leaves another name.
+        return any(p.startswith("index ") and p not in was.parts for p in found.relation.parts)
+    return found.relation.kind == "type" or kind not in _LOCKING
 
 
 def _was_moved_by_others(found: Found, before: Before, after: After) -> bool:
@@ -339,7 +349,7 @@ def _judge_known(found: Found, before: Before, after: After) -> tuple[Relation, 
     if key != relation.key:
         return expected, [verdict_of("altered", expected, relation)]
     changed = any(
-        relation.parts.get(part) != was.parts.get(part) and _is_own_change(part, found, after)
+        relation.parts.get(part) != was.parts.get(part) and _is_own_change(part, found, was, after)
         for part in relation.parts.keys() | was.parts.keys()
     )
     status = "altered" if changed else "unchanged"

@@ -8,7 +8,7 @@ from pathlib import Path
 from lfmigrate.catalog import Table
 from lfmigrate.engine.transaction import Transaction
 from lfmigrate.errors import Refused, StatementFailed
-from lfmigrate.rows import dump
+from lfmigrate.rows import archive, dump
 from lfmigrate.rows.dump import Emptied, OnCopy, emptied
 
 
@@ -49,7 +49,8 @@ def save_and_empty(
     if backup_parent is not None:
         names = [(table.schema, table.name) for table in tables]
         about = transaction.state.about(reason)
-        backup = transaction.save_rows(names, (), backup_parent, about, watch=watch).path
+        target = archive.default_folder(backup_parent, about.database)
+        backup = transaction.save_rows(names, (), target, about, watch=watch).path
     dump.empty(transaction.flight, tables)
     try:
         transaction.send()

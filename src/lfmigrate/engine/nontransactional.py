@@ -30,8 +30,8 @@ from lfmigrate.postgres.pipeline import rolled_back_on_error
 from lfmigrate.postgres.wire import Answer
 from lfmigrate.schema.relation import Found, Key, Relation, Snapshot
 from lfmigrate.source.sqlfile import SqlFile
-from lfmigrate.syntax.names import Indexing, indexing, names
-from lfmigrate.syntax.scanner import Statement, tokens
+from lfmigrate.syntax.names import Cursor, Indexing, indexing
+from lfmigrate.syntax.scanner import Statement
 from lfmigrate.syntax.transaction_block import is_concurrent, placement
 
 # What REINDEX CONCURRENTLY calls an index while it rebuilds it.
@@ -183,7 +183,7 @@ class _Alone:
 
     def _mentioned(self) -> list[tuple[str, str]]:
         """Return the statement's names, with the schema that each one is in if it says none."""
-        found = names(list(tokens(self.statement.text)))
+        found = Cursor(self.statement).names()
         return [(n.schema or self.state.schema, n.name) for n in found]
 
     def _keys(self) -> list[Key]:

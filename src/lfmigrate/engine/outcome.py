@@ -17,11 +17,12 @@ from lfmigrate.engine.effects import (
     needs_replay,
     unclear_parts,
 )
-from lfmigrate.engine.replay import NOT_RECREATED, Made, replay
+from lfmigrate.engine.replay import NOT_RECREATED, Made, place_of, replay
 from lfmigrate.engine.session import Session
+from lfmigrate.engine.shadow import NoShadowDatabase
 from lfmigrate.engine.state import DatabaseState
 from lfmigrate.engine.step import Step
-from lfmigrate.errors import DatabaseError, StatementFailed
+from lfmigrate.errors import DatabaseError, StatementFailed, UsageError
 from lfmigrate.history.events import Event, History
 from lfmigrate.history.ledger import Recorded
 from lfmigrate.postgres.connection import address_of, connect
@@ -79,15 +80,19 @@ class Results:
     recorded: Answer[tuple[Recorded, ...]]
 
     @property
-    def skipped(self) -> bool:
-        """Return whether a statement found that what it creates already exists."""
-        return any(answer.has_skipped for answer in self.statements)
+    def skipped(self) -> tuple[str, ...]:
+        """Return the places of the statements that found that what they create already exists."""
+        return tuple(
+            place_of(answer.statement)
+            for answer in self.statements
+            if answer.statement is not None and answer.has_skipped
+        )
 
 
 def outcome_of(session: Session, state: DatabaseState, results: Results) -> Outcome:
     """Find out what the files did, in the open transaction.
 
-    What they skipped is compared with what they create in a scratch schema; only then is one made.
+    Only if they skipped something is there a shadow database, to compare it with what they create.
 
     Raises:
         DatabaseError: A file has changed lfmigrate's own history.
@@ -104,10 +109,10 @@ def outcome_of(session: Session, state: DatabaseState, results: Results) -> Outc
         fingerprints=results.fingerprints_after.value,
         step_ends=[entry.cid for entry in recorded],
         locked=reading.locked,
-        others=reading.others > 0,
+        others=not reading.committed <= state.horizon.seen,
     )
     after = replace(after, foreign=_foreign_parts(session, unclear_parts(before, after)))
-    horizon = replace(state.horizon, own=(*state.horizon.own, *reading.own))
+    horizon = replace(state.horizon, seen=state.horizon.seen | reading.own)
     outcome = _outcome(
         session, state, results.steps, recorded, before=before, after=after, skipped=results.skipped
     )
@@ -139,7 +144,8 @@ def outcome_outside_transaction(
     before = Before(state.history.expected, state.live, state.ids, existed)
     foreign = {item.id: item.relation.parts.keys() for item in was}
     after = After(found, existed, step_ends=[1], locked=None, foreign=foreign)
-    return _outcome(session, state, [step], recorded, before=before, after=after, skipped=skipped)
+    places = [place_of(step.file.statements[-1])] if skipped else []
+    return _outcome(session, state, [step], recorded, before=before, after=after, skipped=places)
 
 
 def _outcome(
@@ -150,11 +156,11 @@ def _outcome(
     *,
     before: Before,
     after: After,
-    skipped: bool,
+    skipped: Sequence[str],
 ) -> Outcome:
     compared = _Compared()
     if skipped or needs_replay(before, after):
-        compared = _compare_with_files(session, state, steps, skipped=skipped)
+        compared = _compare_with_files(session, state, steps, skipped)
     judgement = judge(before, replace(after, would_be=compared.would_be, skipped=compared.existing))
     notes = list(compared.notes)
     if judgement.undecided:
@@ -216,7 +222,7 @@ def _foreign_parts(
 
 @dataclass(frozen=True, slots=True)
 class _Compared:
-    """What the files create in an empty schema, where statements were skipped, and what exists."""
+    """What the files create in a shadow database, if statements were skipped, and what exists."""
 
     would_be: Mapping[Key, WouldBe] = field(default_factory=dict)
     existing: Mapping[Key, Found] = field(default_factory=dict)
@@ -225,26 +231,36 @@ class _Compared:
 
 
 def _compare_with_files(
-    session: Session, state: DatabaseState, steps: Sequence[Step], *, skipped: bool
+    session: Session, state: DatabaseState, steps: Sequence[Step], skipped: Sequence[str]
 ) -> _Compared:
-    """Replay, in the open transaction, what makes up the schema after the steps."""
+    """Replay what makes up the schema after the steps; their transaction stays open."""
     files = _files_of_schema(session.folder, state.history, steps)
     try:
-        replayed = replay(session, state, files, inside=True)
-    except StatementFailed as error:
-        why = f"because the files cannot be run in a scratch schema: {error.message}"
-        return _Compared(
-            notes=(f"what was skipped could not be compared, {why}",) if skipped else ()
-        )
+        replayed = replay(session, state, files, uncommitted=[step.file for step in steps])
+    except (NoShadowDatabase, StatementFailed) as error:
+        return _Compared(uncompared=tuple(skipped), notes=(_not_compared(error, skipped),))
     would_be = _by_step(replayed.made, files, steps)
+    notes = replayed.warnings
+    again = tuple(place for place in skipped if place in replayed.skipped)
+    if again:
+        notes = (
+            *notes,
+            f"skipped, and not compared: {', '.join(again)}; {NOT_RECREATED}",
+        )
+    left_out = tuple(place for place in skipped if place in replayed.left_out)
     if not skipped:
-        return _Compared(would_be)
-    notes: tuple[str, ...] = ()
-    if replayed.skipped:
-        places = ", ".join(replayed.skipped)
-        notes = (f"skipped, and not compared: {places}; {NOT_RECREATED}",)
+        return _Compared(would_be, notes=notes)
     existing = {found.relation.key: found for found in _read(session, state.schema, would_be)}
-    return _Compared(would_be, existing, replayed.skipped, notes)
+    return _Compared(would_be, existing, (*again, *left_out), notes)
+
+
+def _not_compared(error: NoShadowDatabase | StatementFailed, skipped: Sequence[str]) -> str:
+    """Return why the files could not be compared, and what would help."""
+    # The lines of a statement that failed show where; the place does that here.
+    facts = [f"{error.place}: {error.message}"] if error.place else [error.message, *error.detail]
+    hint = f". {error.hint}" if error.hint else ""
+    what = "what was skipped could not be compared" if skipped else "the files were not replayed"
+    return f"{what}: {'; '.join(facts)}{hint}"
 
 
 def _recreated_as_replaced(
@@ -340,11 +356,11 @@ def add_drifted_relations(
     """
     files = _files_of_schema(session.folder, state.history, results.steps)
     try:
-        made = replay(session, state, files, inside=False).made
+        made = replay(session, state, files).made
         with session.reading(state.schema) as flight:
             keys = [item.relation.key for item in made]
             found = flight.ask(catalog.relations(keys))
-    except DatabaseError:
+    except (DatabaseError, UsageError):
         return  # no further detail is available
     live = Snapshot(item.relation for item in found.value)
     lines = []

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from lfmigrate import catalog
 from lfmigrate.engine.replay import replay
 from lfmigrate.engine.session import Session
+from lfmigrate.engine.shadow import NoShadowDatabase
 from lfmigrate.engine.state import DatabaseState
 from lfmigrate.errors import NOTHING_CHANGED, StatementFailed
 from lfmigrate.history.ownership import Owned, owned_by
@@ -49,7 +50,7 @@ def owned_objects(
     """Return what the applied migrations and the view files created.
 
     Without a history, a migration counts as applied if anything that it creates exists; what that
-    is, is found out by a replay in a scratch schema, which is rolled back.
+    is, is found out by a replay in a shadow database.
 
     Args:
         session: The command.
@@ -81,6 +82,8 @@ def _with_views(
     for relation in live.values():
         if any(relation.key in keys for keys in views.values()):
             owned.whole.setdefault(relation.key, set(relation.parts))
+            # A migration may have changed it, such as by changing a table below it.
+            owned.parts.pop(relation.key, None)
     names = {name: frozenset(keys) for name, keys in views.items()}
     return OwnedObjects(owned, live, ids, names, numbers)
 
@@ -89,8 +92,8 @@ def _replayed(session: Session, state: DatabaseState, above: int | None) -> Owne
     folder = session.folder
     files = [m.up for m in folder.migrations] + [view.file for view in folder.views]
     try:
-        made = replay(session, state, files, inside=False).made
-    except StatementFailed as error:
+        made = replay(session, state, files).made
+    except (NoShadowDatabase, StatementFailed) as error:
         error.detail = (
             *error.detail,
             "There is no history, so the files are replayed to find out what they create.",

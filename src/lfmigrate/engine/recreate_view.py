@@ -171,7 +171,7 @@ class RecreatedViews:
             with self._session.reading(schema) as flight:
                 asked = flight.ask(catalog.relations(tables))
             columns = [name for line in detail for name in re.findall(_QUOTED, line)]
-            roots += [(found.id, column) for found in asked.value for column in columns]
+            roots += [(found.id, f"column {column}") for found in asked.value for column in columns]
         chosen = self._on_top_of(schema, roots, ids)
         return chosen - words if statement.head[:2] == ("DROP", "VIEW") else chosen
 
@@ -198,13 +198,12 @@ class RecreatedViews:
             asked = flight.ask(catalog.dependents((root, None) for root in ids))
         with self._session.reading(schema) as flight:
             named = flight.ask(catalog.items(asked.value - {*ids}))
-        dependents = []
-        for item in named.value.values():
-            wholes = {item.relation, *item.owners}
-            # What the server makes for a view, such as its row type, goes with the view.
-            is_own = item.part is None and not asked.value.isdisjoint(wholes)
-            if not is_own and wholes.isdisjoint(ids):
-                dependents.append(f"{item.kind} {item.name}")
+        # A part, such as the row type of a view, goes with the whole.
+        dependents = [
+            f"{item.kind} {item.name}"
+            for item in named.value.values()
+            if asked.value.isdisjoint({item.relation, *item.owners})
+        ]
         if not dependents:
             return
         if cause.sqlstate == _COLUMNS_CHANGED:

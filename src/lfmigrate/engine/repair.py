@@ -25,13 +25,16 @@ def migrations_to_repair(folder: Folder, state: DatabaseState) -> Sequence[Migra
     problems: list[str] = []
     for key in state.missing:
         relation = state.history.expected[key]
-        for event in state.history.makers[key]:
+        makers = state.history.makers[key]
+        # What was accepted has created nothing, unless nothing else is known to have.
+        for event in [event for event in makers if event.action != "accept"] or makers:
             if event.number is None:
                 # A view file runs again by itself, unless the file is missing.
                 if event.name not in views:
                     problems.append(f"{relation.kind} {relation.label}: {event.file} is gone")
                 continue
-            problem = _why_not(by_number.get(event.number), event)
+            applied = state.history.applied.get(event.number, event)
+            problem = _why_not(by_number.get(event.number), applied)
             if problem is None:
                 chosen[event.number] = by_number[event.number]
             else:

@@ -1,34 +1,69 @@
-"""What SQL files create: run in a scratch schema, read from the catalogs, always rolled back."""
+"""What SQL files create: run in a shadow database, read from the catalogs, rolled back."""
 
 from __future__ import annotations
 
 import secrets
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from itertools import islice
 
 from lfmigrate import catalog
+from lfmigrate.catalog.shadow import Extension, ShadowNeeds, shadow_empty, shadow_needs
 from lfmigrate.engine.session import Session
+from lfmigrate.engine.shadow import Shadow, shadow_database
 from lfmigrate.engine.state import DatabaseState
-from lfmigrate.postgres.pipeline import Query
-from lfmigrate.schema.relation import Relation
+from lfmigrate.errors import StatementFailed, UsageError
+from lfmigrate.postgres.connection import Connection
+from lfmigrate.postgres.pipeline import Flight, Query, roll_back
+from lfmigrate.postgres.wire import Answer
+from lfmigrate.schema.relation import NAMED_PARTS, Found, Relation
+from lfmigrate.settings import Scope
+from lfmigrate.source.setup import read_setup
 from lfmigrate.source.sqlfile import SqlFile
 from lfmigrate.syntax.names import quote_name
+from lfmigrate.syntax.replayable import (
+    CURRENT_ROLES,
+    created_names,
+    for_replay,
+    is_cluster_wide,
+    roles_named,
+)
+from lfmigrate.syntax.scanner import Statement
+from lfmigrate.syntax.transaction_block import placement
 
-# Why a statement may be skipped even in an empty schema.
-NOT_RECREATED = "another file makes the same, or a schema stands in the name"
+# Why a statement may be skipped even in an empty database.
+NOT_RECREATED = "another file makes the same"
 
-_SAVEPOINT = "lfmigrate_replay"
+# A new value of an enum that is used before the transaction ends that has added it.
+_UNSAFE_ENUM_VALUE = "55P04"
 
-_MARKER = "lfmigrate_marker"
+# A statement that ends the transaction, or cannot run in one.
+_NOT_IN_TRANSACTION = frozenset({"25001", "2D000"})
+
+# The notices of IF NOT EXISTS for what has more to it than a name.
+_SKIPPED = frozenset({"42P07", "42701"})
+
+# Something does not exist, or may not be used.
+_MISSING = frozenset({"3F000", "42P01", "42703", "42704", "42883"})
+_FORBIDDEN = frozenset({"42501"})
+
+# Two replays in a database that was named would drop each other's objects.
+_GIVEN_LOCK_KEY = 4_848_211_790_327_153_664
+_GIVEN_LOCK_MS = 60_000
+
+_SAVEPOINT = "lfmigrate_extension"
+
+# From this version on, not everybody may create objects in the schema public.
+_PUBLIC_IS_CLOSED = 15
 
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """A relation that files make in an empty schema.
+    """A relation that files make in an empty database.
 
     Attributes:
-        relation: As the last file leaves it.
+        relation: As the last file leaves it; not complete if it is one of the setup's.
         file_index: The place in the sequence of the file that makes it.
         part_files: The place of the file that wrote each part last.
     """
@@ -44,89 +79,356 @@ class Replay:
 
     Attributes:
         made: The relations, in the order in which they are made.
-        skipped: The places of statements that found what they make already there, although the
-            scratch schema was empty: nothing is known of what they would have made.
+        left_out: The place of each statement that was left out, as in ``001_a.up.sql:3``, and why.
+        skipped: The places of statements that found a table or a column already there: another file
+            makes it, and nothing is known of what they would have made.
+        notes: What else is worth a warning.
     """
 
-    made: tuple[Made, ...]
-    skipped: tuple[str, ...]
+    made: tuple[Made, ...] = ()
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    skipped: frozenset[str] = frozenset()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Return what is worth a warning, what was left out included."""
+        left_out = "; ".join(f"{place}: {why}" for place, why in self.left_out.items())
+        return (*self.notes, *([f"left out of the replay: {left_out}"] if left_out else []))
 
 
 def replay(
-    session: Session, state: DatabaseState, files: Sequence[SqlFile], *, inside: bool
+    session: Session,
+    state: DatabaseState,
+    files: Sequence[SqlFile],
+    *,
+    uncommitted: Sequence[SqlFile] = (),
 ) -> Replay:
-    """Find out what files make, by running them where nothing is yet, and rolling back.
+    """Find out what files make, by running them in an empty database.
 
-    Names that a file does not find in the scratch schema resolve as they would in the command's
-    schema, so a foreign key to another table works. What a file does to objects that it names with
-    their schema, it does to those; that is rolled back too.
+    The live database is asked for its settings and extensions, and for nothing else.
 
     Args:
-        session: The command.
-        state: The database; the files are meant for its schema.
+        session: The command. A transaction may be open on its connection, which goes on unharmed.
+        state: The live database; the files are meant for its schema.
         files: In the order in which to run them.
-        inside: Whether a transaction is open, which then goes on unharmed behind a savepoint;
-            otherwise one is begun and rolled back.
+        uncommitted: Those that ran in the open transaction.
 
     Returns:
-        The relations as they would be in that schema. What the files make in other schemas is among
-        them only if nothing else was written in the transaction, that is, not ``inside``.
+        The relations as they would be there.
 
     Raises:
-        StatementFailed: A file cannot be run in a scratch schema, or the role may not make one.
-            The transaction of the caller is as it was.
+        NoShadowDatabase: There is no database to run them in.
+        StatementFailed: A file cannot be run in an empty database.
+        UsageError: The shadow database or the setup cannot be used.
     """
-    scratch = f"lfmigrate_scratch_{secrets.token_hex(6)}"
-    marker = f"{quote_name(scratch)}.{_MARKER}"
-    schema = state.schema
-    flight = session.flight()
-    if inside:
-        flight.do(f"SAVEPOINT {_SAVEPOINT}")
-        flight.sync()
-    else:
-        flight.begin(session.scope)
-    flight.do("SELECT pg_current_xact_id()")
-    flight.do(f"CREATE SCHEMA {quote_name(scratch)}")
-    flight.do(f"CREATE TABLE {marker} (n integer)")
-    statements = []
-    for file in files:
-        statements += flight.run_file(
-            file.in_one_transaction(), session.scope, state.server.defaults, scratch
+    if not files:
+        return Replay()
+    path = session.scope.shadow_setup
+    setup = None if path is None else read_setup(path)
+    if not uncommitted:
+        session.end_reading()
+    asking = session.flight()
+    needs = asking.ask(shadow_needs())
+    asking.go()
+    pieces = _pieces(files)
+    named = {role for piece in pieces for s in piece.statements for role in roles_named(s)}
+    shared = any(is_cluster_wide(s) for file in uncommitted for s in file.statements)
+    with shadow_database(
+        session, state, needs.value, roles=frozenset(named), holds_shared=shared
+    ) as shadow:
+        return _Replaying(shadow, session.scope, state, needs.value, setup, pieces).run()
+
+
+def place_of(statement: Statement) -> str:
+    """Return where a statement is, as `Replay.left_out` has it; no two are in the same place."""
+    place = f"{statement.file}:{statement.line}"
+    return place if statement.column == 1 else f"{place}:{statement.column}"
+
+
+@dataclass(slots=True)
+class _Piece:
+    """Statements that run together: a file, or a statement of one that is marked no-transaction.
+
+    Attributes:
+        file_index: The place of the file.
+        statements: What runs.
+        left_out: What does not, and why.
+    """
+
+    file_index: int
+    statements: list[Statement]
+    left_out: list[tuple[Statement, str]]
+
+    def leave_out(self, statement: Statement, why: str) -> None:
+        self.statements.remove(statement)
+        self.left_out.append((statement, why))
+
+
+def _pieces(files: Sequence[SqlFile]) -> list[_Piece]:
+    units = [
+        (index, unit.statements)
+        for index, file in enumerate(files)
+        for unit in (file.units() if file.no_transaction else (file,))
+    ]
+    judged = iter(for_replay(s for _, statements in units for s in statements))
+    pieces = []
+    for index, statements in units:
+        own = list(islice(judged, len(statements)))
+        pieces.append(
+            _Piece(
+                index,
+                [each.statement for each in own if each.left_out is None],
+                [(each.statement, each.left_out) for each in own if each.left_out is not None],
+            )
         )
-        flight.do(f"INSERT INTO {marker} VALUES (1)")
-    flight.look_at(scratch, schema)
-    found = flight.ask(catalog.snapshot((), ledger=marker))
-    markers = flight.ask(_markers(marker))
-    flight.sync()
-    flight.do(f"ROLLBACK TO SAVEPOINT {_SAVEPOINT}" if inside else "ROLLBACK")
-    flight.go()
-    ends = markers.value
-    made = []
-    for item in found.value.found:
-        relation = item.relation
-        if not item.cids or relation.name == scratch:
-            continue
-        if relation.schema == scratch:
-            relation = replace(relation, schema=schema)
-        elif inside:
-            continue
-        first = bisect_left(ends, item.cids[0])
-        part_files = {
-            part: max(first, bisect_left(ends, cid)) for part, cid in item.written.items()
+    return pieces
+
+
+@dataclass(slots=True)
+class _Entry:
+    """What is known of an object: the file that makes it, and those that wrote its parts last.
+
+    The files are places in the sequence, and -1 what ran before the first.
+    """
+
+    file_index: int
+    part_files: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class _Replaying:
+    """A replay in a shadow database, in as few transactions as possible."""
+
+    shadow: Shadow
+    scope: Scope
+    state: DatabaseState
+    needs: ShadowNeeds
+    setup: SqlFile | None
+    pieces: list[_Piece]
+    notes: list[str] = field(default_factory=list)
+    skipped: set[str] = field(default_factory=set)
+    entries: dict[str, _Entry] = field(default_factory=dict)
+
+    @property
+    def conn(self) -> Connection:
+        return self.shadow.conn
+
+    def run(self) -> Replay:
+        """Run everything, and return what is there in the end."""
+        self._leave_roles_alone()
+        start = 0
+        found: tuple[Found, ...] = ()
+        while start < len(self.pieces):
+            start, found = self._run_from(start)
+            if start < len(self.pieces):
+                # What follows may only run after it. The last transaction is rolled back.
+                self._send("COMMIT")
+        places = {
+            place_of(statement): why for piece in self.pieces for statement, why in piece.left_out
         }
-        made.append(Made(relation, first, part_files))
-    return Replay(
-        made=tuple(made),
-        skipped=_once(
-            f"{answer.statement.file}:{answer.statement.line}"
-            for answer in statements
-            if answer.statement is not None and answer.has_skipped
-        ),
-    )
+        made = tuple(m for m in map(self._made, found) if m is not None)
+        return Replay(made, places, frozenset(self.skipped), tuple(dict.fromkeys(self.notes)))
 
+    def _leave_roles_alone(self) -> None:
+        """Leave out what is about roles that exist on the server: they are not this database's."""
+        for piece in self.pieces:
+            for statement in tuple(piece.statements):
+                roles = set(roles_named(statement))
+                if roles and roles <= self.shadow.roles | CURRENT_ROLES:
+                    piece.leave_out(statement, "the role exists on the server")
 
-def _once(places: Iterable[str]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(places))
+    def _run_from(self, start: int) -> tuple[int, tuple[Found, ...]]:
+        """Run as many pieces as one transaction can hold.
+
+        Returns:
+            The place of the next piece, and the objects that exist; the transaction is open.
+        """
+        end = len(self.pieces)
+        while True:
+            answers: list[tuple[int, Answer[None]]] = []
+            try:
+                return end, self._try(start, end, answers)
+            except StatementFailed as error:
+                roll_back(self.conn)
+                at, statement = next(
+                    ((at, a.statement) for at, a in answers if a.error is not None), (start, None)
+                )
+                if error.sqlstate == _UNSAFE_ENUM_VALUE and self._can_commit(start, at):
+                    end = at
+                elif (
+                    statement is not None
+                    and error.sqlstate in _NOT_IN_TRANSACTION
+                    and placement(statement) == "either"
+                ):
+                    self.pieces[at].leave_out(statement, "it cannot run in a transaction")
+                elif statement is not None:
+                    raise self._explained(error) from None
+                else:
+                    raise
+
+    def _can_commit(self, start: int, end: int) -> bool:
+        """Return whether pieces can be committed: they change nothing that all databases share."""
+        ran = [s for piece in self.pieces[start:end] for s in piece.statements]
+        if start == 0 and self.setup is not None:
+            ran += self.setup.statements
+        return start < end and not any(map(is_cluster_wide, ran))
+
+    def _try(
+        self, start: int, end: int, answers: list[tuple[int, Answer[None]]]
+    ) -> tuple[Found, ...]:
+        marker_schema = f"lfmigrate_replay_{secrets.token_hex(6)}"
+        marker = f"{quote_name(marker_schema)}.marker"
+        defaults = self.shadow.defaults
+        flight = self._begin() if start == 0 else self._begun()
+        flight.do(f"CREATE SCHEMA {quote_name(marker_schema)}")
+        flight.do(f"CREATE TABLE {marker} (n integer)")
+        if start == 0 and self.setup is not None:
+            flight.run_file(self.setup, self.scope, defaults)
+        flight.do(f"INSERT INTO {marker} VALUES (1)")
+        for at in range(start, end):
+            flight.enter_file(defaults)
+            answers += [(at, flight.run(statement)) for statement in self.pieces[at].statements]
+            flight.reset(self.scope, defaults)
+            flight.do(f"INSERT INTO {marker} VALUES (1)")
+        flight.look_at(self.state.schema)
+        found = flight.ask(catalog.snapshot((), ledger=marker, ids=self.entries))
+        ends = flight.ask(_markers(marker))
+        flight.go()
+        self._note(found.value.found, ends.value, start)
+        self.skipped.update(
+            place_of(answer.statement)
+            for _, answer in answers
+            if answer.statement is not None and _SKIPPED & {n.sqlstate for n in answer.notices}
+        )
+        return found.value.found
+
+    def _note(self, found: Iterable[Found], ends: Sequence[int], start: int) -> None:
+        """Note which files wrote what."""
+
+        def file_of(cid: int) -> int:
+            place = bisect_left(ends, cid) - 1
+            return self.pieces[start + place].file_index if place >= 0 else -1
+
+        for item in found:
+            if item.cids:
+                entry = self.entries.setdefault(item.id, _Entry(file_of(item.cids[0])))
+                for part, cid in item.written.items():
+                    entry.part_files[part] = max(entry.file_index, file_of(cid))
+
+    def _made(self, item: Found) -> Made | None:
+        """Return what the files made of an object; None if it is the setup's alone."""
+        entry, relation = self.entries[item.id], item.relation
+        parts = {p: f for p, f in entry.part_files.items() if p in relation.parts}
+        if entry.file_index >= 0:
+            return Made(relation, entry.file_index, parts)
+        own = {p: f for p, f in parts.items() if f >= 0 and p.partition(" ")[0] in NAMED_PARTS}
+        if not own:
+            return None
+        texts = {part: relation.parts[part] for part in own}
+        return Made(replace(relation, parts=texts, complete=False), min(own.values()), own)
+
+    def _begun(self) -> Flight:
+        """Return a flight that begins a transaction with the settings of the live database."""
+        flight = Flight(self.conn)
+        flight.do("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE NOT DEFERRABLE")
+        flight.reset(self.scope, self.shadow.defaults)
+        return flight
+
+    def _begin(self) -> Flight:
+        """Begin the first transaction, and create what the live database has beforehand."""
+        flight = self._begun()
+        if self.shadow.is_given:
+            flight = self._empty(flight)
+        else:
+            # The files may create objects with another role, which may do so in the live database.
+            flight.do(f"GRANT ALL ON DATABASE {quote_name(self.conn.info.dbname)} TO PUBLIC")
+            if self.state.server.major >= _PUBLIC_IS_CLOSED:
+                flight.do("GRANT ALL ON SCHEMA public TO PUBLIC")
+        statements = [s for piece in self.pieces for s in piece.statements]
+        schemas = created_names(statements, "schema")
+        extensions = created_names(statements, "extension")
+        if self._exists_beforehand(schemas):
+            flight.do(f"CREATE SCHEMA IF NOT EXISTS {quote_name(self.state.schema)}")
+        for extension in self.needs.extensions:
+            if extension.name not in extensions:
+                flight.go()
+                flight = self._create_extension(extension, schemas)
+        return flight
+
+    def _exists_beforehand(self, created: Mapping[str, bool]) -> bool:
+        """Return whether the schema of unqualified names is there before the files run.
+
+        The files may create it, if it is on the search path and not an option.
+        """
+        schema = self.state.schema
+        if schema not in created or self.scope.schema is not None:
+            return True
+        return created[schema] and bool(self.state.history.events)
+
+    def _empty(self, flight: Flight) -> Flight:
+        """Drop what is in a database that was named."""
+        flight.do("SELECT set_config('lock_timeout', $1, true)", str(_GIVEN_LOCK_MS))
+        flight.do("SELECT pg_advisory_xact_lock($1::bigint)", str(_GIVEN_LOCK_KEY))
+        found = flight.ask(shadow_empty())
+        flight.go()
+        flight = Flight(self.conn)
+        for statement in found.value:
+            flight.do(statement)
+        try:
+            flight.go()
+        except StatementFailed as error:
+            raise UsageError(
+                f"the shadow database cannot be emptied: {error.message}",
+                hint="Name one that belongs to the role, with all that is in it.",
+            ) from None
+        flight = Flight(self.conn)
+        flight.reset(self.scope, self.shadow.defaults)
+        return flight
+
+    def _create_extension(
+        self, extension: Extension, created_schemas: Mapping[str, bool]
+    ) -> Flight:
+        """Create an extension of the live database, in its version if that is available."""
+        name, schema = quote_name(extension.name), quote_name(extension.schema)
+        why = f"the files create its schema, {extension.schema}"
+        options = [f"VERSION {quote_name(extension.version)}", ""]
+        for option in options if extension.schema not in created_schemas else ():
+            flight = Flight(self.conn)
+            flight.do(f"SAVEPOINT {_SAVEPOINT}")
+            if extension.schema != "pg_catalog":
+                flight.do(f"CREATE SCHEMA IF NOT EXISTS {schema}")
+            flight.do(f"CREATE EXTENSION {name} SCHEMA {schema} {option}")
+            flight.do(f"RELEASE SAVEPOINT {_SAVEPOINT}")
+            try:
+                flight.go()
+            except StatementFailed as error:
+                why = error.message
+                self._send(f"ROLLBACK TO SAVEPOINT {_SAVEPOINT}")
+            else:
+                return Flight(self.conn)
+        self.notes.append(f"extension {extension.name} is missing from the shadow database: {why}")
+        return Flight(self.conn)
+
+    def _send(self, statement: str) -> None:
+        flight = Flight(self.conn)
+        flight.do(statement)
+        flight.go()
+
+    def _explained(self, error: StatementFailed) -> StatementFailed:
+        """Say where a statement of a file failed, and what may be missing there."""
+        error.detail = (*error.detail, "It failed in an empty shadow database.", *self.notes)
+        if error.sqlstate in _MISSING:
+            error.hint = (
+                "If the files do not create what it needs, put a statement that does into a file of"
+                " SQL, and name that file with --shadow-setup."
+            )
+        elif error.sqlstate in _FORBIDDEN:
+            error.hint = (
+                "If the role has that privilege in the live database, put a GRANT into a file of"
+                " SQL, and name that file with --shadow-setup."
+            )
+        return error
 
 
 def _markers(marker: str) -> Query[list[int]]:

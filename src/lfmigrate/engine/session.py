@@ -9,7 +9,7 @@ from lfmigrate.engine.blocking import BlockingSessions
 from lfmigrate.engine.state import DatabaseState, read_state
 from lfmigrate.errors import ErrorOutcome, committed_before
 from lfmigrate.postgres.connection import Connection, is_idle
-from lfmigrate.postgres.pipeline import Flight, rolled_back_on_error
+from lfmigrate.postgres.pipeline import Flight, roll_back, rolled_back_on_error
 from lfmigrate.postgres.wire import Progress
 from lfmigrate.settings import Scope
 from lfmigrate.source.folder import Folder
@@ -47,6 +47,7 @@ class Session:
         self.folder = folder
         self.scope = scope or Scope()
         self.committed: list[str] = []
+        self._has_read = False
         self._progress = progress
         self._on_wait = on_wait
         self._blocking = BlockingSessions(conn, self.scope.lock_timeout_ms, on_wait)
@@ -75,7 +76,9 @@ class Session:
 
     def state(self, *, relations: bool = True) -> DatabaseState:
         """Read the history and the live relations that it expects; see `read_state`."""
-        return read_state(self.conn, self.scope, relations=relations, on_stall=self._blocking)
+        state = read_state(self.conn, self.scope, relations=relations, on_stall=self._blocking)
+        self._has_read = True
+        return state
 
     @contextmanager
     def reading(self, schema: str) -> Iterator[Flight]:
@@ -97,7 +100,17 @@ class Session:
 
     def end_reading(self) -> None:
         """Roll back the empty transaction that `state` may have left open."""
-        if not self.conn.closed and not is_idle(self.conn):
+        if self._is_reading:
             flight = Flight(self.conn)
             flight.do("ROLLBACK")
             flight.go()
+
+    def give_back(self) -> None:
+        """Do so after an error, which comes first; a transaction of the caller's stays open."""
+        if self._is_reading:
+            roll_back(self.conn)
+
+    @property
+    def _is_reading(self) -> bool:
+        # `state` refuses a connection with an open transaction, so what is open after it is ours.
+        return self._has_read and not self.conn.closed and not is_idle(self.conn)

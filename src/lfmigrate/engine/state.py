@@ -84,6 +84,22 @@ def read_state(
         UsageError: A transaction is open, or the connection speaks another encoding than UTF-8.
         DatabaseError: There is no such schema, or the role may not read the history.
     """
+    refuse_unusable(conn)
+    for _ in range(_VANISHED_ATTEMPTS):
+        try:
+            return _read(conn, scope, relations=relations, on_stall=on_stall)
+        except StatementFailed as error:
+            if not error.message.startswith(_VANISHED):
+                raise
+    return _read(conn, scope, relations=relations, on_stall=on_stall)
+
+
+def refuse_unusable(conn: Connection) -> None:
+    """Refuse a caller's connection that cannot be used as it is; nothing is sent.
+
+    Raises:
+        UsageError: A transaction is open, or it speaks another encoding than UTF-8.
+    """
     if not is_idle(conn):
         raise UsageError(
             "the connection has an open transaction",
@@ -96,13 +112,6 @@ def read_state(
             f"the connection's encoding is {encoding}, and SQL files are UTF-8",
             hint='Connect with client_encoding="UTF8", as lfmigrate.connect does.',
         )
-    for _ in range(_VANISHED_ATTEMPTS):
-        try:
-            return _read(conn, scope, relations=relations, on_stall=on_stall)
-        except StatementFailed as error:
-            if not error.message.startswith(_VANISHED):
-                raise
-    return _read(conn, scope, relations=relations, on_stall=on_stall)
 
 
 def _read(
@@ -128,15 +137,18 @@ def _read(
         known = History() if asked_history.error is not None else asked_history.value
         live = Snapshot()
         ids: dict[str, Key] = {}
+        horizon = Horizon()
         if relations and known.expected:
             reading = Flight(conn, on_stall=on_stall)
             reading.look_at(schema)
+            seen = reading.ask(catalog.committed(server.xmin))
             found = reading.ask(catalog.relations(known.expected))
             reading.do("COMMIT")
             reading.go()
             live = Snapshot(item.relation for item in found.value)
             ids = {item.id: item.relation.key for item in found.value}
-    return DatabaseState(server, schema, known, live, ids, Horizon(server.xmin))
+            horizon = Horizon(server.xmin, seen.value)
+    return DatabaseState(server, schema, known, live, ids, horizon)
 
 
 def _schema(server: Server, scope: Scope) -> str:

@@ -28,7 +28,7 @@ class Step:
         earlier_ms: How long those statements took that ran before and are recorded with it.
     """
 
-    action: Literal["up", "repair", "view", "rollback", "begun", "statement"]
+    action: Literal["up", "repair", "view", "rollback", "begun", "statement", "accept"]
     version: str | None
     name: str
     file: SqlFile

@@ -30,7 +30,7 @@ from lfmigrate.history import ledger
 from lfmigrate.postgres.connection import Connection, address_of, connect, is_idle
 from lfmigrate.postgres.pipeline import Flight, Query, roll_back
 from lfmigrate.postgres.wire import Answer
-from lfmigrate.rows import archive, dump
+from lfmigrate.rows import dump
 from lfmigrate.rows.archive import About, Archive
 from lfmigrate.rows.dump import OnCopy
 from lfmigrate.source.sqlfile import SqlFile
@@ -39,10 +39,6 @@ from lfmigrate.syntax.names import quote_name
 from lfmigrate.syntax.privileges import required_privileges
 from lfmigrate.syntax.scanner import Statement
 
-# SQLSTATEs of queries/lock.sql and queries/privileges.sql, and the server's own.
-LOCK_HELD = "LF001"
-HISTORY_MOVED = "LF002"
-_PRIVILEGES_MISSING = "LF003"
 _INSUFFICIENT_PRIVILEGE = "42501"
 
 _SAVE = "lfmigrate_save"
@@ -52,6 +48,10 @@ _SETTLE_MS = 30_000
 
 # A server that restarts is back by then.
 _RECONNECT_S = 20
+
+
+class _PrivilegesMissing(StatementFailed):
+    """The role lacks privileges that the files need."""
 
 
 @contextmanager
@@ -141,8 +141,8 @@ class Transaction:
         self._xid: Answer[str] = self.flight.ask(ledger.transaction_id())
         if files is not None:
             needed = [asdict(each) for f in files for each in required_privileges(f.statements)]
-            self.flight.do("SELECT set_config('lfmigrate.needs', $1, true)", json.dumps(needed))
-            self.flight.do(catalog.query_text("privileges"))
+            self.flight.set({"lfmigrate.needs": json.dumps(needed)})
+            self.flight.do(catalog.query_text("privileges"), raises={"LF003": _PrivilegesMissing})
             ledger.create(self.flight)
 
     @property
@@ -194,7 +194,7 @@ class Transaction:
                     state.history.expected,
                     ledger=ledger.table(scope),
                     ids=state.ids,
-                    since=state.horizon,
+                    since=state.horizon.xmin,
                 )
             ),
             recorded=flight.ask(ledger.recorded(scope, self.run_id)),
@@ -248,17 +248,18 @@ class Transaction:
         self,
         tables: Iterable[tuple[str, str]],
         sequences: Iterable[tuple[str, str]],
-        parent: Path,
+        target: Path,
         about: About,
         *,
         watch: OnCopy | None = None,
     ) -> Archive:
-        """Write rows to a backup before they are lost; what is queued is sent first.
+        """Write rows to a backup; what is queued is sent first.
 
         Args:
-            tables: Schema and name of each table; they are locked.
+            tables: Schema and name of each table; they are locked, unless the transaction is
+                read-only.
             sequences: Schema and name of each sequence that belongs to no column.
-            parent: Where the backup's folder is created, named after the database and the time.
+            target: The folder to create.
             about: What the manifest says of the whole.
             watch: Called as rows are copied.
 
@@ -272,8 +273,7 @@ class Transaction:
         # Reading rows changes settings that the rest of the transaction does not expect.
         self.flight.do(f"SAVEPOINT {_SAVE}")
         flight, self.flight = self.flight, self.session.flight()
-        target = archive.default_folder(parent, about.database)
-        saved = dump.dump(self.conn, tables, sequences, target, about, watch=watch, first=flight)
+        saved = dump.dump(self.conn, tables, sequences, target, about, flight=flight, watch=watch)
         self.backup = saved.path
         self.flight.do(f"ROLLBACK TO SAVEPOINT {_SAVE}")
         # What follows is written by the transaction itself, by which its entries are recognized.
@@ -340,6 +340,7 @@ class Transaction:
 
     def name_backup(self, error: LfmigrateError) -> None:
         """Add to an error where the rows were saved."""
+        error.backup = self.backup
         if self.backup is not None:
             error.detail = (*error.detail, f"The backup in {self.backup} is complete.")
 
@@ -379,7 +380,7 @@ def _find_out(
             flight = Flight(second)
             # A snapshot from before the lock would not show what was committed during the wait.
             flight.do("BEGIN ISOLATION LEVEL READ COMMITTED")
-            flight.do("SELECT set_config('lock_timeout', $1, true)", str(_SETTLE_MS))
+            flight.set({"lock_timeout": str(_SETTLE_MS)})
             # The lost transaction holds this lock until it has ended.
             flight.do("SELECT pg_advisory_xact_lock($1::bigint)", str(ledger.LOCK_KEY))
             answer = flight.ask(was_committed)
@@ -395,9 +396,9 @@ def _find_out(
 
 def _explain(error: StatementFailed, session: Session) -> None:
     """Turn the details of the lock and of missing privileges into what a person can act on."""
-    if error.sqlstate == LOCK_HELD:
+    if isinstance(error, ledger.LockHeld):
         error.held_by, error.detail = error.detail[:1], ()
-    if error.sqlstate != _PRIVILEGES_MISSING:
+    if not isinstance(error, _PrivilegesMissing):
         return
     error.sqlstate = _INSUFFICIENT_PRIVILEGE
     error.detail = tuple(line for line in error.detail if not line.startswith("PL/pgSQL"))

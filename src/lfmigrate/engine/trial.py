@@ -47,6 +47,12 @@ class Trial:
         return tuple(i for i in self.items.values() if i.relkind in {"r", "p"} and i.id in ids)
 
     @property
+    def outermost(self) -> tuple[Item, ...]:
+        """Return `tables` without the partitions of others, whose rows include theirs."""
+        ids = {table.id for table in self.tables}
+        return tuple(table for table in self.tables if ids.isdisjoint(table.ancestors))
+
+    @property
     def gone(self) -> Mapping[str, Item]:
         """Return what they drop, by id."""
         return {item_id: self.items[item_id] for item_id in self.dropped if item_id in self.items}
@@ -149,17 +155,15 @@ def roots(owned: OwnedObjects) -> Iterable[tuple[str, str | None]]:
     """Return the ids of what the migrations created, without the view files' views.
 
     Returns:
-        For `catalog.dependents`: an id, and a column's name if only that column is theirs.
+        For `catalog.dependents`: an id, and a part of it if only that is theirs.
     """
     on_top = {key for keys in owned.views.values() for key in keys}
     for key in owned.owned.whole:
         if key in owned.ids and key not in on_top:
             yield owned.ids[key], None
     for key, parts in owned.owned.parts.items():
-        for part in parts:
-            kind, _, name = part.partition(" ")
-            if key in owned.ids and kind == "column":
-                yield owned.ids[key], name
+        if key in owned.ids:
+            yield from ((owned.ids[key], part) for part in parts)
 
 
 def lock_tables(flight: Flight, names: Collection[str]) -> None:

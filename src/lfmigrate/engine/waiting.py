@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from types import TracebackType
 
 from lfmigrate.engine.session import Session
-from lfmigrate.engine.transaction import HISTORY_MOVED, LOCK_HELD
 from lfmigrate.errors import NOTHING_CHANGED, Interrupted, LfmigrateError, Refused, StatementFailed
+from lfmigrate.history.ledger import HistoryMoved, LockHeld
 from lfmigrate.postgres.pipeline import LOCK_TIMEOUT
+from lfmigrate.rows import archive
 
 # How long to wait for a concurrent run to finish.
 LOCK_WAIT_S = 60.0
@@ -32,7 +33,7 @@ class Attempts:
 
     An attempt is repeated if another run holds lfmigrate's lock or has written the history since
     the state was read, and after a lock timeout, unless something remains of it that would be done
-    twice.
+    twice. The backup of an attempt that is repeated is removed.
     """
 
     def __init__(self, session: Session) -> None:
@@ -64,6 +65,7 @@ class Attempts:
         if error is None:
             self._session.end_reading()
             return False
+        self._session.give_back()
         if isinstance(error, StatementFailed) and self._wait(error):
             self._over = False
         if isinstance(error, LfmigrateError) and error.outcome == NOTHING_CHANGED:
@@ -79,11 +81,11 @@ class Attempts:
         """Return whether to try again, when it is time to."""
         if error.outcome not in {None, NOTHING_CHANGED, self._session.outcome}:
             return False  # a statement ran outside a transaction: it would run twice
-        if error.sqlstate == HISTORY_MOVED:
+        if isinstance(error, HistoryMoved):
             return True  # the other run was faster: find out at once what is left to do
         if error.sqlstate == LOCK_TIMEOUT:
             return self._let_others_proceed(error)
-        if error.sqlstate != LOCK_HELD:
+        if not isinstance(error, LockHeld):
             return False
         if time.monotonic() > self._give_up_at:
             raise Refused(
@@ -104,6 +106,8 @@ class Attempts:
         if self._timeouts > _LOCK_RETRIES:
             error.detail = (*error.detail, f"Tried {self._timeouts} times.")
             return False
+        if error.backup is not None:
+            archive.remove(error.backup)
         left = _LOCK_RETRIES + 1 - self._timeouts
         self._session.say(
             f"could not acquire a lock within {self._session.scope.lock_timeout_ms} ms;"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -20,7 +20,8 @@ class Event:
             ``view``: a view file ran; ``rollback``: a migration was rolled back or, without a
             version, the view of a view file was dropped for that; ``begun`` and ``statement``: in
             a file that runs outside a transaction, a statement is about to run, or has run. The
-            last event of such a file is its ``up``.
+            last event of such a file is its ``up``. ``accept``: an edit of an applied migration was
+            recorded, and did not run.
         version: The migration's version as in its file's name; None for a view file.
         name: The migration's or the view's name.
         file: The file's name.
@@ -51,6 +52,11 @@ class Event:
         """Return the migration's version as a number: ``002`` and ``2`` are the same."""
         return None if self.version is None else int(self.version)
 
+    @property
+    def label(self) -> str:
+        """Return what messages call it: version and name, or a view file's name."""
+        return self.file if self.version is None else f"{self.version}_{self.name}"
+
 
 @dataclass(frozen=True)
 class History:
@@ -68,13 +74,24 @@ class History:
 
     @cached_property
     def applied(self) -> Mapping[int, Event]:
-        """Return the event that applied each migration that is still applied, by number."""
+        """Return the event that applied each migration that is still applied, by number.
+
+        Where an edit was accepted since, it has the id, the name and the checksum of that.
+        """
         applied: dict[int, Event] = {}
         for event in self.events:
             if event.number is None:
                 continue
             if event.action == "up":
                 applied[event.number] = event
+            elif event.action == "accept" and event.number in applied:
+                up = applied[event.number]
+                applied[event.number] = replace(
+                    event,
+                    executed_at=up.executed_at,
+                    executed_by=up.executed_by,
+                    elapsed_ms=up.elapsed_ms,
+                )
             elif event.action == "rollback":
                 applied.pop(event.number, None)
         return applied

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lfmigrate.catalog import query_text
+from lfmigrate.errors import StatementFailed
 from lfmigrate.history.events import Event, History, event_from_json
 from lfmigrate.postgres.pipeline import Flight, Query
 from lfmigrate.schema.relation import Key, Relation
@@ -19,6 +20,14 @@ LOCK_KEY = int.from_bytes(b"lfmigrat", "big")
 
 # The history does not exist: no such table, no such schema.
 ABSENT = ("42P01", "3F000")
+
+
+class LockHeld(StatementFailed):
+    """Another run holds lfmigrate's lock."""
+
+
+class HistoryMoved(StatementFailed):
+    """Another run has written the history since it was read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,16 +98,11 @@ def lock(flight: Flight, known: History) -> None:
     """Queue the lock of lfmigrate, which fails if another run holds it or has written the history.
 
     Args:
-        flight: What begins a transaction.
+        flight: What begins a transaction; it fails with `LockHeld` or `HistoryMoved`.
         known: The history that the run was planned on.
     """
-    flight.do(
-        "SELECT set_config('lfmigrate.position', $1, true),"
-        " set_config('lfmigrate.lock_key', $2, true)",
-        str(known.position),
-        str(LOCK_KEY),
-    )
-    flight.do(query_text("lock"))
+    flight.set({"lfmigrate.position": str(known.position), "lfmigrate.lock_key": str(LOCK_KEY)})
+    flight.do(query_text("lock"), raises={"LF001": LockHeld, "LF002": HistoryMoved})
 
 
 def create(flight: Flight) -> None:

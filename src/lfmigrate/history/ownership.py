@@ -99,7 +99,7 @@ def owned_by(history: History, numbers: Iterable[int]) -> Owned:
 
 
 def _is_by(event: Event, numbers: frozenset[int]) -> bool:
-    return event.action in {"up", "repair", "statement"} and event.number in numbers
+    return event.action in {"up", "repair", "statement", "accept"} and event.number in numbers
 
 
 def split_by_owner(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import unicodedata
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
-from lfmigrate.errors import Refused, UsageError
+from lfmigrate.errors import DifferenceFound, Refused, UsageError
 from lfmigrate.history.events import Event, History
 from lfmigrate.source.folder import Folder, Migration
 from lfmigrate.source.views import ViewFile
@@ -20,14 +21,15 @@ class MigrationState:
         version: The version in the file name, now or when it was applied.
         name: The name in the file name, likewise.
         status: ``edited``: applied, but the file has changed since; ``file_missing``: applied, but
-            no longer in the folder.
-        event: The event that applied it; None if it is pending.
+            no longer in the folder; ``conflict``: two migrations with different names and texts
+            have this version, one in the history and one in the folder. Each has a state.
+        event: The event that applied it; None if it is pending or has not finished.
         migration: Its files; None if they are missing.
     """
 
     version: str
     name: str
-    status: Literal["applied", "pending", "edited", "file_missing"]
+    status: Literal["applied", "pending", "edited", "file_missing", "conflict"]
     event: Event | None
     migration: Migration | None
 
@@ -35,6 +37,16 @@ class MigrationState:
     def number(self) -> int:
         """Return the version as a number."""
         return int(self.version)
+
+    @property
+    def label(self) -> str:
+        """Return version and name, such as ``002_leadership_feedback_tables``."""
+        return f"{self.version}_{self.name}"
+
+    @property
+    def was_renamed(self) -> bool:
+        """Return whether the file has another name than when it was applied."""
+        return self.event is not None and not _has_name(self.event, self.label)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,26 +58,193 @@ class ViewState:
     event: Event | None
 
 
+class Differing(NamedTuple):
+    """A file that is not as in the history; ``version`` is None for a view file."""
+
+    version: str | None
+    name: str
+    status: Literal["pending", "edited", "file_missing", "conflict"]
+
+
+@dataclass(frozen=True, slots=True)
+class FileStates:
+    """The folder compared with the history, file by file.
+
+    Attributes:
+        migrations: Those of the folder and of the history, in version order.
+        views: The view files of the folder, in the order in which they run.
+        missing_views: The names of the view files that ran, have a view, and are not in the folder.
+    """
+
+    migrations: tuple[MigrationState, ...]
+    views: tuple[ViewState, ...]
+    missing_views: tuple[str, ...]
+
+    @property
+    def pending(self) -> int:
+        """Return how many migrations and views the next ``up`` would run."""
+        return self._count("pending") + sum(1 for v in self.views if v.status != "applied")
+
+    @property
+    def differing(self) -> Iterator[Differing]:
+        """Return every file that is not as in the history."""
+        for state in self.migrations:
+            if state.status != "applied":
+                yield Differing(state.version, state.name, state.status)
+        for view in self.views:
+            if view.status != "applied":
+                yield Differing(None, view.view.name, view.status)
+        for name in self.missing_views:
+            yield Differing(None, name, "file_missing")
+
+    def problems(self, *, pending: bool) -> Iterator[DifferenceFound]:
+        """Return how the folder differs from the history.
+
+        Args:
+            pending: Whether what is pending is a problem.
+
+        Returns:
+            An error for each way in which files differ.
+        """
+        if conflicts := self._count("conflict") // 2:
+            versions = "version is" if conflicts == 1 else "versions are"
+            yield DifferenceFound(
+                f"{conflicts} {versions} used by two different migrations", hint=_CONFLICT_HINT
+            )
+        if edited := self._count("edited"):
+            yield DifferenceFound(
+                f"{edited} migration{' was' if edited == 1 else 's were'} edited after"
+                f" {'it was' if edited == 1 else 'they were'} applied",
+                detail=[f"edited: {s.label}" for s in self.migrations if s.status == "edited"],
+                hint='Restore the text, or record a reviewed edit with "lfmigrate accept".',
+            )
+        if missing := len(self._missing()):
+            yield DifferenceFound(
+                f"{missing} applied file{' is' if missing == 1 else 's are'} not in the folder",
+                detail=[f"missing: {label}" for label in self._missing()],
+                hint="Restore what is missing in the folder.",
+            )
+        if pending and (waiting := self.pending):
+            yield DifferenceFound(
+                "1 migration or view is pending"
+                if waiting == 1
+                else f"{waiting} migrations or views are pending",
+                hint='Run "lfmigrate up".',
+            )
+
+    def _missing(self) -> list[str]:
+        migrations = [s.label for s in self.migrations if s.status == "file_missing"]
+        return [*migrations, *(f"views/{name}.sql" for name in self.missing_views)]
+
+    def _count(self, status: str) -> int:
+        return sum(1 for state in self.migrations if state.status == status)
+
+
+_CONFLICT_HINT = (
+    "Give one of them a number of its own; if they are one migration, restore the file's name or"
+    " its text."
+)
+
+
+def file_states(folder: Folder, history: History) -> FileStates:
+    """Return every file of the folder and of the history."""
+    names = {view.name for view in folder.views}
+    return FileStates(
+        migration_states(folder, history),
+        view_states(folder, history),
+        tuple(name for name in history.views if name not in names),
+    )
+
+
 def migration_states(folder: Folder, history: History) -> tuple[MigrationState, ...]:
     """Return every migration of the folder and of the history, in version order."""
-    states: dict[int, MigrationState] = {}
+    states: list[MigrationState] = []
     for migration in folder.migrations:
         event = history.applied.get(migration.number)
-        if event is None:
-            status: Literal["applied", "pending", "edited"] = "pending"
+        status: Literal["applied", "pending", "edited", "conflict"]
+        if (other := _other_migration(history, migration)) is not None:
+            states.append(_gone(other, "conflict", event))
+            status, event = "conflict", None
+        elif event is None:
+            status = "pending"
         elif event.checksum != migration.up.checksum:
             status = "edited"
         else:
             status = "applied"
-        states[migration.number] = MigrationState(
-            migration.version, migration.name, status, event, migration
-        )
-    for number, event in history.applied.items():
-        if number not in states:
-            states[number] = MigrationState(
-                event.version or str(number), event.name, "file_missing", event, None
-            )
-    return tuple(states[number] for number in sorted(states))
+        states.append(MigrationState(migration.version, migration.name, status, event, migration))
+    numbers = {migration.number for migration in folder.migrations}
+    states += [
+        _gone(event, "file_missing", history.applied.get(number))
+        for number, event in history.last.items()
+        if number not in numbers
+    ]
+    return tuple(sorted(states, key=lambda state: state.number))
+
+
+def _gone(
+    event: Event, status: Literal["file_missing", "conflict"], applied: Event | None
+) -> MigrationState:
+    """Return the state of a migration that only the history has."""
+    return MigrationState(event.version or "", event.name, status, applied, None)
+
+
+def _other_migration(history: History, migration: Migration) -> Event | None:
+    """Return the event of a different migration that has the version of one in the folder.
+
+    One of the two, name or text, identifies a migration: a file may be edited, or renamed.
+    """
+    event = history.last.get(migration.number)
+    if event is None or event.checksum == migration.up.checksum:
+        return None
+    return None if _normal(event.name) == _normal(migration.name) else event
+
+
+def _has_name(event: Event, label: str) -> bool:
+    return _normal(event.label) == _normal(label)
+
+
+def _normal(name: str) -> str:
+    # A file system may return a name in another normalization form than it was given.
+    return unicodedata.normalize("NFC", name)
+
+
+def refuse_conflicts(
+    folder: Folder, history: History, numbers: Collection[int] | None = None
+) -> None:
+    """Refuse a command if the folder has another migration than the history for a version.
+
+    Args:
+        folder: The files.
+        history: The events so far.
+        numbers: The migrations that matter; None for all.
+
+    Raises:
+        Refused: There is one.
+    """
+    pairs = [
+        (event, migration)
+        for migration in folder.migrations
+        if (numbers is None or migration.number in numbers)
+        and (event := _other_migration(history, migration)) is not None
+    ]
+    if not pairs:
+        return
+    lines = []
+    for event, migration in pairs:
+        done = "applied" if migration.number in history.applied else "begun"
+        lines += [
+            f"{event.label} ({event.file}) was {done} {event.executed_at} by {event.executed_by}",
+            f"{migration.label} is {migration.up.path or migration.up.name}",
+        ]
+    event, migration = pairs[0]
+    raise Refused(
+        f"version {migration.version} is used by two different migrations: the history has"
+        f" {event.label}, and the folder has {migration.label}"
+        if len(pairs) == 1
+        else f"{len(pairs)} versions are each used by two different migrations",
+        detail=lines,
+        hint=_CONFLICT_HINT,
+    )
 
 
 def view_states(folder: Folder, history: History) -> tuple[ViewState, ...]:
@@ -95,9 +274,10 @@ def pending_migrations(
 
     Raises:
         UsageError: ``to`` is not a version in the folder.
-        Refused: A version older than an applied one is pending, or a file was edited after some of
-            its statements ran.
+        Refused: A version older than an applied one is pending, a version is that of another
+            migration in the history, or a file was edited after some of its statements ran.
     """
+    refuse_conflicts(folder, history)
     chosen = [m for m in folder.migrations if m.number not in history.applied]
     if to is not None:
         last = _version(folder, to)
@@ -108,7 +288,7 @@ def pending_migrations(
         applied = history.applied[newest]
         raise Refused(
             f"migration {late[0].label} is pending, but the newer"
-            f" {applied.version}_{applied.name} is already applied",
+            f" {applied.label} is already applied",
             detail=(f"also pending: {m.label}" for m in late[1:]),
             hint="Give it a newer version, or run it anyway with --allow-out-of-order.",
         )
@@ -127,10 +307,11 @@ def refuse_pending(folder: Folder, history: History) -> None:
     """Refuse a command that needs all migrations to be applied.
 
     Raises:
-        Refused: A migration is pending.
+        Refused: A migration is pending, or is not the one in the history with its version.
     """
+    refuse_conflicts(folder, history)
     states = migration_states(folder, history)
-    pending = [f"{s.version}_{s.name}" for s in states if s.status == "pending"]
+    pending = [state.label for state in states if state.status == "pending"]
     if pending:
         raise Refused(
             f"migration {pending[0]} is not applied here"
@@ -172,7 +353,11 @@ def undoings(
         newest_only: Whether to roll back only the newest of them.
     """
     chosen = sorted(numbers, reverse=True)[: 1 if newest_only else None]
-    by_number = {migration.number: migration for migration in folder.migrations}
+    by_number = {
+        migration.number: migration
+        for migration in folder.migrations
+        if _other_migration(history, migration) is None
+    }
     found = []
     for number in chosen:
         event, migration = history.last.get(number), by_number.get(number)
@@ -185,37 +370,59 @@ def undoings(
 
 
 def version_to_keep(folder: Folder, history: History, to: str) -> int:
-    """Return the version to go back to as a number; -1 for ``0``, which rolls back everything.
+    """Return the version to go back to as a number; -1 to roll back everything.
+
+    ``0`` rolls back everything, unless a version is written exactly like that.
 
     Raises:
         UsageError: There is no such migration.
     """
     if to and not to.strip("0"):
-        return -1
+        return 0 if to in _versions(folder, history) else -1
     for number, event in history.applied.items():
         if event.version is not None and event.version.lstrip("0") == to.lstrip("0"):
             return number
     return _version(folder, to)
 
 
+def before_all(folder: Folder, history: History) -> str:
+    """Return what `version_to_keep` takes to roll back everything: zeros that are no version."""
+    versions = _versions(folder, history)
+    zeros = "0"
+    while zeros in versions:
+        zeros += "0"
+    return zeros
+
+
 def notes(folder: Folder, history: History) -> tuple[str, ...]:
-    """Return the warnings, one line each: the folder's, and about edited and missing files."""
+    """Return the warnings, one line each: the folder's, and about files that differ."""
     lines = list(folder.notes)
-    for state in migration_states(folder, history):
-        label = f"{state.version}_{state.name}"
+    files = file_states(folder, history)
+    for state in files.migrations:
+        begun = history.begun.get(state.number, ())
         if state.status == "edited":
-            lines.append(f"{label} was edited after it was applied; the change has not been run")
-        elif state.status == "file_missing":
-            lines.append(f"{label} is applied, but its file is not in the folder")
-        elif state.number in history.begun:
-            lines.append(f"{label} has not finished: {_have_run(history.begun[state.number])}")
+            lines.append(
+                f"{state.label} was edited after it was applied; the change has not been run"
+            )
+        elif state.status == "file_missing" and not begun:
+            lines.append(f"{state.label} is applied, but its file is not in the folder")
+        elif state.status == "conflict":
+            if state.migration is not None:
+                other = history.last[state.number].label
+                lines.append(
+                    f"version {state.version} is used by two different migrations: the history has"
+                    f" {other}, and the folder has {state.label}"
+                )
+        elif begun:
+            missing = ", and its file is not in the folder" if state.migration is None else ""
+            lines.append(f"{state.label} has not finished: {_have_run(begun)}{missing}")
         elif state.status == "pending" and state.migration and not state.migration.up.statements:
             lines.append(f"{state.migration.up.name} has no statements")
-    views = {view.name for view in folder.views}
+        if state.event is not None and state.was_renamed:
+            lines.append(f"{state.event.label} was renamed to {state.label} after it was applied")
     lines += [
-        f"{event.file} was run, but is not in the folder"
-        for name, event in history.views.items()
-        if name not in views and any(r.key in history.expected for r in event.expected)
+        f"{history.views[name].file} was run, but is not in the folder"
+        for name in files.missing_views
     ]
     return tuple(lines)
 
@@ -226,6 +433,12 @@ def _have_run(events: Sequence[Event]) -> str:
     if not done:
         return "its first statement was started"
     return f"{done} of its statements {'has' if done == 1 else 'have'} run"
+
+
+def _versions(folder: Folder, history: History) -> set[str]:
+    """Return the versions as they are written, in the folder and in the history."""
+    recorded = {event.version for event in history.last.values() if event.version is not None}
+    return recorded | {migration.version for migration in folder.migrations}
 
 
 def _version(folder: Folder, to: str) -> int:

@@ -6,6 +6,7 @@ import below.
 """
 
 from lfmigrate.output import (  # noqa: F401 (each registers its report)
+    accept,
     backup,
     check,
     new,

@@ -23,6 +23,7 @@ Span: TypeAlias = str | tuple[str, str]
 STYLES = {
     "created": "green",
     "applied": "green",
+    "accepted": "green",
     "repaired": "green",
     "ok": "green",
     "skipped": "",
@@ -33,10 +34,12 @@ STYLES = {
     "pending": "bold",
     "edited": "bold magenta",
     "file_missing": "bold red",
+    "conflict": "bold red",
     "rolled_back": "bold red",
     "drifted": "bold red",
     "dropped": "bold red",
     "missing": "bold red",
+    "unexpected": "bold red",
     "broken": "bold red",
 }
 
@@ -134,14 +137,15 @@ class Page:
         cells = [[self._text(cell) for cell in row] for row in rows]
         self.parts.append(tables.grid(cells, indent=INDENT))
 
-    def diff(self, lines: Sequence[str], *, indent: int = INDENT) -> None:
-        """Write the lines of a unified diff, as many as fit."""
+    def diff(self, lines: Sequence[str], *, indent: int = INDENT, whole: bool = False) -> None:
+        """Write the lines of a unified diff; only the first ones, unless all are to be read."""
         styles = {"+": "green", "-": "red"}
-        for line in lines[:_MOST_DIFF_LINES]:
+        most = len(lines) if whole else _MOST_DIFF_LINES
+        for line in lines[:most]:
             body = self._text((line, styles.get(line[:1], "dim")))
             self.parts.append(tables.hanging(Text(), body, indent=indent))
-        if len(lines) > _MOST_DIFF_LINES:
-            more = f"... {len(lines) - _MOST_DIFF_LINES} more lines; --json shows all"
+        if len(lines) > most:
+            more = f"... {len(lines) - most} more lines; --json shows all"
             self.parts.append(tables.hanging(Text(), Text(more, style="dim"), indent=indent))
 
     def _text(self, *spans: Span) -> Text:

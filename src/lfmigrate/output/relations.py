@@ -23,10 +23,11 @@ _ORDER = (
     "dropped",
     "drifted",
     "missing",
+    "unexpected",
 )
 
 # What gets a row even with -q.
-_PROBLEMS = frozenset({"drifted", "missing"})
+_PROBLEMS = frozenset({"drifted", "missing", "unexpected"})
 
 _WITH_COLUMNS = frozenset({"table", "foreign table", "materialized view", "view"})
 

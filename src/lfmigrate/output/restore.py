@@ -16,8 +16,8 @@ def _(report: RestoreReport, page: Page) -> None:
         return
     page.headline("restore", report)
     if report.lost:
-        draw_truncated(page, report.lost, done=not report.dry_run)
-    if report.dry_run:
+        draw_truncated(page, report.lost, done=not page.preview)
+    if page.preview:
         return
     if report.tables:
         draw_saved(page, report.tables)

@@ -24,19 +24,17 @@ def _(report: RollbackReport, page: Page) -> None:
         if report.backup is not None:
             page.path(report.backup)
         return
-    page.headline(
-        "rollback --dry-run" if report.dry_run and not page.preview else "rollback", report
-    )
+    page.headline("rollback --dry-run" if report.dry_run else "rollback", report)
     if not report.migrations:
         page.line("nothing to roll back")
         return
-    would = "would be " if report.dry_run else ""
+    would = "" if report.done else "would be "
     if report.lost:
         changes = any(lost.kind == CHANGED for lost in report.lost)
         page.line((f"{would}dropped{' or changed' if changes else ''}", "bold"))
         _draw_losses(page, report.lost)
     if report.dependents:
-        also = "would also be dropped" if report.dry_run else "also dropped"
+        also = "also dropped" if report.done else "would also be dropped"
         page.line((f"{also}, not created by this migration", "bold red"))
         _draw_losses(page, report.dependents)
     for migration in report.migrations:
@@ -45,10 +43,9 @@ def _(report: RollbackReport, page: Page) -> None:
     deleted, changed = _rows(report)
     also = f"; rows of {counted(changed, 'table')} {would}changed" if changed else ""
     page.line(f"{counted(deleted, 'row')} {would}deleted{also}")
-    if page.preview:
-        return
-    if report.dry_run:
-        page.line("dry run: nothing was changed")
+    if not report.done:
+        if report.dry_run:
+            page.line("dry run: nothing was changed")
     elif report.backup is not None:
         page.line("backup:")
         page.path(report.backup)

@@ -7,7 +7,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any, TextIO
 
 from rich.console import Console, RenderableType
@@ -165,28 +165,20 @@ class Screen:
         return printable(self._clean(text))
 
     def _write(self, text: str) -> None:
-        file = self._out.file
         try:
-            file.write(text)
-            file.flush()
+            self._out.file.write(text)
+            self._out.file.flush()
         except OSError as error:
-            _discard(file)
-            # The reader has seen enough: "lfmigrate status | head" is not a failure.
-            if not isinstance(error, BrokenPipeError):
-                problem = UsageError(
-                    f"cannot write to standard output: {error.strerror}",
-                    hint='The command itself has finished; "lfmigrate status" shows the result.',
-                )
-                problem.outcome = None  # something may have been changed
-                raise problem from None
+            problem = UsageError(
+                f"cannot write to standard output: {error.strerror}",
+                hint='Run "lfmigrate status" to see what was done.',
+            )
+            problem.outcome = None  # something may have been changed
+            raise problem from None
 
 
-class _PatientConsole(Console):
-    """Lets a command finish when its output is not read, and recognizes an ASCII terminal."""
-
-    def on_broken_pipe(self) -> None:
-        """Let the command end as it would have."""
-        _discard(self.file)
+class _Console(Console):
+    """Recognizes a terminal that may show nothing but ASCII."""
 
     @property
     def encoding(self) -> str:
@@ -204,13 +196,7 @@ class _PatientConsole(Console):
 def _console(file: TextIO) -> Console:
     # Rich reads NO_COLOR, COLUMNS and TERM from the environment itself.
     width = None if file.isatty() or "COLUMNS" in os.environ else _PIPE_WIDTH
-    return _PatientConsole(file=file, width=width, highlight=False, emoji=False, markup=False)
-
-
-def _discard(file: Any) -> None:  # noqa: ANN401 (a text stream)
-    """Send what is still to come to nowhere; Python flushes each stream when it exits."""
-    with suppress(OSError, ValueError):  # a stream without a file descriptor
-        os.dup2(os.open(os.devnull, os.O_WRONLY), file.fileno())
+    return _Console(file=file, width=width, highlight=False, emoji=False, markup=False)
 
 
 def _error_lines(error: LfmigrateError) -> Iterator[Text]:

@@ -25,9 +25,9 @@ def _(report: SeedReport, page: Page) -> None:
             page.line("backup of the previous rows:")
             page.path(report.backup)
         return
-    page.headline("seed --dry-run" if report.dry_run and not page.preview else "seed", report)
+    page.headline("seed --dry-run" if report.dry_run else "seed", report)
     if report.lost:
-        draw_truncated(page, report.lost, done=not report.dry_run)
+        draw_truncated(page, report.lost, done=not (report.dry_run or page.preview))
     if report.tables:
         page.table(
             _COLUMNS,
@@ -41,7 +41,7 @@ def _(report: SeedReport, page: Page) -> None:
         kept = sum(table.kept for table in report.tables)
         would = "would be " if report.dry_run else ""
         page.line(f"{counted(inserted, 'row')} {would}inserted, {kept:,} kept; {page.seconds}")
-    if report.dry_run and not page.preview:
+    if report.dry_run:
         page.line("dry run: rolled back, nothing was changed")
     if report.backup is not None:
         page.line("backup of the previous rows:")

@@ -46,10 +46,11 @@ def _(report: StatusReport, page: Page) -> None:
         page.line(f"views to run: {', '.join(waiting)}")
     if not page.quiet:
         counts = Counter(m.status for m in report.migrations)
-        pending = counts["pending"]
-        sums = [f"{len(report.migrations) - pending:,} applied", f"{pending:,} pending"]
+        applied = sum(1 for m in report.migrations if m.event is not None)
+        sums = [f"{applied:,} applied", f"{counts['pending']:,} pending"]
         sums += [f"{counts['edited']:,} edited"] if counts["edited"] else []
         sums += [f"{counts['file_missing']:,} file missing"] if counts["file_missing"] else []
+        sums += [counted(conflicts, "conflict")] if (conflicts := counts["conflict"] // 2) else []
         sums += [f"{counted(len(waiting), 'view')} to run"] if waiting else []
         page.line(", ".join(sums))
 
@@ -68,6 +69,9 @@ def _(report: StatusReport) -> dict[str, Any]:
             }
             for m in report.migrations
         ],
-        "views": [{"name": v.view.name, "status": v.status} for v in report.views],
+        "views": [
+            *({"name": v.view.name, "status": v.status} for v in report.views),
+            *({"name": name, "status": "file_missing"} for name in report.files.missing_views),
+        ],
         "notes": list(report.notes),
     }

@@ -31,6 +31,7 @@ def _(report: VerifyReport) -> dict[str, Any]:
     return {
         "source": report.source,
         "relations": [verdict_json(v, counts=True) for v in report.relations],
+        "files": [file._asdict() for file in report.files.differing] if report.files else [],
         "edited": [
             {"version": e.version, "name": e.name, "diff": list(e.diff)} for e in report.edited
         ],

@@ -3,43 +3,30 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import Any
 
 from lfmigrate.errors import ConnectionFailed, UsageError
 
 # libpq reports no SQLSTATE for a failed connection, so its words are used: libpq's and psycopg's
 # own, and the server's in its default language.
-TRANSIENT = (
-    "connection refused",
-    "connection reset",
-    "connection timeout expired",
-    "timeout expired",
-    "timed out",
-    "starting up",
-    "shutting down",
-    "not yet accepting connections",
-    "in recovery mode",
-    "too many clients",
-    "too many connections",
-    "remaining connection slots",
-    "temporary failure in name resolution",
-    "server closed the connection unexpectedly",
-    "no such file or directory",
-    "network is unreachable",
-    "no route to host",
-    "endpoint is starting",
+_TRANSIENT = re.compile(
+    "connection refused|connection reset|timeout expired|timed out|starting up|shutting down"
+    "|not yet accepting connections|in recovery mode|too many clients|too many connections"
+    "|remaining connection slots|temporary failure in name resolution"
+    "|server closed the connection unexpectedly|no such file or directory"
+    "|network is unreachable|no route to host|endpoint is starting"
 )
 
-# The message and the hint for libpq's words: one word of each group has to occur; the first match
-# counts.
-_EXPLANATIONS: tuple[tuple[tuple[tuple[str, ...], ...], str, str], ...] = (
+# Libpq's words as a pattern, the message and the hint; the first match counts.
+_EXPLANATIONS = (
     (
-        (("no password supplied",),),
+        "no password supplied",
         "{where} requires a password for {user}, and none is given",
         "Put it into the URL, after the user and a colon, or into PGPASSWORD.",
     ),
     (
-        (("password authentication failed",),),
+        "password authentication failed",
         "{where} rejected the password of {user}",
         (
             "Check the user and the password in the URL; characters such as @ : / # % have to be"
@@ -48,56 +35,63 @@ _EXPLANATIONS: tuple[tuple[tuple[tuple[str, ...], ...], str, str], ...] = (
     ),
     (
         # With the quote, because a role may be called "database_user".
-        (('database "',), ("does not exist",)),
+        'database ".*does not exist',
         'database "{database}" does not exist on {where}',
         'Create it ("createdb {database}"), or correct the name at the end of the URL.',
     ),
     (
-        (('role "',), ("does not exist",)),
+        'role ".*does not exist',
         "{user} does not exist on {where}",
         "Correct the user in the URL.",
     ),
     (
-        (("connection is insecure", "ssl required", "no encryption", "ssl off"),),
+        "connection is insecure|ssl required|no encryption|ssl off",
         "{where} requires TLS",
         'Add "sslmode=require" to the URL, as in "postgresql://host/name?sslmode=require".',
     ),
     (
-        (("does not support ssl",),),
+        "does not support ssl",
         "server {where} does not support TLS, but the URL requires it",
         'Remove "sslmode=require" from the URL if this is the right server.',
     ),
     (
-        (("pg_hba.conf",),),
+        "pg_hba.conf",
         "no pg_hba.conf entry on {where} allows {user} to connect from this host",
         "Ask the server's administrator for an entry in pg_hba.conf.",
     ),
     (
-        (("resolve", "translate host name", "name or service"),),
+        "resolve|translate host name|name or service",
         'host "{host}" was not found',
         "Check the spelling of the host in the URL, and the network.",
     ),
     (
-        (("no such file or directory",),),
+        "no such file or directory",
         "no server listens on a socket in {where}",
         'Start the server, correct the host, or try "--embedded" for a private one.',
     ),
     (
-        (("refused",),),
+        "refused",
         "connection to {where} refused",
         'Start the server, correct host and port, or try "--embedded" for a private one.',
     ),
     (
-        (("too many clients", "too many connections", "remaining connection slots"),),
+        "too many clients|too many connections|remaining connection slots",
         "{where} has too many connections",
         "Close some, go through a pooler, or wait longer with --wait.",
     ),
     (
-        (("timeout", "timed out"),),
+        "timeout|timed out",
         "{where} did not answer in time",
         "Check host, port and firewall; a sleeping server may need a longer --wait.",
     ),
 )
+
+
+def is_transient(words: str) -> bool:
+    """Return whether it may help to wait, by libpq's description of a failed connection."""
+    said = words.lower()
+    # Of several hosts, one may be down and another reject the password.
+    return "password authentication failed" not in said and bool(_TRANSIENT.search(said))
 
 
 def pooled(where: str) -> UsageError:
@@ -109,32 +103,27 @@ def pooled(where: str) -> UsageError:
 
 def explain(words: str, parameters: dict[str, Any]) -> ConnectionFailed:
     """Turn libpq's description of a failed connection into an error with a way out."""
-    where = where_of(parameters)
     said = words.lower()
     if (parameters.get("sslmode") or os.environ.get("PGSSLMODE")) not in {"disable", "allow"}:
         # Every refusal of a plain connection names it; it is the reason where TLS was declined.
         said = said.replace("no encryption", "").replace("ssl off", "")
     lines = [line.strip() for line in words.splitlines() if line.strip()]
-    for words_of_it, message, hint in _EXPLANATIONS:
-        if all(any(w in said for w in either) for either in words_of_it):
-            facts = {
-                "where": where,
-                "user": _user(parameters),
-                "database": parameters.get("dbname") or parameters.get("user") or "",
-                "host": parameters.get("host", ""),
-            }
+    user = parameters.get("user")
+    facts = {
+        "where": where_of(parameters),
+        "user": f'role "{user}"' if user else "this system user",
+        "database": parameters.get("dbname") or user or "",
+        "host": parameters.get("host", ""),
+    }
+    for pattern, message, hint in _EXPLANATIONS:
+        if re.search(pattern, said, re.DOTALL):
             return ConnectionFailed(
                 message.format(**facts), detail=lines, hint=hint.format(**facts)
             )
-    return ConnectionFailed(f"cannot connect to {where}", detail=lines)
+    return ConnectionFailed(f"cannot connect to {facts['where']}", detail=lines)
 
 
 def where_of(parameters: dict[str, Any]) -> str:
     host = str(parameters.get("host") or parameters.get("hostaddr") or "the local socket")
     port = parameters.get("port")
     return f"{host}:{port}" if port else host
-
-
-def _user(parameters: dict[str, Any]) -> str:
-    user = parameters.get("user")
-    return f'role "{user}"' if user else "this system user"

@@ -14,7 +14,7 @@ import psycopg
 from psycopg import conninfo, pq
 
 from lfmigrate.errors import ConnectionFailed
-from lfmigrate.postgres.connect_errors import TRANSIENT, explain, pooled, where_of
+from lfmigrate.postgres.connect_errors import explain, is_transient, pooled, where_of
 
 Connection = psycopg.Connection[Any]
 
@@ -23,7 +23,6 @@ CONNECT_TIMEOUT_S = 10
 
 # Between two attempts to connect: short at first, because most servers wake within two seconds.
 _FIRST_PAUSE_S = 0.2
-
 _LONGEST_PAUSE_S = 2.0
 
 
@@ -65,12 +64,7 @@ def connect(
             )
         except psycopg.OperationalError as error:
             failure = explain(str(error), parameters)
-            said = str(error).lower()
-            # Of several hosts, one may be down and another reject the password.
-            transient = "password authentication failed" not in said and any(
-                words in said for words in TRANSIENT
-            )
-            if not transient or time.monotonic() + pause_s > give_up_at:
+            if not is_transient(str(error)) or time.monotonic() + pause_s > give_up_at:
                 raise failure from None
             if on_wait is not None and not reported:
                 on_wait(failure.message)
@@ -135,6 +129,11 @@ def direct_host(host: str) -> str:
 def is_idle(conn: Connection) -> bool:
     """Return whether no transaction is open."""
     return conn.pgconn.transaction_status == pq.TransactionStatus.IDLE
+
+
+def has_failed(conn: Connection) -> bool:
+    """Return whether a transaction is open in which a statement has failed."""
+    return conn.pgconn.transaction_status == pq.TransactionStatus.INERROR
 
 
 def client_encoding(conn: Connection) -> str:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import selectors
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 import psycopg
 from psycopg import pq
 
-from lfmigrate.errors import Diagnostic, StatementFailed
 from lfmigrate.postgres.connection import Connection
-from lfmigrate.postgres.wire import HINTS, SIGNAL_CHECK_S, connection_lost
+from lfmigrate.postgres.wire import await_socket, connection_lost, failure
 
 # What libpq hands out: bytes or a view of them.
 Buffer = bytes | memoryview
@@ -38,7 +36,7 @@ def copy_in(conn: Connection, copies: Iterable[tuple[str, Iterable[bytes]]]) -> 
     """
     listed = list(copies)
     pgconn = conn.pgconn
-    with _copy_errors(conn):
+    with _lost_if_broken(conn):
         pgconn.send_query("; ".join(statement for statement, _ in listed).encode())
         _flush(pgconn)
         result = _await_result(pgconn)
@@ -78,13 +76,9 @@ def _end_copy(pgconn: pq.abc.PGconn, error: bytes | None) -> None:
 
 
 def _flush(pgconn: pq.abc.PGconn) -> None:
-    with selectors.DefaultSelector() as selector:
-        selector.register(pgconn.socket, selectors.EVENT_READ | selectors.EVENT_WRITE)
-        while pgconn.flush():
-            # Reading, too: a server that cannot write its notices does not read.
-            for _, events in selector.select(SIGNAL_CHECK_S):
-                if events & selectors.EVENT_READ:
-                    pgconn.consume_input()
+    # It reads, too: a server that cannot write its notices does not read.
+    while pgconn.flush():
+        await_socket(pgconn)
 
 
 def copy_out(conn: Connection, sql: str, *, batch_rows: int) -> Iterator[Sequence[Buffer]]:
@@ -106,7 +100,7 @@ def copy_out(conn: Connection, sql: str, *, batch_rows: int) -> Iterator[Sequenc
     """
     pgconn = conn.pgconn
     under_way = False
-    with _copy_errors(conn):
+    with _lost_if_broken(conn):
         try:
             pgconn.send_query(sql.encode())
             pgconn.flush()
@@ -121,7 +115,7 @@ def copy_out(conn: Connection, sql: str, *, batch_rows: int) -> Iterator[Sequenc
                         yield batch
                         batch = []
                 elif count == 0:
-                    _await_input(pgconn)
+                    await_socket(pgconn)
                 else:
                     under_way = False
                     result = _await_result(pgconn)
@@ -130,8 +124,8 @@ def copy_out(conn: Connection, sql: str, *, batch_rows: int) -> Iterator[Sequenc
         finally:
             if under_way and pgconn.status == pq.ConnStatus.OK:
                 conn.cancel_safe(timeout=2.0)
-                while (left := pgconn.get_copy_data(0)[0]) > 0:
-                    del left
+                while pgconn.get_copy_data(0)[0] > 0:
+                    pass
                 _await_result(pgconn)
 
 
@@ -139,40 +133,23 @@ def _finish(pgconn: pq.abc.PGconn, result: pq.abc.PGresult | None) -> None:
     """Take what follows a statement's result, and raise if that is an error."""
     while _await_result(pgconn) is not None:
         pass
-    if result is None or result.status == pq.ExecStatus.FATAL_ERROR:
-        raise psycopg.errors.error_from_result(result) if result else psycopg.OperationalError()
-
-
-def _await_input(pgconn: pq.abc.PGconn) -> None:
-    with selectors.DefaultSelector() as selector:
-        selector.register(pgconn.socket, selectors.EVENT_READ)
-        selector.select(SIGNAL_CHECK_S)
-    pgconn.consume_input()
+    if result is None or pgconn.status != pq.ConnStatus.OK:
+        raise psycopg.OperationalError("" if result is None else result.get_error_message())
+    if result.status == pq.ExecStatus.FATAL_ERROR:
+        raise failure(result)
 
 
 def _await_result(pgconn: pq.abc.PGconn) -> pq.abc.PGresult | None:
     while pgconn.is_busy():
-        _await_input(pgconn)
+        await_socket(pgconn)
     return pgconn.get_result()
 
 
 @contextmanager
-def _copy_errors(conn: Connection) -> Iterator[None]:
-    """Turn psycopg's errors into ours, and close a connection that is lost."""
+def _lost_if_broken(conn: Connection) -> Iterator[None]:
+    """Turn psycopg's errors into ours, and close the connection."""
     try:
         yield
-    except psycopg.Error as error:
-        if conn.pgconn.status != pq.ConnStatus.OK:
-            conn.close()
-            raise connection_lost(str(error).splitlines()) from None
-        said = error.diag
-        failure = StatementFailed(
-            said.message_primary or str(error),
-            detail=[*(said.message_detail or "").splitlines(), *(said.context or "").splitlines()],
-            hint=HINTS.get(said.sqlstate or ""),
-            sqlstate=said.sqlstate,
-        )
-        failure.diagnostic = Diagnostic(
-            said.schema_name, said.table_name, said.column_name, said.constraint_name
-        )
-        raise failure from None
+    except psycopg.OperationalError as error:
+        conn.close()
+        raise connection_lost(str(error).splitlines()) from None

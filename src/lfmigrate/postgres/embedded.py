@@ -107,7 +107,8 @@ def _start(home: Path, say: Say, wait_s: int) -> str:
         InterProcessReaderWriterLock,
     )
 
-    for lock in (home / "start.lock", home / "users.lock"):
+    locks = (home / "start.lock", home / "users.lock")
+    for lock in locks:
         # In a folder of another user, it could lead root anywhere.
         if lock.is_symlink():
             raise UsageError(
@@ -115,7 +116,7 @@ def _start(home: Path, say: Say, wait_s: int) -> str:
                 detail=[f"{lock} leads to {lock.readlink()}"],
                 hint="Delete it, if it is yours; otherwise run in a folder of your own.",
             )
-    starting = InterProcessLock(home / "start.lock")
+    starting = InterProcessLock(locks[0])
     if not starting.acquire(timeout=SLOW_S):
         say("waiting for another process that starts or stops the private PostgreSQL")
         starting.acquire()
@@ -127,13 +128,13 @@ def _start(home: Path, say: Say, wait_s: int) -> str:
             say(f"its data is in {pgdata.resolve()}, which the server's user can reach")
         _ensure_running(pgdata, programs, say, wait_s)
         if home not in _in_use:
-            users = InterProcessReaderWriterLock(home / "users.lock")
+            users = InterProcessReaderWriterLock(locks[1])
             users.acquire_read_lock()
             _in_use[home] = users
             atexit.register(_leave, home, programs)
         if programs.user is not None:
             # So that the owner of the data can use them without being root.
-            for lock in (home / "start.lock", home / "users.lock"):
+            for lock in locks:
                 os.chown(lock, *programs.user, follow_symlinks=False)
         return _url(pgdata)
     finally:
@@ -261,7 +262,7 @@ def _ensure_running(pgdata: Path, programs: Programs, say: Say, wait_s: int) -> 
         say(f"the private PostgreSQL is slow to start; waiting for up to {wait_s} s")
 
     begin = time.monotonic()
-    while not is_running() or _status(pgdata) != "ready":
+    while not is_running() or _postmaster_pid(pgdata)[7:8] != ["ready"]:
         waited_s = time.monotonic() - begin
         if waited_s > wait_s:
             raise _did_not_start(pgdata, wait_s)
@@ -322,10 +323,6 @@ def _postmaster_pid(pgdata: Path) -> list[str]:
     except FileNotFoundError:
         return []
     return [line.strip() for line in text.splitlines()]
-
-
-def _status(pgdata: Path) -> str | None:
-    return next(iter(_postmaster_pid(pgdata)[7:]), None)
 
 
 def _url(pgdata: Path) -> str:

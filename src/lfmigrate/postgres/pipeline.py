@@ -14,7 +14,13 @@ from typing import Any, Generic, NamedTuple
 
 import psycopg
 
-from lfmigrate.errors import NOTHING_CHANGED, ErrorOutcome, Interrupted, LfmigrateError
+from lfmigrate.errors import (
+    NOTHING_CHANGED,
+    ErrorOutcome,
+    Interrupted,
+    LfmigrateError,
+    StatementFailed,
+)
 from lfmigrate.postgres.connection import Connection, abandon, is_idle
 from lfmigrate.postgres.wire import (
     Answer,
@@ -132,28 +138,30 @@ class Flight:
             else "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE NOT DEFERRABLE"
         )
 
-    def arm(self, scope: Scope) -> None:
-        """Apply a scope's settings to the transaction; see `begin`."""
+    def arm(self, scope: Scope, *, local: bool = True) -> None:
+        """Apply a scope's settings to the transaction, or to a session of one's own."""
         self.do(
             "SELECT set_config('search_path', concat_ws(', ', quote_ident($1),"
-            " nullif(current_setting('search_path'), '')), true)",
+            " nullif(current_setting('search_path'), '')), $2)",
             scope.schema,
+            str(local),
         )
-        self._limit(scope)
+        self._limit(scope, local=local)
 
-    def _limit(self, scope: Scope) -> None:
+    def _limit(self, scope: Scope, *, local: bool = True) -> None:
         """Apply a scope's timeouts; those of the role or the database would end a run halfway."""
+        self.set(_settings(scope), local=local)
         self.do(
-            "SELECT set_config('lock_timeout', $1, true),"
-            " set_config('statement_timeout', $2, true),"
-            " set_config('idle_in_transaction_session_timeout', '0', true),"
-            " CASE WHEN current_setting('server_version_num')::int >= 170000"
-            " THEN set_config('transaction_timeout', '0', true) END,"
-            " set_config('lfmigrate.history_schema', $3, true)",
-            str(scope.lock_timeout_ms),
-            str(scope.statement_timeout_ms),
-            scope.history_schema,
+            "SELECT CASE WHEN current_setting('server_version_num')::int >= 170000"
+            " THEN set_config('transaction_timeout', '0', $1) END",
+            str(local),
         )
+
+    def set(self, settings: Mapping[str, str], *, local: bool = True) -> None:
+        """Set what SET LOCAL or SET would set, all in one statement."""
+        pairs = [text for pair in settings.items() for text in pair]
+        calls = [f"set_config(${n}, ${n + 1}, {local})" for n in range(1, len(pairs), 2)]
+        self.do(f"SELECT {', '.join(calls)}", *pairs)
 
     def look_at(self, *schemas: str) -> None:
         """Set what the texts of definitions depend on, so that the same catalogs read the same.
@@ -166,11 +174,7 @@ class Flight:
             Found by reading one schema under other values of every setting in pg_settings.
         """
         path = ", ".join(quote_name(schema) for schema in (*schemas, "pg_temp"))
-        pinned = {"search_path": path, **_PINNED}
-        self.do(
-            "SELECT set_config(s.key, s.value, true) FROM jsonb_each_text($1::jsonb) AS s",
-            json.dumps(pinned),
-        )
+        self.set({"search_path": path, **_PINNED})
 
     def run_file(
         self, file: SqlFile, scope: Scope, defaults: Defaults, *schemas: str
@@ -196,18 +200,19 @@ class Flight:
 
         Skipped statements raise notices, and nothing else tells them apart, so notices are on.
         """
-        path = [quote_name(schema) for schema in schemas]
-        self.do(
-            "SELECT set_config('search_path', $1, true), set_config('jit', $2, true),"
-            " set_config('client_min_messages', 'notice', true)",
-            ", ".join([*path, *([defaults.search_path] if defaults.search_path else [])]),
-            defaults.jit,
+        path = [*map(quote_name, schemas), defaults.search_path]
+        self.set(
+            {
+                "search_path": ", ".join(filter(None, path)),
+                "jit": defaults.jit,
+                "client_min_messages": "notice",
+            }
         )
 
     def reset(self, scope: Scope, defaults: Defaults) -> None:
         """Reset the session, whatever has set it, and apply the scope again."""
         self.reset_session(defaults)
-        self.do("SELECT set_config('search_path', $1, true)", defaults.search_path)
+        self.set({"search_path": defaults.search_path})
         self._limit(scope)
 
     def reset_session(self, defaults: Defaults) -> None:
@@ -226,12 +231,23 @@ class Flight:
             "SELECT set_config(s.key, s.value, false) FROM jsonb_each_text($1::jsonb) AS s",
             json.dumps(dict(defaults.settings)),
         )
-        self.do("SELECT set_config('session_authorization', $1, false)", defaults.session_user)
-        self.do("SELECT set_config('role', $1, false)", defaults.role)
+        self.set({"session_authorization": defaults.session_user}, local=False)
+        self.set({"role": defaults.role}, local=False)
 
-    def do(self, sql: str, *params: str | None) -> Answer[None]:
-        """Queue one of lfmigrate's own statements and discard its rows."""
-        return self._add(Answer(sql, params))
+    def do(
+        self,
+        sql: str,
+        *params: str | None,
+        raises: Mapping[str, type[StatementFailed]] | None = None,
+    ) -> Answer[None]:
+        """Queue one of lfmigrate's own statements and discard its rows.
+
+        Args:
+            sql: The statement.
+            params: The parameters in text form.
+            raises: The classes of the errors that it raises itself, by SQLSTATE.
+        """
+        return self._add(Answer(sql, params, raises=raises or {}))
 
     def ask(self, query: Query[T]) -> Answer[T]:
         """Queue a question; the answer is available when the flight has completed."""
@@ -290,6 +306,8 @@ class Flight:
         if self._open:
             self.sync()
         groups, self._groups = self._groups, []
+        if not groups:
+            return
         wire = Wire(self._conn)
         try:
             wire.exchange([answers for answers, _ in groups], self._progress, self._on_stall)
@@ -310,21 +328,38 @@ class Flight:
 
     def arm_session(self, scope: Scope) -> None:
         """Apply a scope's settings to a session of one's own, until RESET ALL."""
-        self.do(
-            "SELECT set_config('search_path', concat_ws(', ', quote_ident($1),"
-            " nullif(current_setting('search_path'), '')), false),"
-            " set_config('lock_timeout', $2, false), set_config('statement_timeout', $3, false),"
-            " set_config('client_min_messages', 'notice', false)",
-            scope.schema,
-            str(scope.lock_timeout_ms),
-            str(scope.statement_timeout_ms),
-        )
+        self.arm(scope, local=False)
+        self.set({"client_min_messages": "notice"}, local=False)
         # Its own group: what comes next must be the first of an implicit transaction.
         self.sync()
 
     def _add(self, answer: Answer[T]) -> Answer[T]:
         self._open.append(answer)
         return answer
+
+
+def fetch(conn: Connection, query: Query[T]) -> T:
+    """Return the answer to one question, asked in a flight of its own."""
+    flight = Flight(conn)
+    answer = flight.ask(query)
+    flight.go()
+    return answer.value
+
+
+def execute(conn: Connection, sql: str) -> None:
+    """Run one of lfmigrate's own statements in a flight of its own."""
+    flight = Flight(conn)
+    flight.do(sql)
+    flight.go()
+
+
+def _settings(scope: Scope) -> dict[str, str]:
+    return {
+        "lock_timeout": str(scope.lock_timeout_ms),
+        "statement_timeout": str(scope.statement_timeout_ms),
+        "idle_in_transaction_session_timeout": "0",
+        "lfmigrate.history_schema": scope.history_schema,
+    }
 
 
 @contextmanager
@@ -356,9 +391,7 @@ def roll_back(conn: Connection) -> None:
     """Roll back; close the connection if ROLLBACK cannot be sent."""
     if conn.closed:
         return
-    flight = Flight(conn)
-    flight.do("ROLLBACK")
     try:
-        flight.go()
+        execute(conn, "ROLLBACK")
     except LfmigrateError:
         conn.close()

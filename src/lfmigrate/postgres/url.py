@@ -9,9 +9,7 @@ from psycopg import ProgrammingError, conninfo, pq
 from lfmigrate.errors import UsageError
 
 _URL = re.compile(r"\A\s*postgres(?:ql)?(?:\+\w+)?://", re.IGNORECASE)
-
 _KEYWORDS = re.compile(r"\s*\w+\s*=")
-
 _EXAMPLE = "It looks like postgresql://user:password@host:5432/name?sslmode=require."
 
 

@@ -9,14 +9,14 @@ from __future__ import annotations
 import json
 import selectors
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
 import psycopg
 from psycopg import pq
 
-from lfmigrate.errors import ConnectionLost, Diagnostic, StatementFailed, excerpt
+from lfmigrate.errors import ConnectionLost, Diagnostic, StatementFailed, excerpt, locate
 from lfmigrate.postgres.connection import Connection
 from lfmigrate.syntax.scanner import Statement
 
@@ -69,6 +69,8 @@ class Answer(Generic[T]):
     statement: Statement | None = None
     # How many characters of `sql` come before the statement's own text.
     lead: int = 0
+    # The classes of the errors that it raises itself, by SQLSTATE. A file may raise the same codes.
+    raises: Mapping[str, type[StatementFailed]] = field(default_factory=dict)
     notices: list[Notice] = field(default_factory=list)
     error: StatementFailed | None = None
     elapsed_ms: float = 0.0
@@ -158,7 +160,7 @@ class Wire:
                     value = result.get_value(0, 0)
                     answer.text = None if value is None else value.decode()
                 elif result.status == pq.ExecStatus.FATAL_ERROR:
-                    answer.error = self._failure(answer, result)
+                    answer.error = failure(result, answer.statement, answer.lead, answer.raises)
                 answer.landed = answer.error is None and (
                     result.status != pq.ExecStatus.PIPELINE_ABORTED
                 )
@@ -172,29 +174,15 @@ class Wire:
             raise psycopg.OperationalError("lost synchronization with the server")
 
     def _next(self) -> pq.abc.PGresult | None:
-        pgconn = self._pgconn
         heard = time.monotonic()
-        with selectors.DefaultSelector() as selector:
-            selector.register(pgconn.socket, selectors.EVENT_READ)
-            while pgconn.is_busy():
-                unsent = pgconn.flush()
-                selector.modify(
-                    pgconn.socket,
-                    selectors.EVENT_READ | (selectors.EVENT_WRITE if unsent else 0),
-                )
-                ready = selector.select(SIGNAL_CHECK_S)
-                if ready:
-                    heard = time.monotonic()
-                elif (
-                    self._on_stall is not None and time.monotonic() - heard > self._on_stall.after_s
-                ):
-                    self._on_stall.ask()
-                    heard = time.monotonic()
-                for _, events in ready:
-                    if events & selectors.EVENT_READ:
-                        pgconn.consume_input()
-        result = pgconn.get_result()
-        if result is not None and pgconn.status == pq.ConnStatus.BAD:
+        while self._pgconn.is_busy():
+            if await_socket(self._pgconn):
+                heard = time.monotonic()
+            elif self._on_stall is not None and time.monotonic() - heard > self._on_stall.after_s:
+                self._on_stall.ask()
+                heard = time.monotonic()
+        result = self._pgconn.get_result()
+        if result is not None and self._pgconn.status == pq.ConnStatus.BAD:
             raise psycopg.OperationalError(result.get_error_message() or "the connection was lost")
         return result
 
@@ -204,42 +192,67 @@ class Wire:
                 Notice(diagnostic.sqlstate or "", diagnostic.message_primary or "")
             )
 
-    def _failure(self, answer: Answer[Any], result: pq.abc.PGresult) -> StatementFailed:
-        def said(what: pq.DiagnosticField) -> str | None:
-            value = result.error_field(what)
-            return None if value is None else value.decode("utf-8", "replace")
 
-        detail = []
-        line = column = None
-        position = said(pq.DiagnosticField.STATEMENT_POSITION)
-        statement = answer.statement
-        if statement is not None:
-            # Outside of the statement's own text is what was put around it.
-            place = int(position) - answer.lead if position else 0
-            place = place if 1 <= place <= len(statement.text) else 0
-            line, column, lines = point_at(statement, place or None)
-            detail += lines
-        for what in (pq.DiagnosticField.MESSAGE_DETAIL, pq.DiagnosticField.CONTEXT):
-            detail += (said(what) or "").splitlines()
-        hint = said(pq.DiagnosticField.MESSAGE_HINT)
-        sqlstate = said(pq.DiagnosticField.SQLSTATE) or ""
-        error = StatementFailed(
-            said(pq.DiagnosticField.MESSAGE_PRIMARY) or "the server failed without a message",
-            detail=detail,
-            # The server recommends CASCADE wherever something depends on something.
-            hint=HINTS.get(sqlstate, None if hint is None or "CASCADE" in hint else hint),
-            sqlstate=sqlstate,
-            file=None if statement is None else statement.file,
-            line=line,
-            column=column,
+def await_socket(pgconn: pq.abc.PGconn) -> bool:
+    """Send what is left to send and read what arrives, as soon as the network allows either.
+
+    Returns:
+        Whether it did so; if not, it is time to look around.
+    """
+    wanted = selectors.EVENT_READ | (selectors.EVENT_WRITE if pgconn.flush() else 0)
+    with selectors.DefaultSelector() as selector:
+        selector.register(pgconn.socket, wanted)
+        ready = selector.select(SIGNAL_CHECK_S)
+    if any(events & selectors.EVENT_READ for _, events in ready):
+        pgconn.consume_input()
+    return bool(ready)
+
+
+def failure(
+    result: pq.abc.PGresult,
+    statement: Statement | None = None,
+    lead: int = 0,
+    raises: Mapping[str, type[StatementFailed]] | None = None,
+) -> StatementFailed:
+    """Return the error that a result reports.
+
+    Args:
+        result: The result.
+        statement: The statement of a file that failed.
+        lead: How many characters were sent before its text.
+        raises: The exceptions for SQLSTATEs that the statement raises itself.
+    """
+
+    def said(what: pq.DiagnosticField) -> str | None:
+        value = result.error_field(what)
+        return None if value is None else value.decode("utf-8", "replace")
+
+    field = pq.DiagnosticField
+    file = line = column = None
+    detail: list[str] = []
+    if statement is not None:
+        file = statement.file
+        # Outside of the statement's own text is what was put around it.
+        place = int(said(field.STATEMENT_POSITION) or 0) - lead
+        line, column, detail = point_at(
+            statement, place if 1 <= place <= len(statement.text) else None
         )
-        error.diagnostic = Diagnostic(
-            said(pq.DiagnosticField.SCHEMA_NAME),
-            said(pq.DiagnosticField.TABLE_NAME),
-            said(pq.DiagnosticField.COLUMN_NAME),
-            said(pq.DiagnosticField.CONSTRAINT_NAME),
-        )
-        return error
+    for what in (field.MESSAGE_DETAIL, field.CONTEXT):
+        detail += (said(what) or "").splitlines()
+    hint, sqlstate = said(field.MESSAGE_HINT), said(field.SQLSTATE) or ""
+    error = (raises or {}).get(sqlstate, StatementFailed)(
+        said(field.MESSAGE_PRIMARY) or "the server failed without a message",
+        detail=detail,
+        # The server recommends CASCADE wherever something depends on something.
+        hint=HINTS.get(sqlstate, None if hint is None or "CASCADE" in hint else hint),
+        sqlstate=sqlstate,
+        file=file,
+        line=line,
+        column=column,
+    )
+    named = (field.SCHEMA_NAME, field.TABLE_NAME, field.COLUMN_NAME, field.CONSTRAINT_NAME)
+    error.diagnostic = Diagnostic(*map(said, named))
+    return error
 
 
 def point_at(statement: Statement, position: int | None) -> tuple[int, int, list[str]]:
@@ -254,13 +267,10 @@ def point_at(statement: Statement, position: int | None) -> tuple[int, int, list
         The line and the column in the file, both from 1 and in characters, and the lines to show:
         the source line and, below the place itself, a caret where the server gave a position.
     """
-    before = statement.text[: (position or 1) - 1]
-    lines_before = before.count("\n")
-    line = statement.line + lines_before
-    in_line = len(before) - (before.rfind("\n") + 1)
-    column = in_line + (statement.column if lines_before == 0 else 1)
-    source = statement.text.split("\n")[lines_before].rstrip("\r")
-    shown, place = excerpt(source, in_line + 1)
+    line, in_line, source = locate(statement.text, (position or 1) - 1)
+    column = in_line + (statement.column - 1 if line == 1 else 0)
+    line += statement.line - 1
+    shown, place = excerpt(source, in_line)
     lines = [f"{line} | {shown}"]
     if position is not None:
         # Tabs are kept in the padding, so that the caret stands below its character.

@@ -13,11 +13,12 @@ import secrets
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, is_dataclass
 from datetime import UTC, datetime
-from hashlib import sha256
+from hashlib import file_digest, sha256
+from itertools import chain, count
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, get_args, get_origin, get_type_hints
 
 from lfmigrate.errors import ArchiveError, Refused
 
@@ -121,7 +122,6 @@ class Writer:
 
     folder: Path
     tables: list[SavedTable] = field(default_factory=list)
-    _names: set[str] = field(default_factory=set)
 
     def add(
         self,
@@ -169,22 +169,18 @@ class Writer:
             table if _PLAIN_NAME.fullmatch(table) else re.sub(r"[^a-z0-9_-]+", "_", table.lower())
         )
         chosen, number = f"{plain[:100]}.csv", 1
-        while chosen in self._names:
+        while any(table.file == chosen for table in self.tables):
             number += 1
             chosen = f"{plain[:100]}-{number}.csv"
-        self._names.add(chosen)
         return chosen
 
 
 def default_folder(parent: Path, database: str) -> Path:
     """Return the folder for a new backup, named after the database and the time in UTC."""
     name = re.sub(r"[^\w.-]+", "_", database).strip(".") or "database"
-    first = chosen = f"{name}-{datetime.now(UTC):%Y-%m-%dT%H%M%SZ}"
-    number = 1
-    while (parent / chosen).exists():
-        number += 1
-        chosen = f"{first}-{number}"
-    return parent / chosen
+    first = parent / f"{name}-{datetime.now(UTC):%Y-%m-%dT%H%M%SZ}"
+    others = (first.with_name(f"{first.name}-{number}") for number in count(2))
+    return next(folder for folder in chain([first], others) if not folder.exists())
 
 
 @contextmanager
@@ -200,7 +196,7 @@ def write(target: Path) -> Iterator[Writer]:
     Raises:
         Refused: The folder cannot be written, or already exists.
     """
-    partial = target.parent / f".{target.name}.{secrets.token_hex(4)}.partial"
+    partial = _partial(target)
     try:
         if target.exists():
             raise Refused(
@@ -242,6 +238,14 @@ def finish(
     return Archive(target, about, tuple(writer.tables), tuple(sequences))
 
 
+def remove(path: Path) -> None:
+    """Remove a backup whose rows are still in the database, as far as the file system allows it."""
+    partial = _partial(path)
+    with suppress(OSError):
+        path.rename(partial)
+        shutil.rmtree(partial)
+
+
 def read(path: Path) -> Archive:
     """Read an archive and check every file in it.
 
@@ -253,8 +257,9 @@ def read(path: Path) -> Archive:
     try:
         archive = _parse(path, document)
     except (KeyError, TypeError, ValueError) as error:
+        words = f"{error.args[0]} is missing" if isinstance(error, KeyError) else str(error)
         raise ArchiveError(
-            f"{path / MANIFEST} is not the manifest of a backup", detail=[_words(error)]
+            f"{path / MANIFEST} is not the manifest of a backup", detail=[words]
         ) from None
     problems = [problem for table in archive.tables for problem in _problems(path, table)]
     if problems:
@@ -279,6 +284,11 @@ def blocks(archive: Archive, table: SavedTable) -> Iterator[bytes]:
             yield block
     if digest.hexdigest() != table.sha256:
         raise ArchiveError(f"{table.file} was changed while it was read")
+
+
+def _partial(path: Path) -> Path:
+    """Return the name of a folder that is not complete."""
+    return path.parent / f".{path.name}.{secrets.token_hex(4)}.partial"
 
 
 def _read_manifest(path: Path) -> dict[str, Any]:
@@ -309,83 +319,53 @@ def _read_manifest(path: Path) -> dict[str, Any]:
 
 
 def _parse(path: Path, document: Mapping[str, Any]) -> Archive:
-    about = About(
-        reason=_text(document["reason"]),
-        database=_text(document["database"]),
-        schema=_text(document["schema"]),
-        applied=tuple(_text(label) for label in document["applied"]),
-        tool_version=_text(document["tool_version"]),
-        server_version=int(document["server_version"]),
-        dropped=tuple(Dropped(**dropped) for dropped in document["dropped"]),
-    )
-    tables = tuple(
-        SavedTable(
-            schema=_text(table["schema"]),
-            name=_text(table["name"]),
-            file=_file(table["file"]),
-            columns=tuple((_text(name), _text(kind)) for name, kind in table["columns"]),
-            rows=int(table["rows"]),
-            bytes=int(table["bytes"]),
-            sha256=_text(table["sha256"]),
-            sequences=tuple(_sequence(sequence) for sequence in table["sequences"]),
-        )
-        for table in document["tables"]
-    )
-    return Archive(path, about, tables, tuple(_sequence(s) for s in document["sequences"]))
+    """Return what a manifest says.
+
+    Raises:
+        KeyError: Something is missing.
+        TypeError: Something has another type.
+        ValueError: A file's name could lead out of the folder.
+    """
+    tables: tuple[SavedTable, ...] = _load(tuple[SavedTable, ...], document["tables"])
+    for table in tables:
+        if not re.fullmatch(r"[a-z0-9_][a-z0-9_.-]*\.csv", table.file):
+            raise ValueError(f"{table.file!r} is not a file of a backup")
+    sequences = _load(tuple[SavedSequence, ...], document["sequences"])
+    return Archive(path, _load(About, document), tables, sequences)
 
 
-def _sequence(document: Mapping[str, Any]) -> SavedSequence:
-    column = document["column"]
-    return SavedSequence(
-        _text(document["schema"]),
-        _text(document["name"]),
-        None if column is None else _text(column),
-        int(document["last_value"]),
-        bool(document["is_called"]),
-    )
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"expected text, found {value!r}")
+def _load(kind: Any, value: Any) -> Any:  # noqa: ANN401 (any type, and parsed JSON)
+    """Return a value of a type, be it one of the dataclasses above, from parsed JSON."""
+    if is_dataclass(kind):
+        hints = get_type_hints(kind)
+        return kind(**{name: _load(hint, value[name]) for name, hint in hints.items()})  # type: ignore[operator]  # a class
+    if get_origin(kind) is tuple:
+        kinds = get_args(kind)
+        kinds = kinds[:1] * len(value) if kinds[-1] is ... else kinds
+        return tuple(_load(one, each) for one, each in zip(kinds, value, strict=True))
+    if not isinstance(value, kind):
+        expected = {int: "a number", bool: "true or false"}.get(kind, "text")
+        raise TypeError(f"expected {expected}, found {value!r}")
     return value
-
-
-def _file(value: object) -> str:
-    """Return a file name, if it is one that cannot lead out of the folder."""
-    name = _text(value)
-    if not re.fullmatch(r"[a-z0-9_][a-z0-9_.-]*\.csv", name):
-        raise ValueError(f"{name!r} is not a file of a backup")
-    return name
-
-
-def _words(error: Exception) -> str:
-    return f"{error.args[0]} is missing" if isinstance(error, KeyError) else str(error)
 
 
 def _problems(path: Path, table: SavedTable) -> Iterator[str]:
     file = path / table.file
-    if file.is_symlink() or not file.is_file():
-        yield (
-            f"{table.file} is missing"
-            if not file.exists()
-            else f"{table.file} is not a regular file"
-        )
-        return
-    digest = sha256()
-    size = 0
-    try:
-        with file.open("rb") as content:
-            while block := content.read(_BLOCK_BYTES):
-                digest.update(block)
-                size += len(block)
-    except OSError as error:
-        yield f"{table.file} cannot be read: {error.strerror}"
-        return
-    if size != table.bytes:
+    if not file.exists():
+        yield f"{table.file} is missing"
+    elif file.is_symlink() or not file.is_file():
+        yield f"{table.file} is not a regular file"
+    elif (size := file.stat().st_size) != table.bytes:
         yield f"{table.file} has {size} bytes instead of {table.bytes}"
-    elif digest.hexdigest() != table.sha256:
-        yield f"{table.file} does not match its checksum"
+    else:
+        try:
+            with file.open("rb") as content:
+                digest = file_digest(content, "sha256")
+        except OSError as error:
+            yield f"{table.file} cannot be read: {error.strerror}"
+            return
+        if digest.hexdigest() != table.sha256:
+            yield f"{table.file} does not match its checksum"
 
 
 def _checksum(document: Mapping[str, Any]) -> str:

@@ -63,8 +63,8 @@ def dump(
     target: Path,
     about: About,
     *,
+    flight: Flight,
     watch: OnCopy | None = None,
-    first: Flight | None = None,
 ) -> Archive:
     """Save the rows of some tables. Only reads, in the open transaction.
 
@@ -77,8 +77,8 @@ def dump(
         sequences: The schema and name of each sequence that no column owns.
         target: The folder to create.
         about: The manifest's general information.
+        flight: What is sent with the first question.
         watch: Called every few hundred rows.
-        first: A flight to send with the first question.
 
     Returns:
         The archive, complete and synced to disk.
@@ -87,9 +87,8 @@ def dump(
         Refused: The folder could not be written.
         DatabaseError: The rows could not be read.
     """
-    flight = first or Flight(conn)
     # Without a search path, names in values are written with their schema.
-    _set_exact(flight, search_path="")
+    flight.set({**_EXACT, "search_path": ""})
     asked = flight.ask(catalog.tables(names))
     flight.go()
     flight = Flight(conn)
@@ -98,8 +97,7 @@ def dump(
         for table in asked.value
     ]
     free = [flight.ask(_position(schema, name, None)) for schema, name in sequences]
-    if free or any(positions for _, positions in tables):
-        flight.go()
+    flight.go()
     with archive.write(target) as writer:
         for table, positions in tables:
             writer.add(
@@ -169,12 +167,11 @@ def load(
     """
     order, deferred = _load_order([table for _, table in pairs])
     flight = Flight(conn)
-    _set_exact(flight)
+    flight.set(_EXACT)
     _disable_triggers(flight, order, deferred)
     flight.go()
     saved_tables = {table.id: saved_table for saved_table, table in pairs}
-    filling = [(table, saved_tables[table.id]) for table in order if saved_tables[table.id].columns]
-    for _ in copy_in(conn, [_filling(saved, *pair, watch) for pair in filling]):
+    for _ in copy_in(conn, [_filling(saved, t, saved_tables[t.id], watch) for t in order]):
         pass  # the rows are counted in the manifest
     flight = Flight(conn)
     _enable_triggers(flight, order, deferred)
@@ -218,13 +215,19 @@ def _enable_triggers(
             flight.do(f"ALTER TABLE {_name(table)} {enable} TRIGGER {quote_name(trigger.name)}")
 
 
-def _set_exact(flight: Flight, **more: str) -> None:
-    for name, value in (_EXACT | more).items():
-        flight.do("SELECT set_config($1, $2, true)", name, value)
-
-
 def _name(table: Table) -> str:
     return f"{quote_name(table.schema)}.{quote_name(table.name)}"
+
+
+def _with_columns(name: str, columns: Iterable[str]) -> str:
+    """Return what COPY copies; a row without columns is an empty line, and () a syntax error."""
+    listed = ", ".join(map(quote_name, columns))
+    return f"{name} ({listed})" if listed else name
+
+
+def copy_from(name: str, columns: Iterable[str]) -> str:
+    """Return the statement that copies a CSV file into a table, given its qualified name."""
+    return f"COPY {_with_columns(name, columns)} FROM STDIN (FORMAT csv, HEADER, ENCODING 'UTF8')"
 
 
 def _listed(tables: Sequence[Table]) -> str:
@@ -258,12 +261,12 @@ def _set_position(flight: Flight, schema: str, name: str, at: SavedSequence) -> 
 
 def _lines(conn: Connection, table: Table, watch: OnCopy | None) -> Iterator[Sequence[Buffer]]:
     """Return a table as lines of CSV, in batches; the first line is the header."""
-    columns = ", ".join(quote_name(c.name) for c in table.columns if not c.generated)
+    columns = [c.name for c in table.columns if not c.generated]
     # A partitioned table has no rows itself; child tables (INHERITS) are copied separately.
     source = (
-        f"(SELECT {columns} FROM {_name(table)})"
-        if table.partitioned or not columns
-        else f"{_name(table)} ({columns})"
+        f"(SELECT {', '.join(map(quote_name, columns))} FROM {_name(table)})"
+        if table.partitioned
+        else _with_columns(_name(table), columns)
     )
     statement = f"COPY {source} TO STDOUT (FORMAT csv, HEADER, ENCODING 'UTF8')"
     size = rows = 0
@@ -279,10 +282,10 @@ def _filling(
     saved: Archive, table: Table, saved_table: SavedTable, watch: OnCopy | None
 ) -> tuple[str, Iterable[bytes]]:
     """Return the COPY statement for a table, and its data."""
-    columns = ", ".join(quote_name(name) for name, _ in saved_table.columns)
+    blocks = archive.blocks(saved, saved_table)
     return (
-        f"COPY {_name(table)} ({columns}) FROM STDIN (FORMAT csv, HEADER, ENCODING 'UTF8')",
-        watched(archive.blocks(saved, saved_table), table.name, saved_table.bytes, watch),
+        copy_from(_name(table), (name for name, _ in saved_table.columns)),
+        watched(blocks, table.name, saved_table.bytes, watch),
     )
 
 

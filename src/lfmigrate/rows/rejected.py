@@ -14,13 +14,9 @@ from lfmigrate.source.csvfile import CsvFile, Record
 _ROW_ERRORS = ("22", "23")
 
 _BAD_COPY_FORMAT = "22P04"
-
 _NOT_IN_ENCODING = "22021"
-
 _NOT_NULL_VIOLATION = "23502"
-
 _UNIQUE_VIOLATION = "23505"
-
 _BAD_DATES = ("22007", "22008")
 
 
@@ -30,27 +26,26 @@ def is_about_row(error: StatementFailed, table: StagingTable) -> bool:
 
 
 def locate(
-    file: CsvFile, table: StagingTable, start: int, first_line: int, error: StatementFailed
+    file: CsvFile, table: StagingTable, after: Record, error: StatementFailed
 ) -> tuple[Record, LfmigrateError]:
     """Return the record that COPY rejected, and the error to report.
 
     Args:
         file: The file.
         table: The table that it was copied into.
-        start: The number of bytes before the first record that was copied.
-        first_line: The line of the file that this record begins on.
+        after: The record after which the records were copied.
         error: The server's error.
     """
     at_line, words = _copy_line(error, table) or (1, "")
     if error.sqlstate == _NOT_IN_ENCODING:
-        not_text = csvfile.first_not_text(file, start, first_line)
+        not_text = csvfile.first_not_text(file, after)
         if not_text is not None:
             return not_text
-    record = csvfile.record_of_line(file, start, first_line, at_line)
+    record = csvfile.record_of_line(file, after, at_line)
     if record is None:
         raise error
     if not record.closed:
-        return record, csvfile.unclosed(file.name, record)
+        return record, csvfile.unclosed(record)
     if error.sqlstate == _BAD_COPY_FORMAT:
         return record, _wrong_fields(file, record, error)
     column = error.diagnostic.column or _column_in(words, file.columns)
@@ -73,8 +68,8 @@ def set_place(problem: LfmigrateError, file: CsvFile, record: Record, column: st
     index = file.columns.index(column) if column in file.columns else 0
     place = fields[index] if index < len(fields) else 0
     problem.file = file.name
-    problem.line, problem.column = csvfile.place_in(record, place)
-    problem.detail = (*csvfile.shown(record, place), *problem.detail)
+    problem.line, problem.column, shown = record.locate(place)
+    problem.detail = (shown, *problem.detail)
 
 
 def _copy_line(error: StatementFailed, table: StagingTable) -> tuple[int, str] | None:
@@ -104,23 +99,18 @@ def _key(detail: str) -> str | None:
 def _wrong_fields(file: CsvFile, record: Record, error: StatementFailed) -> LfmigrateError:
     wanted, found = len(file.columns), len(record.fields)
     if not record.text:
-        return csvfile.at(file, record, 0, "the line is empty")
+        return record.error("the line is empty")
     if found == wanted and not csvfile.ends_alike(file.header, record):
-        return csvfile.at(
-            file,
-            record,
-            len(record.text),
+        return record.error(
             "this line ending differs from that of the first line",
+            len(record.text),
             hint="Save it with LF or CRLF line endings, but not both.",
         )
     if found == wanted:
-        return csvfile.at(file, record, 0, error.message)
-    place = record.fields[wanted] if found > wanted else len(record.text)
+        return record.error(error.message)
     fields = "1 field" if found == 1 else f"{found} fields"
-    return csvfile.at(
-        file,
-        record,
-        place,
+    return record.error(
         f"{fields}, but the header has {wanted}",
+        record.fields[wanted] if found > wanted else len(record.text),
         hint="Put text that contains a comma in double quotes.",
     )

@@ -6,19 +6,19 @@ after its target table.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from lfmigrate.catalog.tables import CheckConstraint, StagingTable
 from lfmigrate.errors import CsvFileError, LfmigrateError, StatementFailed, combine
 from lfmigrate.postgres.connection import Connection
 from lfmigrate.postgres.copy import copy_in
-from lfmigrate.postgres.pipeline import Flight, Query
+from lfmigrate.postgres.pipeline import Query, execute, fetch
 from lfmigrate.rows import dump, rejected
 from lfmigrate.rows.dump import OnCopy
 from lfmigrate.source import csvfile
-from lfmigrate.source.csvfile import CsvFile
+from lfmigrate.source.csvfile import CsvFile, Record
 from lfmigrate.syntax.names import quote_name
 
 # A staging table is named after its target table, with this prefix.
@@ -85,14 +85,14 @@ def copy(conn: Connection, staged: Sequence[Staged], watch: OnCopy | None) -> li
     """
     rows: list[int] = []
     try:
-        copies = [_copying(each, each.file.header.end, watch=watch) for each in staged]
+        copies = [_copying(each, each.file.header, watch=watch) for each in staged]
         for count in copy_in(conn, copies):
             rows.append(count)  # noqa: PERF402 (those before a failure are needed as well)
     except StatementFailed as error:
         place = len(rows)
         if not rejected.is_about_row(error, staged[place].table):
             raise
-        _go(conn, f"ROLLBACK TO SAVEPOINT {SAVEPOINT}")
+        execute(conn, f"ROLLBACK TO SAVEPOINT {SAVEPOINT}")
         problems = _problems(conn, staged[place:])
         raise combine(problems, how_many(len(problems))) from None
     return rows
@@ -111,17 +111,8 @@ def place(
         column: The name of a column of the file, if the error is about one.
     """
     # One COPY stores the rows in the order of the file.
-    flight = Flight(conn)
-    asked = flight.ask(
-        Query(
-            f"SELECT to_jsonb(count(*)) FROM pg_temp.{quote_name(staged.table.name)}"
-            " WHERE ctid <= $1::tid",
-            (ctid,),
-            int,
-        )
-    )
-    flight.go()
-    record = csvfile.record_of_row(staged.file, asked.value)
+    sql = f"SELECT to_jsonb(count(*)) FROM {_name(staged)} WHERE ctid <= $1::tid"
+    record = csvfile.record_of_row(staged.file, fetch(conn, Query(sql, (ctid,), int)))
     if record is not None:
         rejected.set_place(problem, staged.file, record, column)
 
@@ -143,26 +134,16 @@ def offenders(
     """
     if not rule.columns <= set(staged.table.columns):
         return []
-    flight = Flight(conn)
-    asked = flight.ask(
-        Query(
-            "SELECT coalesce(jsonb_agg(place ORDER BY place), '[]') FROM (SELECT ctid AS place"
-            f" FROM pg_temp.{quote_name(staged.table.name)} WHERE NOT ({rule.expression})"
-            f" LIMIT {MOST:d}) AS found",
-            (),
-            list,
-        )
+    sql = (
+        "SELECT coalesce(jsonb_agg(place ORDER BY place), '[]') FROM (SELECT ctid AS place"
+        f" FROM {_name(staged)} WHERE NOT ({rule.expression}) LIMIT {MOST:d}) AS found"
     )
     try:
-        flight.go()
+        found = fetch(conn, Query(sql, (), list))
     except StatementFailed:
         return []  # the columns have other types here, to which the rule does not apply
     column = next((c for c in staged.file.columns if c in rule.columns), None)
-    problems: list[LfmigrateError] = []
-    for ctid in asked.value:
-        problems.append(StatementFailed(problem, sqlstate="23514"))
-        place(conn, staged, ctid, problems[-1], column)
-    return problems
+    return _placed(conn, staged, dict.fromkeys(found, problem), "23514", column)
 
 
 def duplicates(conn: Connection, staged: Staged, key: str) -> list[LfmigrateError]:
@@ -176,30 +157,32 @@ def duplicates(conn: Connection, staged: Staged, key: str) -> list[LfmigrateErro
     Returns:
         An error for each row except the first of its key, in the order of the file, up to `MOST`.
     """
-    flight = Flight(conn)
-    asked = flight.ask(
-        Query(
-            "SELECT coalesce(jsonb_agg(jsonb_build_array(place, value) ORDER BY place), '[]')"
-            " FROM (SELECT place, value FROM (SELECT ctid AS place,"
-            f" concat_ws(', ', {key}) AS value, row_number() OVER"
-            f" (PARTITION BY {key} ORDER BY ctid) AS number"
-            f" FROM pg_temp.{quote_name(staged.table.name)}"
-            # A key with a NULL in it is not a duplicate.
-            f" WHERE ROW({key}) IS NOT NULL) AS numbered"
-            f" WHERE number > 1 ORDER BY place LIMIT {MOST:d}) AS again",
-            (),
-            list,
-        )
+    sql = (
+        "SELECT coalesce(jsonb_agg(jsonb_build_array(place, value) ORDER BY place), '[]')"
+        " FROM (SELECT place, value FROM (SELECT ctid AS place,"
+        f" concat_ws(', ', {key}) AS value, row_number() OVER"
+        f" (PARTITION BY {key} ORDER BY ctid) AS number FROM {_name(staged)}"
+        # A key with a NULL in it is not a duplicate.
+        f" WHERE ROW({key}) IS NOT NULL) AS numbered"
+        f" WHERE number > 1 ORDER BY place LIMIT {MOST:d}) AS again"
     )
-    flight.go()
+    found = fetch(conn, Query(sql, (), dict))
+    messages = {c: f"this row repeats an earlier one: ({key}) = ({v})" for c, v in found.items()}
+    return _placed(conn, staged, messages, "23505", None)
+
+
+def _placed(
+    conn: Connection,
+    staged: Staged,
+    messages: Mapping[str, str],
+    sqlstate: str,
+    column: str | None,
+) -> list[LfmigrateError]:
+    """Return an error for each row, given its ctid and the message."""
     problems: list[LfmigrateError] = []
-    for ctid, value in asked.value:
-        problems.append(
-            StatementFailed(
-                f"this row repeats an earlier one: ({key}) = ({value})", sqlstate="23505"
-            )
-        )
-        place(conn, staged, ctid, problems[-1], None)
+    for ctid, message in messages.items():
+        problems.append(StatementFailed(message, sqlstate=sqlstate))
+        place(conn, staged, ctid, problems[-1], column)
     return problems
 
 
@@ -210,72 +193,51 @@ def how_many(count: int) -> str:
 
 
 def _copying(
-    staged: Staged,
-    start: int,
-    end: int | None = None,
-    *,
-    watch: OnCopy | None = None,
+    staged: Staged, after: Record, end: int | None = None, *, watch: OnCopy | None = None
 ) -> tuple[str, Iterable[bytes]]:
     """Return the COPY statement for some records of a file, and its data."""
     file = staged.file
-    columns = ", ".join(quote_name(column) for column in file.columns)
-    blocks = csvfile.blocks(file, start, end)
-    statement = (
-        f"COPY pg_temp.{quote_name(staged.table.name)} ({columns})"
-        " FROM STDIN (FORMAT csv, HEADER, ENCODING 'UTF8')"
+    blocks = csvfile.blocks(file, after, end)
+    return (
+        dump.copy_from(_name(staged), file.columns),
+        dump.watched(blocks, file.name, file.size - file.header.start, watch),
     )
-    return statement, dump.watched(blocks, file.name, file.size - file.header.start, watch)
 
 
 def _problems(conn: Connection, staged: Sequence[Staged]) -> list[LfmigrateError]:
     """Copy files again without the rejected rows, and return an error for each of those."""
     problems: list[LfmigrateError] = []
     for each in staged:
-        header = each.file.header
-        span = _Span(header.end, each.file.size, header.last_line + 1)
-        _copy_around(conn, each, span, problems)
+        _copy_around(conn, each, each.file.header, each.file.size, problems)
     return problems
 
 
-@dataclass(frozen=True, slots=True)
-class _Span:
-    """A range of records of a file: the bytes where it begins and ends, and its first line."""
-
-    start: int
-    end: int
-    line: int
-
-
 def _copy_around(
-    conn: Connection, staged: Staged, span: _Span, problems: list[LfmigrateError]
+    conn: Connection, staged: Staged, after: Record, end: int, problems: list[LfmigrateError]
 ) -> None:
-    """Copy the records that are accepted, and add an error for each other one."""
+    """Copy the records of a range that are accepted, and add an error for each other one."""
     while len(problems) < MOST:
-        _go(conn, f"SAVEPOINT {SAVEPOINT}")
+        execute(conn, f"SAVEPOINT {SAVEPOINT}")
         try:
-            list(copy_in(conn, [_copying(staged, span.start, span.end)]))
+            list(copy_in(conn, [_copying(staged, after, end)]))
         except StatementFailed as error:
             if not rejected.is_about_row(error, staged.table):
                 raise
-            record, problem = rejected.locate(
-                staged.file, staged.table, span.start, span.line, error
-            )
+            record, problem = rejected.locate(staged.file, staged.table, after, error)
         else:
             return
-        _go(conn, f"ROLLBACK TO SAVEPOINT {SAVEPOINT}")
+        execute(conn, f"ROLLBACK TO SAVEPOINT {SAVEPOINT}")
         # The server buffers rows and inserts them in batches, so an earlier row may be rejected
         # after this one; and a later row may repeat one of these.
-        _copy_around(conn, staged, replace(span, end=record.start), problems)
+        _copy_around(conn, staged, after, record.start, problems)
         problems.append(problem)
         if not record.closed:
             return
-        span = replace(span, start=record.end, line=record.last_line + 1)
+        after = record
 
 
-def _go(conn: Connection, sql: str) -> None:
-    flight = Flight(conn)
-    flight.do(sql)
-    flight.go()
+def _name(staged: Staged) -> str:
+    return f"pg_temp.{quote_name(staged.table.name)}"
 
 
 def _of_no_table(path: Path, tables: Sequence[StagingTable]) -> CsvFileError:

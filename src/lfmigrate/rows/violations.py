@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from lfmigrate import catalog
 from lfmigrate.errors import LfmigrateError, StatementFailed, combine
 from lfmigrate.postgres.connection import Connection
-from lfmigrate.postgres.pipeline import Flight
+from lfmigrate.postgres.pipeline import Flight, execute, fetch
 from lfmigrate.postgres.wire import Selected
 from lfmigrate.rows import staging
 from lfmigrate.rows.staging import Staged
@@ -79,12 +79,8 @@ def _check_violation(
     """Say what a check demands, and which rows of the file violate it."""
     named = error.diagnostic
     _undo_merge(conn)
-    flight = Flight(conn)
-    asked = flight.ask(
-        catalog.check_constraint(named.schema or "", named.table or "", named.constraint or "")
-    )
-    flight.go()
-    rule = asked.value
+    names = (named.schema or "", named.table or "", named.constraint or "")
+    rule = fetch(conn, catalog.check_constraint(*names))
     if rule is None:
         return error
     demand = f"{named.table} demands that {rule.words} (constraint {named.constraint})"
@@ -130,6 +126,4 @@ def _unique_violation(
 
 def _undo_merge(conn: Connection) -> None:
     """Go back to where the files are in the staging tables, to look at their rows."""
-    flight = Flight(conn)
-    flight.do(f"ROLLBACK TO SAVEPOINT {SAVEPOINT}")
-    flight.go()
+    execute(conn, f"ROLLBACK TO SAVEPOINT {SAVEPOINT}")

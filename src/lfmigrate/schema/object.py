@@ -17,6 +17,7 @@ class Item:
         relname: The name of a relation, unquoted; None for anything else.
         relkind: The letter in pg_class of a relation; None for anything else.
         owners: The ids of the objects that it is dropped with.
+        ancestors: The ids of the partitioned tables that a partition's rows also belong to.
         relation: The id of the relation that it is a part of.
         part: Its name in `Relation.parts`; None if it has none there.
         definition: A statement that re-creates it; None if there is none.
@@ -29,6 +30,7 @@ class Item:
     relname: str | None
     relkind: str | None
     owners: tuple[str, ...]
+    ancestors: tuple[str, ...]
     relation: str | None
     part: str | None
     definition: str | None

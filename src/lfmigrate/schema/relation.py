@@ -132,11 +132,12 @@ class Horizon:
     Attributes:
         xmin: The oldest transaction that was running; what has ended before it was seen. None to
             look for none.
-        own: The ids of the transactions since then that are the command's own.
+        seen: The ids of the transactions since then that had committed already, or are the
+            command's own.
     """
 
     xmin: str | None = None
-    own: tuple[str, ...] = ()
+    seen: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,14 +148,14 @@ class Reading:
         found: What was asked for, and whatever the transaction wrote.
         locked: The ids, of those asked for, that the transaction holds an exclusive lock on: what
             it dropped is among them.
-        others: How many catalog rows other sessions have committed since the horizon.
+        committed: The ids of the transactions since the horizon that other sessions have committed.
         own: The ids of the transaction and its subtransactions.
     """
 
     found: tuple[Found, ...]
     locked: frozenset[str]
-    others: int
-    own: tuple[str, ...]
+    committed: frozenset[str]
+    own: frozenset[str]
 
 
 # By `Found.id`: a short text that changes with the definition of a view or routine; the number of

@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lfmigrate.errors import CsvFileError, excerpt
+from lfmigrate.errors import CsvFileError, excerpt, locate
 
 _BLOCK_BYTES = 1 << 18
 
@@ -28,23 +28,31 @@ class Record:
     """A record of a file, and its position.
 
     Attributes:
+        file: The name of the file for messages, such as ``cost_categories.csv``.
         content: Its bytes, including the final line ending.
         start: The number of bytes of the file before it.
         line: The line that it begins on, from 1.
-        last_line: The line that it ends on.
-        closed: Whether every quote in it is closed.
     """
 
+    file: str
     content: bytes
     start: int
     line: int
-    last_line: int
-    closed: bool
 
     @property
     def end(self) -> int:
         """Return the number of bytes of the file before the next record."""
         return self.start + len(self.content)
+
+    @property
+    def next_line(self) -> int:
+        """Return the line that the next record begins on."""
+        return self.line + self.content.count(b"\n")
+
+    @property
+    def closed(self) -> bool:
+        """Return whether every quote in it is closed."""
+        return self.content.count(b'"') % 2 == 0
 
     @property
     def text(self) -> str:
@@ -63,29 +71,61 @@ class Record:
                 starts.append(place + 1)
         return tuple(starts)
 
+    def locate(self, place: int) -> tuple[int, int, str]:
+        """Find a place in the file.
+
+        Args:
+            place: The number of characters of `text` before it.
+
+        Returns:
+            The line and the column in the file, from 1, and the line cut to fit a terminal.
+        """
+        line, column, source = locate(self.text, place)
+        line += self.line - 1
+        return line, column, f"{line} | {excerpt(source, column)[0]}"
+
+    def error(
+        self, message: str, place: int = 0, *, hint: str | None = None, shown: bool = True
+    ) -> CsvFileError:
+        """Return an error about a place in the record.
+
+        Args:
+            message: The problem.
+            place: The number of characters of `text` before the place.
+            hint: How to solve it.
+            shown: Whether the error shows the line.
+        """
+        line, column, source = self.locate(place)
+        return CsvFileError(
+            message,
+            detail=[source] if shown else (),
+            hint=hint,
+            file=self.file,
+            line=line,
+            column=column,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class CsvFile:
     """A CSV file and its header.
 
     Attributes:
-        name: The name for messages, such as ``cost_categories.csv``.
         path: Where it is.
         columns: The column names in the header.
         header: The record of the header.
         size: The file's size in bytes.
     """
 
-    name: str
     path: Path
     columns: tuple[str, ...]
     header: Record
     size: int
 
     @property
-    def stem(self) -> str:
-        """Return the file name without its suffix, which is the table's name."""
-        return self.path.stem
+    def name(self) -> str:
+        """Return the name for messages, such as ``cost_categories.csv``."""
+        return self.path.name
 
 
 def open_csv(path: Path) -> CsvFile:
@@ -94,40 +134,37 @@ def open_csv(path: Path) -> CsvFile:
     Raises:
         CsvFileError: The file has no header, or cannot be read.
     """
-    name = path.name
     try:
         if not path.is_file():
-            raise _problem("not a regular file", name)
+            raise CsvFileError("not a regular file", file=path.name)
         size = path.stat().st_size
-        header = next(records(path), None)
+        header = next(records(path), Record(path.name, b"", 0, 1))
     except OSError as error:
-        raise _problem(f"cannot be read: {error.strerror}", name) from None
-    if header is not None and header.content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        raise _problem("the file is UTF-16", name, 1, 1, hint="Save it as CSV in UTF-8.")
-    if header is None or not header.text:
-        raise _problem(
+        raise CsvFileError(f"cannot be read: {error.strerror}", file=path.name) from None
+    text = header.text
+    if header.content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise header.error("the file is UTF-16", hint="Save it as CSV in UTF-8.", shown=False)
+    if not text:
+        raise header.error(
             "the file is empty" if size == 0 else "the first line is empty",
-            name,
-            1,
-            1,
             hint="A file begins with a line of column names, even if it has no rows.",
+            shown=False,
         )
-    refuse_bytes(name, header)
+    refuse_bytes(header)
     if not header.closed:
-        raise unclosed(name, header)
-    if "\r" in header.text:
-        raise _problem(
+        raise unclosed(header)
+    if "\r" in text:
+        raise header.error(
             "lines end with a carriage return alone",
-            name,
-            1,
-            header.text.index("\r") + 1,
+            text.index("\r"),
             hint="Save it with LF or CRLF line endings.",
+            shown=False,
         )
     try:
-        columns = next(csv.reader([header.text], strict=True))
+        columns = next(csv.reader([text], strict=True))
     except csv.Error as error:
-        raise _problem(f"the column names cannot be read: {error}", name, 1, 1) from None
-    return CsvFile(name, path, tuple(column.strip() for column in columns), header, size)
+        raise header.error(f"the column names cannot be read: {error}", shown=False) from None
+    return CsvFile(path, tuple(column.strip() for column in columns), header, size)
 
 
 def refuse_columns(file: CsvFile, known: Sequence[str], required: Collection[str]) -> None:
@@ -141,70 +178,50 @@ def refuse_columns(file: CsvFile, known: Sequence[str], required: Collection[str
     Raises:
         CsvFileError: A name is unknown, duplicated, or missing.
     """
-    places = file.header.fields
-    if not set(known) & set(file.columns):
-        delimiter = next(
-            (
-                character
-                for character in _OTHER_DELIMITERS
-                if set(known) & {word.strip(' "') for word in file.header.text.split(character)}
-            ),
-            None,
-        )
-        hint = f"The columns are {', '.join(known)}."
-        if delimiter is not None:
-            hint = f"Fields are separated by commas, and this file uses {delimiter!r}."
-        raise at(file, file.header, 0, "the first line is not a header of column names", hint=hint)
-    unknown = [column for column in file.columns if column not in known]
-    if unknown:
-        raise at(
-            file,
-            file.header,
-            places[file.columns.index(unknown[0])],
-            f"unknown {_columns(unknown)}",
-            hint=f"The columns are {', '.join(known)}.",
-        )
-    twice = [c for place, c in enumerate(file.columns) if c in file.columns[:place]]
-    if twice:
-        place = places[len(file.columns) - 1 - file.columns[::-1].index(twice[0])]
-        raise at(file, file.header, place, f'column "{twice[0]}" appears twice')
-    missing = [column for column in known if column in required and column not in file.columns]
+    header, columns = file.header, file.columns
+    hint = f"The columns are {', '.join(known)}."
+    if not set(known) & set(columns):
+        for delimiter in _OTHER_DELIMITERS:
+            if set(known) & {word.strip(' "') for word in header.text.split(delimiter)}:
+                hint = f"Fields are separated by commas, and this file uses {delimiter!r}."
+                break
+        raise header.error("the first line is not a header of column names", hint=hint)
+    for place, column in zip(header.fields, columns, strict=False):
+        if column not in known:
+            unknown = [column for column in columns if column not in known]
+            raise header.error(f"unknown {_columns(unknown)}", place, hint=hint)
+    twice = next((c for place, c in enumerate(columns) if c in columns[:place]), None)
+    if twice is not None:
+        place = header.fields[len(columns) - 1 - columns[::-1].index(twice)]
+        raise header.error(f'column "{twice}" appears twice', place)
+    missing = [column for column in known if column in required and column not in columns]
     if missing:
-        raise at(file, file.header, len(file.header.text), f"missing {_columns(missing)}")
+        raise header.error(f"missing {_columns(missing)}", len(header.text))
 
 
-def records(path: Path, *, start: int = 0, line: int = 1) -> Iterator[Record]:
-    """Return the records of a file, beginning with a given one. Only reads.
-
-    Args:
-        path: The file.
-        start: The number of bytes before the first record wanted.
-        line: The line that it begins on.
-    """
+def records(path: Path, after: Record | None = None) -> Iterator[Record]:
+    """Return the records of a file, or those after one of them. Only reads."""
+    start, line = (0, 1) if after is None else (after.end, after.next_line)
     with path.open("rb") as file:
-        file.seek(start)
         if start == 0 and file.read(len(codecs.BOM_UTF8)) == codecs.BOM_UTF8:
             start = len(codecs.BOM_UTF8)
         file.seek(start)
         # Joined once: after an unclosed quote, the rest of the file is one record.
         lines: list[bytes] = []
-        first_line = line
         closed = True
         for physical in file:
             lines.append(physical)
             closed ^= physical.count(b'"') % 2 == 1
             if closed:
-                record = Record(b"".join(lines), start, first_line, line, closed)
+                record = Record(path.name, b"".join(lines), start, line)
                 yield record
-                start = record.end
-                first_line, lines = line + 1, []
-            line += 1
+                start, line, lines = record.end, line + len(lines), []
         if lines:
-            yield Record(b"".join(lines), start, first_line, line - 1, closed)
+            yield Record(path.name, b"".join(lines), start, line)
 
 
-def blocks(file: CsvFile, start: int, end: int | None = None) -> Iterator[bytes]:
-    r"""Return a file's header, then its bytes from the start of one record to that of another.
+def blocks(file: CsvFile, after: Record, end: int | None = None) -> Iterator[bytes]:
+    r"""Return a file's header, then its bytes after a record, up to a number of them.
 
     Raises:
         CsvFileError: A line is ``\.``, at which servers before PostgreSQL 18 would stop reading
@@ -214,8 +231,8 @@ def blocks(file: CsvFile, start: int, end: int | None = None) -> Iterator[bytes]
     header = file.header.content
     yield header if header.endswith(b"\n") else header + b"\n"
     with file.path.open("rb") as content:
-        content.seek(start)
-        left = file.size - start if end is None else end - start
+        content.seek(after.end)
+        left = (file.size if end is None else end) - after.end
         while block := content.read(min(_BLOCK_BYTES, left)):
             left -= len(block)
             if _END_MARK in tail + block:
@@ -224,7 +241,7 @@ def blocks(file: CsvFile, start: int, end: int | None = None) -> Iterator[bytes]
             tail = block[-1:]
 
 
-def record_of_line(file: CsvFile, start: int, first_line: int, line: int) -> Record | None:
+def record_of_line(file: CsvFile, after: Record, line: int) -> Record | None:
     """Return the record that COPY refers to by a line number.
 
     COPY counts records, and of the quoted line breaks only those that begin like the header's line
@@ -232,8 +249,7 @@ def record_of_line(file: CsvFile, start: int, first_line: int, line: int) -> Rec
 
     Args:
         file: The file.
-        start: The number of bytes before the first record that was sent after the header.
-        first_line: The line of the file that it begins on.
+        after: The record after which the records were sent, behind the header.
         line: The line reported by COPY, where 1 is the header.
 
     Returns:
@@ -242,7 +258,7 @@ def record_of_line(file: CsvFile, start: int, first_line: int, line: int) -> Rec
     end = b"\r" if file.header.content.endswith(b"\r\n") else b"\n"
     counted = 1
     record = None
-    for record in records(file.path, start=start, line=first_line):
+    for record in records(file.path, after):
         counted += 1 + record.content.rstrip(b"\r\n").count(end)
         if counted >= line:
             break
@@ -252,41 +268,39 @@ def record_of_line(file: CsvFile, start: int, first_line: int, line: int) -> Rec
 
 def record_of_row(file: CsvFile, row: int) -> Record | None:
     """Return the record of a row, counted from 1 after the header."""
-    found = records(file.path, start=file.header.end, line=file.header.last_line + 1)
-    return next((record for number, record in enumerate(found, 1) if number == row), None)
+    found = enumerate(records(file.path, file.header), 1)
+    return next((record for number, record in found if number == row), None)
 
 
-def first_not_text(
-    file: CsvFile, start: int, first_line: int
-) -> tuple[Record, CsvFileError] | None:
-    """Return the first record that is not UTF-8 text, from a given one on, and the error."""
-    for record in records(file.path, start=start, line=first_line):
+def first_not_text(file: CsvFile, after: Record) -> tuple[Record, CsvFileError] | None:
+    """Return the first record after a given one that is not UTF-8 text, and the error."""
+    for record in records(file.path, after):
         try:
-            refuse_bytes(file.name, record)
+            refuse_bytes(record)
         except CsvFileError as error:
             return record, error
     return None
 
 
-def refuse_bytes(name: str, record: Record) -> None:
+def refuse_bytes(record: Record) -> None:
     """Refuse a record with bytes that are not UTF-8 text.
 
     Raises:
         CsvFileError: It has such a byte.
     """
+    content = record.content
     try:
-        text = record.content.decode()
+        text = content.decode()
     except UnicodeDecodeError as error:
-        before = record.content[: error.start].decode()
-        wrong = record.content[error.start]
-        message = f"byte 0x{wrong:02X} is not UTF-8"
-        hint = "Save the file as CSV in UTF-8."
-    else:
-        if "\0" not in text:
-            return
-        before = text[: text.index("\0")]
-        message, hint = "a NUL character", "Remove it; this may not be a CSV file."
-    raise _problem(message, name, *_place(record, before), hint=hint)
+        raise record.error(
+            f"byte 0x{content[error.start]:02X} is not UTF-8",
+            len(content[: error.start].decode()),
+            hint="Save the file as CSV in UTF-8.",
+            shown=False,
+        ) from None
+    if "\0" in text:
+        hint = "Remove it; this may not be a CSV file."
+        raise record.error("a NUL character", text.index("\0"), hint=hint, shown=False)
 
 
 def ends_alike(one: Record, other: Record) -> bool:
@@ -295,77 +309,25 @@ def ends_alike(one: Record, other: Record) -> bool:
     return b"" in ends or ends[0] == ends[1]
 
 
-def unclosed(name: str, record: Record) -> CsvFileError:
+def unclosed(record: Record) -> CsvFileError:
     """Return the error about a quote that is never closed."""
-    return _problem(
+    return record.error(
         "a quote is opened here and never closed",
-        name,
-        *_place(record, record.text[: record.fields[-1]]),
+        record.fields[-1],
         hint="Close it; a quote inside quoted text is written twice.",
+        shown=False,
     )
-
-
-def at(
-    file: CsvFile, record: Record, place: int, message: str, *, hint: str | None = None
-) -> CsvFileError:
-    """Return an error about a place in a record that shows the line.
-
-    Args:
-        file: The file.
-        record: The record.
-        place: The number of characters of its text before the place.
-        message: The problem.
-        hint: How to solve it.
-    """
-    return _problem(
-        message,
-        file.name,
-        *_place(record, record.text[:place]),
-        detail=shown(record, place),
-        hint=hint,
-    )
-
-
-def place_in(record: Record, place: int) -> tuple[int, int]:
-    """Return the line and column in the file, from 1, of a place in a record's text."""
-    return _place(record, record.text[:place])
-
-
-def shown(record: Record, place: int) -> tuple[str, ...]:
-    """Return the line of a record that a place is on, cut to fit a terminal."""
-    line, column = place_in(record, place)
-    source = record.text.split("\n")[line - record.line].rstrip("\r")
-    return (f"{line} | {excerpt(source, column)[0]}",)
 
 
 def _refuse_end_mark(file: CsvFile) -> None:
-    for record in records(file.path, start=file.header.end, line=file.header.last_line + 1):
+    for record in records(file.path, file.header):
         if record.content.rstrip(b"\r\n") == _END_MARK:
-            raise at(
-                file,
-                record,
-                0,
+            raise record.error(
                 r"a line \. ends the data for some servers",
                 hint="Remove the line and everything after it, or quote the text.",
             )
 
 
-def _place(record: Record, before: str) -> tuple[int, int]:
-    return record.line + before.count("\n"), len(before) - before.rfind("\n")
-
-
 def _columns(names: list[str]) -> str:
     quoted = ", ".join(f'"{name}"' for name in names)
     return f"column {quoted}" if len(names) == 1 else f"columns {quoted}"
-
-
-def _problem(
-    message: str,
-    name: str,
-    line: int | None = None,
-    column: int | None = None,
-    *,
-    detail: tuple[str, ...] = (),
-    hint: str | None = None,
-) -> CsvFileError:
-    return CsvFileError(message, detail=detail, hint=hint, file=name, line=line, column=column)

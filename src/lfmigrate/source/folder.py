@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from importlib.resources import files
 from itertools import pairwise
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from lfmigrate.errors import SqlFileError, combine
 from lfmigrate.source.sqlfile import SqlFile, read_file
-from lfmigrate.source.views import ViewFile, in_order, view_name
-from lfmigrate.syntax.scanner import refusal
+from lfmigrate.source.views import ViewFile, in_order, view_file
+
+T = TypeVar("T")
 
 # Versions with this many digits are dates and times, which are not consecutive.
 _DATE_DIGITS = 8
@@ -178,7 +179,7 @@ class _Reader:
         for down in downs:
             self._check_down(down, ups)
         up = self._read(ups[0].file, _check_up) if ups else None
-        down_file = self._read(downs[0].file, _check_directives) if downs else None
+        down_file = self._read(downs[0].file, _check_down) if downs else None
         if up is None:
             return None
         return Migration(ups[0].version, ups[0].name, up, down_file)
@@ -203,14 +204,14 @@ class _Reader:
         found: dict[str, ViewFile] = {}
         folder = self.folder / "views"
         for name in self._list(folder) if _is_folder(folder) else []:
-            file = self._read(f"views/{name}", view_name)
-            if file is None:
+            view = self._read(f"views/{name}", view_file)
+            if view is None:
                 continue
-            view = ViewFile(view_name(file), file)
             other = found.setdefault(view.name, view)
             if other is not view:
                 self.problem(
-                    f"{other.file.name} and {file.name} create the same view", hint="Remove one."
+                    f"{other.file.name} and {view.file.name} create the same view",
+                    hint="Remove one.",
                 )
         return in_order(found)
 
@@ -241,15 +242,12 @@ class _Reader:
                 found.append(name)
         return found
 
-    def _read(self, name: str, check: Callable[[SqlFile], object]) -> SqlFile | None:
-        """Return a file, or None if it has a problem."""
+    def _read(self, name: str, check: Callable[[SqlFile], T]) -> T | None:
+        """Return what a check makes of a file, or None if the file has a problem."""
         try:
-            file = read_file(self.folder, name)
-            check(file)
+            return check(read_file(self.folder, name))
         except SqlFileError as error:
             self.problems.append(error)
-        else:
-            return file
         return None
 
 
@@ -260,22 +258,22 @@ def _is_folder(path: Path) -> bool:
         return False
 
 
-def _check_directives(file: SqlFile) -> None:
+def _check_down(file: SqlFile) -> SqlFile:
     _ = file.directives
+    return file
 
 
-def _check_up(file: SqlFile) -> None:
+def _check_up(file: SqlFile) -> SqlFile:
     """Refuse an up file that cannot be run, or that would revert itself."""
-    _check_directives(file)
+    _ = file.directives
     if mark := _ROLLBACK_MARK.search(file.text):
-        raise refusal(
+        raise file.refusal(
             "the rollback in this file would run right after the migration",
-            file.text,
-            file.name,
             mark.start(),
-            hint="Move what follows to a .down.sql file, and name this one .up.sql.",
+            "Move what follows to a .down.sql file, and name this one .up.sql.",
         )
     file.refuse_outside()
+    return file
 
 
 def _gaps(migrations: Sequence[Migration]) -> list[str]:

@@ -12,9 +12,7 @@ from lfmigrate.syntax.scanner import Statement
 
 # Below the folder of the migrations.
 FOLDER = "seed"
-
 _LOAD = "seed/load.sql"
-
 _CHECKS = "seed/checks"
 
 _STAGING_HEADS = (("CREATE", "TEMPORARY", "TABLE"), ("CREATE", "TEMP", "TABLE"))

@@ -8,24 +8,19 @@ from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from lfmigrate.errors import SqlFileError
+from lfmigrate.errors import SqlFileError, locate
 from lfmigrate.syntax.names import indexing
 from lfmigrate.syntax.rerun import is_repeatable
 from lfmigrate.syntax.scanner import Statement, leading_comments, refusal, refuse_nul, split
 from lfmigrate.syntax.transaction_block import inside_form, placement
 
 _RERUNNABLE = "rerunnable"
-
 _NO_TRANSACTION = "no-transaction"
-
 _DIRECTIVES = (_NO_TRANSACTION, _RERUNNABLE)
-
-_BOM = "\ufeff"
-
 _DIRECTIVE = re.compile(r"--[ \t]*lfmigrate:", re.IGNORECASE | re.ASCII)
-
 _DIRECTIVE_WORD = re.compile(r"[^\s,]+")
 
+_BOM = "\ufeff"
 _SAVE_AS_UTF_8 = "Save the file as UTF-8."
 
 
@@ -62,11 +57,9 @@ class SqlFile:
         Raises:
             SqlFileError: The text cannot be split, or is not allowed in a migration; see `split`.
         """
-        found = self._statements
-        if found is None:
-            found = split(self.text, self.name)
-            object.__setattr__(self, "_statements", found)
-        return found
+        if self._statements is None:
+            object.__setattr__(self, "_statements", split(self.text, self.name))
+        return self._statements or ()
 
     @property
     def directives(self) -> frozenset[str]:
@@ -83,12 +76,10 @@ class SqlFile:
             words = list(_DIRECTIVE_WORD.finditer(comment, start))
             for at, word in [(m.start(), m.group()) for m in words] or [(start, "")]:
                 if word.lower() not in _DIRECTIVES:
-                    raise refusal(
+                    raise self.refusal(
                         f'unknown directive "{word}"',
-                        self.text,
-                        self.name,
                         offset + at,
-                        hint=f"Known directives are {' and '.join(_DIRECTIVES)}.",
+                        f"Known directives are {' and '.join(_DIRECTIVES)}.",
                     )
                 found.add(word.lower())
         return frozenset(found)
@@ -154,22 +145,18 @@ class SqlFile:
         asked = self.no_transaction
         for statement in self.statements:
             if placement(statement) == "outside" and not asked:
-                raise refusal(
+                raise self.refusal(
                     f"{' '.join(statement.head[:3])} cannot run in a transaction",
-                    self.text,
-                    self.name,
                     statement.offset,
-                    hint="Give it a migration of its own that begins with the line"
+                    "Give it a migration of its own that begins with the line"
                     f' "-- lfmigrate: {_NO_TRANSACTION}".',
                 )
             index = indexing(statement) if asked else None
             if index is not None and not index.indexes:
-                raise refusal(
+                raise self.refusal(
                     "an index that is built outside a transaction needs a name",
-                    self.text,
-                    self.name,
                     statement.offset,
-                    hint="Name it, so that an interrupted run can recognize what it left behind.",
+                    "Name it, so that an interrupted run can recognize what it left behind.",
                 )
 
     def refuse_no_transaction(self, why: str) -> None:
@@ -188,6 +175,10 @@ class SqlFile:
             )
         self.refuse_outside()
 
+    def refusal(self, message: str, offset: int, hint: str) -> SqlFileError:
+        """Return an error that points at a character of the text."""
+        return refusal(message, self.text, self.name, offset, hint=hint)
+
     def _only(self, *statements: Statement) -> SqlFile:
         part = replace(self)
         object.__setattr__(part, "_statements", statements)
@@ -197,6 +188,22 @@ class SqlFile:
 def from_text(name: str, text: str) -> SqlFile:
     """Return a file from its text alone, such as one recorded in the history."""
     return SqlFile(name, None, text.removeprefix(_BOM))
+
+
+def diff(recorded: SqlFile, present: SqlFile) -> tuple[str, ...]:
+    """Return a unified diff between a text as it was recorded and the present one, line by line."""
+    # Only commands that show an edit need it.
+    from difflib import unified_diff  # noqa: PLC0415
+
+    return tuple(
+        unified_diff(
+            recorded.text.splitlines(),
+            present.text.splitlines(),
+            f"{recorded.name} as applied",
+            f"{present.name} in the folder",
+            lineterm="",
+        )
+    )
 
 
 def read_file(folder: Path, name: str) -> SqlFile:
@@ -237,12 +244,13 @@ def _decode(content: bytes, name: str) -> str:
         text = content.decode().removeprefix(_BOM)
     except UnicodeDecodeError as error:
         before = content[: error.start].decode().removeprefix(_BOM)
+        line, column, _ = locate(before, len(before))
         raise SqlFileError(
             f"byte 0x{content[error.start]:02X} is not UTF-8",
             hint=_SAVE_AS_UTF_8,
             file=name,
-            line=before.count("\n") + 1,
-            column=len(before) - before.rfind("\n"),
+            line=line,
+            column=column,
         ) from None
     refuse_nul(text, name)
     return text

@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
-import heapq
 import unicodedata
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from itertools import islice, takewhile
+from itertools import takewhile
 from pathlib import Path
 
 from lfmigrate.errors import SqlFileError
 from lfmigrate.source.sqlfile import SqlFile
-from lfmigrate.syntax.names import Name
+from lfmigrate.syntax.names import Cursor, Name
 from lfmigrate.syntax.reads import relations_read
-from lfmigrate.syntax.scanner import Statement, Token, refusal, tokens, word
+from lfmigrate.syntax.scanner import Statement, tokens
 
 # PostgreSQL truncates longer names (NAMEDATALEN), so they would not match the file's name.
 _NAME_BYTES = 63
 
 _VIEW_MODIFIERS = frozenset(
-    {"or", "replace", "local", "global", "temp", "temporary", "recursive", "materialized"}
+    {"create", "or", "replace", "local", "global", "temp", "temporary", "recursive", "materialized"}
 )
 
 _REPEATABLE_VIEWS = frozenset({"CREATE OR REPLACE VIEW", "CREATE OR REPLACE RECURSIVE VIEW"})
-
-# CREATE, eight modifiers, IF NOT EXISTS and a name of three parts are no more tokens than this.
-_VIEW_HEAD_TOKENS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +64,8 @@ class ViewFile:
         )
 
 
-def view_name(file: SqlFile) -> str:
-    """Return the name of the view that a view file creates, or refuse the file."""
+def view_file(file: SqlFile) -> ViewFile:
+    """Return a file as a view file, or refuse it."""
     file.refuse_no_transaction("view files run in one transaction")
     wanted = Path(file.name).stem
     others = []
@@ -82,24 +78,20 @@ def view_name(file: SqlFile) -> str:
         if unicodedata.normalize("NFC", name) != unicodedata.normalize("NFC", wanted):
             others.append(f'it creates "{name}"')
         elif what not in _REPEATABLE_VIEWS:
-            raise refusal(
+            raise file.refusal(
                 f"{what} is not repeatable",
-                file.text,
-                file.name,
                 statement.offset,
-                hint="Write CREATE OR REPLACE VIEW; a temporary or materialized view belongs in a"
+                "Write CREATE OR REPLACE VIEW; a temporary or materialized view belongs in a"
                 " migration.",
             )
         elif len(name.encode()) > _NAME_BYTES:
-            raise refusal(
+            raise file.refusal(
                 f"the view's name is longer than PostgreSQL's limit of {_NAME_BYTES} bytes",
-                file.text,
-                file.name,
                 statement.offset,
-                hint="Give the view and its file a shorter name.",
+                "Give the view and its file a shorter name.",
             )
         else:
-            return name
+            return ViewFile(name, file)
     missing = f'no CREATE OR REPLACE VIEW "{wanted}" in this file'
     raise SqlFileError(
         missing if file.statements else "this view file is empty",
@@ -115,23 +107,13 @@ def _created_view(statement: Statement) -> tuple[str, Name] | None:
     """Return the words before the name of a CREATE VIEW statement, and the view's name."""
     if statement.head[:1] != ("CREATE",):
         return None
-    found = list(islice(tokens(statement.text), _VIEW_HEAD_TOKENS))
-    at = 1
-    while at < len(found) and found[at].kind == "word" and found[at].value in _VIEW_MODIFIERS:
-        at += 1
-    if found[at : at + 1] != [word("view")]:
+    found = Cursor(statement)
+    words = [*found.skip(_VIEW_MODIFIERS), "view"]
+    if not found.accept("view"):
         return None
-    what = " ".join(token.value.upper() for token in found[: at + 1])
-    at += 1
-    if found[at : at + 3] == [word("if"), word("not"), word("exists")]:
-        at += 3
-    schema = None
-    while found[at + 1 : at + 2] == [Token("other", ".")]:
-        schema = found[at].value
-        at += 2
-    if at >= len(found) or found[at].kind not in {"word", "quoted"}:
-        return None
-    return what, Name(schema, found[at].value)
+    found.accept("if", "not", "exists")
+    name = found.name()
+    return None if name is None else (" ".join(words).upper(), name)
 
 
 def in_order(views: Mapping[str, ViewFile]) -> list[ViewFile]:
@@ -141,23 +123,14 @@ def in_order(views: Mapping[str, ViewFile]) -> list[ViewFile]:
     what counts is where nothing but a relation can be named.
     """
     needs = {name: _mentioned(views[name], views.keys()) for name in sorted(views)}
-    needed_by: dict[str, list[str]] = {name: [] for name in needs}
-    for name, others in needs.items():
-        for other in others:
-            needed_by[other].append(name)
     ordered: list[ViewFile] = []
-    ready = [name for name, others in needs.items() if not others]
     while needs:
-        if not ready:
-            ready.append(_first_in_a_cycle(needs, views))
-        name = heapq.heappop(ready)
+        name = next((n for n, others in needs.items() if not others), None)
+        name = _first_in_a_cycle(needs, views) if name is None else name
         ordered.append(views[name])
         del needs[name]
-        for other in needed_by[name]:
-            if other in needs:
-                needs[other].discard(name)
-                if not needs[other] and other not in ready:
-                    heapq.heappush(ready, other)
+        for others in needs.values():
+            others.discard(name)
     return ordered
 
 

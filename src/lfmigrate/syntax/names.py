@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Literal
 
-from lfmigrate.syntax.scanner import Statement, Token, tokens, word
-from lfmigrate.syntax.transaction_block import CONCURRENT_HEADS, CONCURRENTLY
+from lfmigrate.syntax.scanner import Statement, Token, tokens
+from lfmigrate.syntax.transaction_block import CONCURRENT_HEADS
 
 
 def quote_name(name: str) -> str:
@@ -20,6 +22,64 @@ class Name:
 
     schema: str | None
     name: str
+
+
+class Cursor:
+    """Reads the tokens of a statement from left to right, and no more of them than it needs."""
+
+    def __init__(self, statement: Statement) -> None:
+        self._ahead: list[Token] = []
+        self._rest = tokens(statement.text)
+
+    def __iter__(self) -> Iterator[Token]:
+        while (token := self.take()) is not None:
+            yield token
+
+    def peek(self) -> Token | None:
+        """Return the next token without reading it; None at the end."""
+        if not self._ahead:
+            self._ahead += islice(self._rest, 1)
+        return self._ahead[0] if self._ahead else None
+
+    def take(self) -> Token | None:
+        """Read a token; None at the end."""
+        return self._ahead.pop(0) if self._ahead else next(self._rest, None)
+
+    def accept(self, *words: str) -> bool:
+        """Read these keywords, in lower case, or characters, if they come next."""
+        self._ahead += islice(self._rest, max(len(words) - len(self._ahead), 0))
+        found = self._ahead[: len(words)]
+        if [t.value for t in found if t.kind in {"word", "other"}] != list(words):
+            return False
+        del self._ahead[: len(words)]
+        return True
+
+    def skip(self, words: Collection[str]) -> list[str]:
+        """Read keywords as long as they are among these, and return them."""
+        found: list[str] = []
+        while (token := self.peek()) is not None and token.kind == "word" and token.value in words:
+            found.append(token.value)
+            self.take()
+        return found
+
+    def name(self) -> Name | None:
+        """Read a name, and its schema if it is qualified; None if none comes next."""
+        parts: list[str] = []
+        while (token := self.peek()) is not None and token.kind in {"word", "quoted"}:
+            parts.append(token.value)
+            self.take()
+            if not self.accept("."):
+                break
+        return Name(parts[-2] if len(parts) > 1 else None, parts[-1]) if parts else None
+
+    def names(self) -> list[Name]:
+        """Read all names that are left, and what is between them."""
+        found: list[Name] = []
+        while True:
+            if (name := self.name()) is not None:
+                found.append(name)
+            elif self.take() is None:
+                return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,36 +101,14 @@ def indexing(statement: Statement) -> Indexing | None:
     """Return what CREATE or DROP INDEX CONCURRENTLY does; None for any other statement."""
     if not any(statement.head[: len(begin)] == begin for begin in CONCURRENT_HEADS):
         return None
-    found = list(tokens(statement.text))
-    found = found[found.index(CONCURRENTLY) + 1 :]
-    condition = ["not", "exists"] if statement.head[0] == "CREATE" else ["exists"]
-    condition = ["if", *condition]
-    if [token.value for token in found[: len(condition)]] == condition:
-        found = found[len(condition) :]
-    named = names(found)
+    found = Cursor(statement)
+    found.take()
+    found.accept("unique")
+    found.accept("index", "concurrently")
     if statement.head[0] == "DROP":
-        return Indexing("drop", tuple(named), None)
-    on = found.index(word("on"))
-    table = names([token for token in found[on + 1 :] if token != word("only")])[0]
-    return Indexing("create", tuple(names(found[:on])), table)
-
-
-def names(found: list[Token]) -> list[Name]:
-    """Return all words and quoted names among tokens, each with the schema that qualifies it."""
-    result: list[Name] = []
-    place = 0
-    while place < len(found):
-        if found[place].kind not in {"word", "quoted"}:
-            place += 1
-            continue
-        chain = [found[place].value]
-        while (
-            found[place + 1 : place + 2] == [Token("other", ".")]
-            and found[place + 2 : place + 3]
-            and found[place + 2].kind in {"word", "quoted"}
-        ):
-            chain.append(found[place + 2].value)
-            place += 2
-        result.append(Name(chain[-2] if len(chain) > 1 else None, chain[-1]))
-        place += 1
-    return result
+        found.accept("if", "exists")
+        return Indexing("drop", tuple(found.names()), None)
+    found.accept("if", "not", "exists")
+    index = None if found.accept("on") else found.name()
+    found.skip({"on", "only"})
+    return Indexing("create", () if index is None else (index,), found.name())

@@ -5,26 +5,19 @@ What it does not show, such as what a function does, the server checks when the 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import islice
 from typing import Literal
 
-from lfmigrate.syntax.names import Name, names
-from lfmigrate.syntax.scanner import Statement, Token, tokens, word
+from lfmigrate.syntax.names import Cursor, Name
+from lfmigrate.syntax.scanner import Statement, word
 
 Privilege = Literal[
     "CREATE", "OWNER", "DROP", "REFERENCES", "TRIGGER", "INSERT", "UPDATE", "DELETE", "TRUNCATE"
 ]
 
-# Enough for all words before a name of three parts, and the name.
-_HEAD_TOKENS = 20
-
-_MODIFIERS = frozenset(
-    {"or", "replace", "unlogged", "unique", "recursive", "foreign", "constraint"}
-)
-
-_TEMPORARY = frozenset({"temp", "temporary", "local", "global"})
+# TEMPORARY is none of them: its objects need no privilege on a schema.
+_MODIFIERS = frozenset({"unlogged", "unique", "recursive", "foreign", "constraint", "materialized"})
 
 # Objects that belong to a schema, as the words after CREATE.
 _IN_SCHEMA = frozenset(
@@ -33,9 +26,11 @@ _IN_SCHEMA = frozenset(
 
 _OWNED = frozenset({"table", "view", "sequence", "index"})
 
+_REFERENCING = frozenset({("CREATE", "TABLE"), ("ALTER", "TABLE")})
+
 _FILLERS = frozenset({"if", "not", "exists", "only", "into", "from", "table", "concurrently"})
 
-_ROWS: dict[str, Privilege] = {
+_ROWS: Mapping[str, Privilege] = {
     "INSERT": "INSERT",
     "UPDATE": "UPDATE",
     "DELETE": "DELETE",
@@ -79,54 +74,44 @@ def required_privileges(statements: Iterable[Statement]) -> tuple[Requirement, .
 
 def _needs(statement: Statement) -> Iterator[Requirement]:
     verb = statement.head[0] if statement.head else ""
+    found = Cursor(statement)
+    found.take()
     if verb in _ROWS:
-        if name := _first_name(list(islice(tokens(statement.text), _HEAD_TOKENS))[1:]):
+        if name := _name(found):
             yield Requirement(_ROWS[verb], name.schema, name.name)
     elif verb == "CREATE":
-        yield from _creation(statement)
+        yield from _creation(found)
     elif verb in {"ALTER", "DROP"}:
-        found = list(islice(tokens(statement.text), _HEAD_TOKENS))[1:]
-        found = found[1:] if found[:1] == [word("materialized")] else found
-        name = _first_name(found[1:])
-        if found and found[0].value in _OWNED and name is not None:
+        found.accept("materialized")
+        kind = found.take()
+        if kind is not None and kind.value in _OWNED and (name := _name(found)):
             yield Requirement("DROP" if verb == "DROP" else "OWNER", name.schema, name.name)
-    if statement.head[:2] in {("CREATE", "TABLE"), ("ALTER", "TABLE")}:
-        yield from _references(statement)
+    # Most statements have none, and scanning every token takes time.
+    if statement.head[:2] in _REFERENCING and "references" in statement.text.lower():
+        found = Cursor(statement)
+        for token in found:
+            if token == word("references") and (name := _name(found)):
+                yield Requirement("REFERENCES", name.schema, name.name)
 
 
-def _creation(statement: Statement) -> Iterator[Requirement]:
-    found = list(islice(tokens(statement.text), _HEAD_TOKENS))[1:]
-    replaces = found[:2] == [word("or"), word("replace")]
-    while found and found[0].kind == "word" and found[0].value in _MODIFIERS | {"materialized"}:
-        found = found[1:]
-    if not found or found[0].value in _TEMPORARY:
+def _creation(found: Cursor) -> Iterator[Requirement]:
+    replaces = found.accept("or", "replace")
+    found.skip(_MODIFIERS)
+    kind = found.take()
+    if kind is None:
         return
-    kind, rest = found[0].value, found[1:]
-    if kind == "schema":
+    if kind.value == "schema":
         yield Requirement("CREATE", database=True)
-    elif kind in {"index", "trigger"}:
-        on = word("on")
-        # An index expression may be longer than the limit, a name may not.
-        name = _first_name(rest[rest.index(on) + 1 :]) if on in rest else None
-        if name is not None:
-            yield Requirement("OWNER" if kind == "index" else "TRIGGER", name.schema, name.name)
-    elif kind in _IN_SCHEMA and (name := _first_name(rest)):
+    elif kind.value in {"index", "trigger"}:
+        if word("on") in found and (name := _name(found)):
+            privilege: Privilege = "OWNER" if kind.value == "index" else "TRIGGER"
+            yield Requirement(privilege, name.schema, name.name)
+    elif kind.value in _IN_SCHEMA and (name := _name(found)):
         yield Requirement("CREATE", name.schema)
-        if kind == "view" and replaces:
+        if kind.value == "view" and replaces:
             yield Requirement("OWNER", name.schema, name.name)
 
 
-def _references(statement: Statement) -> Iterator[Requirement]:
-    if "references" not in statement.text.lower():
-        return  # most statements have none, and scanning every token takes time
-    found = list(tokens(statement.text))
-    for place, token in enumerate(found):
-        if token == word("references") and (name := _first_name(found[place + 1 :][:4])):
-            yield Requirement("REFERENCES", name.schema, name.name)
-
-
-def _first_name(found: list[Token]) -> Name | None:
-    while found and found[0].kind == "word" and found[0].value in _FILLERS:
-        found = found[1:]
-    first = names(found[:5])
-    return first[0] if first and found[0].kind in {"word", "quoted"} else None
+def _name(found: Cursor) -> Name | None:
+    found.skip(_FILLERS)
+    return found.name()

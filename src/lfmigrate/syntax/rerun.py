@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from lfmigrate.syntax.scanner import Statement, Token, tokens, word
+from lfmigrate.syntax.names import Cursor
+from lfmigrate.syntax.scanner import Statement
 
 # CREATE of these is idempotent with IF NOT EXISTS.
 _OPTIONAL_KINDS = (
@@ -35,17 +36,16 @@ def is_repeatable(statement: Statement) -> bool:
 
 def _only_adds_a_missing_column(statement: Statement) -> bool:
     """Return whether an ALTER TABLE is one ADD COLUMN IF NOT EXISTS and nothing else."""
-    found = list(tokens(statement.text))[2:]
-    at = 2 if found[:2] == [word("if"), word("exists")] else 0
-    at += found[at : at + 1] == [word("only")]
-    while found[at + 1 : at + 2] == [Token("other", ".")]:
-        at += 2
-    at += 2 if found[at + 1 : at + 2] == [Token("other", "*")] else 1
-    action = ["add", "column", "if", "not", "exists"]
-    if found[at : at + len(action)] != [word(each) for each in action]:
+    found = Cursor(statement)
+    found.accept("alter", "table")
+    found.accept("if", "exists")
+    found.accept("only")
+    found.name()
+    found.accept("*")
+    if not found.accept("add", "column", "if", "not", "exists"):
         return False
     depth = 0
-    for token in found[at:]:
+    for token in found:
         if token.kind == "other":
             depth += (token.value in "([") - (token.value in ")]")
             if token.value == "," and depth == 0:

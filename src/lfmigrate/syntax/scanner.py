@@ -10,22 +10,21 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from string import ascii_lowercase, ascii_uppercase
 from typing import Literal, NamedTuple
 
-from lfmigrate.errors import SqlFileError, excerpt
+from lfmigrate.errors import SqlFileError, excerpt, locate
 
 # Enough to recognize a statement: CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS and a name.
 _HEAD_WORDS = 8
 
+_WHITE = " \t\n\r\f\v"
 _SPACE = r"[ \t\n\r\f\v]"
 
 # Written as complements, which are all ASCII: such a set is a single lookup in a bitmap.
 _LETTER = r"[^\x00-@\[-^`{-\x7f]"
-
 _TAG_LETTER = r"[^\x00-/:-@\[-^`{-\x7f]"
-
 _WORD_LETTER = r"[^\x00-#%-/:-@\[-^`{-\x7f]"
-
 _WORD = rf"{_LETTER}{_WORD_LETTER}*+"
 
 _TOKEN = re.compile(
@@ -69,37 +68,24 @@ _RUN = re.compile(
 
 # A letter that is the prefix of a string is not a word.
 _BARE = rf"(?![eEnNbBxX]'|[uU]&['\"]){_WORD}"
-
 _BARE_WORD = re.compile(_BARE)
-
 _BARE_WORDS = re.compile(rf"{_BARE}(?:{_SPACE}++{_BARE}){{0,{_HEAD_WORDS - 1}}}{_SPACE}*+")
 
 _GAP = re.compile(rf"(?:{_SPACE}++|--[^\n\r]*+){{0,1000}}")
-
-_WHITE = " \t\n\r\f\v"
-
-_VALUED = frozenset({"word", "other"})
-
 _COMMENT_BEGINS = ("--", "/*")
-
 _GAP_BEGINS = (*_WHITE, *_COMMENT_BEGINS)
+_GAPS = frozenset({"gap", "comment"})
 
 _STRING_END = re.compile(r"''|'")
-
 _QUOTED_END = re.compile(r'""|"')
-
 _ESCAPE_END = re.compile(r"\\.|''|'", re.DOTALL)
-
 # A string continues after white space with a line break in it; backslashes keep their meaning.
 _CONTINUED = re.compile(rf"[ \t\f\v]*+(?:--[^\n\r]*+)?[\n\r](?:{_SPACE}++|--[^\n\r]*+[\n\r])*'")
-
 _COMMENT_EDGE = re.compile(r"/\*|\*/")
-
 _BACKSLASH_COMMAND = re.compile(r"\\(?:[A-Za-z_]+|[^ \t\n\r])?")
 
-_ASCII_UPPER = {code: code - 32 for code in range(ord("a"), ord("z") + 1)}
-
-_ASCII_LOWER = {code: code + 32 for code in range(ord("A"), ord("Z") + 1)}
+_ASCII_UPPER = str.maketrans(ascii_lowercase, ascii_uppercase)
+_ASCII_LOWER = str.maketrans(ascii_uppercase, ascii_lowercase)
 
 _UNCLOSED = {
     "string": "Close it with a quote; a quote inside a string is written twice.",
@@ -113,27 +99,22 @@ _UNCLOSED = {
 _TRANSACTION_CONTROL = frozenset(
     {"BEGIN", "COMMIT", "END", "ROLLBACK", "ABORT", "SAVEPOINT", "RELEASE"}
 )
-
 _TRANSACTION_CONTROL_PAIRS = frozenset({("START", "TRANSACTION"), ("PREPARE", "TRANSACTION")})
 
 _ROUTINES = frozenset({"FUNCTION", "PROCEDURE"})
 
-_DELETE_OR_REWRITE = "Delete the line, or write what it does in SQL."
+_MOVE_ROWS = "Write the rows as INSERT, or load them with psql."
 
 _BACKSLASH_HINTS = {
-    "\\c": "Delete the line: --database-url names the database.",
-    "\\i": "Insert the text of that file here, or make it a separate migration.",
-    "\\copy": "Write the rows as INSERT, or load them with psql.",
-    "\\restrict": "Delete the line; pg_dump wrote it for psql only.",
-}
-
-_BACKSLASH_HINTS |= {
-    "\\connect": _BACKSLASH_HINTS["\\c"],
-    "\\ir": _BACKSLASH_HINTS["\\i"],
-    "\\include": _BACKSLASH_HINTS["\\i"],
-    "\\include_relative": _BACKSLASH_HINTS["\\i"],
-    "\\.": _BACKSLASH_HINTS["\\copy"],
-    "\\unrestrict": _BACKSLASH_HINTS["\\restrict"],
+    command: hint
+    for commands, hint in {
+        r"\c \connect": "Delete the line: --database-url names the database.",
+        r"\i \ir \include \include_relative": "Insert the text of that file here, or make it a"
+        " separate migration.",
+        r"\copy \.": _MOVE_ROWS,
+        r"\restrict \unrestrict": "Delete the line; pg_dump wrote it for psql only.",
+    }.items()
+    for command in commands.split()
 }
 
 
@@ -215,36 +196,19 @@ def split(text: str, file: str = "<text>") -> tuple[Statement, ...]:
 
 def tokens(text: str) -> Iterator[Token]:
     """Return the tokens of a statement, without white space and comments, one at a time."""
-    scanner = _Scanner(text, "<text>")
-    pos = 0
-    while pos < len(text):
-        kind, end = scanner.token(pos)
+    return (token for token, _, _ in placed_tokens(text))
+
+
+def placed_tokens(text: str) -> Iterator[tuple[Token, int, int]]:
+    """Return the tokens of a statement, each with the offsets of its begin and its end."""
+    for kind, start, end in _Scanner(text, "<text>").tokens():
         if kind == "word":
-            yield Token("word", text[pos:end].translate(_ASCII_LOWER))
+            yield Token("word", text[start:end].translate(_ASCII_LOWER)), start, end
         elif kind == "quoted":
-            inner = text[text.index('"', pos) + 1 : end - 1]
-            yield Token("quoted", inner.replace('""', '"'))
-        elif kind in {"string", "escape", "dollar"}:
-            yield Token("string", text[pos:end])
-        elif kind == "other":
-            yield Token("other", text[pos:end])
-        pos = end
-
-
-def word_offset(text: str, word: str) -> int:
-    """Return the offset of the first occurrence of a word that is neither quoted nor in a string.
-
-    Args:
-        text: A statement that contains the word.
-        word: In lower case.
-    """
-    scanner = _Scanner(text, "<text>")
-    pos = 0
-    while True:
-        kind, end = scanner.token(pos)
-        if kind == "word" and text[pos:end].translate(_ASCII_LOWER) == word:
-            return pos
-        pos = end
+            inner = text[text.index('"', start) + 1 : end - 1]
+            yield Token("quoted", inner.replace('""', '"')), start, end
+        elif kind not in _GAPS:
+            yield Token("other" if kind == "other" else "string", text[start:end]), start, end
 
 
 def leading_comments(text: str, file: str) -> Iterator[tuple[int, str]]:
@@ -253,26 +217,18 @@ def leading_comments(text: str, file: str) -> Iterator[tuple[int, str]]:
     Raises:
         SqlFileError: A comment, or what the first token opens, is never closed.
     """
-    scanner = _Scanner(text, file)
-    pos = 0
-    while pos < len(text):
-        kind, end = scanner.token(pos)
-        if kind not in {"gap", "comment"}:
+    for kind, start, end in _Scanner(text, file).tokens():
+        if kind not in _GAPS:
             return
-        if text.startswith("--", pos):
-            yield pos, text[pos:end]
-        pos = end
+        if text.startswith("--", start):
+            yield start, text[start:end]
 
 
 def refusal(
     message: str, text: str, file: str, offset: int, *, hint: str | None = None
 ) -> SqlFileError:
     """Return an error that points at a character of a file."""
-    line = text.count("\n", 0, offset) + 1
-    line_start = text.rfind("\n", 0, offset) + 1
-    line_end = text.find("\n", offset)
-    source = text[line_start : line_end if line_end >= 0 else len(text)].rstrip("\r")
-    column = offset - line_start + 1
+    line, column, source = locate(text, offset)
     detail = [f"{line} | {excerpt(source, column)[0]}"]
     return SqlFileError(message, detail=detail, hint=hint, file=file, line=line, column=column)
 
@@ -315,6 +271,23 @@ class _Scanner:
             end = self._comment_end(pos)
         return kind, end
 
+    def tokens(self, pos: int = 0) -> Iterator[tuple[str, int, int]]:
+        """Return the kind of each token from an offset on, where it begins and where it ends."""
+        while pos < len(self.text):
+            kind, end = self.token(pos)
+            yield kind, pos, end
+            pos = end
+
+    def words(self, pos: int) -> Iterator[tuple[str, int, int]]:
+        """Return the same without white space and comments, a keyword instead of its kind.
+
+        A keyword is in upper case; any other character is itself, and what is quoted is empty.
+        """
+        for kind, start, end in self.tokens(pos):
+            if kind not in _GAPS:
+                bare = kind in {"word", "other"}
+                yield self.text[start:end].translate(_ASCII_UPPER) if bare else "", start, end
+
     def after_gap(self, pos: int) -> int:
         """Return the offset of the next token that is neither white space nor a comment."""
         while self.text.startswith(_GAP_BEGINS, pos):
@@ -352,7 +325,7 @@ class _Scanner:
             kind, end = self.token(pos)
             if kind == "other":
                 self._count(pos, opened)
-            if kind not in {"gap", "comment"}:
+            if kind not in _GAPS:
                 last = end
             pos = end
         if opened:
@@ -365,14 +338,13 @@ class _Scanner:
         In such a body every statement ends with a semicolon, so an END after anything else
         belongs to a CASE or is a label.
         """
-        pos, last = start, start
+        last, following = start, len(self.text)
         opened: list[int] = []
         begin, atomic, before = start, False, ""
-        while (pos := self.after_gap(pos)) < len(self.text):
-            kind, end = self.token(pos)
-            value = self.text[pos:end].translate(_ASCII_UPPER) if kind in _VALUED else ""
+        for value, pos, end in self.words(start):
             if not opened:
                 if value == ";" and not atomic:
+                    following = end
                     break
                 if value == "BEGIN" and not atomic:
                     begin = pos
@@ -380,15 +352,13 @@ class _Scanner:
                     atomic = True
                 elif value == "END" and before in {";", "ATOMIC"}:
                     atomic = False
-            if kind == "other":
-                self._count(pos, opened)
-            before = value
-            last = pos = end
+            self._count(pos, opened)
+            before, last = value, end
         if opened:
             raise self._unclosed("parenthesis", opened[-1])
         if atomic:
             raise self._unclosed("BEGIN ATOMIC", begin)
-        return last, pos + 1
+        return last, following
 
     def _count(self, pos: int, opened: list[int]) -> None:
         """Keep track of open parentheses, and refuse psql commands."""
@@ -428,30 +398,28 @@ class _Scanner:
 
     def _refuse_copy(self, start: int) -> None:
         """Refuse a COPY whose rows would come from the client or go to it."""
-        pos, depth, before, direction = start, 0, "", ""
-        while (pos := self.after_gap(pos)) < len(self.text):
-            kind, end = self.token(pos)
-            value = self.text[pos:end].translate(_ASCII_UPPER) if kind in _VALUED else ""
+        depth, before, direction = 0, "", ""
+        for value, _, _ in self.words(start):
             if direction or (value == ";" and depth == 0):
                 break
             depth += (value == "(") - (value == ")")
             # Not inside parentheses, which may hold a query, and not a column of that name.
             if value in {"FROM", "TO"} and depth == 0 and before != ".":
                 direction = value
-            before, pos = value, end
+            before = value
         # The server accepts either word in either direction.
         if direction and value in {"STDIN", "STDOUT"}:
             export = "Delete it, and export the rows with psql."
             raise self._refusal(
                 f"COPY {direction} {value} moves rows between the server and psql",
                 start,
-                _BACKSLASH_HINTS["\\copy"] if direction == "FROM" else export,
+                _MOVE_ROWS if direction == "FROM" else export,
             )
 
     def _backslash(self, pos: int) -> SqlFileError:
         match = _BACKSLASH_COMMAND.match(self.text, pos)
         command = match.group() if match else "\\"
-        hint = _BACKSLASH_HINTS.get(command, _DELETE_OR_REWRITE)
+        hint = _BACKSLASH_HINTS.get(command, "Delete the line, or write what it does in SQL.")
         return self._refusal(f"{command} is a psql command, not SQL", pos, hint)
 
     def _unclosed(self, what: str, start: int, opening: str = "") -> SqlFileError:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from typing import Literal
 
-from lfmigrate.syntax.scanner import Statement, tokens, word, word_offset
+from lfmigrate.syntax.scanner import Statement, placed_tokens, tokens, word
 
 _SESSION = frozenset({"SET", "RESET"})
-
 # Here it depends on what the server finds: a partitioned table, a COMMIT in a procedure.
 _EITHER = frozenset({"CALL", "DO", "CLUSTER", "REINDEX"})
-
 _EITHER_PAIRS = frozenset((verb, "SUBSCRIPTION") for verb in ("CREATE", "ALTER", "DROP"))
 
 _OUTSIDE_PAIRS = frozenset(
@@ -32,7 +30,6 @@ CONCURRENT_HEADS = (
     ("CREATE", "UNIQUE", "INDEX", "CONCURRENTLY"),
     ("DROP", "INDEX", "CONCURRENTLY"),
 )
-
 CONCURRENTLY = word("concurrently")
 
 
@@ -88,6 +85,6 @@ def inside_form(statement: Statement) -> str | None:
     if statement.head[:1] == ("REINDEX",) or not is_concurrent(statement):
         return None
     # A reserved word: unquoted, it cannot be a name.
-    concurrently = CONCURRENTLY.value
-    at = word_offset(statement.text, concurrently)
-    return statement.text[:at] + " " * len(concurrently) + statement.text[at + len(concurrently) :]
+    text = statement.text
+    begin, end = next((b, e) for token, b, e in placed_tokens(text) if token == CONCURRENTLY)
+    return text[:begin] + " " * (end - begin) + text[end:]

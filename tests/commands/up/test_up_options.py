@@ -311,6 +311,31 @@ def test_an_open_transaction_is_refused(database: str, folder: Write) -> None:
     assert not has_history(database)
 
 
+RAISING = {
+    "1_a.up.sql": "CREATE TABLE a (n int); {};",
+    "2_alone.up.sql": "-- lfmigrate: no-transaction\n{};",
+    "views/v.sql": "{}; CREATE OR REPLACE VIEW v AS SELECT 1 AS n;",
+}
+
+
+@pytest.mark.parametrize("code", ["LF001", "LF002", "LF003", "55P03", "42P16", "2BP01"])
+@pytest.mark.parametrize("name", RAISING)
+def test_a_file_cannot_raise_an_error_of_lfmigrates_own(
+    database: str, folder: Write, code: str, name: str
+) -> None:
+    """It would be repeated for ever, or reported as another run's."""
+    text = RAISING[name].format(f"DO $$ BEGIN RAISE 'mine' USING ERRCODE = '{code}'; END $$")
+    said: list[str] = []
+
+    with pytest.raises(StatementFailed) as caught:
+        up(database, folder({name: text}), on_wait=said.append)
+
+    assert (caught.value.message, caught.value.sqlstate) == ("mine", code)
+    assert caught.value.file == name
+    assert "another" not in " ".join([str(caught.value), *said])
+    assert fetch(database, "SELECT relname FROM pg_class WHERE relname IN ('a', 'v')") == []
+
+
 def test_a_connection_can_be_used_again(database: str, folder: Write) -> None:
     """After a success, a failure and a dry run, it is idle and as it was."""
     with lfmigrate.connect(database) as conn:

@@ -15,6 +15,7 @@ from psycopg.conninfo import make_conninfo
 import lfmigrate
 from lfmigrate.errors import (
     DatabaseError,
+    DifferenceFound,
 )
 from tests.conftest import Cli
 from tests.helpers.commands import SHIPPED, migrations, statuses, up, verify
@@ -272,10 +273,11 @@ def test_a_role_that_may_not_make_tables_is_reported_the_grant(
     assert dump(database) == before
 
 
+@pytest.mark.usefixtures("without_private_server")
 def test_a_role_that_may_not_replay_adopts_with_a_warning(
     role: str, database: str, folder: Write
 ) -> None:
-    """Without CREATE on the database there is no scratch schema; up says what that costs."""
+    """Without a shadow database, up says what that costs, and what would help; strict refuses."""
     execute(
         database,
         f"GRANT ALL ON SCHEMA public TO {role}; CREATE SCHEMA lfmigrate;"
@@ -285,12 +287,16 @@ def test_a_role_that_may_not_replay_adopts_with_a_warning(
     execute(url, "CREATE TABLE t (id int)")
     path = folder({"1_t.up.sql": "CREATE TABLE IF NOT EXISTS t (id int);"})
 
+    with pytest.raises(DifferenceFound) as caught:
+        up(url, path, strict=True)
     report = up(url, path)
 
+    assert caught.value.detail == ("skipped: 1_t.up.sql:1",)
     assert migrations(report) == {"1": "applied"}
     assert len(report.notes) == 1
     assert "could not be compared" in report.notes[0]
-    assert "permission denied" in report.notes[0]
+    assert "may not create databases" in report.notes[0]
+    assert "--shadow-url" in report.notes[0]
 
 
 def test_a_read_only_session_is_reported(database: str, folder: Write) -> None:

@@ -1,16 +1,34 @@
 -- What depends on these objects, directly or indirectly?
 --
--- $1  jsonb array of {"id", "column"}: an object's id as in inventory.sql; with a column, only that
---     column of it.
+-- $1  jsonb array of {"id", "part"}: an object's id as in inventory.sql; with a part, such as
+--     "column c", "constraint k" or "index i", only that part of it.
 --
 -- Follows pg_depend from an object to its dependents and, where a dependent is an internal part of an
 -- object (the rule of a view), from the part to the whole. One row: a jsonb array of ids, including those
 -- of the objects themselves.
-WITH RECURSIVE root AS (
-    SELECT split_part(r.id, ':', 1)::regclass::oid AS classid, split_part(r.id, ':', 2)::oid AS objid, coalesce(a.attnum, 0)::int AS objsubid
-    FROM jsonb_to_recordset($1::jsonb) AS r (id text, "column" text)
-    LEFT JOIN pg_attribute AS a ON split_part(r.id, ':', 1) = 'pg_class' AND a.attrelid = split_part(r.id, ':', 2)::oid AND a.attname = r."column"
-    WHERE r."column" IS NULL OR a.attnum IS NOT NULL
+WITH RECURSIVE asked AS MATERIALIZED (
+    SELECT split_part(r.id, ':', 1)::regclass::oid AS classid, split_part(r.id, ':', 2)::oid AS objid, r.part
+    FROM jsonb_to_recordset($1::jsonb) AS r (id text, part text)
+),
+root AS (
+    SELECT r.classid, r.objid, 0 AS objsubid FROM asked AS r WHERE r.part IS NULL
+    UNION ALL
+    -- The columns of a composite type belong to a row of pg_class.
+    SELECT 'pg_class'::regclass::oid, a.attrelid, a.attnum::int
+    FROM asked AS r
+    LEFT JOIN pg_type AS t ON r.classid = 'pg_type'::regclass AND t.oid = r.objid
+    JOIN pg_attribute AS a ON a.attrelid = coalesce(t.typrelid, r.objid) AND 'column ' || a.attname = r.part
+    UNION ALL
+    SELECT 'pg_constraint'::regclass::oid, k.oid, 0
+    FROM asked AS r
+    JOIN pg_constraint AS k ON CASE r.classid WHEN 'pg_type'::regclass THEN k.contypid ELSE k.conrelid END = r.objid
+    WHERE 'constraint ' || k.conname = r.part
+    UNION ALL
+    SELECT 'pg_class'::regclass::oid, i.indexrelid, 0
+    FROM asked AS r
+    JOIN pg_index AS i ON i.indrelid = r.objid
+    JOIN pg_class AS c ON c.oid = i.indexrelid
+    WHERE 'index ' || c.relname = r.part
 ),
 dependent AS (
     SELECT root.classid, root.objid, root.objsubid FROM root

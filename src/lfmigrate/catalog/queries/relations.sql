@@ -12,7 +12,7 @@
 --              wrote it last, null if none did; `number` is a column's number, or the oid of another part that has a name
 --   locked     of the ids in $2, those that this transaction has locked against all others; what it has dropped, or
 --              dropped something of, is among them, because a DROP keeps its lock to the end
---   writers, others  as written.sql has left them
+--   writers, committed  as written.sql has left them
 WITH wanted AS MATERIALIZED (
     SELECT w.space, n.oid AS schema_oid, w.name, w.base
     FROM jsonb_to_recordset($1::jsonb) AS w (space text, schema text, name text, base text)
@@ -336,5 +336,5 @@ SELECT jsonb_build_object(
         LEFT JOIN parts AS p USING (classid, objid)),
     'locked', (SELECT coalesce(jsonb_agg(DISTINCT l.id), '[]') FROM locked AS l),
     'writers', run.document -> 'writers',
-    'others', run.document -> 'others')
+    'committed', run.document -> 'committed')
 FROM run

@@ -2,12 +2,11 @@
 --
 -- $1  text: the qualified name of the history table, which is left out, as is its schema; it need not exist.
 -- $2  text: a transaction id: others are asked about from here on; null for this transaction alone.
--- $3  jsonb array: ids of this run's earlier transactions, which are not another session's.
 --
 -- A visible catalog row whose writer is still in progress can only have been written by this transaction
 -- (or one of its subtransactions): rows of other open transactions are not visible. Nothing is found before
--- the transaction has an id. age() counts from that id, so that `full` is a row's writer with its epoch;
--- pg_xact_status() accepts no id from the future, and what is at or above the snapshot's end has not ended.
+-- the transaction has an id. age() counts from that id, or from the next one that will be assigned; `base` is that
+-- id with its epoch, and `full` that of a row's writer. pg_xact_status() accepts no id from the future, and what is at or above the snapshot's end has not ended.
 -- A row frozen four billion transactions ago looks as if it came from far beyond that, which is excluded.
 --
 -- The result is left in the setting lfmigrate.written, for relations.sql: a jsonb object of
@@ -15,15 +14,18 @@
 --            row was written; `cids` are the commands of this transaction that wrote the object, ascending
 --   own      the ids of this transaction and its subtransactions, without their epoch
 --   writers  the same with it
---   others   how many rows other sessions have committed since $2
+--   committed  the ids of the transactions since $2 that other sessions have committed, with their epoch
 -- No columns are returned.
 WITH self AS MATERIALIZED (
-    SELECT x.xid, x.xmax, x.xid - least(x.xid, coalesce($2::bigint, x.xid)) AS span
-    FROM (SELECT pg_current_xact_id_if_assigned()::text::bigint AS xid, pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS xmax) AS x
+    SELECT x.base, x.xmax, x.base - least(x.base, coalesce($2::bigint, x.base)) AS span
+    FROM (
+        SELECT s.xmax, s.xmax + age((s.xmax & 4294967295)::text::xid) AS base
+        FROM (SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS xmax) AS s
+    ) AS x
 ),
 -- Every recent catalog row of a user's object.
 recent_row AS MATERIALIZED (
-    SELECT r.classid, r.objid, r.what, r.xmin, r.cid, self.xmax, self.xid - age(r.xmin) AS full
+    SELECT r.classid, r.objid, r.what, r.xmin, r.cid, self.xmax, self.base - age(r.xmin) AS full
     FROM self
     CROSS JOIN LATERAL (
         SELECT 'pg_class'::regclass AS classid, c.oid AS objid, 'object' AS what, c.xmin, c.cmin::text::int AS cid FROM pg_class AS c WHERE age(c.xmin) <= self.span
@@ -91,10 +93,10 @@ FROM set_config('lfmigrate.written', jsonb_build_object(
     'own', (SELECT coalesce(jsonb_agg(DISTINCT r.xmin::text), '[]') FROM written_row AS r WHERE r.status = 'in progress'),
     'writers', (SELECT coalesce(jsonb_agg(DISTINCT r.full::text), '[]') FROM written_row AS r WHERE r.status = 'in progress'),
     -- Temporary tables of other sessions do not count: they are made all the time.
-    'others', (
-        SELECT count(*)
+    'committed', (
+        SELECT coalesce(jsonb_agg(DISTINCT r.full::text), '[]')
         FROM written_row AS r
-        WHERE r.status = 'committed' AND NOT coalesce($3::jsonb, '[]') ? r.full::text
+        WHERE r.status = 'committed'
           AND NOT EXISTS (
             SELECT FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
             WHERE r.classid = 'pg_class'::regclass AND c.oid = r.objid AND n.nspname LIKE 'pg\_%')
