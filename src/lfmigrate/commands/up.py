@@ -188,7 +188,7 @@ def _choose(
         or view.view in recreated
         or view.event is None
         or view.status == "edited"
-        or any(relation.key in missing for relation in view.event.expected)
+        or not missing.isdisjoint(known.made_by_views[view.view.name])
     ]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
 from lfmigrate import catalog
@@ -64,10 +64,7 @@ def owned_objects(
     if not known.events:
         return _replayed(session, state, above)
     numbers = tuple(n for n in sorted(known.last) if above is None or n > above)
-    views: dict[str, set[Key]] = {}
-    for event in known.events:
-        if event.action == "view" and event.name in known.views:
-            views.setdefault(event.name, set()).update(r.key for r in event.expected)
+    views = {name: known.made_by_views[name] for name in known.views}
     ids = {key: item_id for item_id, key in state.ids.items()}
     return _with_views(owned_by(known, numbers), state.live, ids, views, numbers)
 
@@ -76,7 +73,7 @@ def _with_views(
     owned: Owned,
     live: Snapshot,
     ids: Mapping[Key, str],
-    views: Mapping[str, set[Key]],
+    views: Mapping[str, Collection[Key]],
     numbers: tuple[int, ...],
 ) -> OwnedObjects:
     for relation in live.values():

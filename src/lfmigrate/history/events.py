@@ -118,19 +118,30 @@ class History:
     def views(self) -> Mapping[str, Event]:
         """Return the last event of each view file whose view was not dropped since, by name."""
         ran: dict[str, Event] = {}
-        keys: dict[str, set[Key]] = {}
         for event in self.events:
             if event.action == "view":
                 ran[event.name] = event
-                keys.setdefault(event.name, set()).update(r.key for r in event.expected)
             elif event.action == "rollback" and event.version is None:
                 ran.pop(event.name, None)
+        made = self.made_by_views
         return {
             name: event
             for name, event in ran.items()
             # A migration's down file may have dropped it as well.
-            if not keys[name] or any(key in self.expected for key in keys[name])
+            if not made[name] or any(key in self.expected for key in made[name])
         }
+
+    @cached_property
+    def made_by_views(self) -> Mapping[str, frozenset[Key]]:
+        """Return what each view file has ever created or changed, by name.
+
+        Its last event does not have what was there already.
+        """
+        made: dict[str, set[Key]] = {}
+        for event in self.events:
+            if event.action == "view":
+                made.setdefault(event.name, set()).update(r.key for r in event.expected)
+        return {name: frozenset(keys) for name, keys in made.items()}
 
     @cached_property
     def expected(self) -> Snapshot:
