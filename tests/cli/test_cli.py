@@ -299,7 +299,7 @@ def test_pending_migrations_exit_3_when_asked(cli: Cli, database: str, notes: Pa
 
     assert (plain.returncode, asked.returncode) == (0, 3)
     assert plain.stdout == asked.stdout
-    assert "3 migrations or views are pending" in asked.stderr
+    assert "3 migrations or repeatable files are pending" in asked.stderr
 
 
 def test_a_failed_statement_exits_4_and_changes_nothing(

@@ -38,7 +38,7 @@ def labels(folder: Folder) -> list[str]:
 
 def names(folder: Folder) -> list[str]:
     """Return the names of a folder's views."""
-    return [view.name for view in folder.views]
+    return [view.name for view in folder.repeatables]
 
 
 def file_of(text: str) -> SqlFile:
@@ -133,7 +133,12 @@ def test_what_belongs_to_others_is_ignored(folder: Write) -> None:
 
     result = read_folder(path)
 
-    assert (labels(result), names(result), result.notes) == (["1_a"], [], ())
+    assert (labels(result), names(result)) == (["1_a"], [])
+    # They look as if they were to run.
+    assert result.notes == tuple(
+        f"{name}/ is ignored: SQL files that may run again belong in repeatable/"
+        for name in ("archive.sql", "views/old")
+    )
 
 
 def test_links_are_followed(folder: Write) -> None:
@@ -391,7 +396,7 @@ def test_a_view_file_creates_the_view_it_is_named_after(
     result = read_folder(folder({f"views/{name}.sql": text}))
 
     assert names(result) == [name]
-    assert result.views[0].file.name == f"views/{name}.sql"
+    assert result.repeatables[0].file.name == f"views/{name}.sql"
 
 
 def test_a_file_name_in_another_unicode_form_is_the_same_name(folder: Write) -> None:

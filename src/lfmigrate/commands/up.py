@@ -1,4 +1,4 @@
-"""`up`: run every pending migration and changed view."""
+"""`up`: run every pending migration, and the repeatable files that need it."""
 
 from __future__ import annotations
 
@@ -32,6 +32,7 @@ from lfmigrate.schema.compare import Verdict, compare_all
 from lfmigrate.schema.relation import NAMED_PARTS, Key, Relation, Snapshot
 from lfmigrate.settings import Scope
 from lfmigrate.source.folder import Folder
+from lfmigrate.source.repeatable import RepeatableFile, RunOrder
 from lfmigrate.source.sqlfile import SqlFile
 
 
@@ -85,7 +86,7 @@ def up(
     progress: Progress | None = None,
     on_wait: Callable[[str], None] | None = None,
 ) -> UpReport:
-    """Run every pending migration, and the views that are new, changed or missing.
+    """Run every pending migration, and then the repeatable files that need it.
 
     Writes, in one transaction, which ends before a file marked no-transaction; such a file runs
     statement by statement on a direct connection, and resumes where it was interrupted. Existing
@@ -99,7 +100,8 @@ def up(
         conn: An open connection without an open transaction.
         folder: The files.
         scope: The schema, and how long to wait; by default the connection's own schema.
-        to: The last version to run; None for all. Views run only when nothing stays pending.
+        to: The last version to run; None for all. Repeatable files run only when nothing stays
+            pending.
         dry_run: Run everything, and roll back.
         strict: Roll back if a relation differs from what is expected; run nothing if an applied
             file was edited or is missing.
@@ -124,6 +126,7 @@ def up(
     session = Session(conn, folder, scope, progress=progress, on_wait=on_wait)
     outcomes: list[Outcome] = []
     recreated = RecreatedViews(session)
+    order = RunOrder(folder.repeatables)
     with ExitStack() as stack:
         direct: Session | None = None
         for attempt in Attempts(session):
@@ -132,7 +135,7 @@ def up(
                 if strict:
                     _refuse_differing_files(folder, state, dry_run=dry_run)
                 steps = _choose(
-                    folder, state, recreated, to=to, allow_out_of_order=allow_out_of_order
+                    folder, state, recreated, order, to=to, allow_out_of_order=allow_out_of_order
                 )
                 steps, untried = _split_untriable(steps) if dry_run else (steps, [])
                 steps = recreated.prepare(steps)
@@ -150,7 +153,7 @@ def up(
                             outcomes.append(outcome)
                             state = outcome.state
                 except StatementFailed as error:
-                    recreated.add(state.schema, error)
+                    _learn(error, state, recreated, order)
                     attempt.repeat()
     report = _with_untried(_report(folder, state, outcomes, dry_run=dry_run), untried)
     if strict and not outcomes:
@@ -162,15 +165,24 @@ def up(
     return report
 
 
+def _learn(
+    error: StatementFailed, state: DatabaseState, recreated: RecreatedViews, order: RunOrder
+) -> None:
+    """Change what runs, so that the next attempt does not fail with the same error; or raise it."""
+    if not order.learn(error.file, error.sqlstate, error.message):
+        recreated.add(state.schema, error)
+
+
 def _choose(
     folder: Folder,
     state: DatabaseState,
     recreated: RecreatedViews,
+    order: RunOrder,
     *,
     to: str | None,
     allow_out_of_order: bool,
 ) -> list[Step]:
-    """Choose the files to run: repairs and pending migrations in order, then the views."""
+    """Choose the files to run: repairs and pending migrations in order, then repeatable files."""
     known = state.history
     pending = plan.pending_migrations(folder, known, to=to, allow_out_of_order=allow_out_of_order)
     steps = [Step.of_migration("up", m) for m in pending]
@@ -178,22 +190,39 @@ def _choose(
     steps.sort(key=lambda step: int(step.version or 0))
     applied = known.applied.keys() | {m.number for m in pending}
     if any(m.number not in applied for m in folder.migrations):
-        return steps  # a view may need what does not exist yet
+        return steps  # a repeatable file may need what does not exist yet
+    chosen = [each for each in _repeatables(folder, state, steps) if each not in recreated]
+    chosen += [each for each in folder.repeatables if each in recreated]
+    chosen.sort(key=lambda each: order.place(each.file.name))
+    return steps + [Step.of_repeatable(each) for each in chosen]
+
+
+def _repeatables(
+    folder: Folder, state: DatabaseState, steps: Sequence[Step]
+) -> Iterator[RepeatableFile]:
+    """Choose the repeatable files to run after some migrations.
+
+    Those that are new, edited or miss something; those that mention what such a one creates; and
+    those that may concern what has run. Running one once more does no harm.
+    """
     missing = set(state.missing)
-    every = any(_may_drop_a_view(step.file) for step in steps)
-    return steps + [
-        Step.of_view(view.view)
-        for view in plan.view_states(folder, known)
-        if every
-        or view.view in recreated
-        or view.event is None
-        or view.status == "edited"
-        or not missing.isdisjoint(known.made_by_views[view.view.name])
-    ]
+    may_drop = any(_may_drop(step.file) for step in steps)
+    changed: set[str] = set()
+    for each in plan.repeatable_states(folder, state.history):
+        file = each.repeatable
+        if (
+            each.status != "applied"
+            or not missing.isdisjoint(state.history.made_by_repeatables[file.name])
+            or not changed.isdisjoint(file.words)
+        ):
+            changed |= file.names
+        elif not (may_drop if file.is_self_contained else steps or changed):
+            continue
+        yield file
 
 
-def _may_drop_a_view(file: SqlFile) -> bool:
-    """Return whether a file might drop a view; running a view file again does no harm."""
+def _may_drop(file: SqlFile) -> bool:
+    """Return whether a file might drop what a repeatable file has created."""
     return any(statement.head[:1] in {("DROP",), ("ALTER",)} for statement in file.statements)
 
 

@@ -1,4 +1,4 @@
-"""Views of view files that are dropped and re-created, because a statement fails otherwise."""
+"""Views of repeatable files that are dropped and re-created, where a statement fails otherwise."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from lfmigrate.engine.session import Session
 from lfmigrate.engine.step import Step
 from lfmigrate.errors import Refused, StatementFailed
 from lfmigrate.schema.relation import Key
+from lfmigrate.source.repeatable import RepeatableFile, names_in
 from lfmigrate.source.sqlfile import SqlFile
-from lfmigrate.source.views import ViewFile
 from lfmigrate.syntax.scanner import Statement, tokens
 
 # CREATE OR REPLACE VIEW would remove or change a column.
@@ -23,9 +23,7 @@ _DEPENDED_ON = "2BP01"
 _NOT_SUPPORTED = "0A000"
 _UNDEFINED_TABLE = "42P01"
 
-# Names in a message, in whatever language: the server quotes what is not a plain word.
-_QUOTED = r'"((?:[^"]|"")+)"'
-_NAME = re.compile(rf"{_QUOTED}|([a-z_][a-z0-9_]*)")
+_QUOTED = re.compile(r'"((?:[^"]|"")+)"')
 
 
 class RecreatedViews:
@@ -39,16 +37,18 @@ class RecreatedViews:
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        self._views = {view.name: view for view in session.folder.views}
+        self._views = {
+            view.name: view for each in session.folder.repeatables for view in each.views
+        }
         self._names: set[str] = set()
         # The files that failed: the views have to be gone before them.
         self._files: set[str] = set()
         self._cause: StatementFailed | None = None
         self._are_dropped = False
 
-    def __contains__(self, view: ViewFile) -> bool:
-        """Return whether a view is dropped, so that its file has to run."""
-        return view.name in self._names
+    def __contains__(self, file: RepeatableFile) -> bool:
+        """Return whether a view of a file is dropped, so that the file has to run."""
+        return any(view.name in self._names for view in file.views)
 
     def prepare(self, steps: Sequence[Step]) -> list[Step]:
         """Let the views be dropped before the first step that needs it.
@@ -60,29 +60,20 @@ class RecreatedViews:
         Args:
             steps: All steps of the run that a transaction may contain.
         """
-        marked = [
-            replace(step, recreate=step.action == "view" and step.name in self._names)
-            for step in steps
-        ]
+        views = [self._views[name] for name in sorted(self._names)]
+        files = {view.file for view in views}
         first = next(
-            (
-                index
-                for index, step in enumerate(marked)
-                if step.recreate or step.file.name in self._files
-            ),
-            None,
+            (i for i, step in enumerate(steps) if step.file.name in files | self._files), len(steps)
         )
-        rest = marked[first:] if first is not None else []
+        rest = steps[first:]
         self._are_dropped = (
-            first is not None
-            and self._names <= {step.name for step in rest if step.recreate}
+            bool(views)
+            and files <= {step.file.name for step in rest}
             and not any(step.file.no_transaction or step.action == "repair" for step in rest)
         )
-        if first is None or not self._are_dropped:
+        if not self._are_dropped:
             return list(steps)
-        views = tuple(self._views[name] for name in sorted(self._names))
-        marked[first] = replace(marked[first], drops=views)
-        return marked
+        return [*steps[:first], replace(rest[0], drops=tuple(views)), *rest[1:]]
 
     def add(self, schema: str, error: StatementFailed) -> None:
         """Choose the views to drop, so that the next attempt does not fail with the same error.
@@ -108,8 +99,8 @@ class RecreatedViews:
         if chosen <= self._names:
             if self._names and not self._are_dropped:
                 error.hint = (
-                    f"Drop {_list(chosen)} in an earlier migration; up re-creates the views of view"
-                    " files after the last one."
+                    f"Drop {_list(chosen)} in an earlier migration; up re-creates the views of"
+                    " repeatable files after the last one."
                 )
             raise error
         self._names |= chosen
@@ -119,7 +110,7 @@ class RecreatedViews:
 
     def _refuse_missing(self, error: StatementFailed) -> None:
         """Raise the first error, if a statement needs a view that was dropped because of it."""
-        missing = _mentioned([error.message]) & self._names
+        missing = names_in(error.message) & self._names
         if self._cause is None or not missing or not self._are_dropped:
             return
         self._cause.detail = (
@@ -128,13 +119,13 @@ class RecreatedViews:
         )
         self._cause.outcome = error.outcome
         self._cause.hint = (
-            "The views of view files are re-created after the last migration; none may use them"
-            " until then."
+            "The views of repeatable files are re-created after the last migration; none may use"
+            " them until then."
         )
         raise self._cause
 
     def _ids_of_views(self, schema: str) -> Mapping[str, str]:
-        """Return the ids of the view files' views that exist, by name."""
+        """Return the ids of the repeatable files' views that exist, by name."""
         keys = {
             Key("relation", view.schema or schema, name): name for name, view in self._views.items()
         }
@@ -149,7 +140,7 @@ class RecreatedViews:
     def _views_in_the_way(
         self, schema: str, error: StatementFailed, ids: Mapping[str, str]
     ) -> set[str]:
-        """Return the view files' views that have to be dropped, those on top of others included."""
+        """Return the views that have to be dropped, those on top of others included."""
         if error.file is None:
             roots: list[tuple[str, str | None]] = [(ids[n], None) for n in self._names if n in ids]
             return self._on_top_of(schema, roots, ids)
@@ -157,12 +148,12 @@ class RecreatedViews:
             roots = [
                 (ids[view.name], None)
                 for view in self._views.values()
-                if view.file.name == error.file and view.name in ids
+                if view.file == error.file and view.name in ids
             ]
             return self._on_top_of(schema, roots, ids)
         # The first line of the detail shows the file.
         detail = error.detail[1:]
-        roots = [(ids[name], None) for name in _mentioned(detail) if name in ids]
+        roots = [(ids[name], None) for name in names_in("\n".join(detail)) if name in ids]
         statement = self._failed_statement(error)
         words = {t.value for t in tokens(statement.text) if t.kind in {"word", "quoted"}}
         if error.sqlstate == _NOT_SUPPORTED and roots:
@@ -170,7 +161,7 @@ class RecreatedViews:
             tables = [Key("relation", schema, name) for name in words]
             with self._session.reading(schema) as flight:
                 asked = flight.ask(catalog.relations(tables))
-            columns = [name for line in detail for name in re.findall(_QUOTED, line)]
+            columns = [name for line in detail for name in _QUOTED.findall(line)]
             roots += [(found.id, f"column {column}") for found in asked.value for column in columns]
         chosen = self._on_top_of(schema, roots, ids)
         return chosen - words if statement.head[:2] == ("DROP", "VIEW") else chosen
@@ -185,7 +176,7 @@ class RecreatedViews:
     def _failed_statement(self, error: StatementFailed) -> Statement:
         folder = self._session.folder
         files: list[SqlFile] = [m.up for m in folder.migrations]
-        files += [view.file for view in folder.views]
+        files += [each.file for each in folder.repeatables]
         file = next(file for file in files if file.name == error.file)
         place = error.line or 0, error.column or 0
         return [s for s in file.statements if (s.line, s.column) <= place][-1]
@@ -207,7 +198,7 @@ class RecreatedViews:
         if not dependents:
             return
         if cause.sqlstate == _COLUMNS_CHANGED:
-            view = next(v for v in self._views.values() if v.file.name == cause.file)
+            view = next(v for v in self._views.values() if v.file == cause.file and v.name in names)
             message = (
                 f'the columns of view "{view.name}" have changed, so it has to be dropped, but'
                 " other objects depend on it"
@@ -224,13 +215,6 @@ class RecreatedViews:
             outcome=self._session.outcome,
             hint="Drop those first, and re-create them afterwards.",
         )
-
-
-def _mentioned(lines: Iterable[str]) -> set[str]:
-    """Return the names in a message of the server, unquoted."""
-    return {
-        quoted.replace('""', '"') or bare for line in lines for quoted, bare in _NAME.findall(line)
-    }
 
 
 def _list(names: Collection[str]) -> str:

@@ -20,7 +20,7 @@ def migrations_to_repair(folder: Folder, state: DatabaseState) -> Sequence[Migra
         DifferenceFound: A missing relation cannot be re-created.
     """
     by_number = {m.number: m for m in folder.migrations}
-    views = {view.name for view in folder.views}
+    repeatables = {each.name for each in folder.repeatables}
     chosen: dict[int, Migration] = {}
     problems: list[str] = []
     for key in state.missing:
@@ -29,8 +29,8 @@ def migrations_to_repair(folder: Folder, state: DatabaseState) -> Sequence[Migra
         # What was accepted has created nothing, unless nothing else is known to have.
         for event in [event for event in makers if event.action != "accept"] or makers:
             if event.number is None:
-                # A view file runs again by itself, unless the file is missing.
-                if event.name not in views:
+                # A repeatable file runs again by itself, unless it is missing.
+                if event.name not in repeatables:
                     problems.append(f"{relation.kind} {relation.label}: {event.file} is gone")
                 continue
             applied = state.history.applied.get(event.number, event)

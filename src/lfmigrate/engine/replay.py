@@ -19,6 +19,7 @@ from lfmigrate.postgres.pipeline import Flight, Query, roll_back
 from lfmigrate.postgres.wire import Answer
 from lfmigrate.schema.relation import NAMED_PARTS, Found, Relation
 from lfmigrate.settings import Scope
+from lfmigrate.source.repeatable import RunOrder
 from lfmigrate.source.setup import read_setup
 from lfmigrate.source.sqlfile import SqlFile
 from lfmigrate.syntax.names import quote_name
@@ -131,13 +132,34 @@ def replay(
     asking = session.flight()
     needs = asking.ask(shadow_needs())
     asking.go()
-    pieces = _pieces(files)
-    named = {role for piece in pieces for s in piece.statements for role in roles_named(s)}
+    named = {role for f in files for s in f.statements for role in roles_named(s)}
     shared = any(is_cluster_wide(s) for file in uncommitted for s in file.statements)
-    with shadow_database(
-        session, state, needs.value, roles=frozenset(named), holds_shared=shared
-    ) as shadow:
-        return _Replaying(shadow, session.scope, state, needs.value, setup, pieces).run()
+    order = RunOrder(session.folder.repeatables)
+    while True:
+        places = sorted(range(len(files)), key=lambda at: (order.place(files[at].name), at))
+        try:
+            with shadow_database(
+                session, state, needs.value, roles=frozenset(named), holds_shared=shared
+            ) as shadow:
+                pieces = _pieces([files[at] for at in places])
+                replaying = _Replaying(shadow, session.scope, state, needs.value, setup, pieces)
+                return _in_given_order(replaying.run(), places)
+        except StatementFailed as error:
+            if not order.learn(error.file, error.sqlstate, error.message):
+                raise
+
+
+def _in_given_order(replayed: Replay, places: Sequence[int]) -> Replay:
+    """Return a replay whose files are counted as they were given, and not as they ran."""
+    made = (
+        replace(
+            item,
+            file_index=places[item.file_index],
+            part_files={part: places[index] for part, index in item.part_files.items()},
+        )
+        for item in replayed.made
+    )
+    return replace(replayed, made=tuple(made))
 
 
 def place_of(statement: Statement) -> str:

@@ -7,8 +7,8 @@ from typing import Literal
 
 from lfmigrate.history.ledger import Entry
 from lfmigrate.source.folder import Migration
+from lfmigrate.source.repeatable import CreatedView, RepeatableFile
 from lfmigrate.source.sqlfile import SqlFile
-from lfmigrate.source.views import ViewFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,24 +17,24 @@ class Step:
 
     Attributes:
         action: As the history calls it.
-        version: The migration's; None for a view.
-        name: The migration's or the view's.
+        version: The migration's; None for a repeatable file.
+        name: That of the migration or the repeatable file.
         file: What runs.
         down_sql: The down script to record.
-        recreate: Whether it is a view that is dropped before it is created; see `RecreatedViews`.
-        drops: The views to drop before it; their own steps re-create them.
+        drops: The views to drop before it, whose files re-create them; see `RecreatedViews`.
         part: Which part of the migration it is, such as ``statement 2 of 5``; empty for all of it.
         so_far: The file up to and including that part; None for all of it.
         earlier_ms: How long those statements took that ran before and are recorded with it.
     """
 
-    action: Literal["up", "repair", "view", "rollback", "begun", "statement", "accept"]
+    action: Literal[
+        "up", "repair", "view", "repeatable", "rollback", "begun", "statement", "accept"
+    ]
     version: str | None
     name: str
     file: SqlFile
     down_sql: str | None = None
-    recreate: bool = False
-    drops: tuple[ViewFile, ...] = ()
+    drops: tuple[CreatedView, ...] = ()
     part: str = ""
     so_far: SqlFile | None = None
     earlier_ms: int = 0
@@ -46,9 +46,10 @@ class Step:
         return cls(action, migration.version, migration.name, migration.up, down_sql)
 
     @classmethod
-    def of_view(cls, view: ViewFile) -> Step:
-        """Return the step that runs a view file."""
-        return cls("view", None, view.name, view.file)
+    def of_repeatable(cls, repeatable: RepeatableFile) -> Step:
+        """Return the step that runs a repeatable file."""
+        action: Literal["view", "repeatable"] = "view" if repeatable.is_view else "repeatable"
+        return cls(action, None, repeatable.name, repeatable.file)
 
     @property
     def label(self) -> str:

@@ -33,8 +33,8 @@ from lfmigrate.postgres.wire import Answer
 from lfmigrate.rows import dump
 from lfmigrate.rows.archive import About, Archive
 from lfmigrate.rows.dump import OnCopy
+from lfmigrate.source.repeatable import CreatedView
 from lfmigrate.source.sqlfile import SqlFile
-from lfmigrate.source.views import ViewFile
 from lfmigrate.syntax.names import quote_name
 from lfmigrate.syntax.privileges import required_privileges
 from lfmigrate.syntax.scanner import Statement
@@ -200,7 +200,7 @@ class Transaction:
             recorded=flight.ask(ledger.recorded(scope, self.run_id)),
         )
 
-    def _drop_views(self, views: Sequence[ViewFile]) -> Mapping[Statement, str]:
+    def _drop_views(self, views: Sequence[CreatedView]) -> Mapping[Statement, str]:
         """Drop views; return the properties to restore, by the statement that re-creates each."""
         names = {view: (view.schema or self.state.schema, view.name) for view in views}
         # No schema, so that the texts of definitions hold under whatever path a file has set.
