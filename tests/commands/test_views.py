@@ -68,7 +68,7 @@ def test_a_view_loses_a_column_and_is_reported_as_replaced(
 def test_what_belongs_to_the_view_is_given_back(viewed: tuple[str, Path], reader: str) -> None:
     """Owner, grants, comments, defaults, triggers and rules; but not of a lost column.
 
-    Options are stated by CREATE VIEW: none in the file are none.
+    So are the options, because the file states none.
     """
     url, path = viewed
     execute(
@@ -107,7 +107,7 @@ def test_what_belongs_to_the_view_is_given_back(viewed: tuple[str, Path], reader
 
     up(url, path)
 
-    assert value(url, belongs) == {**before, "options": None}
+    assert value(url, belongs) == before
     assert before["options"] == ["security_barrier=true", "check_option=local"]
     assert None not in (before["triggers"], before["rules"], before["x acl"])
 
@@ -158,7 +158,7 @@ TRIGGER = "TRIGGER t INSTEAD OF DELETE ON v FOR EACH ROW EXECUTE FUNCTION f()"
         ),
         (
             "ALTER VIEW v SET (security_barrier = true)",
-            "SELECT 'the CREATE VIEW has no options'",
+            "ALTER VIEW v RESET (security_barrier)",
             "(SELECT reloptions::text FROM pg_class WHERE oid = v)",
         ),
     ],
@@ -184,6 +184,72 @@ def test_what_the_file_says_itself_counts(
 
     assert value(url, asked) == expected
     assert verify(url, path).ok
+
+
+BARRIER, NO_BARRIER = "WITH (security_barrier = true)", "WITH (security_barrier = false)"
+
+
+@pytest.mark.parametrize(
+    ("texts", "by_hand", "expected"),
+    [
+        # No protection is lost because a column had to go.
+        (("", ""), "ALTER VIEW v SET (security_barrier = true)", "{security_barrier=true}"),
+        # The file's own options are what its text says now, as after CREATE OR REPLACE VIEW.
+        ((BARRIER, ""), "SELECT 1", None),
+        ((BARRIER, NO_BARRIER), "SELECT 1", "{security_barrier=false}"),
+        (
+            ("", NO_BARRIER),
+            "ALTER VIEW v SET (security_barrier = true)",
+            "{security_barrier=false}",
+        ),
+    ],
+)
+def test_options_that_someone_has_set_are_kept_unless_the_file_states_some(
+    database: str, folder: Write, texts: tuple[str, str], by_hand: str, expected: str | None
+) -> None:
+    """CREATE OR REPLACE VIEW clears them; a view that is re-created does not lose them."""
+    old, new = texts
+    files = {"1_a.up.sql": TABLE, "views/v.sql": OLD.replace("VIEW v", f"VIEW v {old}")}
+    up(database, folder(files))
+    execute(database, by_hand)
+
+    up(database, folder({**files, "views/v.sql": NEW.replace("VIEW v", f"VIEW v {new}")}))
+
+    asked = "SELECT reloptions::text FROM pg_class WHERE oid = 'v'::regclass"
+    assert value(database, asked) == expected
+
+
+@pytest.mark.parametrize(
+    ("texts", "by_hand", "drifted"),
+    [
+        (("", ""), "ALTER VIEW v SET (security_barrier = true)", {"options"}),
+        (
+            (
+                "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';",
+                "CREATE OR REPLACE TRIGGER t BEFORE INSERT ON a FOR EACH ROW EXECUTE FUNCTION f();",
+            ),
+            "ALTER TABLE a DISABLE TRIGGER t",
+            {"trigger t"},
+        ),
+    ],
+)
+def test_what_create_or_replace_resets_is_drift_until_it_runs(
+    database: str, folder: Write, texts: tuple[str, str], by_hand: str, drifted: set[str]
+) -> None:
+    """It clears the options of a view and enables a trigger, which is what the file says."""
+    before, rest = texts
+    files = {"1_a.up.sql": f"{TABLE} {before}", "views/v.sql": f"{OLD} {rest}"}
+    path = folder(files)
+    up(database, path)
+    execute(database, by_hand)
+    differences = [d.part for v in verify(database, path).relations for d in v.differences]
+    assert set(differences) == drifted
+
+    path = folder({**files, "views/v.sql": f"{OLD} {rest} -- edited"})
+    up(database, path)
+
+    assert verify(database, path).ok
+    assert verify(database, path, replay_files=True).ok
 
 
 def test_default_privileges_do_not_grant_again_what_was_revoked(

@@ -33,6 +33,7 @@ from lfmigrate.postgres.wire import Answer
 from lfmigrate.rows import dump
 from lfmigrate.rows.archive import About, Archive
 from lfmigrate.rows.dump import OnCopy
+from lfmigrate.schema.relation import Key
 from lfmigrate.source.repeatable import CreatedView
 from lfmigrate.source.sqlfile import SqlFile
 from lfmigrate.syntax.names import quote_name
@@ -213,10 +214,22 @@ class Transaction:
         self.flight.reset(self.session.scope, self.state.server.defaults)
         self.send()
         return {
-            view.creation: json.dumps(asked.value[name])
+            view.creation: json.dumps({**asked.value[name], **self._stated(*name)})
             for view, name in names.items()
             if name in asked.value and not view.drops_it_first
         }
+
+    def _stated(self, schema: str, name: str) -> Mapping[str, None]:
+        """Return which properties of a view came from its file alone, which states them again.
+
+        Options that someone has set may keep others from rows, and are not lost.
+        """
+        key = Key("relation", schema, name)
+        expected, live = self.state.history.expected.get(key), self.state.live.get(key)
+        if expected is None or live is None:
+            return {}
+        same = expected.parts.get("options") == live.parts.get("options")
+        return {"options": None} if same else {}
 
     def _restore_view(self, properties: str) -> None:
         self.flight.do("SELECT set_config('lfmigrate.view', $1, true)", properties)

@@ -11,6 +11,11 @@ DECLARE
     item jsonb;
     grantee text;
 BEGIN
+    IF kept ->> 'options' IS NOT NULL AND (SELECT c.reloptions IS NULL FROM pg_class AS c WHERE c.oid = view_oid) THEN
+        EXECUTE format('ALTER VIEW %s SET (%s)', view_name, (
+            SELECT string_agg(format('%I = %L', split_part(o.option, '=', 1), substr(o.option, strpos(o.option, '=') + 1)), ', ')
+            FROM jsonb_array_elements_text(kept -> 'options') AS o (option)));
+    END IF;
     IF kept ->> 'comment' IS NOT NULL THEN
         EXECUTE format('COMMENT ON VIEW %s IS %L', view_name, kept ->> 'comment');
     END IF;

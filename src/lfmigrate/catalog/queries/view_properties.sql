@@ -1,14 +1,14 @@
--- Which properties do these views have that CREATE VIEW does not state?
+-- Which properties do these views have that CREATE VIEW does not state, or need not?
 --
 -- $1  jsonb array of {"schema", "name"}; what is not a view is left out.
 --
 -- For restore_view_properties.sql. Definitions are the server's own texts: set search_path to no schema, so that they
 -- hold under any. One row: a jsonb array of
---   {schema, name, owner, acl, grants: [{privilege, grantee, grantable, column}], comment, columns: [{name, comment, default}],
+--   {schema, name, owner, options, acl, grants: [{privilege, grantee, grantable, column}], comment, columns: [{name, comment, default}],
 --    parts: [{kind, name, definition, comment}]}; `acl` is null where nothing was ever granted or revoked, `grants` has
 --   the owner's own privileges as well, `parts` are the triggers and rules
 SELECT coalesce(jsonb_agg(jsonb_build_object(
-    'schema', n.nspname, 'name', c.relname, 'owner', pg_get_userbyid(c.relowner), 'acl', c.relacl::text,
+    'schema', n.nspname, 'name', c.relname, 'owner', pg_get_userbyid(c.relowner), 'options', to_jsonb(c.reloptions), 'acl', c.relacl::text,
     'grants', (
         SELECT coalesce(jsonb_agg(jsonb_build_object('privilege', g.privilege_type, 'grantee', CASE g.grantee WHEN 0 THEN 'public' ELSE quote_ident(pg_get_userbyid(g.grantee)) END,
             'grantable', g.is_grantable, 'column', g.attname)), '[]')
