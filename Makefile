@@ -25,7 +25,7 @@ demo: $(INSTALLED) ## migrate, seed and verify a private PostgreSQL under .lfmig
 	$(BIN)/lfmigrate verify --embedded
 
 test: $(INSTALLED) ## run the tests on the embedded PostgreSQL, or the server in LFMIGRATE_TEST_URL
-	$(BIN)/python -m pytest -n auto $(PYTEST_ARGS) tests
+	$(BIN)/python -m pytest -n auto --dist worksteal $(PYTEST_ARGS) tests
 
 lint: $(INSTALLED) ## look for mistakes and unformatted code
 	$(BIN)/ruff check .

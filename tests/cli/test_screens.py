@@ -17,10 +17,14 @@ import psycopg
 import pytest
 
 from tests.conftest import Cli
+from tests.helpers.processes import killed_if_left
 
 pty = pytest.importorskip("pty")
 fcntl = pytest.importorskip("fcntl")
 termios = pytest.importorskip("termios")
+
+# What is printed, and how wide, is decided on this side of the connection.
+pytestmark = pytest.mark.any_version
 
 Write = Callable[[Mapping[str, str | bytes]], Path]
 
@@ -58,14 +62,15 @@ def on_a_terminal(
     unwanted = ("LFMIGRATE_", "PG", "DATABASE_URL", "COLUMNS", "NO_COLOR", "LC_", "LANG")
     kept = {n: v for n, v in os.environ.items() if not n.startswith(unwanted)}
     said = b""
-    with subprocess.Popen(
+    running = subprocess.Popen(
         [sys.executable, "-m", "lfmigrate", *map(str, arguments)],
         stdin=theirs,
         stdout=theirs,
         stderr=theirs,
         env={**kept, "TERM": "xterm", "LC_ALL": "C.UTF-8", **(env or {})},
         start_new_session=True,
-    ) as process:
+    )
+    with killed_if_left(running) as process:
         os.close(theirs)
         while select.select([ours], [], [], 60)[0]:
             try:
@@ -152,7 +157,7 @@ def test_the_question_of_rollback_names_what_is_at_stake(
     assert question in said
 
 
-@pytest.mark.parametrize(("answer", "code"), [("n", 5), ("y", 0)])
+@pytest.mark.parametrize(("answer", "code"), [("n\n", 5), ("y\n", 0)])
 def test_accept_shows_the_edit_before_it_asks(
     cli: Cli, database: str, folder: Write, answer: str, code: int
 ) -> None:

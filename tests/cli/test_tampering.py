@@ -195,9 +195,9 @@ def _keyword(password: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def gated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gated]:
+def gated() -> Iterator[Gated]:
     """Return a server on which ``clerk`` may do everything, with a password like no other."""
-    with gated_server(tmp_path_factory.mktemp("gated")) as server:
+    with gated_server() as server:
         with psycopg.connect(server.url, autocommit=True) as conn:
             conn.execute(
                 sql.SQL("ALTER ROLE clerk SUPERUSER PASSWORD {}").format(sql.Literal(PASSWORD))

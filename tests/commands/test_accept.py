@@ -25,6 +25,10 @@ from tests.conftest import Cli
 from tests.helpers.commands import statuses, up, verify
 from tests.helpers.databases import execute, fetch, history, value
 
+# What may be accepted follows from the folder and from rows of the history, on this side of the
+# connection; what compares texts of the catalogs or runs a file is marked `per_version`.
+pytestmark = pytest.mark.any_version
+
 Write = Callable[[Mapping[str, str | bytes]], Path]
 Dump = Callable[..., str]
 
@@ -114,6 +118,7 @@ def test_an_edit_of_comments_is_recorded_and_not_run(
     assert dump(database) == schema
 
 
+@pytest.mark.per_version
 def test_an_edit_that_the_live_schema_has_already_is_expected_from_then_on(
     database: str, folder: Write
 ) -> None:
@@ -140,6 +145,7 @@ def test_an_edit_that_the_live_schema_has_already_is_expected_from_then_on(
     assert value(database, "SELECT to_regclass('a') IS NULL")
 
 
+@pytest.mark.per_version
 def test_an_edit_that_the_live_schema_does_not_have_is_a_difference(
     database: str, folder: Write, cli: Cli
 ) -> None:
@@ -172,6 +178,7 @@ def test_an_edit_that_the_live_schema_does_not_have_is_a_difference(
     assert history(database) == before
 
 
+@pytest.mark.per_version
 def test_what_the_edited_text_does_not_create_any_more_must_be_gone(
     database: str, folder: Write
 ) -> None:
@@ -193,6 +200,7 @@ def test_what_the_edited_text_does_not_create_any_more_must_be_gone(
     assert_clean(database, path)
 
 
+@pytest.mark.per_version
 def test_what_the_edited_text_creates_as_well_belongs_to_the_migration(
     database: str, folder: Write
 ) -> None:
@@ -262,6 +270,7 @@ def test_drift_of_what_the_migration_has_nothing_to_do_with_is_left_to_verify(
     assert {n for n, s in statuses(verify(database, path)).items() if s != "ok"} == {"table b"}
 
 
+@pytest.mark.per_version
 def test_drift_of_the_migrations_own_table_is_shown(database: str, folder: Write) -> None:
     """Even if the edit is of a comment: what is recorded as reviewed was compared."""
     up(database, folder(FILES))
@@ -336,6 +345,7 @@ def test_a_down_script_that_was_recorded_outlives_its_file(database: str, folder
     assert history(database)[-1]["down_sql"] == FILES["002_b.down.sql"]
 
 
+@pytest.mark.per_version
 def test_a_file_marked_no_transaction_can_be_accepted(database: str, folder: Write) -> None:
     """Its recorded text is that of the whole file."""
     text = "-- lfmigrate: no-transaction\nCREATE INDEX CONCURRENTLY a_x ON a (id);\nSELECT 1;\n"
@@ -416,6 +426,7 @@ def test_a_recorded_text_that_cannot_be_replayed_hides_no_difference(
     }
 
 
+@pytest.mark.per_version
 def test_texts_of_another_major_version_are_not_compared(database: str, folder: Write) -> None:
     """What the edit has to do with is recorded in the words of this one."""
     up(database, folder({"001_a.up.sql": A}))
@@ -477,6 +488,7 @@ def test_what_cannot_be_accepted_says_why(
     assert history(database) == before
 
 
+@pytest.mark.per_version
 def test_an_edit_that_cannot_run_is_refused_with_its_place(database: str, folder: Write) -> None:
     """It would fail in the next empty database."""
     up(database, folder(FILES))

@@ -30,6 +30,10 @@ from tests.helpers.databases import execute, value
 
 Write = Callable[[Mapping[str, str | bytes]], Path]
 
+# Files are written, read and checked on this side of the connection.
+of_files = pytest.mark.any_version
+
+
 EVERY_TYPE = {
     "001_every_type.up.sql": """
         CREATE TYPE mood AS ENUM ('sad', 'so "so"');
@@ -185,6 +189,7 @@ def test_settings_of_the_role_do_not_change_what_is_written(
     assert restored.saved is not None
 
 
+@of_files
 def test_the_files_are_private_and_psql_can_load_them(
     database: str, folder: Write, psql: Psql, tmp_path: Path
 ) -> None:
@@ -204,6 +209,7 @@ def test_the_files_are_private_and_psql_can_load_them(
     assert copied(database, "a") == before
 
 
+@of_files
 def test_the_manifest_says_what_is_in_the_folder(
     database: str, folder: Write, tmp_path: Path
 ) -> None:
@@ -481,6 +487,7 @@ def _link(path: Path) -> None:
     (path / "a.csv").symlink_to(path.parent / "a.csv")
 
 
+@of_files
 @pytest.mark.parametrize(
     ("damage", "words"),
     [
@@ -525,6 +532,7 @@ def test_a_damaged_backup_is_refused_before_anything_is_written(
     assert value(url, "SELECT count(*) FROM b") == 0
 
 
+@of_files
 def test_a_backup_of_another_database_is_refused(
     saved: tuple[str, Path, Path], create_database: Callable[..., str]
 ) -> None:
@@ -601,6 +609,7 @@ def test_a_foreign_key_from_outside_is_not_broken_by_a_replacement(
     assert value(url, "SELECT count(*) FROM a") == 2
 
 
+@of_files
 def test_a_folder_that_is_there_or_cannot_be_made_is_refused(
     saved: tuple[str, Path, Path], tmp_path: Path
 ) -> None:
@@ -617,6 +626,7 @@ def test_a_folder_that_is_there_or_cannot_be_made_is_refused(
     assert sorted(tmp_path.rglob("*")) == sorted([*before, tmp_path / "file"])
 
 
+@of_files
 def test_nothing_to_save_is_said(database: str, folder: Write, cli: Cli, tmp_path: Path) -> None:
     """An empty database has no backup."""
     done = cli("backup", "--sql-dir", folder(TWO), "--database-url", database)
@@ -625,6 +635,7 @@ def test_nothing_to_save_is_said(database: str, folder: Write, cli: Cli, tmp_pat
     assert not (tmp_path / "cwd" / "lfmigrate-backups").exists()
 
 
+@of_files
 def test_the_commands_say_what_they_did(
     saved: tuple[str, Path, Path], cli: Cli, tmp_path: Path
 ) -> None:
@@ -726,6 +737,7 @@ def limit_files() -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 
 
+@of_files
 @pytest.mark.process
 @pytest.mark.parametrize("command", [("backup",), ("rollback", "--yes")])
 def test_a_full_disk_ends_it_and_nothing_is_lost(
@@ -774,6 +786,7 @@ def test_rows_that_a_policy_hides_are_an_error_and_not_left_out(
     assert not (tmp_path / "out").exists()
 
 
+@of_files
 def test_the_csv_is_what_a_spreadsheet_reads(
     saved: tuple[str, Path, Path],
 ) -> None:

@@ -8,29 +8,29 @@ creates, and `verify` and `up --strict` must find nothing.
 
 from __future__ import annotations
 
-import itertools
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import psycopg
 import pytest
-from hypothesis import HealthCheck, given, seed, settings
+from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
 import lfmigrate
 from lfmigrate.engine.state import read_state
+from lfmigrate.postgres.connection import Connection
 from lfmigrate.settings import Scope
 from lfmigrate.source.folder import Folder
 
 pytestmark = pytest.mark.sweep
 
-# Each of the groups draws so many folders, with a seed of its own.
-GROUPS = 8
-FOLDERS = int(os.environ.get("LFMIGRATE_TEST_FOLDERS", "16")) // GROUPS
+# So many folders are drawn, in groups with a seed each; those of a batch are applied together.
+GROUPS = 4
+SIZE = 16
+BATCHES = int(os.environ.get("LFMIGRATE_TEST_FOLDERS", "400")) // (GROUPS * SIZE) + 1
 
 BASE = """
 CREATE TYPE mood AS ENUM ('low', 'high');
@@ -230,6 +230,9 @@ CREATE TABLE w (id integer PRIMARY KEY REFERENCES {u}, m {mood}, s {share}, q {p
 ALTER TABLE w ADD CHECK (m = 'high'), ADD UNIQUE (s)
 COMMENT ON TABLE {t} IS 'a comment'
 INSERT INTO {u} (t_id) VALUES (NULL)
+CREATE TEMPORARY TABLE {t} (z integer); ALTER TABLE {t} ADD COLUMN y text; DROP TABLE {t}
+CREATE TEMPORARY TABLE {v} (z integer); CREATE INDEX ON {v} (z); DROP TABLE pg_temp.{v}
+CREATE TEMPORARY SEQUENCE {nums}; ALTER SEQUENCE {nums} INCREMENT BY 3; DROP SEQUENCE {nums}
 """.strip().splitlines()
 
 # Statements that a hot fix by hand may have done before: run twice, they change nothing more.
@@ -248,6 +251,8 @@ CREATE SEQUENCE IF NOT EXISTS hot_seq
 CREATE OR REPLACE VIEW {vv} AS SELECT id, c FROM {v} WHERE c IS NOT NULL
 CREATE OR REPLACE FUNCTION {touch}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN OLD; END $$
 DROP INDEX IF EXISTS {t_b}
+DROP VIEW IF EXISTS {vv}
+DROP MATERIALIZED VIEW IF EXISTS {mv}
 DROP POLICY IF EXISTS {pol} ON {t}
 DROP TRIGGER IF EXISTS {tr} ON {t}
 ALTER TABLE {u} ALTER COLUMN {c} SET DEFAULT 'none'
@@ -263,6 +268,14 @@ class Drawn:
     runs_twice: bool
     begins_file: bool
     by_hand: bool
+
+
+@dataclass(frozen=True)
+class Part:
+    """One folder of a batch: the statements of its files, and what is made by hand before each."""
+
+    files: list[list[str]]
+    hand: list[str]
 
 
 @st.composite
@@ -282,103 +295,120 @@ def statements(draw: st.DrawFn) -> Drawn:
 
 
 class Laboratory:
-    """A database in which each run gets a schema of its own."""
+    """A database for each way; each of the folders in a batch has a schema there.
 
-    def __init__(self, url: str, home: Path) -> None:
-        self.conn = lfmigrate.connect(url)
+    Many at once, because a run costs more than what its files do.
+    """
+
+    def __init__(self, create_database: Callable[..., str], home: Path) -> None:
+        self.conns = {way: lfmigrate.connect(create_database()) for way in WAYS}
         self.home = home
-        self._numbers = itertools.count()
+        self.batches = 0
         self.folders = 0
-
-    def schema(self) -> str:
-        """Create an empty schema."""
-        name = f"s{next(self._numbers)}"
-        self.conn.execute(f"CREATE SCHEMA {name}".encode())
-        return name
-
-    def drop(self, *schemas: str) -> None:
-        """Drop schemas, and forget what was recorded of them."""
-        self.conn.execute("SET client_min_messages = error")
-        for schema in schemas:
-            self.conn.execute(f"DROP SCHEMA {schema} CASCADE".encode())
-        self.conn.execute("RESET ALL")
 
     def accepted(self, drawn: Sequence[Drawn]) -> list[Drawn]:
         """Return the statements that the server takes, one after the other."""
-        schema = self.schema()
+        conn = self.conns[in_one_run]
         accepted = []
-        with self.conn.transaction(force_rollback=True):
-            self.conn.execute(f"SET LOCAL search_path = {schema}".encode())
-            self.conn.execute(BASE.encode())
+        with conn.transaction(force_rollback=True):
+            conn.execute("CREATE SCHEMA trial; SET LOCAL search_path = trial")
+            conn.execute(BASE.encode())
             for statement in drawn:
                 try:
-                    with self.conn.transaction():
-                        self.conn.execute(statement.text.encode())
-                        self.conn.execute("SET CONSTRAINTS ALL IMMEDIATE")
+                    with conn.transaction():
+                        conn.execute(statement.text.encode())
+                        conn.execute("SET CONSTRAINTS ALL IMMEDIATE")
                 except psycopg.Error:
                     continue
                 accepted.append(statement)
-        self.drop(schema)
         return accepted
 
-    def folder(self, files: Sequence[Sequence[str]]) -> Folder:
-        """Write files, the last of which can be rolled back."""
-        path = self.home / f"f{self.folders}"
-        self.folders += 1
+    def folder(self, parts: Sequence[Part]) -> Folder:
+        """Write the folders of a batch as one, whose last file can be rolled back."""
+        path = self.home / f"batch{self.batches}"
+        self.batches += 1
+        self.folders += sum(1 for part in parts if len(part.files) > 1)
         path.mkdir()
-        for number, texts in enumerate(files, 1):
-            text = ";\n".join(texts) + ";\n"
-            (path / f"{number}_file.up.sql").write_text(BASE + text if number == 1 else text)
-        last = len(files) + 1
-        (path / f"{last}_last.up.sql").write_text(
+        count = max(len(part.files) for part in parts)
+        for number in range(count):
+            texts = []
+            for name, part in named(parts):
+                if number == 0:
+                    texts.append(f"CREATE SCHEMA {name};\nSET search_path = {name};\n{BASE}")
+                if number < len(part.files):
+                    texts.append(f"SET search_path = {name};\n")
+                    texts += [f"{text};\n" for text in part.files[number]]
+            (path / f"{number + 1}_file.up.sql").write_text("".join(texts) or "SELECT 1;\n")
+        (path / f"{count + 1}_last.up.sql").write_text(
             "CREATE TABLE last (id integer PRIMARY KEY);\nCREATE INDEX last_id ON last (id);\n"
         )
-        (path / f"{last}_last.down.sql").write_text("DROP TABLE last;\n")
+        (path / f"{count + 1}_last.down.sql").write_text("DROP TABLE last;\n")
         return lfmigrate.read_folder(path)
 
-    def expected(self, schema: str) -> dict[str, dict[str, str]]:
-        """Return what is expected in a schema, without its name."""
-        state = read_state(self.conn, Scope(schema=schema))
-        return {
-            f"{relation.kind} {relation.name}": dict(relation.parts)
-            for relation in state.history.expected.values()
-        }
+    def drop(self, conn: Connection, parts: Sequence[Part]) -> None:
+        """Drop the schemas of a batch, and forget what was recorded of them."""
+        conn.execute("SET client_min_messages = error")
+        for name, _ in named(parts):
+            conn.execute(f"DROP SCHEMA IF EXISTS {name} CASCADE".encode())
+        conn.execute("DROP SCHEMA IF EXISTS lfmigrate CASCADE; DROP TABLE IF EXISTS last")
+        conn.execute("RESET ALL")
 
 
-def in_one_run(lab: Laboratory, folder: Folder, scope: Scope, _hand: Sequence[str]) -> None:
+def named(parts: Sequence[Part]) -> list[tuple[str, Part]]:
+    """Return each folder of a batch with the name of its schema."""
+    return [(f"k{number}", part) for number, part in enumerate(parts)]
+
+
+def expected(conn: Connection) -> dict[str, dict[str, dict[str, str]]]:
+    """Return what is expected in each schema."""
+    found: dict[str, dict[str, dict[str, str]]] = {}
+    for relation in read_state(conn, Scope()).history.expected.values():
+        relations = found.setdefault(relation.key.schema, {})
+        relations[f"{relation.kind} {relation.name}"] = dict(relation.parts)
+    return found
+
+
+def by_hand(conn: Connection, parts: Sequence[Part], number: int) -> None:
+    """Run what is made by hand before a file."""
+    with conn.transaction():
+        for name, part in named(parts):
+            if number < len(part.hand) and part.hand[number]:
+                conn.execute(f"SET LOCAL search_path = {name}".encode())
+                conn.execute(part.hand[number].encode())
+
+
+def in_one_run(conn: Connection, folder: Folder, _: Sequence[Part]) -> None:
     """Apply all files in one transaction."""
-    lfmigrate.up(lab.conn, folder, scope=scope)
+    lfmigrate.up(conn, folder)
 
 
-def file_by_file(lab: Laboratory, folder: Folder, scope: Scope, _hand: Sequence[str]) -> None:
+def file_by_file(conn: Connection, folder: Folder, _: Sequence[Part]) -> None:
     """Apply each file by a command of its own."""
     for migration in folder.migrations:
-        lfmigrate.up(lab.conn, folder, scope=scope, to=migration.version)
+        lfmigrate.up(conn, folder, to=migration.version)
 
 
-def with_a_commit_each(lab: Laboratory, folder: Folder, scope: Scope, _hand: Sequence[str]) -> None:
+def with_a_commit_each(conn: Connection, folder: Folder, _: Sequence[Part]) -> None:
     """Apply each file in a transaction of its own, by one command."""
-    lfmigrate.up(lab.conn, folder, scope=scope, per_migration=True)
+    lfmigrate.up(conn, folder, per_migration=True)
 
 
-def with_a_rollback(lab: Laboratory, folder: Folder, scope: Scope, _hand: Sequence[str]) -> None:
+def with_a_rollback(conn: Connection, folder: Folder, _: Sequence[Part]) -> None:
     """Roll back the last file in between."""
-    lfmigrate.up(lab.conn, folder, scope=scope)
-    lfmigrate.rollback(lab.conn, folder, scope=scope, backup_dir=None)
-    lfmigrate.up(lab.conn, folder, scope=scope)
+    lfmigrate.up(conn, folder)
+    lfmigrate.rollback(conn, folder, backup_dir=None)
+    lfmigrate.up(conn, folder)
 
 
-def after_a_hot_fix(lab: Laboratory, folder: Folder, scope: Scope, hand: Sequence[str]) -> None:
+def after_a_hot_fix(conn: Connection, folder: Folder, parts: Sequence[Part]) -> None:
     """Run some statements by hand before the file that has them, which then changes nothing."""
-    for migration, texts in zip(folder.migrations, [*hand, ""], strict=True):
-        if texts:
-            with lab.conn.transaction():
-                lab.conn.execute(f"SET LOCAL search_path = {scope.schema}".encode())
-                lab.conn.execute(texts.encode())
-        lfmigrate.up(lab.conn, folder, scope=scope, to=migration.version)
+    for number, migration in enumerate(folder.migrations):
+        by_hand(conn, parts, number)
+        lfmigrate.up(conn, folder, to=migration.version)
 
 
-WAYS: list[Callable[[Laboratory, Folder, Scope, Sequence[str]], None]] = [
+Way = Callable[[Connection, Folder, Sequence[Part]], None]
+WAYS: list[Way] = [
     in_one_run,
     file_by_file,
     with_a_commit_each,
@@ -387,7 +417,7 @@ WAYS: list[Callable[[Laboratory, Folder, Scope, Sequence[str]], None]] = [
 ]
 
 
-def split(accepted: Sequence[Drawn]) -> tuple[list[list[str]], list[str]]:
+def split(accepted: Sequence[Drawn]) -> Part:
     """Return the statements of each file after the base, and what is made by hand before each."""
     files: list[list[str]] = [[]]
     hand = [""]
@@ -399,14 +429,16 @@ def split(accepted: Sequence[Drawn]) -> tuple[list[list[str]], list[str]]:
         if statement.by_hand and statement.runs_twice and not files[-1]:
             hand[-1] = statement.text
         files[-1].append(statement.text)
-    return files, hand
+    return Part(files, hand)
 
 
 @pytest.fixture
 def lab(create_database: Callable[..., str], tmp_path: Path) -> Iterator[Laboratory]:
-    """Return a laboratory in a database of its own."""
-    laboratory = Laboratory(create_database(), tmp_path)
-    with closing(laboratory.conn):
+    """Return a laboratory in databases of its own."""
+    laboratory = Laboratory(create_database, tmp_path)
+    with ExitStack() as stack:
+        for conn in laboratory.conns.values():
+            stack.enter_context(closing(conn))
         yield laboratory
 
 
@@ -415,36 +447,75 @@ def test_however_a_folder_is_applied_the_same_is_expected(
     lab: Laboratory, group: int, record_property: Callable[[str, object], None]
 ) -> None:
     """In one run or in several, with a rollback or a hot fix in between."""
+    # Other folders on each version.
+    major = lab.conns[in_one_run].info.server_version // 10000
 
-    @seed(group)
+    @seed(f"{major} {group}")
     @settings(
-        max_examples=FOLDERS,
+        max_examples=BATCHES,
         deadline=None,
         database=None,
         suppress_health_check=list(HealthCheck),
+        # A batch is too large for it; what fails is shrunk below.
+        phases=[Phase.generate],
     )
-    @given(st.lists(statements(), min_size=4, max_size=16))
-    def hold(drawn: list[Drawn]) -> None:
-        files, hand = split(lab.accepted(drawn))
-        folder = lab.folder(files)
-        found: dict[str, Any] = {}
-        schemas = []
-        for way in WAYS:
-            scope = Scope(schema=lab.schema())
-            schemas.append(scope.schema or "")
-            way(lab, folder, scope, hand)
-            found[way.__name__] = lab.expected(schemas[-1])
-            report = lfmigrate.verify(lab.conn, folder, scope=scope)
-            assert report.ok, (way.__name__, files, hand, report.relations)
-            lfmigrate.up(lab.conn, folder, scope=scope, strict=True)
-        # What the other ways expect is compared with this one.
-        scope = Scope(schema=schemas[0])
-        replayed = lfmigrate.verify(lab.conn, folder, scope=scope, replay_files=True)
-        assert replayed.ok, (files, hand, replayed.relations)
-        lab.drop(*schemas)
-        first = found["in_one_run"]
-        for name, expected in found.items():
-            assert expected == first, (name, files, hand)
+    @given(
+        st.lists(st.lists(statements(), max_size=16), min_size=SIZE, max_size=SIZE),
+        st.lists(st.sampled_from(WAYS[1:]), min_size=1, max_size=2, unique=True),
+    )
+    def hold(drawn: list[list[Drawn]], others: list[Way]) -> None:
+        accepted = [lab.accepted(part) for part in drawn]
+        if problem := difference(lab, [split(part) for part in accepted], others):
+            pytest.fail(smallest(lab, accepted, others) or problem)
 
     hold()
     record_property("folders", lab.folders)
+
+
+def difference(lab: Laboratory, parts: Sequence[Part], others: Sequence[Way]) -> str | None:
+    """Return what is not the same in each way of applying a batch, if anything is not."""
+    folder = lab.folder(parts)
+    found = {}
+    for way in [in_one_run, *others]:
+        conn = lab.conns[way]
+        lab.drop(conn, parts)
+        try:
+            way(conn, folder, parts)
+            found[way] = expected(conn)
+            lfmigrate.up(conn, folder, strict=True)
+            report = lfmigrate.verify(conn, folder)
+            if way is in_one_run and report.ok:
+                # What the other ways expect is compared with this one.
+                report = lfmigrate.verify(conn, folder, replay_files=True)
+        except lfmigrate.LfmigrateError as error:
+            return f"{way.__name__}: {error} {parts}"
+        if not report.ok:
+            wrong = [verdict for verdict in report.relations if verdict.status != "ok"]
+            return f"{way.__name__}, replay {report.source}: {wrong} {parts}"
+    for way in others:
+        for name in found[way].keys() | found[in_one_run].keys():
+            if found[way].get(name) != found[in_one_run].get(name):
+                there, here = found[way].get(name), found[in_one_run].get(name)
+                return f"{way.__name__}: {name}: {there} instead of {here} {parts}"
+    return None
+
+
+def smallest(
+    lab: Laboratory, batch: Sequence[Sequence[Drawn]], others: Sequence[Way]
+) -> str | None:
+    """Return the difference that the fewest statements of one folder of a batch still make."""
+    problem = None
+    left: Sequence[Drawn] = ()
+    for part in batch:
+        if problem := difference(lab, [split(part)], others):
+            left = part
+            break
+    shrinks = bool(left)
+    while shrinks:
+        shrinks = False
+        for place in range(len(left)):
+            fewer = lab.accepted([*left[:place], *left[place + 1 :]])
+            if smaller := difference(lab, [split(fewer)], others):
+                left, problem, shrinks = fewer, smaller, True
+                break
+    return problem

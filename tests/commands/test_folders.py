@@ -21,6 +21,10 @@ from lfmigrate.postgres.connection import Connection
 Write = Callable[[Mapping[str, str | bytes]], Path]
 Dump = Callable[..., str]
 
+# Files are named, read and sent on this side of the connection.
+of_files = pytest.mark.any_version
+
+
 FOLDERS = Path(__file__).parents[1] / "folders"
 CASES = sorted(path.name for path in FOLDERS.iterdir() if path.is_dir())
 
@@ -168,6 +172,7 @@ def test_a_dump_makes_its_own_schema(database: str, dump: Dump) -> None:
     }
 
 
+@of_files
 def test_percent_signs_are_just_percent_signs(database: str) -> None:
     """A file gets no parameters, so nothing in it is taken for one."""
     with lfmigrate.connect(database) as conn:
@@ -181,6 +186,7 @@ def test_percent_signs_are_just_percent_signs(database: str) -> None:
     ) == [("'100 %'::text",)]
 
 
+@of_files
 def test_the_files_text_is_recorded_as_it_is(database: str) -> None:
     """Down file and all, in whatever script."""
     path = FOLDERS / "not_ascii"
@@ -202,6 +208,7 @@ CRLF = (
 )
 
 
+@of_files
 @pytest.mark.parametrize("bom", ["", "\ufeff"], ids=["plain", "bom"])
 def test_windows_line_ends_and_byte_order_marks_do_no_harm(
     database: str, folder: Write, dump: Dump, bom: str
@@ -266,6 +273,7 @@ def test_a_view_may_have_any_name(
     assert made(report) == {"table t", f"view {file.removesuffix('.sql')}"}
 
 
+@of_files
 @pytest.mark.parametrize(
     "file", ['1_it\'s "new".up.sql', "1_50%.up.sql", "1_a.b.c.up.sql", "1_-.up.sql", "1_Ä b.sql"]
 )
@@ -276,6 +284,7 @@ def test_a_migration_may_have_any_name(database: str, folder: Write, dump: Dump,
     assert made(report) == {"table t"}
 
 
+@of_files
 def test_three_hundred_small_migrations_run_in_one_go(
     database: str, folder: Write, dump: Dump
 ) -> None:
@@ -297,6 +306,7 @@ def test_three_hundred_small_migrations_run_in_one_go(
     ) == [(300, 1, 300)]
 
 
+@of_files
 def test_a_large_file_runs_in_one_flight(database: str, folder: Write, dump: Dump) -> None:
     """More than any socket buffer holds, so both sides have to read while they write."""
     rows = "".join(

@@ -18,6 +18,9 @@ from tests.conftest import Cli
 from tests.helpers.commands import migrations, up
 from tests.helpers.databases import history, value
 
+# Versions and names are compared on this side of the connection.
+pytestmark = pytest.mark.any_version
+
 Write = Callable[[Mapping[str, str | bytes]], Path]
 Dump = Callable[..., str]
 

@@ -165,6 +165,8 @@ def test_a_file_in_place_of_the_folder_is_reported(tmp_path: Path) -> None:
     assert (tmp_path / "sql").read_text() == "mine"
 
 
+# It is about the files.
+@pytest.mark.any_version
 def test_what_is_made_can_be_run_as_it_is(folder: Write, database: str) -> None:
     """The pair is read, applied and verified; a header alone does nothing."""
     path = folder({})

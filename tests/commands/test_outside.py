@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
-import subprocess
-import sys
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
@@ -26,6 +24,8 @@ from lfmigrate.syntax.transaction_block import inside_form, placement
 from tests.conftest import Cli
 from tests.helpers.databases import execute, value
 from tests.helpers.faults import wait_until
+from tests.helpers.processes import Started
+from tests.helpers.threads import Threads
 
 Write = Callable[[Mapping[str, str | bytes]], Path]
 
@@ -254,24 +254,9 @@ def old_transaction(url: str) -> Iterator[psycopg.Connection]:
         conn.rollback()
 
 
-def _up(path: Path, url: str, *options: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [
-            sys.executable,
-            "-m",
-            "lfmigrate",
-            "up",
-            "--sql-dir",
-            str(path),
-            "--database-url",
-            url,
-            *options,
-        ],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={k: v for k, v in os.environ.items() if not k.startswith(("LFMIGRATE_", "PG"))},
-    )
+def _up(path: Path, url: str, *options: str) -> Started:
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("LFMIGRATE_", "PG"))}
+    return Started(["up", "--sql-dir", path, "--database-url", url, *options], env=environment)
 
 
 def _is_building(url: str) -> bool:
@@ -350,7 +335,7 @@ def test_four_at_once_do_not_deadlock(database: str, folder: Write) -> None:
         with lfmigrate.connect(database) as conn:
             return lfmigrate.up(conn, files).migrations[-1].status
 
-    with ThreadPoolExecutor(4) as pool:
+    with Threads(4) as pool:
         done = sorted(pool.map(run, range(4)))
 
     assert done == ["already_applied"] * 3 + ["applied"]
@@ -386,6 +371,179 @@ def test_an_edit_in_the_middle_is_refused_and_a_rollback_leads_out(
     assert value(database, "SELECT to_regclass('b') IS NOT NULL") is True
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "CREATE INDEX CONCURRENTLY a_x ON a (nothing);",
+        "DROP INDEX CONCURRENTLY nothing;",
+        "REINDEX INDEX CONCURRENTLY nothing;",
+    ],
+)
+@pytest.mark.parametrize("first", ["", "INSERT INTO a VALUES (1);\n"], ids=["alone", "second"])
+def test_a_statement_that_the_server_has_rejected_may_be_edited(
+    first: str, wrong: str, database: str, folder: Write, cli: Cli
+) -> None:
+    """It has had no effect; what has run before it does not run again."""
+    path = folder({"001_a.up.sql": TABLE, "002_b.up.sql": ALONE + first + wrong})
+    options = ("--sql-dir", path, "--database-url", database)
+
+    failed = cli("up", *options)
+    (path / "002_b.up.sql").write_text(ALONE + first + "CREATE INDEX CONCURRENTLY a_x ON a (x);")
+    done = cli("up", *options)
+    verified = cli("verify", *options)
+
+    assert failed.returncode == 4
+    assert "It ran outside a transaction" not in failed.stderr
+    assert done.returncode == 0, done.stderr
+    assert verified.returncode == 0, verified.stderr
+    assert value(database, VALID.format("a_x")) is True
+    assert value(database, "SELECT count(*) FROM a") == (1 if first else 0)
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        "INSERT INTO a VALUES (2);\nVACUUM a;",
+        "VACUUM a;",
+        "SET x.y = 1;\n{first}VACUUM a;",
+        "{first}",
+    ],
+)
+def test_what_has_run_may_not_be_edited(edit: str, database: str, folder: Write, cli: Cli) -> None:
+    """Nor may all be removed that is left to run: its end could not be recorded."""
+    first = "INSERT INTO a VALUES (1);\n"
+    text = ALONE + first + "CREATE INDEX CONCURRENTLY a_x ON a (nothing);"
+    path = folder({"001_a.up.sql": TABLE, "002_b.up.sql": text})
+    options = ("--sql-dir", path, "--database-url", database)
+
+    cli("up", *options)
+    (path / "002_b.up.sql").write_text(ALONE + edit.format(first=first))
+    refused = cli("up", *options)
+
+    assert refused.returncode == 5
+    assert "was edited after 1 of its statements has run" in refused.stderr
+
+
+def test_what_was_interrupted_may_not_be_edited(database: str, folder: Write, cli: Cli) -> None:
+    """The index that it has left belongs to the statement as it was."""
+    text = ALONE + "CREATE UNIQUE INDEX CONCURRENTLY a_y ON a (y);"
+    path = folder({"001_a.up.sql": TABLE, "002_b.up.sql": text})
+    options = ("--sql-dir", path, "--database-url", database)
+    execute(database, TABLE, "INSERT INTO a VALUES (1, 'same'), (2, 'same')")
+
+    failed = cli("up", *options)
+    (path / "002_b.up.sql").write_text(INDEX)
+    refused = cli("up", *options)
+
+    assert (failed.returncode, refused.returncode) == (4, 5)
+    assert "was edited after its first statement was started" in refused.stderr
+
+
+MADE = """
+    CREATE TABLE made (n int); COMMIT;
+    ALTER TABLE a ADD COLUMN z int; DROP TABLE gone; CREATE SCHEMA other;
+    CREATE OR REPLACE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 2';"""
+
+
+@pytest.mark.parametrize("way", ["DO", "CALL"])
+def test_what_a_block_does_is_found_and_owned(
+    way: str, database: str, folder: Write, cli: Cli, tmp_path: Path
+) -> None:
+    """Its text does not say it; the whole schema is compared."""
+    block = {
+        "DO": f"DO $$BEGIN {MADE} END$$;",
+        "CALL": f"CREATE PROCEDURE p() LANGUAGE plpgsql AS $$BEGIN {MADE} END$$;\nCALL p();",
+    }
+    path = folder(
+        {
+            "001_a.up.sql": TABLE
+            + "CREATE TABLE gone (n int);"
+            + "CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1';",
+            "002_b.up.sql": ALONE + block[way],
+            "002_b.down.sql": """DROP TABLE made; ALTER TABLE a DROP COLUMN z; DROP SCHEMA other;
+                CREATE TABLE gone (n int); DROP PROCEDURE IF EXISTS p;""",
+        }
+    )
+    options = ("--sql-dir", path, "--database-url", database)
+    execute(database, "CREATE TABLE theirs (n int)")
+
+    done = cli("up", *options)
+    verified = [cli("verify", *options)]
+    execute(database, "ALTER TABLE made ADD COLUMN more int")
+    verified.append(cli("verify", *options))
+    execute(database, "ALTER TABLE made DROP COLUMN more")
+    undone = cli("rollback", "--yes", "--backup-dir", tmp_path, *options)
+
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"table +made +created", done.stdout)
+    assert "theirs" not in done.stdout
+    assert [each.returncode for each in verified] == [0, 3], verified[0].stdout
+    assert undone.returncode == 0, undone.stderr
+
+
+@pytest.mark.process
+def test_the_copy_of_an_interrupted_reindex_is_removed(database: str, folder: Write) -> None:
+    """It would be written with every row for ever, and nothing would read it."""
+    table = TABLE + "CREATE INDEX IF NOT EXISTS a_x ON a (x);"
+    path = folder({"001_a.up.sql": table, "002_b.up.sql": ALONE + "REINDEX TABLE CONCURRENTLY a;"})
+    execute(database, table, "INSERT INTO a VALUES (1, 'one')")
+    copies = "SELECT count(*) FROM pg_class WHERE relname LIKE '%\\_ccnew%' AND relkind = 'i'"
+    index = "a_x_ccnew"
+    with old_transaction(database), _up(path, database) as first:
+        wait_until(
+            lambda: value(database, f"SELECT to_regclass('{index}') IS NOT NULL") is True,
+            "the copy is being built",
+        )
+        first.send_signal(signal.SIGINT)
+        first.communicate(timeout=60)
+    left = value(database, copies)
+
+    with _up(path, database) as second:
+        _, said = second.communicate(timeout=60)
+
+    assert left >= 1
+    assert second.returncode == 0, said
+    assert f"index public.{index} was left behind by an interrupted run; removing it" in said
+    assert value(database, copies) == 0
+    with lfmigrate.connect(database) as conn:
+        assert lfmigrate.verify(conn, read_folder(path)).problems == ()
+
+
+UMLAUT = "\N{LATIN CAPITAL LETTER A WITH DIAERESIS}"
+LONG = "n" * 62 + "\N{LATIN SMALL LETTER E WITH ACUTE}x"
+
+
+@pytest.mark.parametrize(
+    ("written", "stored"),
+    [
+        (LONG, "n" * 62),
+        (f'"{LONG}"', "n" * 62),
+        ("A_" + UMLAUT, "a_" + UMLAUT),
+        (r'U&"d\0061t\+000061"', "data"),
+        ("u&\"d!0061t!!\" UESCAPE '!'", "dat!"),
+        (r'U&"a""\\b"', 'a"\\b'),
+    ],
+)  # fmt: skip
+def test_an_index_is_known_by_its_stored_name(
+    written: str, stored: str, database: str, folder: Write
+) -> None:
+    """What the server makes of the name is what is looked for: after a failure and a success."""
+    text = ALONE + f"CREATE UNIQUE INDEX CONCURRENTLY {written} ON a (y);"
+    files = read_folder(folder({"001_a.up.sql": TABLE, "002_b.up.sql": text}))
+    execute(database, TABLE, "INSERT INTO a VALUES (1, 'same'), (2, 'same')")
+
+    with lfmigrate.connect(database) as conn:
+        with pytest.raises(StatementFailed) as failed:
+            lfmigrate.up(conn, files)
+        conn.execute("UPDATE a SET y = 'other' WHERE x = 2")
+        report = lfmigrate.up(conn, files)
+
+    assert any(stored.replace('"', '""') in line for line in failed.value.detail)
+    assert [m.status for m in report.migrations] == ["already_applied", "applied"]
+    assert value(database, "SELECT relname::text FROM pg_class WHERE relkind = 'i'"
+                 " AND relnamespace = current_schema()::regnamespace") == stored  # fmt: skip
+
+
 def test_a_dry_run_says_what_it_cannot_try(
     database: str, folder: Write, cli: Cli, dump: Callable[..., str]
 ) -> None:
@@ -417,7 +575,7 @@ def test_a_statement_that_could_not_be_recorded_does_not_run_twice(
         psycopg.connect(database, autocommit=True) as gate,
         psycopg.connect(database) as holder,
         lfmigrate.connect(database) as conn,
-        ThreadPoolExecutor(1) as pool,
+        Threads(1) as pool,
     ):
         gate.execute("SELECT pg_advisory_lock(7)")
         lines: list[str] = []

@@ -22,6 +22,10 @@ from tests.helpers.databases import execute
 Write = Callable[[Mapping[str, str | bytes]], Path]
 Dump = Callable[..., str]
 
+# What to run follows from the folder and from rows of the history, on this side of the connection.
+of_the_plan = pytest.mark.any_version
+
+
 TWO = {
     "001_a.up.sql": "CREATE TABLE a (id int);",
     "002_b.up.sql": "CREATE TABLE b (id int);",
@@ -40,6 +44,7 @@ def words(report: StatusReport) -> dict[str, str]:
     return {m.version: m.status for m in report.migrations}
 
 
+@of_the_plan
 def test_all_is_pending_in_an_empty_database(database: str, folder: Write) -> None:
     """No history is no error: everything is still to be done."""
     report = status(database, folder(TWO))
@@ -49,6 +54,7 @@ def test_all_is_pending_in_an_empty_database(database: str, folder: Write) -> No
     assert report.pending == 3
 
 
+@of_the_plan
 def test_all_is_applied_after_an_up(database: str, folder: Write) -> None:
     """With who, when and how long."""
     path = folder(TWO)
@@ -66,6 +72,7 @@ def test_all_is_applied_after_an_up(database: str, folder: Write) -> None:
     assert event.elapsed_ms >= 0
 
 
+@of_the_plan
 def test_what_was_not_run_is_pending(database: str, folder: Write) -> None:
     """An up with --to leaves the rest, and the views."""
     path = folder(TWO)
@@ -77,6 +84,7 @@ def test_what_was_not_run_is_pending(database: str, folder: Write) -> None:
     assert report.pending == 2
 
 
+@of_the_plan
 def test_an_edited_file_is_reported(database: str, folder: Write) -> None:
     """It counts as applied, so nothing is pending."""
     up(database, folder(TWO))
@@ -89,6 +97,7 @@ def test_an_edited_file_is_reported(database: str, folder: Write) -> None:
     assert any("002_b was edited" in note for note in report.notes)
 
 
+@of_the_plan
 def test_an_edited_view_is_to_be_run(database: str, folder: Write) -> None:
     """A view file may change; the next up replaces the view."""
     up(database, folder(TWO))
@@ -100,6 +109,7 @@ def test_an_edited_view_is_to_be_run(database: str, folder: Write) -> None:
     assert report.pending == 1
 
 
+@of_the_plan
 def test_a_missing_file_is_reported(database: str, folder: Write) -> None:
     """What the history knows and the folder does not is listed in its place."""
     up(database, folder({**TWO, "003_c.up.sql": "SELECT 1;"}))
@@ -111,6 +121,7 @@ def test_a_missing_file_is_reported(database: str, folder: Write) -> None:
     assert report.pending == 0
 
 
+@of_the_plan
 def test_versions_are_listed_by_number(database: str, folder: Write) -> None:
     """10 comes after 9, however many digits the others have."""
     names = ["9_i", "10_j", "0011_k", "20240101120000_t"]
@@ -168,6 +179,7 @@ def test_a_role_that_may_not_read_the_history_is_reported_the_grants(
     assert words(status(url, path)) == {"001": "applied", "002": "applied"}
 
 
+@of_the_plan
 @pytest.mark.parametrize(("arguments", "code"), [((), 0), (("--exit-code",), 3)])
 def test_pending_migrations_fail_only_when_asked_to(
     database: str, folder: Write, cli: Cli, arguments: tuple[str, ...], code: int
@@ -187,6 +199,7 @@ EVERY_WAY = (
 VIEW = "CREATE OR REPLACE VIEW v AS SELECT id + 1 AS id FROM a;"
 
 
+@of_the_plan
 @pytest.mark.parametrize(
     ("change", "problem"),
     [
@@ -264,6 +277,7 @@ def test_an_unfinished_migration_without_its_file_is_listed(database: str, folde
     assert note.endswith(", and its file is not in the folder")
 
 
+@of_the_plan
 def test_the_json_document_has_the_contracts_words(database: str, folder: Write, cli: Cli) -> None:
     """Scripts rely on these keys, and on null for what is not known yet."""
     up(database, folder(TWO), to="1")

@@ -31,7 +31,7 @@ from lfmigrate.engine.state import read_state
 from lfmigrate.errors import NOTHING_CHANGED, StatementFailed, UsageError
 from tests.conftest import Cli, Psql
 from tests.helpers.commands import up, verify
-from tests.helpers.databases import execute, value
+from tests.helpers.databases import execute, new_database, value
 
 Dump = Callable[..., str]
 Write = Callable[[Mapping[str, str | bytes]], Path]
@@ -98,15 +98,9 @@ TABLE = "CREATE TABLE a (id integer PRIMARY KEY, name text NOT NULL DEFAULT 'x')
 @pytest.fixture(scope="session")
 def kinds_template(server_url: str) -> Iterator[str]:
     """Return the name of a database with ``tests/folders/kinds`` applied, to be cloned."""
-    name = f"lf_kinds_{uuid4().hex[:12]}"
-    with psycopg.connect(server_url, autocommit=True) as conn:
-        conn.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(sql.Identifier(name)))
-    up(make_conninfo(server_url, dbname=name), FOLDERS["kinds"])
-    yield name
-    with psycopg.connect(server_url, autocommit=True) as conn:
-        conn.execute(
-            sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
-        )
+    with new_database(server_url) as name:
+        up(make_conninfo(server_url, dbname=name), FOLDERS["kinds"])
+        yield name
 
 
 @pytest.fixture

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -28,7 +25,9 @@ from lfmigrate.postgres.connection import Connection
 from lfmigrate.settings import Scope
 from lfmigrate.source.folder import Folder, read_folder, shipped_folder
 from tests.helpers.databases import files_in_history, has_history
-from tests.helpers.faults import role_with_login, wait_until
+from tests.helpers.faults import PATIENCE_S, role_with_login, wait_until
+from tests.helpers.processes import Started
+from tests.helpers.threads import Threads
 
 Write = Callable[..., Path]
 Dump = Callable[..., str]
@@ -38,18 +37,19 @@ def up_at_once(
     urls: list[str], files: Folder, *, per_migration: bool = False
 ) -> list[UpReport | BaseException]:
     """Run up in as many threads, which start together, and return what became of each."""
-    start = threading.Barrier(len(urls))
+    start = threading.Barrier(len(urls), timeout=PATIENCE_S)
 
-    def run(url: str) -> UpReport | BaseException:
-        with closing(lfmigrate.connect(url)) as conn:
-            start.wait()
-            try:
-                return lfmigrate.up(conn, files, per_migration=per_migration)
-            except BaseException as error:  # noqa: BLE001 (the test compares them)
-                return error
+    def run(conn: Connection) -> UpReport | BaseException:
+        start.wait()
+        try:
+            return lfmigrate.up(conn, files, per_migration=per_migration)
+        except BaseException as error:  # noqa: BLE001 (the test compares them)
+            return error
 
-    with ThreadPoolExecutor(len(urls)) as pool:
-        return list(pool.map(run, urls))
+    with ExitStack() as stack:
+        # Here: the others would wait for a thread that could not connect.
+        conns = [stack.enter_context(closing(lfmigrate.connect(url))) for url in urls]
+        return list(stack.enter_context(Threads(len(urls))).map(run, conns))
 
 
 def statuses(outcomes: list[UpReport | BaseException]) -> Counter[str]:
@@ -78,17 +78,15 @@ def lock_held(url: str, application: str = "another-deploy") -> Iterator[psycopg
         yield holder
 
 
+# The server sees sessions, and those of threads are tested on every version.
+@pytest.mark.any_version
 @pytest.mark.process
 @pytest.mark.parametrize("count", [2, 20])
 def test_of_many_processes_at_once_exactly_one_applies(
     count: int, database: str, applied: str, dump: Dump
 ) -> None:
     """All exit 0: one has done it, and the others find nothing to do."""
-    command = [sys.executable, "-m", "lfmigrate", "up", "--json", "--database-url", database]
-    processes = [
-        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        for _ in range(count)
-    ]
+    processes = [Started(["up", "--json", "--database-url", database]) for _ in range(count)]
     outputs = [process.communicate(timeout=120) for process in processes]
 
     assert [process.returncode for process in processes] == [0] * count, outputs
@@ -136,6 +134,8 @@ def test_with_per_migration_each_file_is_still_applied_once(
     assert applied == {name[:3]: 1 for name in names}
 
 
+# The server sees sessions, and those of threads are tested on every version.
+@pytest.mark.any_version
 @pytest.mark.process
 def test_two_processes_with_per_migration_both_succeed(database: str, folder: Write) -> None:
     """As above, by the command line."""
@@ -143,16 +143,8 @@ def test_two_processes_with_per_migration_both_succeed(database: str, folder: Wr
     files = folder(
         {name: f"CREATE TABLE t{n} (n int); SELECT pg_sleep(0.02)" for n, name in enumerate(names)}
     )
-    command = [sys.executable, "-m", "lfmigrate", "up", "--per-migration", "--sql-dir", files]
-    processes = [
-        subprocess.Popen(
-            [*map(str, command), "--database-url", database],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for _ in range(2)
-    ]
+    where: list[str | Path] = ["--sql-dir", files, "--database-url", database]
+    processes = [Started(["up", "--per-migration", *where]) for _ in range(2)]
     outputs = [process.communicate(timeout=120) for process in processes]
 
     assert [process.returncode for process in processes] == [0, 0], outputs
@@ -164,16 +156,19 @@ def test_two_folders_at_once_are_both_applied(database: str, folder: Write) -> N
     with psycopg.connect(database, autocommit=True) as conn:
         conn.execute("CREATE SCHEMA one; CREATE SCHEMA two")
     files = read_folder(folder({"001_a.up.sql": "CREATE TABLE a (n int); SELECT pg_sleep(0.1)"}))
-    start = threading.Barrier(2)
+    start = threading.Barrier(2, timeout=PATIENCE_S)
 
-    def run(schema: str) -> str:
-        with closing(lfmigrate.connect(database)) as conn:
-            start.wait()
-            report = lfmigrate.up(conn, files, scope=lfmigrate.Scope(schema=schema))
+    def run(schema: str, conn: Connection) -> str:
+        start.wait()
+        report = lfmigrate.up(conn, files, scope=lfmigrate.Scope(schema=schema))
         return report.migrations[0].status
 
-    with ThreadPoolExecutor(2) as pool:
-        found = list(pool.map(run, ["one", "two"]))
+    with (
+        closing(lfmigrate.connect(database)) as one,
+        closing(lfmigrate.connect(database)) as two,
+        Threads(2) as pool,
+    ):
+        found = list(pool.map(run, ["one", "two"], [one, two]))
 
     assert found == ["applied", "applied"]
     assert files_in_history(database) == ["001_a.up.sql", "001_a.up.sql"]
@@ -233,19 +228,15 @@ def test_a_run_goes_on_when_the_lock_comes_free(database: str, folder: Write) ->
     assert [m.status for m in report.migrations] == ["applied"]
 
 
+# The server sees sessions, and those of threads are tested on every version.
+@pytest.mark.any_version
 @pytest.mark.process
 def test_a_waiting_process_says_so_once_on_standard_error(database: str, folder: Write) -> None:
     """One line, however often the lock is tried; the report follows on standard output."""
     files = folder({"001_a.up.sql": "CREATE TABLE a (n int)"})
-    command = [sys.executable, "-m", "lfmigrate", "up", "--sql-dir", str(files)]
     with (
         lock_held(database) as holder,
-        subprocess.Popen(
-            [*command, "--database-url", database],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        ) as process,
+        Started(["up", "--sql-dir", files, "--database-url", database]) as process,
     ):
         assert process.stderr is not None
         first = process.stderr.readline()
@@ -310,7 +301,7 @@ def test_a_waiter_does_not_deadlock_with_an_index_made_concurrently(
     with psycopg.connect(database, autocommit=True) as conn:
         conn.execute("CREATE TABLE big AS SELECT generate_series(1, 1000) AS n")
     files = read_folder(folder({"001_a.up.sql": "CREATE TABLE a (n int)"}))
-    with lock_held(database) as holder, ThreadPoolExecutor(1) as pool:
+    with lock_held(database) as holder, Threads(1) as pool:
         waits = threading.Event()
 
         def wait_and_run() -> UpReport:
@@ -336,7 +327,7 @@ def test_a_waiter_does_not_deadlock_with_an_index_made_concurrently(
 def test_a_waiter_holds_no_transaction_while_it_waits(database: str, folder: Write) -> None:
     """Between two attempts its session is idle, so that vacuum and others are not held up."""
     files = read_folder(folder({"001_a.up.sql": "CREATE TABLE a (n int)"}))
-    with lock_held(database) as holder, ThreadPoolExecutor(1) as pool:
+    with lock_held(database) as holder, Threads(1) as pool:
 
         def wait_and_run() -> UpReport:
             url = make_conninfo(database, application_name="the-waiter")

@@ -5,6 +5,7 @@ Everything here fails for real: statements, processes, connections, servers' ses
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import signal
@@ -12,7 +13,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from itertools import cycle
@@ -50,6 +50,8 @@ from tests.helpers.faults import (
     wait_until,
     wait_until_left,
 )
+from tests.helpers.processes import Started
+from tests.helpers.threads import Threads
 
 Write = Callable[..., Path]
 Dump = Callable[..., str]
@@ -73,6 +75,10 @@ INSERT INTO slow VALUES (1);
 """
 
 
+# What is deferred to the commit runs right before it; COMMIT itself has been sent by then.
+IN_COMMIT_FLIGHT = "SET CONSTRAINTS%"
+
+
 def slow_commit(seconds: float, then: str = "") -> str:
     """Return a migration whose COMMIT takes a while, and perhaps fails then."""
     return SLOW_COMMIT.format(seconds=seconds, then=then)
@@ -88,7 +94,7 @@ def failure_of(url: str, files: Folder) -> LfmigrateError:
 @contextmanager
 def meanwhile(action: Callable[[], None]) -> Iterator[None]:
     """Do something in another thread while the block runs; its failure is the test's."""
-    with ThreadPoolExecutor(1) as pool:
+    with Threads(1) as pool:
         done = pool.submit(action)
         try:
             yield
@@ -152,9 +158,10 @@ def broken_at(file: SqlFile, statement: Statement, failing: str) -> Folder:
 FAILING = (("SELECT 1/0", "22012", 0), ("SELECT nope", "42703", len("SELECT ")))
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("file", shipped_files(), ids=lambda file: file.name)
 def test_a_failure_of_any_statement_leaves_nothing_behind(
-    file: SqlFile, database: str, dump: Dump
+    file: SqlFile, database: str, dump: Dump, record_property: Callable[[str, object], None]
 ) -> None:
     """Each statement of the shipped files in turn fails; the catalogs are as before, each time."""
     before = dump(database)
@@ -177,6 +184,7 @@ def test_a_failure_of_any_statement_leaves_nothing_behind(
             ):
                 problems.append((statement.line, place, error.sqlstate, error.facts))
 
+    record_property("faults", len(file.statements))
     assert problems == []
 
 
@@ -264,6 +272,8 @@ def test_a_statement_that_would_end_the_transaction_leaves_nothing(
     assert not has_history(database)
 
 
+# No statement is sent, or none that matters.
+@pytest.mark.any_version
 def test_files_with_transaction_control_are_refused_before_anything_is_sent(
     database: str, folder: Write, cli: Cli
 ) -> None:
@@ -299,6 +309,8 @@ def test_files_with_transaction_control_are_refused_before_anything_is_sent(
         assert proxy.accepted == 0
 
 
+# No statement is sent, or none that matters.
+@pytest.mark.any_version
 def test_a_folder_without_transaction_control_connects(
     database: str, folder: Write, cli: Cli
 ) -> None:
@@ -423,19 +435,99 @@ def test_a_connection_lost_before_the_commit_arrives_leaves_nothing(
     assert not has_history(database)
 
 
-def test_a_lost_acknowledgement_of_a_commit_is_reported_as_a_commit(
+LOST_AT_COMMIT = "the connection was lost at COMMIT; the history shows that it was committed"
+
+
+def test_a_lost_acknowledgement_of_a_commit_is_a_success_with_a_note(
     database: str, folder: Write
 ) -> None:
     """The server has committed, and the client does not hear of it: it asks again."""
     files = read_folder(folder({"001_a.up.sql": "CREATE TABLE a (n int)"}))
     with Cutter(target_of(database), HAS_COMMITTED, way="down") as proxy:
-        error = failure_of(through(database, proxy.port), files)
+        report = up(through(database, proxy.port), files)
 
         assert proxy.cuts == 1
-    assert isinstance(error, ConnectionFailed)
-    assert error.outcome == COMMITTED
-    assert error.outcome != NOTHING_CHANGED
+    assert report.notes == (LOST_AT_COMMIT,)
+    assert [m.status for m in report.migrations] == ["applied"]
+    assert [(v.relation.name, v.status) for v in report.relations] == [("a", "created")]
     assert_all(database, files)
+
+
+def test_a_command_continues_after_a_lost_acknowledgement(database: str, folder: Write) -> None:
+    """The files that follow run on another connection, each once."""
+    files = read_folder(
+        folder({f"00{n}_a.up.sql": f"CREATE TABLE a{n} (n int)" for n in range(1, 4)})
+    )
+    with Cutter(target_of(database), HAS_COMMITTED, way="down") as proxy:
+        report = up(through(database, proxy.port), files, per_migration=True)
+
+        # The question about the commit, and the rest of the command.
+        assert (proxy.cuts, proxy.accepted) == (3, 3)
+    assert report.notes == (LOST_AT_COMMIT,)
+    assert [m.status for m in report.migrations] == ["applied"] * 3
+    assert_all(database, files)
+    wait_until_left(database)
+
+
+@pytest.mark.parametrize(
+    ("command", "source"),
+    [
+        (("rollback", "--yes"), "history"),
+        (("seed",), "server"),
+        (("restore", "saved"), "server"),
+    ],
+    ids=["rollback", "seed", "restore"],
+)
+def test_a_lost_acknowledgement_of_any_command_is_a_success_with_a_note(
+    command: tuple[str, ...], source: str, database: str, folder: Write, cli: Cli
+) -> None:
+    """Whether it is recorded in the history or not; the transactions before it only read."""
+    path = folder(
+        {
+            "001_a.up.sql": "CREATE TABLE a (n int)",
+            "001_a.down.sql": "DROP TABLE a",
+            "seed/load.sql": "CREATE TEMPORARY TABLE seed_a (n int);\nINSERT INTO a TABLE seed_a;",
+            "seed/a.csv": "n\n1\n",
+        }
+    )
+    up(database, read_folder(path))
+    saved = path.parent / "saved"
+    with closing(lfmigrate.connect(database)) as conn:
+        lfmigrate.backup(conn, read_folder(path), out=saved)
+    # A rollback reads the live relations in a transaction of its own.
+    skips = int(command[0] == "rollback")
+    with Cutter(target_of(database), HAS_COMMITTED, way="down", skips=skips) as proxy:
+        done = cli(
+            *(str(saved) if word == "saved" else word for word in command),
+            *("--sql-dir", path, "--database-url", through(database, proxy.port)),
+        )
+
+    assert done.returncode == 0, done.stderr
+    assert (
+        f"the connection was lost at COMMIT; the {source} shows that it was committed"
+        in done.stderr
+    )
+    assert "retrying" not in done.stderr
+
+
+OUTSIDE = "-- lfmigrate: no-transaction\n"
+
+
+def test_a_no_transaction_file_continues_after_a_lost_acknowledgement(
+    database: str, folder: Write
+) -> None:
+    """The new session takes the lock before it goes on, and no statement runs twice."""
+    text = OUTSIDE + "INSERT INTO a VALUES (1);\nVACUUM a;\nINSERT INTO a VALUES (2);"
+    files = read_folder(folder({"001_a.up.sql": "CREATE TABLE a (n int)", "002_b.up.sql": text}))
+    up(database, replace(files, migrations=files.migrations[:1]))
+    with Cutter(target_of(database), HAS_COMMITTED, way="down", skips=2) as proxy:
+        report = up(through(database, proxy.port), files)
+    with psycopg.connect(database) as conn:
+        rows = conn.execute("SELECT array_agg(n ORDER BY n) FROM a").fetchone()
+
+    assert report.notes == (LOST_AT_COMMIT,)
+    assert [m.status for m in report.migrations] == ["already_applied", "applied"]
+    assert rows == ([1, 2],)
 
 
 @pytest.mark.parametrize("isolation", ["read committed", "repeatable read", "serializable"])
@@ -449,11 +541,10 @@ def test_a_commit_that_is_still_under_way_is_waited_for(
         )
     files = read_folder(folder({"001_a.up.sql": slow_commit(0.5)}))
     with Cutter(target_of(database), SAYS_COMMIT, way="up", passes=True, hold_server=True) as proxy:
-        error = failure_of(through(database, proxy.port), files)
+        report = up(through(database, proxy.port), files)
 
         assert proxy.cuts == 1
-    assert isinstance(error, ConnectionFailed)
-    assert error.outcome == COMMITTED
+    assert report.notes == (LOST_AT_COMMIT,)
     assert_all(database, files)
 
 
@@ -476,7 +567,7 @@ def test_it_is_not_guessed_whether_a_lost_commit_happened(
     database: str, folder: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where the server cannot be asked, the message says so and promises nothing."""
-    monkeypatch.setattr(transaction, "_RECONNECT_S", 0.5)
+    monkeypatch.setattr(transaction, "RECONNECT_S", 0.5)
     files = read_folder(folder({"001_a.up.sql": "CREATE TABLE a (n int)"}))
     with Cutter(target_of(database), HAS_COMMITTED, way="down", then_refuse=True) as proxy:
         error = failure_of(through(database, proxy.port), files)
@@ -549,23 +640,24 @@ def test_a_cut_at_any_byte_leaves_all_or_nothing(
         for place in places:
             with Cutter(target_of(database), way=way, at_byte=place) as proxy:
                 try:
-                    up(through(database, proxy.port), files)
+                    report = up(through(database, proxy.port), files)
                 except ConnectionFailed as error:
                     said.append(error.facts[-1])
                 else:
-                    said.append("")  # the rest of the conversation was a farewell
+                    # Without the note, the rest of the conversation was a farewell.
+                    said.append(*report.notes or ("",))
             wait_until_left_but(conn)
             found = files_in_history(database)
             there = conn.execute("SELECT to_regclass('v') IS NOT NULL").fetchone()
 
             assert found in ([], ran), place
             assert there == (found == ran,), place
-            assert (said[-1] in {COMMITTED.text, ""}) == (found == ran), (place, said[-1])
+            assert (said[-1] in {LOST_AT_COMMIT, ""}) == (found == ran), (place, said[-1])
             if found:
                 conn.execute(reset)
 
     assert NOTHING_CHANGED.text in said
-    assert COMMITTED.text in said or way == "up"
+    assert LOST_AT_COMMIT in said or way == "up"
 
 
 def conversation_bytes(url: str, files: Folder, way: Literal["up", "down"]) -> int:
@@ -595,7 +687,7 @@ def wait_until_left_but(conn: psycopg.Connection) -> None:
     ("text", "query"),
     [
         ("CREATE TABLE a (n int); SELECT pg_sleep(600)", "SELECT pg_sleep%"),
-        (slow_commit(600), "COMMIT"),
+        (slow_commit(600), IN_COMMIT_FLIGHT),
     ],
     ids=["in a statement", "in the commit"],
 )
@@ -648,7 +740,7 @@ def test_an_interrupt_during_the_commit_is_reported_with_its_outcome(
     before = dump(database)
 
     def interrupt() -> None:
-        wait_for_sleep(database, "COMMIT")
+        wait_for_sleep(database, IN_COMMIT_FLIGHT)
         os.kill(os.getpid(), signal.SIGINT)
 
     with meanwhile(interrupt):
@@ -708,6 +800,8 @@ def test_an_interrupt_after_the_commit_is_reported_as_a_commit(
     assert_all(database, files)
 
 
+# What the server does about it is swept over, on the oldest version and on the newest.
+@pytest.mark.any_version
 @pytest.mark.process
 @pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)])
 def test_a_signal_ends_the_command_with_the_shells_exit_code(
@@ -727,10 +821,15 @@ def test_a_signal_ends_the_command_with_the_shells_exit_code(
     assert not has_history(database)
 
 
+def up_command(url: str, files: Path) -> list[str]:
+    """Return the arguments of an ``up``."""
+    return ["up", "--sql-dir", str(files), "--database-url", url]
+
+
 def start_up(url: str, files: Path) -> subprocess.Popen[str]:
-    """Start ``lfmigrate up`` as a process of its own."""
+    """Start ``lfmigrate up`` as a person does."""
     return subprocess.Popen(
-        [sys.executable, "-m", "lfmigrate", "up", "--sql-dir", files, "--database-url", url],
+        [sys.executable, "-m", "lfmigrate", *up_command(url, files)],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -797,7 +896,7 @@ def test_a_signal_at_any_moment_leaves_all_or_nothing(
         trial = Trial(url, files, number, before, after, dump)
         return {moment: trial.outcome_at(moment) for moment in its_moments}
 
-    with ThreadPoolExecutor(LANES) as pool:
+    with Threads(LANES) as pool:
         lanes = [pool.submit(lane, url, moments[i::LANES]) for i, url in enumerate(urls)]
         outcomes = {moment: outcome for each in lanes for moment, outcome in each.result().items()}
 
@@ -837,7 +936,12 @@ class Trial:
             stands = None
             if isinstance(moment, int):
                 stands = stack.enter_context(Gates(self.url).closed(moment))
-            process = start_up(self.url, self.files)
+            # Only what comes before the session's time needs the start of Python as well.
+            process = (
+                Started(up_command(self.url, self.files))
+                if has_session
+                else start_up(self.url, self.files)
+            )
             if stands is not None:
                 stands()
             elif moment == "committed":
@@ -888,7 +992,7 @@ def test_the_server_rolls_back_what_a_killed_run_left_running(
             waited.append(line)
             stack.close()  # the gate opens, and the server finds that the client is gone
 
-        process = start_up(database, files)
+        process = Started(up_command(database, files))
         stands()
         process.kill()
         process.communicate(timeout=60)
@@ -921,14 +1025,24 @@ def test_a_lost_connection_is_tried_once_more_if_nothing_was_done(
 def test_a_commit_whose_answer_was_lost_is_not_done_again(
     database: str, folder: Write, cli: Cli
 ) -> None:
-    """It had been committed, and that is what is said."""
+    """It was committed, so that it is a success: the usual table, and a note."""
     path = folder({"001_a.up.sql": "CREATE TABLE a (n int)"})
     with Cutter(target_of(database), HAS_COMMITTED, way="down") as proxy:
-        done = cli("up", "--sql-dir", path, "--database-url", through(database, proxy.port))
+        url = through(database, proxy.port)
+        done = cli("up", "--sql-dir", path, "--database-url", url)
+    # The state is read in a transaction of its own.
+    with Cutter(target_of(database), HAS_COMMITTED, way="down", skips=1) as proxy:
+        (path / "002_b.up.sql").write_text("CREATE TABLE b (n int)")
+        url = through(database, proxy.port)
+        document = json.loads(cli("up", "--json", "--sql-dir", path, "--database-url", url).stdout)
 
-    assert done.returncode == 4
-    assert "The transaction had been committed before that." in done.stderr
+    assert done.returncode == 0, done.stderr
+    assert LOST_AT_COMMIT in done.stderr
+    assert "001_a applied" in done.stdout
     assert "retrying once" not in done.stderr
+    assert document["ok"] is True
+    assert document["notes"] == [LOST_AT_COMMIT]
+    assert [m["status"] for m in document["migrations"]] == ["already_applied", "applied"]
 
 
 def test_a_connection_that_is_lost_twice_is_given_up(

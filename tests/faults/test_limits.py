@@ -7,6 +7,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import psycopg
+import pytest
 from psycopg.conninfo import make_conninfo
 
 from tests.conftest import Cli
@@ -75,6 +76,8 @@ def test_a_server_without_room_is_waited_for_and_then_named(
     assert later.returncode == 0
 
 
+# The place is drawn on this side of the connection.
+@pytest.mark.any_version
 def test_a_line_of_megabytes_is_shown_around_the_place(
     database: str, folder: Write, cli: Cli
 ) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -14,11 +13,13 @@ import psycopg
 import pytest
 
 import lfmigrate
+from bench.proxy import target_of, through
 from lfmigrate.errors import NOTHING_CHANGED, StatementFailed
 from lfmigrate.source.folder import Folder, read_folder
 from tests.conftest import Cli
 from tests.helpers.databases import execute, has_history, value
-from tests.helpers.faults import PATIENCE_S, wait_until
+from tests.helpers.faults import PATIENCE_S, Cutter, Gates, wait_until
+from tests.helpers.threads import Threads
 
 # Waiting and trying again is done on this side of the connection.
 pytestmark = pytest.mark.any_version
@@ -76,6 +77,91 @@ def test_a_lock_that_comes_free_is_had_by_one_of_the_tries(
     assert any("waiting for a lock: process" in line and '"report"' in line for line in reported)
 
 
+def test_a_deadlock_is_tried_again(database: str, folder: Write) -> None:
+    """The server rolled all of it back, and the other session can proceed."""
+    path = folder(
+        {
+            "001_a.up.sql": "CREATE TABLE t (n int); CREATE TABLE u (n int);",
+            "002_b.up.sql": "ALTER TABLE t ADD m int;"
+            + Gates.statement(1)
+            + "ALTER TABLE u ADD m int;",
+        }
+    )
+    reported: list[str] = []
+    with (
+        Threads(2) as pool,
+        psycopg.connect(database) as other,
+        closing(lfmigrate.connect(database)) as conn,
+    ):
+        lfmigrate.up(conn, read_folder(path), to="001")
+        # The other session is never the one that the server chooses.
+        other.execute("SET deadlock_timeout = '1h'")
+        other.execute("LOCK TABLE u")
+
+        def take_the_other() -> None:
+            other.execute("SELECT * FROM t")
+            other.rollback()
+
+        with Gates(database).closed(1) as stands:
+            running = pool.submit(lfmigrate.up, conn, read_folder(path), on_wait=reported.append)
+            stands()
+            waiting = pool.submit(take_the_other)
+            wait_until(
+                lambda: value(database, "SELECT count(*) FROM pg_locks WHERE NOT granted") == 1,
+                "the other session waits",
+            )
+        report = running.result()
+        waiting.result()
+
+    assert [m.status for m in report.migrations] == ["already_applied", "applied"]
+    assert "deadlock detected; 3 retries left" in reported
+
+
+# Sequences are not rolled back: they count the tries.
+COLLIDES = """DO $$BEGIN
+    {first}
+    IF nextval('tries') < {succeeds_at} THEN
+        RAISE EXCEPTION 'in the way' USING ERRCODE = '{sqlstate}';
+    END IF;
+END$$;"""
+
+
+@pytest.mark.parametrize("sqlstate", ["40001", "40P01"])
+@pytest.mark.parametrize(("succeeds_at", "tries"), [(3, 3), (9, 4)])
+def test_a_collision_is_tried_again(
+    sqlstate: str, succeeds_at: int, tries: int, database: str, folder: Write
+) -> None:
+    """A serialization failure or a deadlock: as often as a lock timeout."""
+    execute(database, "CREATE SEQUENCE tries")
+    text = COLLIDES.format(first="", succeeds_at=succeeds_at, sqlstate=sqlstate)
+    failure = None
+    with closing(lfmigrate.connect(database)) as conn:
+        try:
+            lfmigrate.up(conn, read_folder(folder({"001_a.up.sql": text})))
+        except StatementFailed as error:
+            failure = error
+
+    assert value(database, "SELECT last_value FROM tries") == tries
+    assert (failure is None) == (succeeds_at == tries)
+    assert failure is None or (failure.sqlstate, failure.outcome) == (sqlstate, NOTHING_CHANGED)
+    assert failure is None or failure.hint is not None
+
+
+@pytest.mark.parametrize("sqlstate", ["40001", "40P01"])
+def test_a_collision_is_not_tried_again_if_something_remains(
+    sqlstate: str, database: str, folder: Write
+) -> None:
+    """What the statement has committed would be done twice."""
+    execute(database, "CREATE SEQUENCE tries")
+    text = "-- lfmigrate: no-transaction\n" + COLLIDES.format(
+        first="COMMIT;", succeeds_at=2, sqlstate=sqlstate
+    )
+    with closing(lfmigrate.connect(database)) as conn, pytest.raises(StatementFailed):
+        lfmigrate.up(conn, read_folder(folder({"001_a.up.sql": text})))
+
+    assert value(database, "SELECT last_value FROM tries") == 1
+
+
 @pytest.mark.usefixtures("reader")
 def test_readers_behind_the_run_are_let_through(busy: str, altering: Folder) -> None:
     """A session that only reads gets an answer while the run is still waiting for its lock."""
@@ -104,7 +190,7 @@ def test_readers_behind_the_run_are_let_through(busy: str, altering: Folder) -> 
             lfmigrate.up(conn, altering, scope=PATIENCE, on_wait=on_wait)
         return answered.is_set() and any("retries left" in line for line in tries)
 
-    with ThreadPoolExecutor(2) as pool:
+    with Threads(2) as pool:
         running, reading = pool.submit(migrate), pool.submit(read)
 
         assert reading.result() == 0
@@ -199,3 +285,22 @@ def test_trying_again_leaves_one_backup(
 
     assert len(reported) == 1
     assert list(parent.iterdir()) == [path]
+
+
+def test_a_question_that_is_not_answered_is_given_up(
+    busy: str, reader: psycopg.Connection[Any], altering: Folder
+) -> None:
+    """It is only about who blocks the run; behind a pooler, there may be no second connection."""
+
+    def on_wait(line: str) -> None:
+        if "retries left" in line:
+            reader.rollback()
+
+    with (
+        Cutter(target_of(busy), b"pg_blocking_pids", hold_client=True, hold_server=True) as proxy,
+        closing(lfmigrate.connect(through(busy, proxy.port))) as conn,
+    ):
+        report = lfmigrate.up(conn, altering, scope=PATIENCE, on_wait=on_wait)
+
+    assert proxy.cuts > 0
+    assert [m.status for m in report.migrations] == ["applied"]

@@ -8,24 +8,25 @@ from __future__ import annotations
 
 import random
 import signal
-import subprocess
-import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
 
 import lfmigrate
 from bench.proxy import Proxy, target_of, through
 from lfmigrate.errors import NOTHING_CHANGED, ConnectionFailed, ConnectionLost
 from tests.helpers.commands import up
-from tests.helpers.databases import files_in_history, value
+from tests.helpers.databases import files_in_history, new_database, value
 from tests.helpers.faults import Cutter, wait_until_left
+from tests.helpers.processes import Started
 
 # Dozens of faults in each test.
 pytestmark = pytest.mark.sweep
@@ -71,38 +72,67 @@ STATE = """
     ) AS x (line)"""
 
 
-@pytest.fixture
-def states(create_database: Callable[..., str]) -> tuple[str, str]:
-    """Return what a database is before a run and after one."""
-    url = create_database()
-    before = value(url, STATE)
-    up(url)
-    after = value(url, STATE)
-    assert before != after
-    return before, after
+@dataclass(frozen=True)
+class Faultless:
+    """A run without a fault.
+
+    Attributes:
+        before: What the database is before it, which is empty.
+        after: What it is afterwards.
+        bytes_up: How much the client sends.
+        bytes_down: How much the server answers.
+    """
+
+    before: None
+    after: str
+    bytes_up: int
+    bytes_down: int
 
 
-def outcome(url: str, states: tuple[str, str]) -> str:
+@pytest.fixture(scope="module")
+def faultless(server_url: str) -> Iterator[Faultless]:
+    """Return what a run is without a fault."""
+    with new_database(server_url) as name:
+        url = make_conninfo(server_url, dbname=name)
+        before = value(url, STATE)
+        with Proxy(target_of(url)) as counter:
+            up(through(url, counter.port))
+        after = value(url, STATE)
+        assert before is None
+        assert after is not None
+        yield Faultless(before, after, counter.bytes_up, counter.bytes_down)
+
+
+def outcome(url: str, faultless: Faultless) -> str:
     """Say what a fault has left, repairing nothing but by another run.
 
     Returns:
         ``before`` or ``after``, or else what is wrong.
     """
     wait_until_left(url)
-    before, after = states
-    found = value(url, STATE)
-    if found not in states:
-        return "something between"
-    if bool(files_in_history(url)) != (found == after):
-        return "the history says otherwise than the catalogs"
-    up(url)
-    with closing(lfmigrate.connect(url)) as conn:
-        if value(url, STATE) != after or not lfmigrate.verify(conn, FOLDER).ok:
-            return "the next run did not make it whole"
-    return "before" if found == before else "after"
+    # A new session has to read the catalogs from the beginning, so each side has one for all.
+    with psycopg.connect(url, autocommit=True) as observer:
+        found = state(observer)
+        if found not in {faultless.before, faultless.after}:
+            return "something between"
+        if bool(files_in_history(url)) != (found == faultless.after):
+            return "the history says otherwise than the catalogs"
+        with closing(lfmigrate.connect(url)) as conn:
+            lfmigrate.up(conn, FOLDER)
+            if state(observer) != faultless.after or not lfmigrate.verify(conn, FOLDER).ok:
+                return "the next run did not make it whole"
+    return "before" if found == faultless.before else "after"
 
 
-WHOLE = {"before", "after"}
+def state(conn: psycopg.Connection) -> str | None:
+    """Return what a database is; None for an empty one."""
+    row = conn.execute(STATE).fetchone()
+    assert row is not None
+    return row[0] and str(row[0])
+
+
+# What a fault may leave.
+SOUND = {"before", "after"}
 
 
 def draw(shard: int, what: str) -> random.Random:
@@ -115,15 +145,12 @@ def draw(shard: int, what: str) -> random.Random:
 def test_a_connection_that_is_cut(
     shard: int,
     way: Literal["up", "down"],
-    states: tuple[str, str],
+    faultless: Faultless,
     create_database: Callable[..., str],
     record_property: Callable[[str, object], None],
 ) -> None:
     """Around every kilobyte of the conversation, in both directions; and close to the commit."""
-    whole = create_database()
-    with Proxy(target_of(whole)) as counter:
-        up(through(whole, counter.port))
-    size = counter.bytes_up if way == "up" else counter.bytes_down
+    size = faultless.bytes_up if way == "up" else faultless.bytes_down
     rng = draw(shard, way)
     # A fifth of them in the last bytes, where the commit is.
     near, far = CUTS // 5, CUTS - CUTS // 5
@@ -141,8 +168,8 @@ def test_a_connection_that_is_cut(
                 said = error.facts[-1]
             except ConnectionFailed:
                 said = None  # there was no run that could have said anything
-        left.append(outcome(url, states))
-        assert left[-1] in WHOLE, (SEED, way, at_byte)
+        left.append(outcome(url, faultless))
+        assert left[-1] in SOUND, (SEED, way, at_byte)
         if said is not None:
             assert (said == NOTHING_CHANGED.text) == (left[-1] == "before"), (
                 SEED,
@@ -157,25 +184,22 @@ def test_a_connection_that_is_cut(
 @pytest.mark.parametrize("shard", range(SHARDS))
 def test_a_connection_that_falls_silent(
     shard: int,
-    states: tuple[str, str],
+    faultless: Faultless,
     create_database: Callable[..., str],
     record_property: Callable[[str, object], None],
 ) -> None:
     """The client is gone and the server does not know: it waits, with whatever it holds."""
-    whole = create_database()
-    with Proxy(target_of(whole)) as counter:
-        up(through(whole, counter.port))
     rng = draw(shard, "held")
     for number in range(HELD):
         url = create_database()
         # Before the commit: at the commit, the client would wait half a minute to know the truth.
-        at_byte = int(counter.bytes_up / 2 * rng.random())
+        at_byte = int(faultless.bytes_up / 2 * rng.random())
         with (
             Cutter(target_of(url), at_byte=at_byte, hold_server=True) as proxy,
             suppress(ConnectionFailed),
         ):
             up(through(url, proxy.port))
-        assert outcome(url, states) in WHOLE, (SEED, "held", shard, number)
+        assert outcome(url, faultless) in SOUND, (SEED, "held", shard, number)
     record_property("faults", HELD)
 
 
@@ -240,6 +264,14 @@ def test_a_direct_connection_that_is_cut(
     assert cut > faults // 2
 
 
+def duration_s(command: list[str]) -> float:
+    """Run a command to its end and return how long it took, once its modules were loaded."""
+    Started(["--version"], piped=False).wait()  # the first one starts the process that loads them
+    started = time.monotonic()
+    assert Started(command, piped=False).wait(120) == 0
+    return time.monotonic() - started
+
+
 @pytest.mark.process
 @pytest.mark.parametrize("name", ["SIGINT", "SIGKILL"])
 def test_a_process_that_is_ended_outside_a_transaction(
@@ -252,18 +284,12 @@ def test_a_process_that_is_ended_outside_a_transaction(
     path = folder(OUTSIDE)
     files = lfmigrate.read_folder(path)
     rng = draw(0, f"outside {name}")
-    command = [sys.executable, "-m", "lfmigrate", "up", "-q", "--sql-dir", str(path)]
-    started = time.monotonic()
-    subprocess.run([*command, "--database-url", create_database()], check=True)
-    took_s = time.monotonic() - started
+    command = ["up", "-q", "--sql-dir", str(path), "--database-url"]
+    took_s = duration_s([*command, create_database()])
     for number in range(TERMINATED):
         url = create_database()
-        process = subprocess.Popen(
-            [*command, "--database-url", url],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        time.sleep(took_s * (0.4 + 0.6 * rng.random()))
+        process = Started([*command, url], piped=False)
+        time.sleep(took_s * rng.random())
         process.send_signal(getattr(signal, name))
         process.wait(30)
         assert_goes_on(url, files, SEED, name, number)
@@ -280,7 +306,7 @@ def terminate(url: str, conn: psycopg.Connection[Any], pause_s: float) -> None:
 @pytest.mark.parametrize("shard", range(SHARDS))
 def test_a_session_that_is_terminated(
     shard: int,
-    states: tuple[str, str],
+    faultless: Faultless,
     create_database: Callable[..., str],
     record_property: Callable[[str, object], None],
 ) -> None:
@@ -298,8 +324,8 @@ def test_a_session_that_is_terminated(
             with suppress(ConnectionFailed):
                 lfmigrate.up(conn, FOLDER)
             killer.join()
-        left = outcome(url, states)
-        assert left in WHOLE, (SEED, "terminated", shard, number)
+        left = outcome(url, faultless)
+        assert left in SOUND, (SEED, "terminated", shard, number)
     record_property("faults", TERMINATED)
 
 
@@ -309,25 +335,20 @@ def test_a_session_that_is_terminated(
 def test_a_process_that_is_ended(
     shard: int,
     name: str,
-    states: tuple[str, str],
+    faultless: Faultless,
     create_database: Callable[..., str],
     record_property: Callable[[str, object], None],
 ) -> None:
     """By a signal, at moments spread over its life."""
     rng = draw(shard, name)
-    command = [sys.executable, "-m", "lfmigrate", "up", "-q", "--database-url"]
-    started = time.monotonic()
-    subprocess.run([*command, create_database()], check=True)
-    took_s = time.monotonic() - started
+    command = ["up", "-q", "--database-url"]
+    took_s = duration_s([*command, create_database()])
     for number in range(SIGNALLED):
         url = create_database()
-        process = subprocess.Popen(
-            [*command, url], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-        # In its first half a process only loads its modules.
-        time.sleep(took_s * (0.4 + 0.6 * rng.random()))
+        process = Started([*command, url], piped=False)
+        time.sleep(took_s * rng.random())
         process.send_signal(getattr(signal, name))
         process.wait(30)
-        left = outcome(url, states)
-        assert left in WHOLE, (SEED, name, shard, number)
+        left = outcome(url, faultless)
+        assert left in SOUND, (SEED, name, shard, number)
     record_property("faults", SIGNALLED)

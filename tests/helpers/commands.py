@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import lfmigrate
+from lfmigrate.commands.rollback import RollbackReport
 from lfmigrate.commands.up import UpReport
 from lfmigrate.commands.verify import VerifyReport
 from lfmigrate.schema.compare import Verdict
@@ -30,6 +31,12 @@ def verify(url: str, files: Path | Folder = SHIPPED, **options: Any) -> VerifyRe
     """Connect and compare a database with a folder; the shipped one by default."""
     with closing(lfmigrate.connect(url)) as conn:
         return lfmigrate.verify(conn, read(files), **options)
+
+
+def rollback(url: str, files: Path | Folder = SHIPPED, **options: Any) -> RollbackReport:
+    """Roll a folder's newest migration back, without a backup."""
+    with closing(lfmigrate.connect(url)) as conn:
+        return lfmigrate.rollback(conn, read(files), backup_dir=None, **options)
 
 
 def statuses(report: UpReport | VerifyReport) -> dict[str, str]:

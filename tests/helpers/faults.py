@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Literal, Self
 
@@ -23,6 +24,7 @@ from psycopg.conninfo import make_conninfo
 
 from bench.proxy import Target
 from lfmigrate.postgres.programs import programs_for, system_user
+from tests.helpers.processes import Started
 
 # Far more than anything here takes; only a defect waits that long.
 PATIENCE_S = 60
@@ -44,7 +46,7 @@ class Cutter:
     Attributes:
         port: Where it listens.
         accepted: How many clients came.
-        cuts: How often the moment has come; only the first one counts.
+        cuts: How often the moment has come; only one of them counts.
     """
 
     def __init__(
@@ -53,6 +55,7 @@ class Cutter:
         needle: bytes = b"",
         *,
         way: Literal["up", "down"] = "up",
+        skips: int = 0,
         at_byte: int | None = None,
         port: int = 0,
         passes: bool = False,
@@ -66,6 +69,7 @@ class Cutter:
             target: Where the server listens.
             needle: The bytes to wait for; none of them for never.
             way: In what the client sends (``up``) or in what the server answers (``down``).
+            skips: How many such moments pass before the one that counts.
             at_byte: Cut so many bytes into a connection, whatever they are.
             port: Where to listen; 0 for a free port.
             passes: Whether what was read together with the needle is still passed on.
@@ -80,6 +84,7 @@ class Cutter:
         self._target = target
         self._needle = needle
         self._way = way
+        self._skips = skips
         self._passes = passes
         self._hold_server = hold_server
         self._hold_client = hold_client
@@ -124,12 +129,12 @@ class Cutter:
         with suppress(OSError):
             while chunk := source.recv(65536):
                 # The needle may lie across two chunks.
-                seen = seen[-len(self._needle) :] + chunk
+                seen = seen[max(0, len(seen) - len(self._needle) + 1) :] + chunk
                 ends = [self._at_byte - passed] if self._at_byte is not None else []
                 is_time = (self._needle and self._needle in seen) or any(
                     end < len(chunk) for end in ends
                 )
-                is_cut = bool(is_time) and way == self._way and self._is_first()
+                is_cut = bool(is_time) and way == self._way and self._is_due()
                 if not is_cut or self._passes:
                     sink.sendall(chunk)
                 elif ends:
@@ -140,10 +145,10 @@ class Cutter:
                     return
             sink.shutdown(socket.SHUT_WR)
 
-    def _is_first(self) -> bool:
+    def _is_due(self) -> bool:
         with self._lock:
             self.cuts += 1
-            return self.cuts == 1
+            return self.cuts == self._skips + 1
 
     def _cut(self, client: socket.socket, server: socket.socket) -> None:
         if self._then_refuse:
@@ -168,24 +173,24 @@ class Gated:
 
 
 @contextmanager
-def gated_server(folder: Path) -> Iterator[Gated]:
+def gated_server() -> Iterator[Gated]:
     """Run a PostgreSQL of its own that trusts no one.
 
     The role ``clerk`` has the password ``s3cret``; ``stranger`` has no entry in pg_hba.conf, and
     ``secretive`` is let in with TLS only, which the server does not speak.
-
-    Args:
-        folder: For its data.
     """
+    # Not one of pytest's: it closes the folders above, which the server's user has to pass through.
+    with TemporaryDirectory(prefix="lf-gated-") as name:
+        yield from _gated_server(Path(name))
+
+
+def _gated_server(folder: Path) -> Iterator[Gated]:
     account = system_user()
     programs = programs_for(account).folder
     # PostgreSQL refuses to run as root.
     user = None if account is None else account[0]
     if user is not None:
         folder.chmod(0o777)
-        for parent in folder.parents:
-            with suppress(PermissionError):
-                parent.chmod(parent.stat().st_mode | 0o011)
     data = folder / "data"
     password_file = folder / "password"
     password_file.write_text("superman\n", encoding="utf-8")
@@ -279,7 +284,8 @@ class Gates:
                         keeper.execute(
                             "SELECT FROM pg_stat_activity WHERE datname = current_database()"
                             " AND wait_event = 'PgSleep'"
-                            " AND (query LIKE %s OR query = 'COMMIT')",
+                            # What is deferred to the commit runs right before it.
+                            " AND (query LIKE %s OR query LIKE 'SET CONSTRAINTS%%')",
                             [f"%({GATES}, {number})%"],
                         ).fetchone()
                         is not None
@@ -290,7 +296,7 @@ class Gates:
             yield wait
 
 
-def wait_for_session(url: str, process: subprocess.Popen[str]) -> None:
+def wait_for_session(url: str, process: subprocess.Popen[str] | Started) -> None:
     """Wait until a process has a session in a database, or has ended."""
     with psycopg.connect(url, autocommit=True) as conn:
         wait_until(

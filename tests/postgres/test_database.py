@@ -36,9 +36,9 @@ def conn(database: str) -> Iterator[Connection]:
 
 
 @pytest.fixture(scope="session")
-def gated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gated]:
+def gated() -> Iterator[Gated]:
     """Return a server that asks for passwords."""
-    with gated_server(tmp_path_factory.mktemp("gated")) as server:
+    with gated_server() as server:
         yield server
 
 
@@ -638,9 +638,9 @@ def test_waiting_ends_when_the_port_opens(database: str) -> None:
     assert waited == [f"connection to 127.0.0.1:{port} refused"]
 
 
-def test_a_server_that_shuts_down_is_waited_for(tmp_path: Path) -> None:
+def test_a_server_that_shuts_down_is_waited_for() -> None:
     """It accepts no connection while a session is left, and is often about to come back."""
-    with gated_server(tmp_path) as server, psycopg.connect(server.url, autocommit=True) as left:
+    with gated_server() as server, psycopg.connect(server.url, autocommit=True) as left:
         row = left.execute("SHOW data_directory").fetchone()
         assert row is not None
         postmaster = int((Path(row[0]) / "postmaster.pid").read_text().splitlines()[0])

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,11 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 import lfmigrate
+from lfmigrate.engine import blocking
 from tests.conftest import Cli
+from tests.helpers.databases import files_in_history
+from tests.helpers.leavings import HAS, leaving
+from tests.helpers.threads import Threads
 
 pytestmark = pytest.mark.pooler
 
@@ -51,7 +54,7 @@ def test_seeds_at_once_work_through_a_pooler(pooled: str, database: str, tmp_pat
         with lfmigrate.connect(pooled) as conn:
             return sum(table.inserted for table in lfmigrate.seed(conn, files).tables)
 
-    with ThreadPoolExecutor(4) as pool:
+    with Threads(4) as pool:
         inserted = sorted(pool.map(seed, range(4)))
     with lfmigrate.connect(pooled) as conn, psycopg.connect(database) as direct:
         replaced = lfmigrate.seed(conn, files, replace=True, backup_dir=tmp_path)
@@ -93,7 +96,7 @@ def test_rollback_backup_and_restore_work_through_a_pooler(
 
 def test_twenty_runs_over_two_server_connections_apply_once(pooled: str, database: str) -> None:
     """The lock is the transaction's, so a pooler cannot hand it to another client."""
-    with ThreadPoolExecutor(20) as pool:
+    with Threads(20) as pool:
         outcomes = list(pool.map(_up, [pooled] * 20))
 
     assert sorted(map(sorted, outcomes)) == [["already_applied"]] * 19 + [["applied"]]
@@ -123,6 +126,14 @@ def test_nothing_of_a_run_leaks_into_the_pool(pooled: str, folder: Callable[...,
     assert after == before
 
 
+def _last_value(conn: psycopg.Connection[Any]) -> Any:
+    """Return what the session's last nextval returned; None if it called none."""
+    try:
+        return conn.execute("SELECT lastval()").fetchone()
+    except psycopg.errors.ObjectNotInPrerequisiteState:
+        return None
+
+
 def _sessions(url: str) -> dict[int, tuple[Any, ...]]:
     """Return what each of the pooler's two sessions has set, locked and made, by process."""
     found: dict[int, tuple[Any, ...]] = {}
@@ -140,11 +151,33 @@ def _sessions(url: str) -> dict[int, tuple[Any, ...]]:
                         WHERE pid = pg_backend_pid()
                           AND (locktype = 'advisory' OR relation >= 16384)),
                        (SELECT count(*) FROM pg_class WHERE relnamespace = pg_my_temp_schema()),
-                       current_user"""
+                       current_user, session_user"""
             ).fetchone()
             assert row is not None
-            found[row[0]] = row[1:]
+            found[row[0]] = (*row[1:], conn.execute(HAS).fetchone(), _last_value(conn))
     return found
+
+
+@pytest.mark.parametrize("options", [{}, {"dry_run": True}], ids=["run", "dry-run"])
+@pytest.mark.parametrize("end", ["", "SELECT 1/0;"], ids=["success", "failure"])
+def test_nothing_that_a_file_leaves_is_the_next_clients(
+    end: str, options: dict[str, Any], pooled: str, role: str, folder: Callable[..., Path]
+) -> None:
+    """Whatever a session can have; the next client finds each of the pool's sessions as new."""
+    text = leaving("file") + (
+        "CREATE TABLE t (n serial); INSERT INTO t DEFAULT VALUES;"
+        f"SET SESSION AUTHORIZATION {role}; SET ROLE {role};"
+        "SET my.own = 'x'; SET work_mem = '7MB';"
+    )
+    files = lfmigrate.read_folder(folder({"001_a.up.sql": text + end}))
+    (fresh,) = {repr(session) for session in _sessions(pooled).values()}
+
+    # As often as it takes to have met both sessions of the pool.
+    for _ in range(4):
+        with suppress(lfmigrate.StatementFailed), lfmigrate.connect(pooled) as conn:
+            lfmigrate.up(conn, files, **options)
+
+    assert {repr(session) for session in _sessions(pooled).values()} == {fresh}
 
 
 def test_no_command_leaves_anything_in_the_pool(pooled: str, tmp_path: Path, cli: Cli) -> None:
@@ -172,3 +205,15 @@ def test_no_command_leaves_anything_in_the_pool(pooled: str, tmp_path: Path, cli
     sessions = _sessions(pooled)
     assert len(sessions) == 2
     assert {repr(session) for session in sessions.values()} == {fresh}
+
+
+def test_runs_that_ask_who_blocks_them_do_not_wait_for_each_other(
+    pooled: str, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They ask on second connections, while they hold all that the pooler has to give."""
+    monkeypatch.setattr(blocking, "_ASK_AFTER_S", 0.0)
+    with Threads(20) as pool:
+        outcomes = list(pool.map(_up, [pooled] * 20))
+
+    assert sorted(map(sorted, outcomes)) == [["already_applied"]] * 19 + [["applied"]]
+    assert len(files_in_history(database)) == 3

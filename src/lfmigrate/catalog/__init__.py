@@ -3,7 +3,7 @@
 Each function returns a `Query`, which is sent with `Flight.ask`.
 """
 
-from lfmigrate.catalog.objects import Index, dependents, indexes, inventory, items
+from lfmigrate.catalog.objects import Index, dependents, hidden_members, indexes, inventory, items
 from lfmigrate.catalog.query import query_text
 from lfmigrate.catalog.relations import (
     committed,
@@ -13,7 +13,8 @@ from lfmigrate.catalog.relations import (
     snapshot,
     view_properties,
 )
-from lfmigrate.catalog.sessions import Server, blockers, server, session_settings
+from lfmigrate.catalog.sequences import SequencePosition, moved_sequences, sequence_positions
+from lfmigrate.catalog.sessions import Server, blockers, server, session_state
 from lfmigrate.catalog.tables import (
     CheckConstraint,
     Column,
@@ -36,6 +37,7 @@ __all__ = [
     "ForeignKey",
     "Index",
     "Sequence",
+    "SequencePosition",
     "Server",
     "StagingTable",
     "Table",
@@ -48,13 +50,16 @@ __all__ = [
     "dependents",
     "existing_parts",
     "fingerprints",
+    "hidden_members",
     "indexes",
     "inventory",
     "items",
+    "moved_sequences",
     "query_text",
     "relations",
+    "sequence_positions",
     "server",
-    "session_settings",
+    "session_state",
     "snapshot",
     "staging",
     "tables",

@@ -42,6 +42,31 @@ def indexes(names: Iterable[str]) -> Query[tuple[Index, ...]]:
     return Query(query_text("indexes"), (json.dumps(sorted(set(names))),), decode)
 
 
+@dataclass(frozen=True, slots=True)
+class HiddenMember:
+    """An object of an extension that is in none of the schemas of the search path, ``path``."""
+
+    name: str
+    extension: str
+    schema: str
+    path: str
+
+
+def hidden_members(names: Iterable[str], *, routines: bool) -> Query[tuple[HiddenMember, ...]]:
+    """Ask which of some names extensions have in schemas that the search path does not have.
+
+    Args:
+        names: Unquoted.
+        routines: Whether they are routines; else they are types and operator classes.
+    """
+
+    def decode(value: Any) -> tuple[HiddenMember, ...]:  # noqa: ANN401 (parsed JSON)
+        return tuple(HiddenMember(**found) for found in value)
+
+    parameters = json.dumps(sorted(set(names))), str(routines).lower()
+    return Query(query_text("hidden_members"), parameters, decode)
+
+
 def inventory() -> Query[frozenset[str]]:
     """Ask for the ids of all objects that are not the server's own; see the query."""
     return Query(query_text("inventory"), (), frozenset)

@@ -11,22 +11,31 @@ from lfmigrate.postgres.pipeline import Query
 from lfmigrate.schema.relation import Fingerprints, Found, Key, Reading, Relation
 
 
-def relations(wanted: Iterable[Key]) -> Query[tuple[Found, ...]]:
+def relations(
+    wanted: Iterable[Key], ids: Iterable[str] = (), *, grants: bool = False
+) -> Query[tuple[Found, ...]]:
     """Ask what some relations look like.
 
     The definitions depend on ``search_path``: set it to the schema of interest first.
 
     Args:
         wanted: The relations to describe; those that do not exist are left out.
+        ids: Values of `Found.id`: described too, whatever they are called.
+        grants: Whether their owners and privileges are parts, too.
 
     Returns:
         What was found, by schema and name.
     """
-    return Query(query_text("relations"), _parameters(wanted), _found)
+    return Query(query_text("relations"), _parameters(wanted, ids, grants=grants), _found)
 
 
 def snapshot(
-    wanted: Iterable[Key], *, ledger: str, ids: Iterable[str] = (), since: str | None = None
+    wanted: Iterable[Key],
+    *,
+    ledger: str,
+    ids: Iterable[str] = (),
+    since: str | None = None,
+    grants: bool = False,
 ) -> Query[Reading]:
     """Ask the same, and for everything else that this transaction has written.
 
@@ -35,6 +44,7 @@ def snapshot(
         ledger: The qualified and quoted name of the history table, which is left out.
         ids: Values of `Found.id`: described too, whatever they are called now.
         since: The transaction from which on others are asked about; None for none.
+        grants: As in `relations`.
 
     Returns:
         What was found: first what this transaction did not write, then the rest in the order in
@@ -53,7 +63,7 @@ def snapshot(
             own=frozenset(value["writers"]),
         )
 
-    parameters = _parameters(wanted, ids, and_written=True)
+    parameters = _parameters(wanted, ids, and_written=True, grants=grants)
     return Query(query_text("relations"), parameters, decode, first=written)
 
 
@@ -118,14 +128,18 @@ def view_properties(
 
 
 def _parameters(
-    wanted: Iterable[Key], ids: Iterable[str] = (), *, and_written: bool = False
+    wanted: Iterable[Key],
+    ids: Iterable[str] = (),
+    *,
+    and_written: bool = False,
+    grants: bool = False,
 ) -> tuple[str, ...]:
     names = [
         {"space": key.space, "schema": key.schema, "name": key.name, "base": base}
         for key in wanted
         for base in _bases(key.name)
     ]
-    return json.dumps(names), json.dumps(list(ids)), str(and_written).lower()
+    return json.dumps(names), json.dumps(list(ids)), str(and_written).lower(), str(grants).lower()
 
 
 def _found(value: Any) -> tuple[Found, ...]:  # noqa: ANN401 (parsed JSON)

@@ -26,6 +26,7 @@ class Server:
         jit: ``on`` or ``off``.
         xmin: The oldest transaction that was running.
         session_settings: The settings that the caller has changed, by name.
+        session_own: The kinds of what else the caller's session has; see `SessionState`.
     """
 
     version: int
@@ -40,6 +41,12 @@ class Server:
     jit: str = "on"
     xmin: str = "0"
     session_settings: Mapping[str, str] = field(default_factory=dict)
+    session_own: frozenset[str] = frozenset()
+
+    def is_as_new(self, user: str) -> bool:
+        """Return whether a new session of a user would be the same as the caller's."""
+        changed = self.session_settings or self.session_own or self.role_setting != "none"
+        return not changed and self.session_user == user
 
     @property
     def defaults(self) -> Defaults:
@@ -50,6 +57,7 @@ class Server:
             self.role_setting,
             self.jit,
             self.session_settings,
+            self.session_own,
         )
 
     @property
@@ -63,9 +71,27 @@ def server() -> Query[Server]:
     return Query(query_text("server"), (), lambda value: Server(**value))
 
 
-def session_settings() -> Query[Mapping[str, str]]:
-    """Ask which settings a session has changed; only meaningful before `Flight.arm`."""
-    return Query(query_text("session_settings"), (), dict)
+@dataclass(frozen=True, slots=True)
+class SessionState:
+    """What a session had before lfmigrate used it.
+
+    Attributes:
+        settings: The settings that it has changed, by name.
+        own: The kinds of what it has: ``cursors`` WITH HOLD, ``prepared`` statements, ``channels``
+            that it listens to, advisory ``locks``, ``temporary`` objects.
+    """
+
+    settings: Mapping[str, str]
+    own: frozenset[str]
+
+
+def session_state() -> Query[SessionState]:
+    """Ask what a session has of its own; only meaningful before `Flight.arm`."""
+    return Query(
+        query_text("session_settings"),
+        (),
+        lambda value: SessionState(value["settings"], frozenset(value["own"])),
+    )
 
 
 def blockers(lock_key: int, process: int) -> Query[list[str]]:

@@ -13,6 +13,7 @@ import typer
 
 import lfmigrate
 from lfmigrate import settings
+from lfmigrate.cli import options
 from lfmigrate.cli.call import ask, calling, confirmed, dotenv_variables, run
 from lfmigrate.cli.options import EVERYWHERE, Replace, Yes, on_a_database, takes
 from lfmigrate.errors import DifferenceFound, UsageError, join
@@ -93,13 +94,9 @@ def up(
 def verify(
     flags: Flags,
     *,
-    replay: Annotated[
-        bool,
-        typer.Option("--replay", help="Compare with a replay of the files, not with the history."),
-    ] = False,
-    allow_pending: Annotated[
-        bool, typer.Option("--allow-pending", help="Exit 0 even if files have not run yet.")
-    ] = False,
+    replay: options.Replay = False,
+    allow_pending: options.AllowPending = False,
+    grants: options.Grants = False,
 ) -> None:
     """Compare the live schema with the migrations, down to each column. Changes nothing.
 
@@ -114,6 +111,7 @@ def verify(
                 scope=scope,
                 replay_files=replay,
                 allow_pending=allow_pending,
+                grants=grants,
                 on_wait=call.screen.say,
             ),
         )

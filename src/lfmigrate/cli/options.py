@@ -161,6 +161,14 @@ def _check_value(name: str, value: object) -> None:
 
 on_a_database = takes(*_OPTIONS)
 
+Replay = Annotated[
+    bool, typer.Option("--replay", help="Compare with a replay of the files, not with the history.")
+]
+AllowPending = Annotated[
+    bool, typer.Option("--allow-pending", help="Exit 0 even if files have not run yet.")
+]
+Grants = Annotated[bool, typer.Option("--grants", help="Compare owners and privileges, too.")]
+
 Yes = Annotated[bool, typer.Option("--yes", help="Skip the confirmation prompt.")]
 
 Replace = Annotated[

@@ -32,6 +32,9 @@ from lfmigrate.source import squawk
 from lfmigrate.source.folder import Folder
 from lfmigrate.syntax.names import quote_name
 
+# The beginnings of names that only the server gives; those of a user have their schema first.
+_TEMPORARY = ("pg_temp", "pg_toast_temp")
+
 # More objects than this that were left behind have one cause.
 _MOST_OBJECTS = 20
 
@@ -177,6 +180,8 @@ class _Trial:
             self.progress(name)
         try:
             problems = step()
+            # Each command has a session of its own, in which no temporary table is left.
+            _execute(self.conn, "DISCARD ALL")
         except (ConnectionFailed, Interrupted):
             raise  # they say nothing of the files
         except LfmigrateError as error:
@@ -241,7 +246,10 @@ class _Trial:
         left = [
             item
             for key, item in items.items()
-            if not set(item.owners) & set(items) and kept.isdisjoint({key, item.relation})
+            if not set(item.owners) & set(items)
+            and kept.isdisjoint({key, item.relation})
+            # The schemas of temporary tables stay for the next session that has some.
+            and not item.name.startswith(_TEMPORARY)
         ]
         problems = sorted(f"left behind: {item.kind} {item.name}" for item in left)
         gone = len(self._there - now)

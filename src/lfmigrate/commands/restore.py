@@ -33,6 +33,7 @@ class RestoreReport:
         tables: What was restored.
         lost: What was emptied before; none without ``replace``.
         saved: The backup of what was there before; None where there was nothing.
+        notes: What is worth a warning.
     """
 
     server: Server
@@ -41,6 +42,7 @@ class RestoreReport:
     tables: tuple[SavedTable, ...]
     lost: tuple[Emptied, ...] = ()
     saved: Path | None = None
+    notes: tuple[str, ...] = ()
 
 
 def restore(
@@ -105,9 +107,17 @@ def restore(
                         reason="restore --replace",
                         watch=watch,
                     )
-                dump.load(conn, saved, pairs, watch=watch)
+                dump.load(tx.conn, saved, pairs, watch=watch)
                 tx.commit()
-    return RestoreReport(state.server, state.schema, saved.path, saved.tables, lost, backup)
+    return RestoreReport(
+        state.server,
+        state.schema,
+        saved.path,
+        saved.tables,
+        lost,
+        backup,
+        notes=tuple(session.notes),
+    )
 
 
 def preview_replace(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -11,6 +12,7 @@ from lfmigrate import catalog
 from lfmigrate.catalog import Server
 from lfmigrate.engine.outcome import Outcome
 from lfmigrate.engine.owned import OwnedObjects, owned_objects
+from lfmigrate.engine.sequences import unmoved_sequences
 from lfmigrate.engine.session import Session
 from lfmigrate.engine.state import DatabaseState
 from lfmigrate.engine.step import Step
@@ -168,7 +170,10 @@ def rollback(
                 notes=(*report.notes, *notes),
             )
             try:
-                with transaction(session, state, [step.file for step in steps]) as tx:
+                with (
+                    transaction(session, state, [step.file for step in steps]) as tx,
+                    unmoved_sequences(tx) if dry_run else nullcontext(),
+                ):
                     trial = run_trial(tx, steps, owned)
                     losses = _losses(trial, steps, owned)
                     report = _count(tx, trial, losses, report)
@@ -191,7 +196,7 @@ def rollback(
             except Refused as refused:
                 refused.report = report
                 raise
-    return report
+    return replace(report, notes=(*report.notes, *session.notes))
 
 
 def _choose(
@@ -405,7 +410,7 @@ def _over(owned: OwnedObjects, outcome: Outcome) -> list[Key]:
 def _left(over: Sequence[Key], outcome: Outcome) -> list[str]:
     live = outcome.state.live
     return [
-        f"the down file left {live[key].kind} {key.schema}.{key.name} in place"
+        f"the down file left {live[key].kind} {live[key].label} in place"
         for key in over
         if key in live
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from lfmigrate import catalog
 from lfmigrate.catalog import Server, StagingTable, Table, Written
 from lfmigrate.engine.empty_tables import lock_and_count, save_and_empty
 from lfmigrate.engine.owned import owned_objects
+from lfmigrate.engine.sequences import unmoved_sequences
 from lfmigrate.engine.session import Session
 from lfmigrate.engine.state import DatabaseState
 from lfmigrate.engine.transaction import Transaction, transaction
@@ -128,10 +130,13 @@ def seed(
             lost: tuple[Emptied, ...] = ()
             backup = None
             try:
-                with transaction(session, state) as tx:
+                with (
+                    transaction(session, state) as tx,
+                    unmoved_sequences(tx) if dry_run else nullcontext(),
+                ):
                     staging_tables, before = _create_staging(tx, files)
                     staged = staging.pair(files.files, staging_tables)
-                    rows = staging.copy(conn, staged, watch)
+                    rows = staging.copy(tx.conn, staged, watch)
                     lost = lock_and_count(tx, tables)
                     if lost:
                         backup = save_and_empty(
@@ -148,6 +153,7 @@ def seed(
                 _explain(error, session, state, files)
                 raise
     loaded, notes = _loaded(staged, rows, counts)
+    notes += tuple(session.notes)
     return SeedReport(state.server, state.schema, loaded, lost, backup, notes, dry_run)
 
 

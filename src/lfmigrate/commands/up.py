@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -12,17 +12,21 @@ from lfmigrate.engine.nontransactional import (
     direct_session,
     next_part,
     outcome_outside,
+    resumable_edits,
     run_alone,
     runs_alone,
     session_lock,
 )
 from lfmigrate.engine.outcome import Outcome
 from lfmigrate.engine.recreate_view import RecreatedViews
-from lfmigrate.engine.repair import migrations_to_repair, refuse_spoiled
+from lfmigrate.engine.repair import Repairs, refuse_spoiled, repairs
+from lfmigrate.engine.repeatables import repeatable_steps
+from lfmigrate.engine.sequences import unmoved_sequences
 from lfmigrate.engine.session import Session
 from lfmigrate.engine.state import DatabaseState
 from lfmigrate.engine.step import Step
 from lfmigrate.engine.transaction import transaction
+from lfmigrate.engine.upgrade import after_upgrade
 from lfmigrate.engine.waiting import Attempts
 from lfmigrate.errors import NOTHING_CHANGED, DifferenceFound, StatementFailed, join
 from lfmigrate.history import plan
@@ -32,8 +36,9 @@ from lfmigrate.schema.compare import Verdict, compare_all
 from lfmigrate.schema.relation import NAMED_PARTS, Key, Relation, Snapshot
 from lfmigrate.settings import Scope
 from lfmigrate.source.folder import Folder
-from lfmigrate.source.repeatable import RepeatableFile, RunOrder
+from lfmigrate.source.repeatable import RunOrder
 from lfmigrate.source.sqlfile import SqlFile
+from lfmigrate.syntax.replayable import for_replay
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,28 +139,36 @@ def up(
                 state = session.state()
                 if strict:
                     _refuse_differing_files(folder, state, dry_run=dry_run)
+                state, upgrade = after_upgrade(session, state, strict=strict)
+                missing = repairs(folder, state)
                 steps = _choose(
-                    folder, state, recreated, order, to=to, allow_out_of_order=allow_out_of_order
+                    folder,
+                    state,
+                    missing,
+                    to=to,
+                    allow_out_of_order=allow_out_of_order,
+                    resumable=resumable_edits(session, state),
                 )
+                steps += repeatable_steps(folder, state, steps, recreated, order)
                 steps, untried = _split_untriable(steps) if dry_run else (steps, [])
                 steps = recreated.prepare(steps)
                 if direct is None and any(step.file.no_transaction for step in steps):
                     # Before anything runs: without it, nothing should.
                     direct = stack.enter_context(direct_session(session))
                 try:
-                    for batch in _batches(steps, dry_run=dry_run, per_migration=per_migration):
-                        if direct is not None and batch[0].file.no_transaction:
-                            session.end_reading()
-                            done = _run_statements(direct, state, batch[0], strict=strict)
-                        else:
-                            done = _run(session, state, batch, dry_run=dry_run, strict=strict)
-                        for outcome in done:
-                            outcomes.append(outcome)
-                            state = outcome.state
+                    batches = list(_batches(steps, dry_run=dry_run, per_migration=per_migration))
+                    if upgrade is not None and batches and not batches[0][0].file.no_transaction:
+                        batches[0].insert(0, upgrade)
+                    for outcome in _run_batches(
+                        session, direct, state, batches, missing, dry_run=dry_run, strict=strict
+                    ):
+                        outcomes.append(outcome)
+                        state = outcome.state
                 except StatementFailed as error:
                     _learn(error, state, recreated, order)
                     attempt.repeat()
     report = _with_untried(_report(folder, state, outcomes, dry_run=dry_run), untried)
+    report = replace(report, notes=(*report.notes, *session.notes))
     if strict and not outcomes:
         try:
             _refuse_drift(report)
@@ -176,62 +189,39 @@ def _learn(
 def _choose(
     folder: Folder,
     state: DatabaseState,
-    recreated: RecreatedViews,
-    order: RunOrder,
+    missing: Repairs,
     *,
     to: str | None,
     allow_out_of_order: bool,
+    resumable: Collection[int],
 ) -> list[Step]:
-    """Choose the files to run: repairs and pending migrations in order, then repeatable files."""
+    """Choose the migrations to run: repairs and what is pending, in order."""
     known = state.history
-    pending = plan.pending_migrations(folder, known, to=to, allow_out_of_order=allow_out_of_order)
+    pending = plan.pending_migrations(
+        folder, known, to=to, allow_out_of_order=allow_out_of_order, resumable=resumable
+    )
     steps = [Step.of_migration("up", m) for m in pending]
-    steps += [Step.of_migration("repair", m) for m in migrations_to_repair(folder, state)]
+    if not pending:
+        missing.refuse_problems(NOTHING_CHANGED)
+    steps += [Step.of_migration("repair", m) for m in missing.migrations]
     steps.sort(key=lambda step: int(step.version or 0))
-    applied = known.applied.keys() | {m.number for m in pending}
-    if any(m.number not in applied for m in folder.migrations):
-        return steps  # a repeatable file may need what does not exist yet
-    chosen = [each for each in _repeatables(folder, state, steps) if each not in recreated]
-    chosen += [each for each in folder.repeatables if each in recreated]
-    chosen.sort(key=lambda each: order.place(each.file.name))
-    return steps + [Step.of_repeatable(each) for each in chosen]
-
-
-def _repeatables(
-    folder: Folder, state: DatabaseState, steps: Sequence[Step]
-) -> Iterator[RepeatableFile]:
-    """Choose the repeatable files to run after some migrations.
-
-    Those that are new, edited or miss something; those that mention what such a one creates; and
-    those that may concern what has run. Running one once more does no harm.
-    """
-    missing = set(state.missing)
-    may_drop = any(_may_drop(step.file) for step in steps)
-    changed: set[str] = set()
-    for each in plan.repeatable_states(folder, state.history):
-        file = each.repeatable
-        if (
-            each.status != "applied"
-            or not missing.isdisjoint(state.history.made_by_repeatables[file.name])
-            or not changed.isdisjoint(file.words)
-        ):
-            changed |= file.names
-        elif not (may_drop if file.is_self_contained else steps or changed):
-            continue
-        yield file
-
-
-def _may_drop(file: SqlFile) -> bool:
-    """Return whether a file might drop what a repeatable file has created."""
-    return any(statement.head[:1] in {("DROP",), ("ALTER",)} for statement in file.statements)
+    return steps
 
 
 def _split_untriable(steps: list[Step]) -> tuple[list[Step], list[Step]]:
     """Split off the steps that a dry run cannot execute, and what comes after them."""
     for place, step in enumerate(steps):
-        if step.file.no_transaction:
+        if step.file.no_transaction or _reaches_outside(step.file) is not None:
             return steps[:place], steps[place:]
     return steps, []
+
+
+def _reaches_outside(file: SqlFile) -> str | None:
+    """Return why a rollback would not undo a file; None if it would."""
+    for statement, why in zip(file.statements, for_replay(file.statements), strict=True):
+        if why.left_out is not None:
+            return f"{statement.file}:{statement.line}: {why.left_out}"
+    return None
 
 
 def _batches(steps: Sequence[Step], *, dry_run: bool, per_migration: bool) -> Iterator[list[Step]]:
@@ -259,6 +249,34 @@ def _batches(steps: Sequence[Step], *, dry_run: bool, per_migration: bool) -> It
         yield batch
 
 
+def _run_batches(
+    session: Session,
+    direct: Session | None,
+    state: DatabaseState,
+    batches: Sequence[Sequence[Step]],
+    missing: Repairs,
+    *,
+    dry_run: bool,
+    strict: bool,
+) -> Iterator[Outcome]:
+    """Run each batch on what the one before it left."""
+    for batch in batches:
+        # A pending migration may drop what is missing.
+        settles = bool(missing.problems) and batch is batches[-1]
+        if direct is not None and batch[0].file.no_transaction:
+            session.end_reading()
+            # For the rest, too: the other connection may be lost by then.
+            session.continue_on(direct)
+            done = _run_statements(direct, state, batch[0], strict=strict)
+        else:
+            done = _run(session, state, batch, dry_run=dry_run, strict=strict, settles=settles)
+        for outcome in done:
+            yield outcome
+            state = outcome.state
+        if settles:
+            repairs(session.folder, state).refuse_problems(session.outcome)
+
+
 def _run(
     session: Session,
     state: DatabaseState,
@@ -266,14 +284,20 @@ def _run(
     *,
     dry_run: bool,
     strict: bool,
+    settles: bool = False,
 ) -> Iterator[Outcome]:
-    """Run files in one transaction."""
-    with transaction(session, state, [step.file for step in steps]) as tx:
+    """Run files in one transaction; if it settles what was missing, nothing may be afterwards."""
+    with (
+        transaction(session, state, [step.file for step in steps]) as tx,
+        unmoved_sequences(tx) if dry_run else nullcontext(),
+    ):
         tx.run(steps)
         outcome = tx.outcome()
         actions = {step.action for step in steps}
         if "repair" in actions and "up" not in actions:
             refuse_spoiled(state, outcome)
+        if settles:
+            repairs(session.folder, outcome.state).refuse_problems()
         if strict:
             _refuse_differences(session.folder, outcome, dry_run=dry_run)
         if not dry_run:
@@ -357,9 +381,13 @@ def _with_untried(report: UpReport, untried: Sequence[Step]) -> UpReport:
         for step in untried
         if step.version is not None
     ]
+    file = untried[0].file
     note = (
         f"{untried[0].label} runs outside a transaction, so a dry run can execute neither it nor"
         " what comes after it"
+        if file.no_transaction
+        else f"{_reaches_outside(file)}; a rollback would not undo that, so a dry run executes"
+        " neither the file nor what comes after it"
     )
     return replace(report, migrations=(*report.migrations, *planned), notes=(*report.notes, note))
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from lfmigrate import catalog
 from lfmigrate.catalog import Server
-from lfmigrate.engine.replay import NOT_RECREATED, replay
+from lfmigrate.engine.replay import NOT_RECREATED, Replay, replay
 from lfmigrate.engine.session import Session
 from lfmigrate.engine.shadow import NoShadowDatabase
 from lfmigrate.engine.state import DatabaseState
@@ -19,7 +19,8 @@ from lfmigrate.history.events import History
 from lfmigrate.history.plan import FileStates
 from lfmigrate.postgres.connection import Connection
 from lfmigrate.schema.compare import Verdict, compare_all
-from lfmigrate.schema.relation import Relation, Snapshot
+from lfmigrate.schema.grants import with_grants_of, without_grants
+from lfmigrate.schema.relation import Key, Relation, Snapshot
 from lfmigrate.settings import Scope
 from lfmigrate.source.folder import Folder
 from lfmigrate.source.sqlfile import SqlFile, diff, from_text
@@ -87,6 +88,7 @@ def verify(
     scope: Scope | None = None,
     replay_files: bool = False,
     allow_pending: bool = False,
+    grants: bool = False,
     on_wait: Callable[[str], None] | None = None,
 ) -> VerifyReport:
     """Compare the live schema with what the applied migrations and the views create.
@@ -102,6 +104,7 @@ def verify(
         scope: The schema; by default the connection's own.
         replay_files: Replay the files even if the history knows what to expect.
         allow_pending: Whether files that have not run yet are no difference.
+        grants: Compare owners and privileges, too; the files are replayed for that.
         on_wait: Called with a line when the command has to wait for another session.
 
     Returns:
@@ -116,23 +119,29 @@ def verify(
             state = session.state()
             known = state.history
             notes = list(_notes(folder, known))
-            foreign = known.majors - {state.server.major}
+            foreign = _foreign(state)
             # Migrations that only change rows leave nothing to expect, nor do those that were
             # undone; that is known all the same.
             source: Literal["history", "replay"] = (
                 "history" if known.events and not foreign and not replay_files else "replay"
             )
             expected, live = known.expected, state.live
-            if source == "replay":
-                if foreign and not replay_files:
-                    notes.append(
-                        f"the history was written by PostgreSQL {_numbers(foreign)}, whose texts"
-                        f" differ from those of {state.server.major}; the files were replayed"
-                        " instead"
-                    )
+            if source == "replay" and foreign and not replay_files:
+                notes.append(
+                    f"the history was written by PostgreSQL {_numbers(foreign)}, whose texts"
+                    f" differ from those of {state.server.major}; the files were replayed instead"
+                )
+            if source == "replay" or grants:
                 files, left_out = _files(folder, known)
-                expected, live, warnings = _replayed(session, state, files)
-                notes += [*left_out, *warnings]
+                replayed = _replayed(session, state, files, grants=grants)
+                notes += [*left_out, *replayed.warnings]
+                if source == "replay":
+                    expected = _expected(state, files, replayed)
+                    notes += _not_compared(state, files, replayed)
+                live = _live(session, state, expected, grants=grants)
+                if grants:
+                    expected, live, uncompared = _with_grants(state, replayed, expected, live)
+                    notes += uncompared
             edited = _edits(session, state)
     return VerifyReport(
         server=state.server,
@@ -173,37 +182,82 @@ def _files(folder: Folder, known: History) -> tuple[list[SqlFile], list[str]]:
 
 
 def _replayed(
-    session: Session, state: DatabaseState, files: Sequence[SqlFile]
-) -> tuple[Snapshot, Snapshot, Sequence[str]]:
-    """Return what files create, what exists of it, and what is worth a warning."""
+    session: Session, state: DatabaseState, files: Sequence[SqlFile], *, grants: bool
+) -> Replay:
+    """Return what files create."""
     try:
-        replayed = replay(session, state, files)
+        return replay(session, state, files, grants=grants)
     except (NoShadowDatabase, StatementFailed) as error:
         error.outcome = NOTHING_CHANGED
         raise
+
+
+def _expected(state: DatabaseState, files: Sequence[SqlFile], replayed: Replay) -> Snapshot:
+    """Return what files create, and what the history knows of what they could not."""
     made = Snapshot(item.relation for item in replayed.made)
-    remembered = _remembered(state, files, complete=not replayed.left_out)
-    expected = Snapshot([*made.values(), *(r for r in remembered if r.key not in made)])
-    with session.reading(state.schema) as flight:
-        found = flight.ask(catalog.relations(expected))
-    warnings = list(replayed.warnings)
+    remembered = _not_replayed(state.history, files, replayed)
+    # The texts of another major version would differ in any case.
+    return Snapshot([*made.values(), *([] if _foreign(state) else remembered)])
+
+
+def _foreign(state: DatabaseState) -> frozenset[int]:
+    return state.history.majors - {state.server.major}
+
+
+def _not_compared(
+    state: DatabaseState, files: Sequence[SqlFile], replayed: Replay
+) -> Iterator[str]:
+    """Return what was not compared, and why, a line each."""
+    remembered = _not_replayed(state.history, files, replayed)
+    if (foreign := _foreign(state)) and remembered:
+        labels = ", ".join(f"{relation.kind} {relation.label}" for relation in remembered)
+        yield f"not compared: {labels}; only PostgreSQL {_numbers(foreign)} described it"
     if replayed.skipped and not state.history.events:
         places = ", ".join(sorted(replayed.skipped))
-        warnings.append(f"skipped, and not compared: {places}; {NOT_RECREATED}")
-    return expected, Snapshot(item.relation for item in found.value), warnings
+        yield f"skipped, and not compared: {places}; {NOT_RECREATED}"
 
 
-def _remembered(
-    state: DatabaseState, files: Sequence[SqlFile], *, complete: bool
-) -> Iterator[Relation]:
-    """Return what the history expects and a replay does not know: what it has left out."""
-    history = state.history
-    if history.majors - {state.server.major}:
-        return  # the texts of another major version differ
+def _live(session: Session, state: DatabaseState, keys: Iterable[Key], *, grants: bool) -> Snapshot:
+    with session.reading(state.schema) as flight:
+        found = flight.ask(catalog.relations(keys, grants=grants))
+    return Snapshot(item.relation for item in found.value)
+
+
+def _with_grants(
+    state: DatabaseState, replayed: Replay, expected: Snapshot, live: Snapshot
+) -> tuple[Snapshot, Snapshot, list[str]]:
+    """Return what is expected with owners and privileges, what exists, and what is not compared.
+
+    A replay creates everything as one role; in the live database the owner is the role that applied
+    the migration.
+    """
+    made = Snapshot(item.relation for item in replayed.made)
+    wanted, there, unknown = [], dict(live), []
+    for key, relation in expected.items():
+        if relation.complete and key in made and made[key].complete:
+            makers = state.history.makers.get(key)
+            role = makers[0].executed_by if makers else state.server.role
+            wanted.append(with_grants_of(relation, made[key], (replayed.role, role)))
+            continue
+        wanted.append(without_grants(relation))
+        if key in there:
+            there[key] = without_grants(there[key])
+        if relation.complete:
+            unknown.append(relation.label)
+    notes = [f"owners and privileges not compared: {', '.join(unknown)}"] if unknown else []
+    return Snapshot(wanted), Snapshot(there.values()), notes
+
+
+def _not_replayed(history: History, files: Sequence[SqlFile], replayed: Replay) -> list[Relation]:
+    """Return what the history expects and the replay has not created, because it could not."""
+    made = {item.relation.key for item in replayed.made}
     names = {file.name for file in files}
-    for key, relation in history.expected.items():
-        if not complete or any(event.file not in names for event in history.makers[key]):
-            yield relation
+    return [
+        relation
+        for key, relation in history.expected.items()
+        if key not in made
+        and (replayed.left_out or any(event.file not in names for event in history.makers[key]))
+    ]
 
 
 def _edits(session: Session, state: DatabaseState) -> tuple[Edit, ...]:

@@ -1,18 +1,57 @@
-"""Which sessions block a run."""
+"""Questions on a second connection, such as which sessions block a run."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import closing
+from dataclasses import dataclass
+from typing import TypeVar
 
 from lfmigrate import catalog
 from lfmigrate.errors import DatabaseError
 from lfmigrate.history import ledger
 from lfmigrate.postgres.connection import Connection, address_of, connect
-from lfmigrate.postgres.pipeline import Flight
+from lfmigrate.postgres.pipeline import Flight, Query
+
+T = TypeVar("T")
 
 # A statement without a result for so long may be waiting for another session.
 _ASK_AFTER_S = 1.0
+
+# How long to wait for the answer. The result of the run's own may have arrived meanwhile.
+_ANSWER_S = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Impatient:
+    """Gives up when the server does not answer; implements `OnStall`."""
+
+    after_s: float
+    held_by: Sequence[str] = ()
+
+    def ask(self) -> None:
+        raise DatabaseError("no answer")
+
+
+def ask_aside(conn: Connection, query: Query[T], within_s: float) -> T:
+    """Ask a question on a second connection.
+
+    A pooler may never give one: this run and others may hold all server connections, and wait for
+    one more likewise.
+
+    Args:
+        conn: The first connection.
+        query: The question.
+        within_s: How many seconds to wait for the answer.
+
+    Raises:
+        DatabaseError: There is no answer.
+    """
+    with closing(connect(address_of(conn))) as second:
+        flight = Flight(second, on_stall=_Impatient(within_s))
+        asked = flight.ask(query)
+        flight.go()
+    return asked.value
 
 
 class BlockingSessions:
@@ -41,12 +80,10 @@ class BlockingSessions:
     def ask(self) -> None:
         """Find out which sessions block the connection."""
         try:
-            with closing(connect(address_of(self._conn))) as second:
-                flight = Flight(second)
-                asked = flight.ask(catalog.blockers(ledger.LOCK_KEY, self._conn.info.backend_pid))
-                flight.go()
+            question = catalog.blockers(ledger.LOCK_KEY, self._conn.info.backend_pid)
+            found = ask_aside(self._conn, question, _ANSWER_S)
         except DatabaseError:
             return  # it was only a question
-        if asked.value and not self.held_by and self._on_wait is not None:
-            self._on_wait(f"waiting for a lock: {asked.value[0]}")
-        self.held_by = asked.value or self.held_by
+        if found and not self.held_by and self._on_wait is not None:
+            self._on_wait(f"waiting for a lock: {found[0]}")
+        self.held_by = found or self.held_by

@@ -73,7 +73,7 @@ def effect_of_edit(
 def _replayed_effect(
     session: Session, state: DatabaseState, number: int, edited: SqlFile, own: set[Key]
 ) -> EditEffect:
-    files = _recorded_files(session, state)
+    files = recorded_files(session, state)
     place = sorted(state.history.applied).index(number)
     with_edit = _replay(session, state, [*files[:place], edited, *files[place + 1 :]])
     own = own | {
@@ -132,12 +132,17 @@ def _known(state: DatabaseState) -> Mapping[Key, Relation]:
     return {
         key: relation
         for key, relation in history.expected.items()
-        if history.makers[key][-1].server_version // 10000 == state.server.major
+        if history.described_by[key] == state.server.major
     }
 
 
-def _recorded_files(session: Session, state: DatabaseState) -> list[SqlFile]:
-    """Return the texts that make up the schema, as they ran: migrations, then repeatable files."""
+def recorded_files(session: Session, state: DatabaseState) -> list[SqlFile]:
+    """Return the texts that make up the schema, as they ran: migrations, then repeatable files.
+
+    Args:
+        session: The command.
+        state: The database as it was read.
+    """
     history = state.history
     migrations = [history.applied[number] for number in sorted(history.applied)]
     with session.reading(state.schema) as flight:

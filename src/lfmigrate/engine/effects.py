@@ -6,7 +6,7 @@ from bisect import bisect_left
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from lfmigrate.schema.compare import Verdict, advance, compare, rank, verdict_of
+from lfmigrate.schema.compare import Verdict, advance, compare, differs, rank, verdict_of
 from lfmigrate.schema.relation import (
     NAMED_PARTS,
     REPLACEABLE,
@@ -85,7 +85,7 @@ class After:
             if it has committed already, and holds no lock any more.
         others: Whether another session has changed the catalogs meanwhile.
         foreign: By `Found.id`, the parts with names that the run wrote, but did not create.
-        would_be: What the files make in an empty schema; empty if that is not known.
+        would_be: What the files make in an empty schema; None if that is not known.
         skipped: What is there under the names of ``would_be`` and was not found otherwise; empty
             if no statement was skipped.
     """
@@ -96,8 +96,12 @@ class After:
     locked: Collection[str] | None
     others: bool = False
     foreign: Mapping[str, Collection[str]] = field(default_factory=dict)
-    would_be: Mapping[Key, WouldBe] = field(default_factory=dict)
+    would_be: Mapping[Key, WouldBe] | None = None
     skipped: Mapping[Key, Found] = field(default_factory=dict)
+
+    def replayed(self, key: Key) -> WouldBe | None:
+        """Return what the files make of a relation; None if that is nothing, or is not known."""
+        return None if self.would_be is None else self.would_be.get(key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +128,12 @@ class Judgement:
 def needs_replay(before: Before, after: After) -> bool:
     """Return whether only the files tell what to expect of some part from now on."""
     return any(_doubtful_parts(found, before, after) for found in after.found)
+
+
+def still_missing(before: Before, after: After) -> list[Key]:
+    """Return what is expected, was missing before the run, and was not re-created by it."""
+    there = {found.relation.key for found in after.found}
+    return [key for key in before.expected if key not in before.live and key not in there]
 
 
 def unclear_parts(before: Before, after: After) -> Mapping[str, Mapping[str, int]]:
@@ -159,17 +169,24 @@ def judge(before: Before, after: After) -> Judgement:
         if expected != before.expected.get(key):
             _record(found, expected, before, after.step_ends, effects)
     effects[-1] = _without_gone(effects[-1], rows, before, after)
-    skipped = {key: found for key, found in after.skipped.items() if key not in rows}
-    for key, found in skipped.items():
-        would_be = after.would_be[key]
+    if after.would_be is not None:
+        # The files drop what someone had dropped before.
+        dropped = [key for key in still_missing(before, after) if key not in after.would_be]
+        effects[-1] = effects[-1].removing(*dropped)
+    skipped = {
+        key: (found, would_be)
+        for key, found in after.skipped.items()
+        if key not in rows and (would_be := after.replayed(key))
+    }
+    for key, (found, would_be) in skipped.items():
         for index in {would_be.step, *would_be.part_steps.values()}:
             made = _as_of(would_be.relation, would_be.part_steps, index)
             effects[index] = effects[index].making(made)
         rows[key] = [verdict_of("skipped", would_be.relation, found.relation)]
 
-    there = [*after.found, *skipped.values()]
+    there = [*after.found, *(found for found, _ in skipped.values())]
     order: dict[Key, int] = {}
-    for key in (*before.expected, *after.would_be, *rows):
+    for key in (*before.expected, *(after.would_be or ()), *rows):
         order.setdefault(key, len(order))
     keys = sorted(rows, key=lambda key: (rank(rows[key]), order[key]))
     return Judgement(
@@ -184,7 +201,7 @@ def judge(before: Before, after: After) -> Judgement:
         undecided=tuple(
             found.relation
             for found in after.found
-            if found.relation.key not in after.would_be and _doubtful_parts(found, before, after)
+            if after.replayed(found.relation.key) is None and _doubtful_parts(found, before, after)
         ),
     )
 
@@ -241,7 +258,7 @@ def _doubtful_parts(found: Found, before: Before, after: After) -> frozenset[str
         for part in parts
         if not _is_stated(part, found)
         and (
-            was.parts.get(part) != expected.parts.get(part)
+            differs(part, expected.parts.get(part), was.parts.get(part))
             or (
                 relation.parts.get(part) != was.parts.get(part)
                 and not _is_own_change(part, found, was, after)
@@ -334,11 +351,17 @@ def _judge_known(found: Found, before: Before, after: After) -> tuple[Relation, 
     was = before.live[key]
     expected = replace(before.expected[key], schema=relation.schema, name=relation.name)
     doubtful = _doubtful_parts(found, before, after)
-    would_be = after.would_be.get(relation.key)
+    would_be = after.replayed(relation.key)
     created = _created_parts(found, before, after)
+    # What may be missing is still expected if the run has left it alone.
+    left = {
+        part: text
+        for part, text in expected.parts.items()
+        if part not in was.parts and part not in relation.parts and not differs(part, text, None)
+    }
     expected = advance(
         expected,
-        relation,
+        replace(relation, parts={**relation.parts, **left}),
         doubtful=doubtful,
         replayed=None if would_be is None else would_be.relation,
         created=created,
@@ -370,8 +393,8 @@ def _judge_new(found: Found, before: Before, after: After) -> tuple[Relation, li
         return relation, [Verdict(relation, _replaced_or_not(found, before, after))]
     created = _created_parts(found, before, after)
     rows = _changed_parts(found, None, created)
-    if relation.key in after.skipped:
-        expected = after.would_be[relation.key].relation
+    if relation.key in after.skipped and (would_be := after.replayed(relation.key)):
+        expected = would_be.relation
         return expected, [verdict_of("skipped", expected, relation), *rows]
     # Another owner's: only what the run created on it is tracked.
     parts = {part: text for part, text in relation.parts.items() if part in created}

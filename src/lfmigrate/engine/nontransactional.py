@@ -7,12 +7,14 @@ has to outlive a transaction. Behind a transaction pooler there is no such sessi
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from lfmigrate import catalog
 from lfmigrate.catalog import Index
+from lfmigrate.engine.hidden_extension import add_hidden_extension
 from lfmigrate.engine.outcome import Outcome, outcome_outside_transaction
 from lfmigrate.engine.session import Session
 from lfmigrate.engine.state import DatabaseState
@@ -20,16 +22,17 @@ from lfmigrate.engine.step import Step
 from lfmigrate.engine.transaction import transaction
 from lfmigrate.errors import (
     ConnectionLost,
+    DatabaseError,
     ErrorOutcome,
     Interrupted,
     StatementFailed,
 )
 from lfmigrate.history import ledger
-from lfmigrate.postgres.connection import address_of, connect_directly
-from lfmigrate.postgres.pipeline import rolled_back_on_error
+from lfmigrate.postgres.connection import Connection, address_of, connect_directly
+from lfmigrate.postgres.pipeline import Flight, rolled_back_on_error
 from lfmigrate.postgres.wire import Answer
 from lfmigrate.schema.relation import Found, Key, Relation, Snapshot
-from lfmigrate.source.sqlfile import SqlFile
+from lfmigrate.source.sqlfile import SqlFile, from_text
 from lfmigrate.syntax.names import Cursor, Indexing, indexing
 from lfmigrate.syntax.scanner import Statement
 from lfmigrate.syntax.transaction_block import is_concurrent, placement
@@ -49,7 +52,11 @@ def direct_session(session: Session) -> Iterator[Session]:
     # An open transaction would be waited for.
     session.end_reading()
     with closing(connect_directly(address_of(session.conn), session.say)) as conn:
-        yield session.on(conn)
+        direct = session.directly_on(conn)
+        try:
+            yield direct
+        finally:
+            direct.close()
 
 
 @contextmanager
@@ -67,13 +74,28 @@ def session_lock(session: Session, state: DatabaseState, file: SqlFile) -> Itera
     with transaction(session, state, [file]) as opened:
         opened.flight.do("SELECT pg_advisory_lock($1::bigint)", str(ledger.LOCK_KEY))
         opened.commit()
+    session.on_reopen = _lock
     try:
         yield
     finally:
-        if not session.conn.closed:
+        session.on_reopen = None
+        if session.is_open:
             flight = session.flight()
             flight.do("SELECT pg_advisory_unlock($1::bigint)", str(ledger.LOCK_KEY))
             flight.go()
+
+
+def _lock(conn: Connection) -> None:
+    """Take the lock with a session that was opened in place of a lost one.
+
+    Raises:
+        StatementFailed: Another run was faster.
+    """
+    flight = Flight(conn)
+    taken = flight.ask(ledger.try_lock())
+    flight.go()
+    if not taken.value:
+        raise ledger.LockHeld("another run of lfmigrate holds the lock")
 
 
 def next_part(state: DatabaseState, step: Step) -> Step | None:
@@ -99,6 +121,38 @@ def next_part(state: DatabaseState, step: Step) -> Step | None:
         so_far=step.file.up_to(unit) if unit.statements else unit,
         earlier_ms=sum(event.elapsed_ms for event in events) if last else 0,
     )
+
+
+def resumable_edits(session: Session, state: DatabaseState) -> frozenset[int]:
+    """Return the unfinished migrations whose edit leaves the statements alone that have run.
+
+    The statement that failed may be another one now, unless it was interrupted.
+    """
+    edited = [
+        (migration, events)
+        for migration in session.folder.migrations
+        if (events := state.history.begun.get(migration.number))
+        and events[-1].checksum != migration.up.checksum
+        and migration.up.no_transaction
+    ]
+    if not edited:
+        return frozenset()
+    with session.reading(state.schema) as flight:
+        texts = [flight.ask(ledger.recorded_text(session.scope, e[-1])) for _, e in edited]
+    found = set()
+    for (migration, events), text in zip(edited, texts, strict=True):
+        begun = events[-1].action == "begun"
+        done = sum(1 for event in events if event.action == "statement") + begun
+        was = from_text(events[-1].file, text.value).units()[:done]
+        now = migration.up.units()
+        # What is left of it is recorded as its end.
+        if _texts(was) == _texts(now[:done]) and len(now) > done - begun:
+            found.add(migration.number)
+    return frozenset(found)
+
+
+def _texts(units: Iterable[SqlFile]) -> list[list[str]]:
+    return [[statement.text for statement in unit.statements] for unit in units]
 
 
 def runs_alone(part: Step) -> bool:
@@ -160,11 +214,16 @@ class _Alone:
             was, indexes = self._read()
         answer: Answer[None] | None = None
         elapsed_ms = 0
-        if self.begun and index is not None and self._is_done(index, indexes):
+        if (
+            self.begun
+            and index is not None
+            and index.way != "rebuild"
+            and self._is_done(index, indexes)
+        ):
             was = self._rewound(index, was)
         else:
             if not self.begun and index is not None and self._is_new(index, indexes):
-                self._record_beginning()
+                self._record_alone("begun")
             started = time.monotonic()
             answer = self._send(indexes)
             elapsed_ms = round((time.monotonic() - started) * 1000)
@@ -176,10 +235,20 @@ class _Alone:
 
     def _read(self) -> tuple[tuple[Found, ...], tuple[Index, ...]]:
         """Read what the statement mentions, and its indexes, as they are now."""
+        existing: Collection[str] = ()
+        if self._is_opaque:
+            with self.session.reading(self.state.schema) as flight:
+                everything = flight.ask(catalog.fingerprints())
+            existing = everything.value
         with self.session.reading(self.state.schema) as flight:
-            found = flight.ask(catalog.relations(self._keys()))
+            found = flight.ask(catalog.relations(self._keys(), existing))
             indexes = flight.ask(catalog.indexes([name for _, name in self._mentioned()]))
         return found.value, indexes.value
+
+    @property
+    def _is_opaque(self) -> bool:
+        """Return whether the text does not say what the statement changes."""
+        return self.statement.head[:1] in {("CALL",), ("DO",)}
 
     def _mentioned(self) -> list[tuple[str, str]]:
         """Return the statement's names, with the schema that each one is in if it says none."""
@@ -205,6 +274,8 @@ class _Alone:
         """Return whether all that will be there of its index is its own work."""
         if index.way == "drop":
             return True
+        if index.way == "rebuild":
+            return not _copies(indexes)
         return self._found(index, 0, indexes) is None
 
     def _found(self, index: Indexing, place: int, indexes: Sequence[Index]) -> Index | None:
@@ -216,22 +287,34 @@ class _Alone:
 
     def _clear(self, index: Indexing | None, indexes: Sequence[Index]) -> bool:
         """Remove what an interrupted run has left of an index that did not exist before it."""
-        left = None if index is None else self._found(index, 0, indexes)
-        if index is None or index.way == "drop" or left is None or left.valid:
+        if index is None or index.way == "drop":
             return False
-        self.session.say(
-            f"index {left.label} was left invalid by an interrupted run; rebuilding it"
-        )
-        flight = self.session.flight()
-        flight.do(left.removal)
-        with rolled_back_on_error(self.session.conn, self.session.outcome):
-            flight.go()
-        self._rewound(index, ())
-        return True
+        if index.way == "rebuild":
+            left = _copies(indexes)
+        else:
+            found = self._found(index, 0, indexes)
+            left = [found] if found is not None and not found.valid else []
+        for each in left:
+            self.session.say(
+                f"index {each.label} was left invalid by an interrupted run; rebuilding it"
+                if index.way == "create"
+                else f"index {each.label} was left behind by an interrupted run; removing it"
+            )
+            flight = self.session.flight()
+            flight.do(each.removal)
+            with rolled_back_on_error(self.session.conn, self.session.outcome):
+                flight.go()
+        self._rewound(index, (), left)
+        return bool(left)
 
-    def _rewound(self, index: Indexing, was: Iterable[Found]) -> tuple[Found, ...]:
-        """Return what was found as it was before the interrupted run; set `before` to that."""
-        parts = {f"index {name.name}" for name in index.indexes}
+    def _rewound(
+        self, index: Indexing, was: Iterable[Found], removed: Iterable[Index] = ()
+    ) -> tuple[Found, ...]:
+        """Return what was found as it was before the interrupted run; set `state` to that."""
+        parts = {
+            f"index {name}"
+            for name in (*(i.name for i in index.indexes), *(i.name for i in removed))
+        }
 
         def earlier(relation: Relation) -> Relation:
             others = {p: text for p, text in relation.parts.items() if p not in parts}
@@ -244,9 +327,9 @@ class _Alone:
         self.state = replace(self.state, live=live)
         return tuple(replace(found, relation=earlier(found.relation)) for found in was)
 
-    def _record_beginning(self) -> None:
+    def _record_alone(self, action: Literal["begun", "rejected"]) -> None:
         with transaction(self.session, self.state, []) as opened:
-            opened.record(replace(self.step, action="begun", earlier_ms=0))
+            opened.record(replace(self.step, action=action, earlier_ms=0))
             position = opened.flight.ask(ledger.position(self.session.scope))
             opened.commit()
         history = replace(self.state.history, position=position.value)
@@ -265,6 +348,7 @@ class _Alone:
         flight.arm_session(scope)
         for setting in self.step.file.statements[:-1]:
             flight.run(setting)
+        flight.set({"client_min_messages": "notice"}, local=False)
         # On its own: a statement must not run if what is set for it failed.
         with rolled_back_on_error(session.conn, session.outcome):
             flight.go()
@@ -280,6 +364,12 @@ class _Alone:
             left = self._invalid(self._read()[1], indexes)
             error.detail = (*error.detail, *_advice(left))
             error.outcome = self._outcome
+            if not left and indexing(self.statement) is not None:
+                # It has had no effect, so that it may be another one the next time.
+                error.outcome = session.outcome
+                with suppress(DatabaseError):
+                    self._record_alone("rejected")
+            add_hidden_extension(error, session)
             error.hint = error.hint or "Fix it and run up again: it resumes at this statement."
             raise
         except (ConnectionLost, Interrupted) as error:
@@ -317,7 +407,12 @@ class _Alone:
             opened.on_failure = self._outcome
             opened.record(step)
             opened.flight.look_at(state.schema)
-            found = opened.flight.ask(catalog.relations(self._keys()))
+            existing: Collection[str] = ()
+            if self._is_opaque:
+                everything = opened.flight.ask(catalog.fingerprints())
+                opened.send()
+                existing = everything.value
+            found = opened.flight.ask(catalog.relations(self._keys(), existing))
             now = opened.flight.ask(catalog.indexes([name for _, name in self._mentioned()]))
             recorded = opened.flight.ask(ledger.recorded(session.scope, opened.run_id))
             opened.send()
@@ -362,6 +457,11 @@ def _changed(state: DatabaseState, was: Iterable[Found], now: Iterable[Found]) -
                 found, cids=(0,) if changed else (), written=written
             )
     return [found for key, found in changed_now.items() if key not in gone]
+
+
+def _copies(indexes: Iterable[Index]) -> list[Index]:
+    """Return what a REINDEX that did not finish has left."""
+    return [i for i in indexes if not i.valid and not i.in_progress and _stem(i.name) != i.name]
 
 
 def _stem(name: str) -> str:

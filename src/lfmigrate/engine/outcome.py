@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass, field, replace
 
 from lfmigrate import catalog
+from lfmigrate.engine.blocking import ask_aside
 from lfmigrate.engine.effects import (
     After,
     Before,
@@ -15,6 +15,7 @@ from lfmigrate.engine.effects import (
     WouldBe,
     judge,
     needs_replay,
+    still_missing,
     unclear_parts,
 )
 from lfmigrate.engine.replay import NOT_RECREATED, Made, place_of, replay
@@ -25,8 +26,6 @@ from lfmigrate.engine.step import Step
 from lfmigrate.errors import DatabaseError, StatementFailed, UsageError
 from lfmigrate.history.events import Event, History
 from lfmigrate.history.ledger import Recorded
-from lfmigrate.postgres.connection import address_of, connect
-from lfmigrate.postgres.pipeline import Flight
 from lfmigrate.postgres.wire import Answer
 from lfmigrate.schema.compare import Verdict, compare
 from lfmigrate.schema.relation import Fingerprints, Found, Key, Reading, Snapshot
@@ -159,9 +158,16 @@ def _outcome(
     skipped: Sequence[str],
 ) -> Outcome:
     compared = _Compared()
-    if skipped or needs_replay(before, after):
+    applies = any(step.action == "up" for step in steps)
+    # A migration may drop what someone has dropped before.
+    if skipped or needs_replay(before, after) or (applies and still_missing(before, after)):
         compared = _compare_with_files(session, state, steps, skipped)
     judgement = judge(before, replace(after, would_be=compared.would_be, skipped=compared.existing))
+    effects = tuple(
+        effect.making(*step.described)
+        for step, effect in zip(steps, judgement.effects, strict=True)
+    )
+    judgement = replace(judgement, effects=effects)
     notes = list(compared.notes)
     if judgement.undecided:
         labels = ", ".join(relation.label for relation in judgement.undecided)
@@ -181,19 +187,8 @@ def _outcome(
     )
 
 
-# How long another connection may take to say what existed before the run. A pooler with a single
-# server connection never gives a second one.
+# How long another connection may take to say what existed before the run.
 _ASK_S = 5.0
-
-
-class _Impatient:
-    """Gives up when the server does not answer; implements `OnStall`."""
-
-    after_s = _ASK_S
-    held_by: Sequence[str] = ()
-
-    def ask(self) -> None:
-        raise DatabaseError("no answer")
 
 
 def _foreign_parts(
@@ -211,20 +206,16 @@ def _foreign_parts(
     if not unclear:
         return {}
     try:
-        with closing(connect(address_of(session.conn))) as second:
-            flight = Flight(second, on_stall=_Impatient())
-            asked = flight.ask(catalog.existing_parts(unclear))
-            flight.go()
+        return ask_aside(session.conn, catalog.existing_parts(unclear), _ASK_S)
     except DatabaseError:
         return unclear
-    return asked.value
 
 
 @dataclass(frozen=True, slots=True)
 class _Compared:
     """What the files create in a shadow database, if statements were skipped, and what exists."""
 
-    would_be: Mapping[Key, WouldBe] = field(default_factory=dict)
+    would_be: Mapping[Key, WouldBe] | None = None
     existing: Mapping[Key, Found] = field(default_factory=dict)
     uncompared: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()

@@ -2,23 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import dataclass
 
 from lfmigrate.engine.outcome import Outcome
 from lfmigrate.engine.state import DatabaseState
-from lfmigrate.errors import NOTHING_CHANGED, DifferenceFound
+from lfmigrate.errors import DifferenceFound, ErrorOutcome
 from lfmigrate.history.events import Event
 from lfmigrate.schema.compare import compare
 from lfmigrate.schema.relation import NAMED_PARTS
 from lfmigrate.source.folder import Folder, Migration
 
 
-def migrations_to_repair(folder: Folder, state: DatabaseState) -> Sequence[Migration]:
-    """Choose the applied migrations to run again, for the relations that are missing.
+@dataclass(frozen=True, slots=True)
+class Repairs:
+    """What can be done about the relations that are missing.
 
-    Raises:
-        DifferenceFound: A missing relation cannot be re-created.
+    Attributes:
+        migrations: The applied migrations that re-create some of them.
+        problems: Why the others cannot be re-created, a line each.
     """
+
+    migrations: tuple[Migration, ...] = ()
+    problems: tuple[str, ...] = ()
+
+    def refuse_problems(self, outcome: ErrorOutcome | None = None) -> None:
+        """Refuse a database of which something stays missing.
+
+        Args:
+            outcome: What was changed; None inside a transaction, which says so itself.
+
+        Raises:
+            DifferenceFound: A missing relation cannot be re-created.
+        """
+        if self.problems:
+            raise DifferenceFound(
+                f"{len(self.problems)} relations of applied migrations are missing and cannot be"
+                " re-created"
+                if len(self.problems) > 1
+                else "a relation of an applied migration is missing and cannot be re-created",
+                detail=self.problems,
+                outcome=outcome,
+                hint='Restore it by hand, and see "lfmigrate verify".',
+            )
+
+
+def repairs(folder: Folder, state: DatabaseState) -> Repairs:
+    """Find out which relations are missing, and which migrations re-create them."""
     by_number = {m.number: m for m in folder.migrations}
     repeatables = {each.name for each in folder.repeatables}
     chosen: dict[int, Migration] = {}
@@ -26,43 +55,35 @@ def migrations_to_repair(folder: Folder, state: DatabaseState) -> Sequence[Migra
     for key in state.missing:
         relation = state.history.expected[key]
         makers = state.history.makers[key]
+        numbers = []
+        reasons = []
         # What was accepted has created nothing, unless nothing else is known to have.
         for event in [event for event in makers if event.action != "accept"] or makers:
             if event.number is None:
                 # A repeatable file runs again by itself, unless it is missing.
-                if event.name not in repeatables:
-                    problems.append(f"{relation.kind} {relation.label}: {event.file} is gone")
+                reasons += [] if event.name in repeatables else [f"{event.file} is gone"]
                 continue
+            numbers.append(event.number)
             applied = state.history.applied.get(event.number, event)
-            problem = _why_not(by_number.get(event.number), applied)
-            if problem is None:
-                chosen[event.number] = by_number[event.number]
-            else:
-                problems.append(f"{relation.kind} {relation.label}: {problem}")
-    if problems:
-        raise DifferenceFound(
-            f"{len(problems)} relations of applied migrations are missing and cannot be re-created"
-            if len(problems) > 1
-            else "a relation of an applied migration is missing and cannot be re-created",
-            detail=problems,
-            outcome=NOTHING_CHANGED,
-            hint='Restore it by hand, and see "lfmigrate verify".',
-        )
-    return list(chosen.values())
+            reasons += _why_not(by_number.get(event.number), applied)
+        problems += [f"{relation.kind} {relation.label}: {reason}" for reason in reasons]
+        if not reasons:
+            chosen |= {number: by_number[number] for number in numbers}
+    return Repairs(tuple(chosen.values()), tuple(problems))
 
 
-def _why_not(migration: Migration | None, event: Event) -> str | None:
+def _why_not(migration: Migration | None, event: Event) -> list[str]:
     if migration is None:
-        return f"{event.file} is not in the folder"
+        return [f"{event.file} is not in the folder"]
     if migration.up.checksum != event.checksum:
-        return f"{event.file} was edited after it was applied"
+        return [f"{event.file} was edited after it was applied"]
     if migration.up.no_transaction:
-        return f"{event.file} runs outside a transaction"
+        return [f"{event.file} runs outside a transaction"]
     blocking = migration.up.first_not_rerunnable()
     if blocking is not None:
         head = " ".join(blocking.head[:3])
-        return f"{event.file}:{blocking.line} ({head}) is not safe to run again"
-    return None
+        return [f"{event.file}:{blocking.line} ({head}) is not safe to run again"]
+    return []
 
 
 def refuse_spoiled(state: DatabaseState, outcome: Outcome) -> None:

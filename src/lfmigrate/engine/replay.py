@@ -55,6 +55,9 @@ _GIVEN_LOCK_MS = 60_000
 
 _SAVEPOINT = "lfmigrate_extension"
 
+# How a name begins that contains the role that created the object.
+_NAMED_AFTER_ROLE = {"default privileges": "of {} ", "user mapping": "{} on "}
+
 # From this version on, not everybody may create objects in the schema public.
 _PUBLIC_IS_CLOSED = 15
 
@@ -84,12 +87,14 @@ class Replay:
         skipped: The places of statements that found a table or a column already there: another file
             makes it, and nothing is known of what they would have made.
         notes: What else is worth a warning.
+        role: The role that the files ran as.
     """
 
     made: tuple[Made, ...] = ()
     left_out: Mapping[str, str] = field(default_factory=dict)
     skipped: frozenset[str] = frozenset()
     notes: tuple[str, ...] = ()
+    role: str = ""
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -104,6 +109,7 @@ def replay(
     files: Sequence[SqlFile],
     *,
     uncommitted: Sequence[SqlFile] = (),
+    grants: bool = False,
 ) -> Replay:
     """Find out what files make, by running them in an empty database.
 
@@ -114,6 +120,7 @@ def replay(
         state: The live database; the files are meant for its schema.
         files: In the order in which to run them.
         uncommitted: Those that ran in the open transaction.
+        grants: Whether owners and privileges are parts of the relations, too.
 
     Returns:
         The relations as they would be there.
@@ -132,34 +139,40 @@ def replay(
     asking = session.flight()
     needs = asking.ask(shadow_needs())
     asking.go()
-    named = {role for f in files for s in f.statements for role in roles_named(s)}
+    pieces = _pieces(files, range(len(files)))
+    named = {role for piece in pieces for s in piece.statements for role in roles_named(s)}
     shared = any(is_cluster_wide(s) for file in uncommitted for s in file.statements)
     order = RunOrder(session.folder.repeatables)
     while True:
         places = sorted(range(len(files)), key=lambda at: (order.place(files[at].name), at))
+        pieces = _pieces(files, places)
         try:
             with shadow_database(
                 session, state, needs.value, roles=frozenset(named), holds_shared=shared
             ) as shadow:
-                pieces = _pieces([files[at] for at in places])
-                replaying = _Replaying(shadow, session.scope, state, needs.value, setup, pieces)
-                return _in_given_order(replaying.run(), places)
+                scope = session.scope
+                replayed = _Replaying(
+                    shadow, scope, state, needs.value, setup, pieces, grants
+                ).run()
+            break
         except StatementFailed as error:
             if not order.learn(error.file, error.sqlstate, error.message):
                 raise
-
-
-def _in_given_order(replayed: Replay, places: Sequence[int]) -> Replay:
-    """Return a replay whose files are counted as they were given, and not as they ran."""
-    made = (
-        replace(
-            item,
-            file_index=places[item.file_index],
-            part_files={part: places[index] for part, index in item.part_files.items()},
-        )
-        for item in replayed.made
+    roles = {event.file: event.executed_by for event in state.history.events}
+    live_roles = [roles.get(file.name, state.server.role) for file in files]
+    return replace(
+        replayed, made=tuple(_named(m, replayed.role, live_roles) for m in replayed.made)
     )
-    return replace(replayed, made=tuple(made))
+
+
+def _named(made: Made, role: str, live_roles: Sequence[str]) -> Made:
+    """Return what a file made under its live name, which may contain the role that ran the file."""
+    relation, live = made.relation, live_roles[made.file_index]
+    form = _NAMED_AFTER_ROLE.get(relation.kind)
+    if form is None or not relation.name.startswith(form.format(role)):
+        return made
+    name = form.format(live) + relation.name.removeprefix(form.format(role))
+    return replace(made, relation=replace(relation, name=name))
 
 
 def place_of(statement: Statement) -> str:
@@ -187,11 +200,12 @@ class _Piece:
         self.left_out.append((statement, why))
 
 
-def _pieces(files: Sequence[SqlFile]) -> list[_Piece]:
+def _pieces(files: Sequence[SqlFile], places: Iterable[int]) -> list[_Piece]:
+    """Return what to run of files, in the order of their places."""
     units = [
         (index, unit.statements)
-        for index, file in enumerate(files)
-        for unit in (file.units() if file.no_transaction else (file,))
+        for index in places
+        for unit in (files[index].units() if files[index].no_transaction else (files[index],))
     ]
     judged = iter(for_replay(s for _, statements in units for s in statements))
     pieces = []
@@ -228,6 +242,7 @@ class _Replaying:
     needs: ShadowNeeds
     setup: SqlFile | None
     pieces: list[_Piece]
+    grants: bool
     notes: list[str] = field(default_factory=list)
     skipped: set[str] = field(default_factory=set)
     entries: dict[str, _Entry] = field(default_factory=dict)
@@ -250,7 +265,8 @@ class _Replaying:
             place_of(statement): why for piece in self.pieces for statement, why in piece.left_out
         }
         made = tuple(m for m in map(self._made, found) if m is not None)
-        return Replay(made, places, frozenset(self.skipped), tuple(dict.fromkeys(self.notes)))
+        notes = tuple(dict.fromkeys(self.notes))
+        return Replay(made, places, frozenset(self.skipped), notes, self.shadow.role)
 
     def _leave_roles_alone(self) -> None:
         """Leave out what is about roles that exist on the server: they are not this database's."""
@@ -310,11 +326,13 @@ class _Replaying:
         flight.do(f"INSERT INTO {marker} VALUES (1)")
         for at in range(start, end):
             flight.enter_file(defaults)
-            answers += [(at, flight.run(statement)) for statement in self.pieces[at].statements]
+            answers += [(at, answer) for answer in flight.run_all(self.pieces[at].statements)]
             flight.reset(self.scope, defaults)
             flight.do(f"INSERT INTO {marker} VALUES (1)")
         flight.look_at(self.state.schema)
-        found = flight.ask(catalog.snapshot((), ledger=marker, ids=self.entries))
+        found = flight.ask(
+            catalog.snapshot((), ledger=marker, ids=self.entries, grants=self.grants)
+        )
         ends = flight.ask(_markers(marker))
         flight.go()
         self._note(found.value.found, ends.value, start)

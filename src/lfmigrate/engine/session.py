@@ -8,21 +8,33 @@ from contextlib import contextmanager
 from lfmigrate.engine.blocking import BlockingSessions
 from lfmigrate.engine.state import DatabaseState, read_state
 from lfmigrate.errors import ErrorOutcome, committed_before
-from lfmigrate.postgres.connection import Connection, is_idle
+from lfmigrate.postgres.connection import (
+    Connection,
+    address_of,
+    connect,
+    connect_directly,
+    is_idle,
+    was_ended,
+)
 from lfmigrate.postgres.pipeline import Flight, roll_back, rolled_back_on_error
 from lfmigrate.postgres.wire import Progress
 from lfmigrate.settings import Scope
 from lfmigrate.source.folder import Folder
+
+# A server that restarts is back by then.
+RECONNECT_S = 20
 
 
 class Session:
     """A command at work on a database.
 
     Attributes:
-        conn: The connection; between transactions it is idle.
         folder: The files.
         scope: The schema, and how long to wait.
         committed: The labels of what the command has committed so far.
+        notes: What is worth a warning in its report, apart from what its files did.
+        is_direct: Whether the connection is lfmigrate's own and leads to no pooler.
+        on_reopen: Called with a connection that was opened in place of a lost one.
     """
 
     def __init__(
@@ -43,21 +55,75 @@ class Session:
             progress: Called with the result of each statement of a file as it arrives.
             on_wait: Called with a line when the command has to wait for another session.
         """
-        self.conn = conn
         self.folder = folder
         self.scope = scope or Scope()
         self.committed: list[str] = []
+        self.notes: list[str] = []
+        self.is_direct = False
+        self.on_reopen: Callable[[Connection], None] | None = None
+        self._conn = conn
+        self._lost: str | None = None
+        self._reopened: Connection | None = None
         self._has_read = False
+        self._may_replace = False
         self._progress = progress
         self._on_wait = on_wait
         self._blocking = BlockingSessions(conn, self.scope.lock_timeout_ms, on_wait)
 
-    def on(self, conn: Connection) -> Session:
-        """Return the same command on another connection."""
+    @property
+    def conn(self) -> Connection:
+        """Return the connection; between transactions it is idle.
+
+        If `lost` was called, or the server has ended it while it was idle, another one is opened,
+        unless the caller had changed its session.
+        """
+        if self._may_replace and self._lost is None and was_ended(self._conn):
+            self.lost(address_of(self._conn))
+            self._conn.close()
+        if self._lost is not None:
+            address, self._lost = self._lost, None
+            if self.is_direct:
+                conn = connect_directly(address, self._on_wait)
+            else:
+                conn = connect(address, wait_s=RECONNECT_S)
+            self.close()
+            self._reopened = conn
+            self._use(conn)
+            if self.on_reopen is not None:
+                self.on_reopen(conn)
+        return self._conn
+
+    def lost(self, address: str) -> None:
+        """Continue on another connection, because this one was lost; opened when it is needed."""
+        self._lost = address
+
+    def continue_on(self, other: Session) -> None:
+        """Continue on the connection of another session of the command."""
+        self.is_direct = other.is_direct
+        self._use(other.conn)
+
+    def abandon(self) -> None:
+        """Close the connection; the server rolls back what is open."""
+        self._conn.close()
+
+    def close(self) -> None:
+        """Close the connection that was opened in place of a lost one."""
+        if self._reopened is not None:
+            self._reopened.close()
+            self._reopened = None
+
+    def _use(self, conn: Connection) -> None:
+        self._conn = conn
+        self._blocking = BlockingSessions(conn, self.scope.lock_timeout_ms, self._on_wait)
+
+    def directly_on(self, conn: Connection) -> Session:
+        """Return the same command on a direct connection of its own."""
         other = Session(
             conn, self.folder, self.scope, progress=self._progress, on_wait=self._on_wait
         )
         other.committed = self.committed
+        other.notes = self.notes
+        other.is_direct = True
         return other
 
     @property
@@ -78,6 +144,7 @@ class Session:
         """Read the history and the live relations that it expects; see `read_state`."""
         state = read_state(self.conn, self.scope, relations=relations, on_stall=self._blocking)
         self._has_read = True
+        self._may_replace = state.server.is_as_new(self._conn.info.user)
         return state
 
     @contextmanager
@@ -98,19 +165,24 @@ class Session:
         with rolled_back_on_error(self.conn, self.outcome):
             flight.go()
 
+    @property
+    def is_open(self) -> bool:
+        """Return whether the connection is there without opening another one."""
+        return self._lost is None and not self._conn.closed
+
     def end_reading(self) -> None:
         """Roll back the empty transaction that `state` may have left open."""
         if self._is_reading:
-            flight = Flight(self.conn)
+            flight = Flight(self._conn)
             flight.do("ROLLBACK")
             flight.go()
 
     def give_back(self) -> None:
         """Do so after an error, which comes first; a transaction of the caller's stays open."""
         if self._is_reading:
-            roll_back(self.conn)
+            roll_back(self._conn)
 
     @property
     def _is_reading(self) -> bool:
         # `state` refuses a connection with an open transaction, so what is open after it is ours.
-        return self._has_read and not self.conn.closed and not is_idle(self.conn)
+        return self._has_read and self.is_open and not is_idle(self._conn)

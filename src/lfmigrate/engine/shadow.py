@@ -41,12 +41,14 @@ class Shadow:
         defaults: The settings under which files run in it.
         is_given: Whether the caller has named it, so that it may have to be emptied first.
         roles: The roles that exist on its server, of those that the files name.
+        role: The role that the files run as.
     """
 
     conn: Connection
     defaults: Defaults
     is_given: bool
     roles: frozenset[str]
+    role: str
 
 
 class NoShadowDatabase(DatabaseError):  # noqa: N818 (what is missing, as in ConnectionFailed)
@@ -220,6 +222,7 @@ class _Choice:
             defaults._replace(search_path=path, jit=live.jit, settings=settings),
             is_given,
             facts.value.roles,
+            own.role,
         )
 
     def _is_live(self, key: str, process: int) -> bool:

@@ -119,7 +119,7 @@ def _read(
 ) -> DatabaseState:
     flight = Flight(conn, on_stall=on_stall)
     flight.open(read_only=True)
-    settings = flight.ask(catalog.session_settings())
+    own = flight.ask(catalog.session_state())
     flight.arm(scope)
     asked_server = flight.ask(catalog.server())
     flight.sync()
@@ -132,7 +132,9 @@ def _read(
             if error.sqlstate == "42501" and error is asked_history.error:
                 raise _unreadable(error, asked_server.value, scope) from None
             raise
-        server = replace(asked_server.value, session_settings=settings.value)
+        server = replace(
+            asked_server.value, session_settings=own.value.settings, session_own=own.value.own
+        )
         schema = _schema(server, scope)
         known = History() if asked_history.error is not None else asked_history.value
         live = Snapshot()

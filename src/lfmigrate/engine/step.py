@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from lfmigrate.history.ledger import Entry
+from lfmigrate.schema.relation import Relation
 from lfmigrate.source.folder import Migration
 from lfmigrate.source.repeatable import CreatedView, RepeatableFile
 from lfmigrate.source.sqlfile import SqlFile
@@ -25,10 +26,20 @@ class Step:
         part: Which part of the migration it is, such as ``statement 2 of 5``; empty for all of it.
         so_far: The file up to and including that part; None for all of it.
         earlier_ms: How long those statements took that ran before and are recorded with it.
+        described: What is expected as well, whatever the file does.
     """
 
     action: Literal[
-        "up", "repair", "view", "repeatable", "rollback", "begun", "statement", "accept"
+        "up",
+        "repair",
+        "view",
+        "repeatable",
+        "rollback",
+        "begun",
+        "statement",
+        "rejected",
+        "accept",
+        "upgrade",
     ]
     version: str | None
     name: str
@@ -38,6 +49,7 @@ class Step:
     part: str = ""
     so_far: SqlFile | None = None
     earlier_ms: int = 0
+    described: tuple[Relation, ...] = ()
 
     @classmethod
     def of_migration(cls, action: Literal["up", "repair"], migration: Migration) -> Step:

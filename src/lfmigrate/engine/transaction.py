@@ -11,8 +11,9 @@ from uuid import uuid4
 
 from lfmigrate import catalog
 from lfmigrate._version import __version__
+from lfmigrate.engine.hidden_extension import add_hidden_extension
 from lfmigrate.engine.outcome import Outcome, Results, add_drifted_relations, outcome_of
-from lfmigrate.engine.session import Session
+from lfmigrate.engine.session import RECONNECT_S, Session
 from lfmigrate.engine.state import DatabaseState
 from lfmigrate.engine.step import Step
 from lfmigrate.errors import (
@@ -28,12 +29,19 @@ from lfmigrate.errors import (
 )
 from lfmigrate.history import ledger
 from lfmigrate.postgres.connection import Connection, address_of, connect, is_idle
-from lfmigrate.postgres.pipeline import Flight, Query, roll_back
+from lfmigrate.postgres.pipeline import (
+    Defaults,
+    Flight,
+    Query,
+    roll_back,
+    roll_back_and_release,
+)
 from lfmigrate.postgres.wire import Answer
 from lfmigrate.rows import dump
 from lfmigrate.rows.archive import About, Archive
 from lfmigrate.rows.dump import OnCopy
 from lfmigrate.schema.relation import Key
+from lfmigrate.settings import Scope
 from lfmigrate.source.repeatable import CreatedView
 from lfmigrate.source.sqlfile import SqlFile
 from lfmigrate.syntax.names import quote_name
@@ -46,9 +54,6 @@ _SAVE = "lfmigrate_save"
 
 # How long to wait for a lost transaction to end; the server may still be busy with its commit.
 _SETTLE_MS = 30_000
-
-# A server that restarts is back by then.
-_RECONNECT_S = 20
 
 
 class _PrivilegesMissing(StatementFailed):
@@ -89,13 +94,13 @@ def transaction(
         raise
     except KeyboardInterrupt as interrupt:
         # Between two flights; the server rolls back what is still open.
-        session.conn.close()
+        session.abandon()
         interrupted = Interrupted("interrupted")
         opened.find_out(interrupted)
         opened.name_backup(interrupted)
         raise interrupted from interrupt
     except BaseException:
-        session.conn.close()
+        session.abandon()
         raise
 
 
@@ -128,6 +133,7 @@ class Transaction:
         self.run_id = str(uuid4())
         self.flight = session.flight()
         self._recorded = files is not None
+        self._read_only = read_only
         self._results: Results | None = None
         self.backup: Path | None = None
         self.on_failure = session.outcome
@@ -150,6 +156,15 @@ class Transaction:
     def conn(self) -> Connection:
         """Return the connection whose transaction it is."""
         return self.session.conn
+
+    @property
+    def _released(self) -> Defaults | None:
+        """Return what the session had before, if what files leave in it has to be released.
+
+        A direct session is lfmigrate's own, and holds the lock.
+        """
+        none = self._read_only or self.session.is_direct
+        return None if none else self.state.server.defaults
 
     def send(self) -> None:
         """Send what is queued, and wait for the results."""
@@ -176,8 +191,9 @@ class Transaction:
             if step.drops:
                 properties |= self._drop_views(step.drops)
             self.flight.enter_file(defaults)
-            for statement in step.file.statements:
-                statements.append(self.flight.run(statement))
+            run = self.flight.run_all(step.file.statements)
+            for statement, answer in zip(step.file.statements, run, strict=True):
+                statements.append(answer)
                 if statement in properties:
                     # Before the rest of the file, which may state them otherwise.
                     self._restore_view(properties[statement])
@@ -304,8 +320,9 @@ class Transaction:
 
         Raises:
             StatementFailed: The commit failed, for example on a deferred constraint; rolled back.
-            ConnectionFailed: The connection was lost; ``outcome`` says whether it was committed.
-            Interrupted: A signal arrived; likewise.
+            ConnectionFailed: The connection was lost, and the transaction was not committed, or
+                that cannot be known; see ``outcome``.
+            Interrupted: A signal arrived; ``outcome`` says whether it was committed.
         """
         scope = self.session.scope
         if outcome is not None:
@@ -317,7 +334,11 @@ class Transaction:
                     for entry, effects in zip(outcome.recorded, outcome.effects, strict=True)
                 },
             )
-        self.flight.reset_session(self.state.server.defaults)
+        defaults = self.state.server.defaults
+        # What is deferred to the commit finds the settings and limits of a file.
+        self.flight.reset(scope, defaults)
+        self.flight.do("SET CONSTRAINTS ALL IMMEDIATE")
+        self.flight.reset_session(defaults, release=self._released is not None)
         self.flight.do("COMMIT")
         was_committed = (
             ledger.was_recorded(scope, self.run_id)
@@ -331,16 +352,24 @@ class Transaction:
         try:
             self.send()
         except StatementFailed as error:
-            roll_back(self.conn)
+            # If COMMIT itself failed, the session may be another client's already.
+            if not is_idle(self.conn):
+                roll_back(self.conn, self._released)
             error.outcome = self.on_failure
             _explain(error, self.session)
             raise
         except (ConnectionFailed, Interrupted) as error:
             self.find_out(error)
-            raise
+            if isinstance(error, Interrupted) or error.outcome != COMMITTED:
+                raise
+            self.session.lost(self._commit[0])
+            source = "history" if self._recorded else "server"
+            self.session.notes.append(
+                f"the connection was lost at COMMIT; the {source} shows that it was committed"
+            )
         if outcome is None:
             return self.state
-        self.session.committed += [step.label for step in outcome.steps]
+        self.session.committed += [s.label for s in outcome.steps if s.action != "upgrade"]
         return outcome.state
 
     def find_out(self, error: LfmigrateError) -> None:
@@ -360,9 +389,7 @@ class Transaction:
     def roll_back(self) -> None:
         """Roll back, unless it has ended."""
         if not self._ended and not is_idle(self.conn):
-            self.flight = self.session.flight()
-            self.flight.do("ROLLBACK")
-            self.send()
+            roll_back_and_release(self.conn, self._released)
         self._ended = True
 
     def fail(self, error: LfmigrateError) -> None:
@@ -371,12 +398,14 @@ class Transaction:
             return
         self._ended = True
         if not is_idle(self.conn):
-            roll_back(self.conn)
+            roll_back(self.conn, self._released)
         error.outcome = self.on_failure
         if isinstance(error, StatementFailed):
             _explain(error, self.session)
             if error.file is not None and self._results is not None and self._results.skipped:
                 add_drifted_relations(error, self.session, self.state, self._results)
+            if error.file is not None:
+                add_hidden_extension(error, self.session)
 
 
 def _find_out(
@@ -389,11 +418,11 @@ def _find_out(
     if was_committed is None:
         return if_not
     try:
-        with closing(connect(address, wait_s=_RECONNECT_S)) as second:
+        with closing(connect(address, wait_s=RECONNECT_S)) as second:
             flight = Flight(second)
             # A snapshot from before the lock would not show what was committed during the wait.
             flight.do("BEGIN ISOLATION LEVEL READ COMMITTED")
-            flight.set({"lock_timeout": str(_SETTLE_MS)})
+            flight.limit(Scope(lock_timeout_ms=_SETTLE_MS))
             # The lost transaction holds this lock until it has ended.
             flight.do("SELECT pg_advisory_xact_lock($1::bigint)", str(ledger.LOCK_KEY))
             answer = flight.ask(was_committed)

@@ -16,10 +16,14 @@ from lfmigrate.rows import archive
 # How long to wait for a concurrent run to finish.
 LOCK_WAIT_S = 60.0
 
-# How often a run is tried again after a lock timeout. In the pauses, which double, the queries that
-# queued behind it can proceed.
-_LOCK_RETRIES = 3
-_LOCK_PAUSE_S = 0.5
+# In the way of another session, which can proceed now that the run was rolled back: a deadlock, and
+# a serialization failure.
+_COLLISIONS = frozenset({"40P01", "40001"})
+
+# How often a run is tried again after a lock timeout or a collision. In the pauses, which double,
+# the queries that queued behind it can proceed.
+_RETRIES = 3
+_PAUSE_S = 0.5
 
 
 class Attempts:
@@ -32,15 +36,16 @@ class Attempts:
                 ...
 
     An attempt is repeated if another run holds lfmigrate's lock or has written the history since
-    the state was read, and after a lock timeout, unless something remains of it that would be done
-    twice. The backup of an attempt that is repeated is removed.
+    the state was read, and after a lock timeout, a deadlock or a serialization failure, unless
+    something remains of it that would be done twice. The backup of an attempt that is repeated is
+    removed.
     """
 
     def __init__(self, session: Session) -> None:
         self._session = session
         self._give_up_at = time.monotonic() + LOCK_WAIT_S
         self._reported = False
-        self._timeouts = 0
+        self._failures = 0
         self._over = False
 
     def __iter__(self) -> Iterator[Attempts]:
@@ -64,14 +69,16 @@ class Attempts:
         """
         if error is None:
             self._session.end_reading()
-            return False
-        self._session.give_back()
-        if isinstance(error, StatementFailed) and self._wait(error):
-            self._over = False
+        else:
+            self._session.give_back()
+            if isinstance(error, StatementFailed) and self._wait(error):
+                self._over = False
+        if self._over:
+            self._session.close()
         if isinstance(error, LfmigrateError) and error.outcome == NOTHING_CHANGED:
             # By this attempt; an earlier transaction of the command may have committed.
             error.outcome = self._session.outcome
-        return not self._over
+        return error is not None and not self._over
 
     def repeat(self) -> None:
         """Make another attempt after this one."""
@@ -83,7 +90,7 @@ class Attempts:
             return False  # a statement ran outside a transaction: it would run twice
         if isinstance(error, HistoryMoved):
             return True  # the other run was faster: find out at once what is left to do
-        if error.sqlstate == LOCK_TIMEOUT:
+        if error.sqlstate == LOCK_TIMEOUT or error.sqlstate in _COLLISIONS:
             return self._let_others_proceed(error)
         if not isinstance(error, LockHeld):
             return False
@@ -102,18 +109,20 @@ class Attempts:
         return True
 
     def _let_others_proceed(self, error: StatementFailed) -> bool:
-        self._timeouts += 1
-        if self._timeouts > _LOCK_RETRIES:
-            error.detail = (*error.detail, f"Tried {self._timeouts} times.")
+        self._failures += 1
+        if self._failures > _RETRIES:
+            error.detail = (*error.detail, f"Tried {self._failures} times.")
             return False
         if error.backup is not None:
             archive.remove(error.backup)
-        left = _LOCK_RETRIES + 1 - self._timeouts
-        self._session.say(
-            f"could not acquire a lock within {self._session.scope.lock_timeout_ms} ms;"
-            f" {left} {'retry' if left == 1 else 'retries'} left"
+        left = _RETRIES + 1 - self._failures
+        reason = (
+            f"could not acquire a lock within {self._session.scope.lock_timeout_ms} ms"
+            if error.sqlstate == LOCK_TIMEOUT
+            else error.message
         )
-        pause_s = _LOCK_PAUSE_S * 2 ** (self._timeouts - 1)
+        self._session.say(f"{reason}; {left} {'retry' if left == 1 else 'retries'} left")
+        pause_s = _PAUSE_S * 2 ** (self._failures - 1)
         self._pause(pause_s * random.uniform(0.8, 1.2))  # noqa: S311 (nothing secret is generated)
         return True
 

@@ -23,9 +23,11 @@ class Event:
             ``view`` or ``repeatable``: a view file or another repeatable file ran; ``rollback``: a
             migration was rolled back or, without a version, what a repeatable file had created was
             dropped for that; ``begun`` and ``statement``: in
-            a file that runs outside a transaction, a statement is about to run, or has run. The
-            last event of such a file is its ``up``. ``accept``: an edit of an applied migration was
-            recorded, and did not run.
+            a file that runs outside a transaction, a statement is about to run, or has run;
+            ``rejected``: the one that was about to run has failed, and has left nothing. The last
+            event of such a file is its ``up``. ``accept``: an edit of an applied migration was
+            recorded, and did not run. ``upgrade``: the server has another major version now, and
+            what is expected was described again.
         version: The migration's version as in its file's name; None for a repeatable file.
         name: The name of the migration or the repeatable file.
         file: The file's name.
@@ -109,6 +111,10 @@ class History:
                 continue
             if event.action in {"begun", "statement"}:
                 begun.setdefault(event.number, []).append(event)
+            elif event.action == "rejected" and event.number in begun:
+                events = [e for e in begun.pop(event.number) if e.action == "statement"]
+                if events:
+                    begun[event.number] = events
             elif event.action in {"up", "rollback"}:
                 begun.pop(event.number, None)
         return begun
@@ -176,6 +182,8 @@ class History:
         """Return the events that created or changed each expected relation, oldest first."""
         makers: dict[Key, list[Event]] = {}
         for event in self.events:
+            if event.action == "upgrade":
+                continue
             for key in event.gone:
                 makers.pop(key, None)
             for relation in event.expected:
@@ -183,9 +191,17 @@ class History:
         return makers
 
     @cached_property
+    def described_by(self) -> Mapping[Key, int]:
+        """Return the major version of the server that described each expected relation."""
+        majors: dict[Key, int] = {}
+        for event in self.events:
+            majors |= {relation.key: event.server_version // 10000 for relation in event.expected}
+        return {key: majors[key] for key in self.expected}
+
+    @property
     def majors(self) -> frozenset[int]:
         """Return the major versions of the servers that described the expected relations."""
-        return frozenset(self.makers[key][-1].server_version // 10000 for key in self.expected)
+        return frozenset(self.described_by.values())
 
 
 def event_from_json(document: Mapping[str, Any]) -> Event:

@@ -105,6 +105,11 @@ def lock(flight: Flight, known: History) -> None:
     flight.do(query_text("lock"), raises={"LF001": LockHeld, "LF002": HistoryMoved})
 
 
+def try_lock() -> Query[bool]:
+    """Ask for the lock for the session; the answer is whether it was free."""
+    return Query("SELECT to_jsonb(pg_try_advisory_lock($1::bigint))", (str(LOCK_KEY),), bool)
+
+
 def create(flight: Flight) -> None:
     """Queue the creation of the history table, if it does not exist."""
     flight.do(query_text("create_history"))

@@ -16,29 +16,16 @@ _WHOLE = frozenset("rpfvm")
 _UNTRACKED = frozenset(
     {
         "pg_am",
-        "pg_cast",
-        "pg_collation",
         "pg_conversion",
-        "pg_default_acl",
-        "pg_event_trigger",
-        "pg_foreign_data_wrapper",
-        "pg_foreign_server",
         "pg_language",
-        "pg_opclass",
-        "pg_operator",
-        "pg_opfamily",
-        "pg_publication",
         "pg_transform",
-        "pg_ts_config",
-        "pg_ts_dict",
         "pg_ts_parser",
         "pg_ts_template",
-        "pg_user_mapping",
     }
 )
 
-# These belong to a publication as much as to the table or schema that it publishes.
-_OF_BOTH = frozenset({"pg_publication_rel", "pg_publication_namespace"})
+# What a publication publishes goes with it; the table or schema may be another owner's.
+_PUBLISHED = frozenset({"pg_publication_rel", "pg_publication_namespace"})
 
 
 @dataclass(slots=True)
@@ -123,7 +110,7 @@ def split_by_owner(
         again: What the down files create; an object with the name and kind of a dropped one
             replaces it.
         by_name: Whether each DROP drops only what it names. Objects that are not tracked, such as
-            an operator, are then dropped because a down file names them.
+            a conversion, are then dropped because a down file names them.
     """
     whole = {ids[key] for key in owned.whole if key in ids}
     parts = {ids[key]: names for key, names in (owned.whole | owned.parts).items() if key in ids}
@@ -145,8 +132,8 @@ def split_by_owner(
         catalog = item_id.partition(":")[0]
         if catalog in _UNTRACKED and by_name:
             return True
-        if catalog in _OF_BOTH:
-            return all(is_own(owner) for owner in item.owners)
+        if catalog in _PUBLISHED:
+            return any(is_own(o) for o in item.owners if o.startswith("pg_publication:"))
         if item.part is not None and item.relation is not None:
             return item.part in parts.get(item.relation, ())
         return any(is_own(owner) for owner in _owners(item, gone))

@@ -262,7 +262,12 @@ def repeatable_states(folder: Folder, history: History) -> tuple[RepeatableState
 
 
 def pending_migrations(
-    folder: Folder, history: History, *, to: str | None, allow_out_of_order: bool
+    folder: Folder,
+    history: History,
+    *,
+    to: str | None,
+    allow_out_of_order: bool,
+    resumable: Collection[int] = (),
 ) -> tuple[Migration, ...]:
     """Return the migrations that ``up`` has to run, in version order.
 
@@ -271,6 +276,7 @@ def pending_migrations(
         history: The events so far.
         to: The last version to run; None for all.
         allow_out_of_order: Whether a version older than an applied one may still run.
+        resumable: The migrations whose edit leaves the statements alone that have run.
 
     Raises:
         UsageError: ``to`` is not a version in the folder.
@@ -294,7 +300,9 @@ def pending_migrations(
         )
     for migration in chosen:
         events = history.begun.get(migration.number, ())
-        if events and events[-1].checksum != migration.up.checksum:
+        if migration.number not in resumable and (
+            events and events[-1].checksum != migration.up.checksum
+        ):
             raise Refused(
                 f"{migration.up.name} was edited after {_have_run(events)}",
                 hint='Restore its text, or roll back what has run with "lfmigrate rollback"; the'

@@ -44,4 +44,5 @@ def _(report: RestoreReport) -> dict[str, Any]:
         "tables": saved_json(report.tables),
         "lost": truncated_json(report.lost),
         "backup": None if report.saved is None else str(report.saved),
+        "notes": list(report.notes),
     }

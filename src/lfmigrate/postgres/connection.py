@@ -6,8 +6,10 @@ import os
 import random
 import re
 import secrets
+import selectors
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import psycopg
@@ -99,7 +101,10 @@ def connect_directly(address: str, on_wait: Callable[[str], None] | None) -> Con
             on_wait(f"connecting directly to {own}, for statements outside a transaction")
     mark = secrets.token_hex(6)
     options = parameters.get("options") or os.environ.get("PGOPTIONS") or ""
-    parameters["options"] = f"{options} -c lfmigrate.session={mark}".lstrip()
+    # It waits while files run on the command's own connection.
+    parameters["options"] = (
+        f"{options} -c lfmigrate.session={mark} -c idle_session_timeout=0".lstrip()
+    )
     where = where_of(parameters)
     try:
         conn = connect(conninfo.make_conninfo("", **parameters))
@@ -129,6 +134,26 @@ def direct_host(host: str) -> str:
 def is_idle(conn: Connection) -> bool:
     """Return whether no transaction is open."""
     return conn.pgconn.transaction_status == pq.TransactionStatus.IDLE
+
+
+def is_in_transaction(conn: Connection) -> bool:
+    """Return whether a transaction is open in which no statement has failed."""
+    return conn.pgconn.transaction_status == pq.TransactionStatus.INTRANS
+
+
+def was_ended(conn: Connection) -> bool:
+    """Return whether the server has ended an idle connection, as idle_session_timeout does.
+
+    Nothing is sent, so a network that drops everything in silence is not noticed.
+    """
+    if conn.closed or not is_idle(conn):
+        return False
+    with suppress(psycopg.OperationalError), selectors.DefaultSelector() as selector:
+        selector.register(conn.pgconn.socket, selectors.EVENT_READ)
+        # What arrives may be a notification; only the end of the connection is an error.
+        while selector.select(0):
+            conn.pgconn.consume_input()
+    return conn.pgconn.status == pq.ConnStatus.BAD
 
 
 def has_failed(conn: Connection) -> bool:

@@ -7,7 +7,7 @@ round trip, however many statements it has. Each statement keeps its own result,
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple
@@ -22,6 +22,7 @@ from lfmigrate.errors import (
     StatementFailed,
 )
 from lfmigrate.postgres.connection import Connection, abandon, is_idle
+from lfmigrate.postgres.release import releases
 from lfmigrate.postgres.wire import (
     Answer,
     OnStall,
@@ -35,6 +36,7 @@ from lfmigrate.settings import Scope
 from lfmigrate.source.sqlfile import SqlFile
 from lfmigrate.syntax.names import quote_name
 from lfmigrate.syntax.scanner import Statement
+from lfmigrate.syntax.settings import may_set, may_skip
 
 # Settings that change the texts in which the server shows definitions, and what they are read with.
 _PINNED = {
@@ -79,6 +81,7 @@ class Defaults(NamedTuple):
         role: ``none``, or the role that the caller has set.
         jit: ``on`` or ``off``.
         settings: Those that the session has changed, by name.
+        own: The kinds of what else the session had before the run, which it keeps.
     """
 
     search_path: str
@@ -86,6 +89,7 @@ class Defaults(NamedTuple):
     role: str
     jit: str
     settings: Mapping[str, str]
+    own: Collection[str] = ()
 
 
 class Flight:
@@ -146,10 +150,13 @@ class Flight:
             scope.schema,
             str(local),
         )
-        self._limit(scope, local=local)
+        self.limit(scope, local=local)
 
-    def _limit(self, scope: Scope, *, local: bool = True) -> None:
-        """Apply a scope's timeouts; those of the role or the database would end a run halfway."""
+    def limit(self, scope: Scope, *, local: bool = True) -> None:
+        """Apply a scope's timeouts; those of the role or the database would end a run halfway.
+
+        idle_session_timeout remains: it counts only between transactions; see `Session.conn`.
+        """
         self.set(_settings(scope), local=local)
         self.do(
             "SELECT CASE WHEN current_setting('server_version_num')::int >= 170000"
@@ -191,9 +198,23 @@ class Flight:
             An answer per statement.
         """
         self.enter_file(defaults, *schemas)
-        answers = [self.run(statement) for statement in file.statements]
+        answers = list(self.run_all(file.statements))
         self.reset(scope, defaults)
         return answers
+
+    def run_all(self, statements: Iterable[Statement]) -> Iterator[Answer[None]]:
+        """Queue the statements of a file, and keep notices on, whatever they set; see `enter_file`.
+
+        Yields:
+            An answer per statement, as soon as it is queued.
+        """
+        is_set = False
+        for statement in statements:
+            if is_set and may_skip(statement):
+                self.set({"client_min_messages": "notice"})
+                is_set = False
+            yield self.run(statement)
+            is_set = is_set or may_set(statement)
 
     def enter_file(self, defaults: Defaults, *schemas: str) -> None:
         """Set what a file's statements find.
@@ -213,19 +234,27 @@ class Flight:
         """Reset the session, whatever has set it, and apply the scope again."""
         self.reset_session(defaults)
         self.set({"search_path": defaults.search_path})
-        self._limit(scope)
+        self.limit(scope)
 
-    def reset_session(self, defaults: Defaults) -> None:
-        """Reset the session to what it was before the run.
+    def reset_session(self, defaults: Defaults, *, release: bool = False) -> None:
+        """Reset the session's settings, role and user to what they were before the run.
 
         A SET would outlive the transaction, through a pooler even in another client's session. So
         would the trace of a SET LOCAL after a RESET: the server then takes the default for a
         setting of the session. Therefore a transaction also ends with this.
+
+        Args:
+            defaults: What the session had.
+            release: Whether to release as well what files have left in the session, such as
+                prepared statements, but for the kinds that the session had.
         """
         self.do("RESET SESSION AUTHORIZATION")
         # RESET ALL does not change the role.
         self.do("RESET ROLE")
         self.do("RESET ALL")
+        if release:
+            for statement in releases(defaults.own):
+                self.do(statement)
         # Before the role is set, which may not be allowed to set them.
         self.do(
             "SELECT set_config(s.key, s.value, false) FROM jsonb_each_text($1::jsonb) AS s",
@@ -308,17 +337,13 @@ class Flight:
         groups, self._groups = self._groups, []
         if not groups:
             return
-        wire = Wire(self._conn)
-        try:
-            wire.exchange([answers for answers, _ in groups], self._progress, self._on_stall)
-        except KeyboardInterrupt as interrupt:
-            abandon(self._conn)
-            raise Interrupted("interrupted") from interrupt
-        except psycopg.OperationalError as error:
-            self._conn.close()
-            # What the server said last, such as that an administrator ended the session.
-            last_words = [a.error.message for answers, _ in groups for a in answers if a.error]
-            raise connection_lost([*last_words, *str(error).splitlines()]) from None
+        with _explained(
+            self._conn,
+            lambda: (a.error.message for answers, _ in groups for a in answers if a.error),
+        ):
+            Wire(self._conn).exchange(
+                [answers for answers, _ in groups], self._progress, self._on_stall
+            )
         for answers, tolerated in groups:
             for answer in answers:
                 if answer.error is not None and answer.error.sqlstate not in tolerated:
@@ -363,6 +388,24 @@ def _settings(scope: Scope) -> dict[str, str]:
 
 
 @contextmanager
+def _explained(conn: Connection, last_words: Callable[[], Iterable[str]]) -> Iterator[None]:
+    """Close the connection when an exchange is interrupted or the connection is lost, and say so.
+
+    Args:
+        conn: The connection.
+        last_words: What the server said last, such as that an administrator ended the session.
+    """
+    try:
+        yield
+    except KeyboardInterrupt as interrupt:
+        abandon(conn)
+        raise Interrupted("interrupted") from interrupt
+    except psycopg.OperationalError as error:
+        conn.close()
+        raise connection_lost([*last_words(), *str(error).splitlines()]) from None
+
+
+@contextmanager
 def rolled_back_on_error(
     conn: Connection, outcome: ErrorOutcome = NOTHING_CHANGED
 ) -> Iterator[None]:
@@ -387,11 +430,32 @@ def rolled_back_on_error(
         raise
 
 
-def roll_back(conn: Connection) -> None:
-    """Roll back; close the connection if ROLLBACK cannot be sent."""
+def roll_back(conn: Connection, defaults: Defaults | None = None) -> None:
+    """Roll back; close the connection if ROLLBACK cannot be sent.
+
+    Args:
+        conn: The connection.
+        defaults: If files have run: what the session had. What they have left in the session and
+            survives the rollback is released.
+    """
     if conn.closed:
         return
     try:
-        execute(conn, "ROLLBACK")
+        roll_back_and_release(conn, defaults)
     except LfmigrateError:
         conn.close()
+
+
+def roll_back_and_release(conn: Connection, defaults: Defaults | None) -> None:
+    """Do the same, and raise what goes wrong.
+
+    In one message, because a pooler takes the connection when it sees the transaction end.
+
+    Raises:
+        LfmigrateError: As `Flight.go` raises it.
+    """
+    statements = ["ROLLBACK"]
+    if defaults is not None:
+        statements += releases(defaults.own, rolled_back=True)
+    with _explained(conn, lambda: ()):
+        Wire(conn).send("; ".join(statements))

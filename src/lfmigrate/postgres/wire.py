@@ -30,11 +30,14 @@ SIGNAL_CHECK_S = 0.1
 HINTS = {
     "25001": "It cannot run in a transaction: give it a migration of its own that begins with the"
     ' line "-- lfmigrate: no-transaction".',
-    "55P04": "A new value can be used when the transaction that adds it has ended: add it in a"
-    ' migration of its own that begins with the line "-- lfmigrate: no-transaction".',
+    "55P04": "A new value can be used when the transaction that adds it has ended: run the"
+    " migrations with --per-migration, if another one adds it, or add it in a migration of its own"
+    ' that begins with the line "-- lfmigrate: no-transaction".',
     "25006": "Connect to a server and with a role that may write.",
     "53200": "The run holds more locks than the server has room for: try --per-migration, or raise"
     " max_locks_per_transaction.",
+    "40001": "Try again when the other session is done.",
+    "40P01": "Try again when the other session is done.",
     "55P03": "Try again when the other session is done, or wait longer with --lock-timeout.",
     "57014": "Allow more time with --statement-timeout, if it was not cancelled by hand.",
 }
@@ -150,6 +153,21 @@ class Wire:
             pgconn.exit_pipeline_mode()
         finally:
             self._conn.remove_notice_handler(self._on_notice)
+
+    def send(self, sql: str) -> None:
+        """Send statements of lfmigrate's own in one message, and discard their rows.
+
+        Raises:
+            StatementFailed: The first one that failed; those after it have not run.
+        """
+        self._pgconn.nonblocking = 1
+        answer: Answer[None] = Answer(sql)
+        self._pgconn.send_query(sql.encode())
+        while (result := self._next()) is not None:
+            if result.status == pq.ExecStatus.FATAL_ERROR:
+                answer.error = failure(result)
+        if answer.error is not None:
+            raise answer.error
 
     def _receive(self, answers: list[Answer[Any]], progress: Progress | None) -> None:
         started = time.perf_counter()

@@ -11,16 +11,13 @@ from pathlib import Path
 
 from lfmigrate.errors import SqlFileError
 from lfmigrate.source.sqlfile import SqlFile
-from lfmigrate.syntax.names import Cursor, Name
+from lfmigrate.syntax.names import NAME_BYTES, Cursor, Name, stored_name
 from lfmigrate.syntax.reads import relations_read
 from lfmigrate.syntax.scanner import Statement, tokens, word
 
 # The folder of files that create one view each, and that of any others.
 VIEWS = "views"
 REPEATABLE = "repeatable"
-
-# PostgreSQL truncates longer names (NAMEDATALEN), so they would not match the file's name.
-_NAME_BYTES = 63
 
 _MODIFIERS = frozenset(
     {"create", "or", "replace", "local", "global", "temp", "temporary", "recursive", "materialized"}
@@ -170,7 +167,7 @@ def view_file(file: SqlFile) -> RepeatableFile:
             continue
         what, name = created[0], created[1].name
         # A file system may return a name in another normalization form than it was given.
-        if unicodedata.normalize("NFC", name) != unicodedata.normalize("NFC", wanted):
+        if unicodedata.normalize("NFC", name) != unicodedata.normalize("NFC", stored_name(wanted)):
             others.append(f'it creates "{name}"')
         elif what not in _REPEATABLE_VIEWS:
             raise file.refusal(
@@ -179,9 +176,9 @@ def view_file(file: SqlFile) -> RepeatableFile:
                 "Write CREATE OR REPLACE VIEW; a temporary view belongs in a migration, a"
                 f" materialized one in {REPEATABLE}/.",
             )
-        elif len(name.encode()) > _NAME_BYTES:
+        elif len(wanted.encode()) > NAME_BYTES:
             raise file.refusal(
-                f"the view's name is longer than PostgreSQL's limit of {_NAME_BYTES} bytes",
+                f"the view's name is longer than PostgreSQL's limit of {NAME_BYTES} bytes",
                 statement.offset,
                 "Give the view and its file a shorter name.",
             )

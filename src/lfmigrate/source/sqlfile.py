@@ -152,7 +152,7 @@ class SqlFile:
                     f' "-- lfmigrate: {_NO_TRANSACTION}".',
                 )
             index = indexing(statement) if asked else None
-            if index is not None and not index.indexes:
+            if index is not None and index.way == "create" and not index.indexes:
                 raise self.refusal(
                     "an index that is built outside a transaction needs a name",
                     statement.offset,

@@ -8,12 +8,20 @@ from itertools import islice
 from typing import Literal
 
 from lfmigrate.syntax.scanner import Statement, Token, tokens
-from lfmigrate.syntax.transaction_block import CONCURRENT_HEADS
+from lfmigrate.syntax.transaction_block import CONCURRENT_HEADS, is_concurrent
+
+# NAMEDATALEN - 1.
+NAME_BYTES = 63
 
 
 def quote_name(name: str) -> str:
     """Return a name as a quoted identifier."""
     return '"' + name.replace('"', '""') + '"'
+
+
+def stored_name(name: str) -> str:
+    """Return a name as the server stores it: no more than 63 bytes, whole characters."""
+    return name.encode()[:NAME_BYTES].decode(errors="ignore")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +74,10 @@ class Cursor:
         """Read a name, and its schema if it is qualified; None if none comes next."""
         parts: list[str] = []
         while (token := self.peek()) is not None and token.kind in {"word", "quoted"}:
-            parts.append(token.value)
+            parts.append(stored_name(token.value))
             self.take()
+            if token.kind == "quoted" and self.accept("uescape"):
+                self.take()
             if not self.accept("."):
                 break
         return Name(parts[-2] if len(parts) > 1 else None, parts[-1]) if parts else None
@@ -84,21 +94,23 @@ class Cursor:
 
 @dataclass(frozen=True, slots=True)
 class Indexing:
-    """What CREATE or DROP INDEX CONCURRENTLY does.
+    """What CREATE INDEX, DROP INDEX or REINDEX does CONCURRENTLY.
 
     Attributes:
-        way: ``create`` or ``drop``.
-        indexes: Their names; empty if the server chooses one.
-        table: The table that is indexed; None for a drop.
+        way: ``create``, ``drop`` or ``rebuild``.
+        indexes: Their names; empty if the server chooses one, or if they are rebuilt.
+        table: The table that is indexed; None for a drop or a rebuild.
     """
 
-    way: Literal["create", "drop"]
+    way: Literal["create", "drop", "rebuild"]
     indexes: tuple[Name, ...]
     table: Name | None
 
 
 def indexing(statement: Statement) -> Indexing | None:
-    """Return what CREATE or DROP INDEX CONCURRENTLY does; None for any other statement."""
+    """Return what a statement does to indexes CONCURRENTLY; None for any other statement."""
+    if statement.head[:1] == ("REINDEX",) and is_concurrent(statement):
+        return Indexing("rebuild", (), None)
     if not any(statement.head[: len(begin)] == begin for begin in CONCURRENT_HEADS):
         return None
     found = Cursor(statement)

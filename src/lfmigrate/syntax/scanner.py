@@ -78,6 +78,8 @@ _GAPS = frozenset({"gap", "comment"})
 
 _STRING_END = re.compile(r"''|'")
 _QUOTED_END = re.compile(r'""|"')
+# Behind a name in U&"": the escape character that it uses instead of the backslash.
+_UESCAPE = re.compile(rf"{_SPACE}*+UESCAPE{_SPACE}*+'(.)'", re.IGNORECASE)
 _ESCAPE_END = re.compile(r"\\.|''|'", re.DOTALL)
 # A string continues after white space with a line break in it; backslashes keep their meaning.
 _CONTINUED = re.compile(rf"[ \t\f\v]*+(?:--[^\n\r]*+)?[\n\r](?:{_SPACE}++|--[^\n\r]*+[\n\r])*'")
@@ -205,10 +207,32 @@ def placed_tokens(text: str) -> Iterator[tuple[Token, int, int]]:
         if kind == "word":
             yield Token("word", text[start:end].translate(_ASCII_LOWER)), start, end
         elif kind == "quoted":
-            inner = text[text.index('"', start) + 1 : end - 1]
-            yield Token("quoted", inner.replace('""', '"')), start, end
+            quote = text.index('"', start)
+            inner = text[quote + 1 : end - 1].replace('""', '"')
+            yield (
+                Token("quoted", inner if quote == start else _decoded(inner, text, end)),
+                start,
+                end,
+            )
         elif kind not in _GAPS:
             yield Token("other" if kind == "other" else "string", text[start:end]), start, end
+
+
+def _decoded(name: str, text: str, end: int) -> str:
+    """Return what a name in U&"" stands for.
+
+    Args:
+        name: What is between the quotes.
+        text: The statement, which may name another escape character behind it.
+        end: Where the name ends in it.
+    """
+    named = _UESCAPE.match(text, end)
+    escape = re.escape(named[1] if named else "\\")
+    return re.sub(
+        rf"{escape}(?:([0-9a-fA-F]{{4}})|\+([0-9a-fA-F]{{6}})|({escape}))",
+        lambda found: found[3] or chr(int(found[1] or found[2], 16)),
+        name,
+    )
 
 
 def leading_comments(text: str, file: str) -> Iterator[tuple[int, str]]:

@@ -28,6 +28,9 @@ from tests.helpers.databases import execute, fetch, has_history, history
 Write = Callable[[Mapping[str, str | bytes]], Path]
 Dump = Callable[..., str]
 
+# What to run follows from the folder and from rows of the history, on this side of the connection.
+of_the_plan = pytest.mark.any_version
+
 
 def recorded(url: str) -> dict[str, set[str]]:
     """Return the names of the relations that each file's last event is said to have made."""
@@ -45,6 +48,7 @@ THREE = {
 }
 
 
+@of_the_plan
 def test_to_runs_no_further(database: str, folder: Write) -> None:
     """Later migrations stay pending, and so do the views; the next up runs them."""
     path = folder(THREE)
@@ -58,6 +62,7 @@ def test_to_runs_no_further(database: str, folder: Write) -> None:
     assert migrations(second)["003"] == "applied"
 
 
+@of_the_plan
 def test_to_the_newest_runs_the_views(database: str, folder: Write) -> None:
     """Nothing stays pending, so a view has all that it needs."""
     report = up(database, folder(THREE), to="003")
@@ -65,6 +70,7 @@ def test_to_the_newest_runs_the_views(database: str, folder: Write) -> None:
     assert statuses(report)["view v"] == "created"
 
 
+@of_the_plan
 def test_an_unknown_version_is_refused(database: str, folder: Write, cli: Cli) -> None:
     """Exit code 2, with the versions that there are."""
     path = folder(THREE)
@@ -77,6 +83,7 @@ def test_an_unknown_version_is_refused(database: str, folder: Write, cli: Cli) -
     assert not has_history(database)
 
 
+@of_the_plan
 @pytest.mark.parametrize("to", ["", "x", "-1", "1.5", "²", "2 "])
 def test_a_version_that_is_no_number_is_refused(database: str, folder: Write, to: str) -> None:
     """It is reported as an unknown version, not as a traceback."""
@@ -194,6 +201,7 @@ def test_a_relation_of_an_earlier_commit_that_is_dropped_later_is_not_reported(
     assert statuses(report) == {}
 
 
+@of_the_plan
 def test_a_version_below_an_applied_one_is_refused(database: str, folder: Write, cli: Cli) -> None:
     """Both are named, with the way out; exit code 5 and nothing is changed."""
     up(database, folder({"001_a.up.sql": "SELECT 1;", "003_c.up.sql": "SELECT 1;"}))
@@ -211,6 +219,7 @@ def test_a_version_below_an_applied_one_is_refused(database: str, folder: Write,
         up(database, path)
 
 
+@of_the_plan
 def test_a_version_below_an_applied_one_runs_when_asked_for(database: str, folder: Write) -> None:
     """With --allow-out-of-order it is applied like any other."""
     up(database, folder({"001_a.up.sql": THREE["001_a.up.sql"], "003_c.up.sql": "SELECT 1;"}))
@@ -228,6 +237,7 @@ def test_a_version_below_an_applied_one_runs_when_asked_for(database: str, folde
     assert statuses(report)["table b"] == "created"
 
 
+@of_the_plan
 def test_an_edited_file_is_reported_and_not_run(database: str, folder: Write) -> None:
     """A warning says so; the database stays as it is."""
     up(database, folder({"1_a.up.sql": "CREATE TABLE a (id int);"}))
@@ -239,6 +249,7 @@ def test_an_edited_file_is_reported_and_not_run(database: str, folder: Write) ->
     assert migrations(report) == {"1": "already_applied"}
 
 
+@of_the_plan
 def test_a_line_end_is_no_edit(database: str, folder: Write) -> None:
     """A checkout with CRLF and a byte order mark is the same file."""
     up(database, folder({"1_a.up.sql": "CREATE TABLE a (\n  id int\n);\n"}))
@@ -248,6 +259,7 @@ def test_a_line_end_is_no_edit(database: str, folder: Write) -> None:
     assert report.notes == ()
 
 
+@of_the_plan
 def test_a_missing_file_is_reported(database: str, folder: Write) -> None:
     """What it made is still expected, and shown."""
     up(database, folder(THREE))
@@ -258,6 +270,7 @@ def test_a_missing_file_is_reported(database: str, folder: Write) -> None:
     assert statuses(report)["table b"] == "unchanged"
 
 
+@of_the_plan
 def test_a_renamed_version_is_the_same_migration(database: str, folder: Write) -> None:
     """001 and 1 are one number, so widening the numbers later runs nothing twice."""
     up(database, folder({"1_a.up.sql": "CREATE TABLE a (id int);"}))
@@ -275,6 +288,7 @@ def test_two_files_of_one_version_are_refused(folder: Write) -> None:
         lfmigrate.read_folder(path)
 
 
+@of_the_plan
 def test_a_gap_in_the_numbers_is_reported_and_run(database: str, folder: Write) -> None:
     """A file that was left out of a commit is worth a warning and no refusal."""
     report = up(database, folder({"1_a.up.sql": "SELECT 1;", "3_c.up.sql": "SELECT 1;"}))
@@ -283,6 +297,7 @@ def test_a_gap_in_the_numbers_is_reported_and_run(database: str, folder: Write) 
     assert migrations(report) == {"1": "applied", "3": "applied"}
 
 
+@of_the_plan
 @pytest.mark.parametrize(
     "text",
     ["", "\n\n", "-- nothing yet\n/* nor /* here */ */\n", ";", ";;\n;"],
@@ -364,6 +379,7 @@ def test_rows_are_kept_by_a_run_that_skips(applied: str) -> None:
     assert fetch(applied, "SELECT period_key FROM performance_periods") == ["q1"]
 
 
+@of_the_plan
 def test_the_json_document_has_the_contracts_words(database: str, cli: Cli, folder: Write) -> None:
     """Scripts rely on these keys."""
     done = cli("up", "--json", "--database-url", database, "--sql-dir", folder(THREE))

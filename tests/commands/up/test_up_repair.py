@@ -210,6 +210,8 @@ def test_a_file_that_empties_the_history_is_rolled_back(
     assert dump(database) == before
 
 
+# Versions are compared on this side of the connection.
+@pytest.mark.any_version
 def test_a_version_of_thousands_of_digits_is_just_unknown(database: str, folder: Write) -> None:
     """It is compared as text."""
     path = folder({"1_a.up.sql": "SELECT 1;"})
@@ -250,3 +252,45 @@ def test_a_table_of_two_migrations_of_one_run_is_repaired_by_both(
 
     assert migrations(report) == {"1": "repaired", "2": "repaired", "3": "repaired"}
     assert verify(database, path).ok
+
+
+@pytest.mark.parametrize("per_migration", [False, True])
+def test_a_migration_may_drop_what_was_dropped_by_hand(
+    database: str, folder: Write, *, per_migration: bool
+) -> None:
+    """A hot fix by hand, and then the migration for it, whose files come out empty."""
+    files = {"1_a.up.sql": "CREATE TABLE a (id int); CREATE VIEW v AS SELECT id FROM a;"}
+    up(database, folder(files))
+    execute(database, "DROP TABLE a CASCADE")
+    path = folder(
+        {
+            **files,
+            "2_b.up.sql": "DROP VIEW IF EXISTS v;",
+            "3_c.up.sql": "DROP TABLE IF EXISTS a;",
+        }
+    )
+
+    planned = up(database, path, dry_run=True)
+    report = up(database, path, per_migration=per_migration)
+
+    assert migrations(planned) == {"1": "already_applied", "2": "planned", "3": "planned"}
+    assert migrations(report) == {"1": "already_applied", "2": "applied", "3": "applied"}
+    assert verify(database, path).ok
+    assert not verify(database, path).relations
+
+
+def test_what_pending_migrations_leave_missing_is_refused(database: str, folder: Write) -> None:
+    """None of them has dropped it, so nothing is committed."""
+    files = {"1_a.up.sql": "CREATE TABLE a (id int);"}
+    up(database, folder(files))
+    execute(database, "DROP TABLE a")
+    path = folder({**files, "2_b.up.sql": "CREATE TABLE b ();", "3_c.up.sql": "SELECT 1;"})
+
+    with pytest.raises(DifferenceFound, match="a relation of an applied migration") as refused:
+        up(database, path)
+
+    assert refused.value.outcome == NOTHING_CHANGED
+    assert refused.value.detail == (
+        "table public.a: 1_a.up.sql:1 (CREATE TABLE A) is not safe to run again",
+    )
+    assert [row["file"] for row in history(database)] == ["1_a.up.sql"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -16,10 +17,12 @@ import lfmigrate
 from lfmigrate.errors import (
     DatabaseError,
     DifferenceFound,
+    StatementFailed,
 )
 from tests.conftest import Cli
 from tests.helpers.commands import SHIPPED, migrations, statuses, up, verify
 from tests.helpers.databases import execute, fetch, has_history
+from tests.helpers.leavings import HAS, LEAVINGS, leaving
 
 Write = Callable[[Mapping[str, str | bytes]], Path]
 Dump = Callable[..., str]
@@ -138,6 +141,107 @@ def test_a_files_role_reaches_neither_the_next_file_nor_the_session(
     assert owners == {"theirs": role, "mine": before[0]}
 
 
+@pytest.mark.parametrize(
+    ("end", "options"),
+    [("", {}), ("", {"dry_run": True}), ("SELECT 1/0;", {})],
+    ids=["run", "dry run", "failure"],
+)
+def test_nothing_that_a_file_leaves_in_the_session_outlives_the_run(
+    end: str, options: dict[str, Any], database: str, folder: Write
+) -> None:
+    """Behind a pooler it would be another client's; only the session's currval is tried as well."""
+    execute(database, "CREATE SEQUENCE s")
+    path = folder({"1_a.up.sql": leaving("file") + "SELECT nextval('s');" + end})
+    with lfmigrate.connect(database) as conn:
+        before = conn.execute(HAS).fetchone()
+
+        with suppress(StatementFailed):
+            lfmigrate.up(conn, lfmigrate.read_folder(path), **options)
+
+        after = conn.execute(HAS).fetchone()
+        with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState):
+            conn.execute("SELECT lastval()")
+    assert before == after == ([], [], [], [], [])
+
+
+@pytest.mark.parametrize("end", ["", "SELECT 1/0;"], ids=["run", "failure"])
+@pytest.mark.parametrize("kind", LEAVINGS)
+def test_a_caller_keeps_what_its_session_had(
+    kind: str, end: str, database: str, folder: Write
+) -> None:
+    """A kind of which the session had something is left alone, the others are released."""
+    # A cursor may use a temporary table, so that these stay with it.
+    left = {"cursors": ["cursors", "temporary"]}.get(kind, [kind])
+    path = folder({"1_a.up.sql": leaving("file") + end})
+    with lfmigrate.connect(database) as conn:
+        conn.execute(LEAVINGS[kind].format("own").encode())
+        before = conn.execute(HAS).fetchone()
+
+        with suppress(StatementFailed):
+            lfmigrate.up(conn, lfmigrate.read_folder(path))
+
+        after = conn.execute(HAS).fetchone()
+    assert before is not None
+    assert after is not None
+    for name, had, has in zip(LEAVINGS, before, after, strict=True):
+        assert bool(had) == (name == kind)
+        assert set(had) <= set(has)
+        undone = end and name in {"cursors", "channels", "temporary"}
+        assert len(has) - len(had) == (name in left and not undone), name
+
+
+def test_what_is_deferred_to_the_commit_finds_the_limits_of_the_run(
+    database: str, folder: Write
+) -> None:
+    """And its schema: not what the role or the database prefers."""
+    execute(database, "CREATE SCHEMA app")
+    text = """
+        CREATE TABLE t (n int);
+        CREATE TABLE seen (path text, timeout text);
+        CREATE FUNCTION look() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN
+            INSERT INTO seen VALUES
+                (current_setting('search_path'), current_setting('statement_timeout'));
+            RETURN NULL;
+        END$$;
+        CREATE CONSTRAINT TRIGGER look AFTER INSERT ON t
+            DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION look();
+        INSERT INTO t VALUES (1);"""
+
+    up(
+        database,
+        folder({"1_a.up.sql": text}),
+        scope=lfmigrate.Scope(schema="app", statement_timeout_ms=77_000),
+    )
+
+    assert fetch(database, "SELECT * FROM app.seen") == [('app, "$user", public', "77s")]
+
+
+@pytest.mark.parametrize(
+    "hides",
+    [
+        "SET client_min_messages = error;",
+        "SET LOCAL client_min_messages = error;",
+        "SELECT set_config('client_min_messages', 'error', false);",
+        "DO $$BEGIN SET client_min_messages = error; END$$;",
+        "CREATE TABLE other AS SELECT set_config('client_min_messages', 'error', false);",
+        "CREATE TABLE u (n int); SET client_min_messages = error; INSERT INTO u VALUES (1);",
+    ],
+)
+def test_a_file_that_hides_notices_still_reports_what_it_skips(
+    hides: str, database: str, folder: Write
+) -> None:
+    """A notice is all that tells a statement that skips from one that creates."""
+    execute(database, "CREATE TABLE t (n int)", "CREATE TABLE differs (n int)")
+    text = hides + (
+        "CREATE TABLE IF NOT EXISTS t (n int);"
+        "CREATE TABLE IF NOT EXISTS differs (n int, more text);"
+    )
+
+    found = statuses(up(database, folder({"1_a.up.sql": text})))
+
+    assert (found["table t"], found["table differs"]) == ("skipped", "drifted")
+
+
 def test_a_caller_keeps_its_own_settings(database: str, folder: Write) -> None:
     """What the session had before is there afterwards, unless a file made settings itself."""
     path = folder({"1_t.up.sql": "CREATE TABLE t (id int);"})
@@ -176,6 +280,8 @@ def test_two_tenants_share_a_database(database: str) -> None:
     assert migrations(up(database, SHIPPED, scope=south)) == {"002": "already_applied"}
 
 
+# Names are quoted by the same function of the server on all versions.
+@pytest.mark.any_version
 @pytest.mark.parametrize(
     "name", ["Capital", "with space", 'a "quote"', "it's", "übung", "ключ", "a,b", "%s"]
 )
@@ -330,3 +436,74 @@ def test_a_caller_keeps_its_user_and_its_role(database: str, folder: Write) -> N
             conn.execute(b"RESET SESSION AUTHORIZATION")
             conn.execute(f"DROP OWNED BY {user} CASCADE".encode())
             conn.execute(f"DROP ROLE {user}".encode())
+
+
+# pg_trgm and citext come with the server.
+HIDDEN = {
+    "type": "CREATE TABLE m (mail citext);",
+    "array of a type": "CREATE TABLE m (mails citext[]);",
+    "function": "SELECT similarity('a', 'b');",
+    "operator class": "CREATE TABLE m (t text); CREATE INDEX ON m USING gin (t gin_trgm_ops);",
+    "outside": "-- lfmigrate: no-transaction\nDO $$BEGIN PERFORM similarity('a', 'b'); END$$;",
+}
+
+
+@pytest.mark.parametrize("kind", HIDDEN)
+def test_an_extension_outside_the_search_path_is_named(
+    kind: str, database: str, folder: Write
+) -> None:
+    """As when IF NOT EXISTS has found the one of another tenant."""
+    try:
+        execute(
+            database,
+            "CREATE SCHEMA one",
+            "CREATE SCHEMA two",
+            "CREATE EXTENSION citext SCHEMA one",
+            "CREATE EXTENSION pg_trgm SCHEMA one",
+        )
+    except psycopg.errors.FeatureNotSupported:
+        pytest.skip("the server has no such extensions")
+    path = folder({"1_a.up.sql": HIDDEN[kind]})
+
+    with pytest.raises(StatementFailed) as failed:
+        up(database, path, scope=lfmigrate.Scope(schema="two"))
+
+    extension = "citext" if "type" in kind else "pg_trgm"
+    assert any(
+        f"belongs to the extension {extension}, which is installed in schema one" in line
+        and line.endswith("two, public")
+        for line in failed.value.detail
+    )
+    assert f'CREATE EXTENSION "{extension}" WITH SCHEMA public' in (failed.value.hint or "")
+
+
+def test_a_missing_type_of_no_extension_is_reported_as_it_is(database: str, folder: Write) -> None:
+    """Nothing is added that is not known."""
+    with pytest.raises(StatementFailed) as failed:
+        up(database, folder({"1_a.up.sql": "CREATE TABLE m (mail nothing);"}))
+
+    assert failed.value.hint is None
+    assert not any("extension" in line for line in failed.value.detail)
+
+
+def test_a_new_enum_value_in_the_same_transaction_has_two_ways_out(
+    database: str, folder: Write
+) -> None:
+    """Files that are applied elsewhere must not be edited."""
+    path = folder(
+        {
+            "1_a.up.sql": "CREATE TYPE st AS ENUM ('new'); CREATE TABLE job (s st);",
+            "2_b.up.sql": "ALTER TYPE st ADD VALUE 'held';",
+            "3_c.up.sql": "ALTER TABLE job ALTER s SET DEFAULT 'held';",
+        }
+    )
+    with lfmigrate.connect(database) as conn:
+        lfmigrate.up(conn, lfmigrate.read_folder(path), to="1")
+
+    with pytest.raises(StatementFailed) as failed:
+        up(database, path)
+    up(database, path, per_migration=True)
+
+    assert failed.value.sqlstate == "55P04"
+    assert "--per-migration" in (failed.value.hint or "")
+    assert "no-transaction" in (failed.value.hint or "")

@@ -1,4 +1,4 @@
--- Which relations, routines, types, schemas and extensions exist, and how is each view and routine defined?
+-- Which relations, routines, types, schemas, extensions and objects of kinds.sql exist, and how is each view and routine defined?
 --
 -- Asked before and after a run: an object that is new was created, a view or routine with another fingerprint
 -- was replaced. `CREATE OR REPLACE` itself does not report which. Owner and grants are not part of a definition.
@@ -7,7 +7,10 @@
 -- Up to PostgreSQL 16, a stored query includes the positions of its words in the text: these are removed,
 -- because reformatting a file replaces nothing.
 -- One row: a jsonb object of "catalog:oid" -> fingerprint.
-WITH own AS MATERIALIZED (
+WITH kind AS NOT MATERIALIZED (
+    -- include kinds.sql
+),
+own AS MATERIALIZED (
     SELECT n.oid
     FROM pg_namespace AS n
     WHERE n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname NOT LIKE 'pg\_toast%'
@@ -41,9 +44,11 @@ FROM (
     SELECT 'pg_type:' || t.oid, '' FROM own
     JOIN pg_type AS t ON t.typnamespace = own.oid
     LEFT JOIN pg_class AS c ON c.oid = t.typrelid
-    WHERE t.typtype IN ('e', 'd', 'r') OR t.typtype = 'c' AND c.relkind = 'c'
+    WHERE t.typtype IN ('e', 'd', 'r') OR t.typtype = 'b' AND t.typarray <> 0 OR t.typtype = 'c' AND c.relkind = 'c'
     UNION ALL
     SELECT 'pg_namespace:' || own.oid, '' FROM own
     UNION ALL
     SELECT 'pg_extension:' || x.oid, x.extversion FROM pg_extension AS x
+    UNION ALL
+    SELECT k.classid || ':' || k.objid, '' FROM kind AS k
 ) AS f

@@ -1,4 +1,4 @@
--- Which indexes have one of these names, are on a table of that name, or are a REINDEX's copy of one?
+-- Which indexes have one of these names, are on a table of that name or on its TOAST table, or are a REINDEX's copy of one?
 --
 -- $1  jsonb array of names.
 --
@@ -15,4 +15,5 @@ JOIN pg_class AS c ON c.oid = i.indexrelid AND c.relkind = 'i'
 JOIN pg_namespace AS n ON n.oid = c.relnamespace
 JOIN pg_class AS t ON t.oid = i.indrelid
 CROSS JOIN LATERAL (SELECT regexp_replace(c.relname, '_cc(new|old)[0-9]*$', '')) AS s (stem)
-WHERE $1::jsonb ?| ARRAY[c.relname::text, t.relname::text, s.stem]
+LEFT JOIN pg_class AS o ON o.reltoastrelid = t.oid AND t.relkind = 't'
+WHERE $1::jsonb ?| ARRAY[c.relname::text, t.relname::text, s.stem, coalesce(o.relname, t.relname)::text]

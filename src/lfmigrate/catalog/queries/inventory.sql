@@ -4,14 +4,15 @@
 -- oid, "pg_class:16400"; a column by its number as well, "pg_class:16400:2"; the storage of a table's rows
 -- by "rows:16400:16403", which changes when the table is truncated or rewritten.
 -- The server's own objects have oids below 16384. One row: a jsonb array of these ids.
+WITH kind AS NOT MATERIALIZED (
+    -- include kinds.sql
+)
 SELECT coalesce(jsonb_agg(i.id), '[]')
 FROM (
     SELECT d.classid::regclass || ':' || d.objid AS id FROM pg_depend AS d WHERE d.objid >= 16384
     UNION SELECT 'pg_namespace:' || n.oid FROM pg_namespace AS n WHERE n.oid >= 16384
     UNION SELECT 'pg_extension:' || x.oid FROM pg_extension AS x WHERE x.oid >= 16384
-    UNION SELECT 'pg_publication:' || p.oid FROM pg_publication AS p
-    UNION SELECT 'pg_event_trigger:' || e.oid FROM pg_event_trigger AS e
-    UNION SELECT 'pg_foreign_server:' || s.oid FROM pg_foreign_server AS s
+    UNION SELECT k.classid || ':' || k.objid FROM kind AS k
     UNION ALL
     SELECT 'pg_class:' || a.attrelid || ':' || a.attnum
     FROM pg_class AS c

@@ -4,6 +4,7 @@
 --     routine's name without its arguments. Unknown ones are left out.
 -- $2  jsonb array of ids as this query returns them: described too, whatever they are called now.
 -- $3  boolean: whether to describe what written.sql has found in this transaction as well.
+-- $4  boolean: whether owners and privileges are parts, too.
 --
 -- Definitions are the server's own texts and depend on search_path: set it to the schema that is
 -- described, alone. One row: a jsonb object of
@@ -26,6 +27,18 @@ written AS MATERIALIZED (
     SELECT split_part(w.id, ':', 1)::regclass AS classid, split_part(w.id, ':', 2)::oid AS objid, w.cids, w.changed
     FROM run
     CROSS JOIN jsonb_to_recordset(run.document -> 'objects') AS w (id text, cids int[], changed boolean)
+),
+kind AS MATERIALIZED (
+    SELECT k.*
+    FROM (
+        -- include kinds.sql
+    ) AS k
+    -- Arrays, and no joins, because only they are compared before definitions are made of what is not asked for.
+    WHERE k.name = ANY (ARRAY(SELECT w.name FROM wanted AS w))
+      OR k.objid = ANY (ARRAY(
+        SELECT w.objid FROM written AS w
+        UNION ALL
+        SELECT split_part(i.id, ':', 2)::oid FROM jsonb_array_elements_text($2::jsonb) AS i (id)))
 ),
 -- A table's own row also changes when another table references it (relhastriggers): that is not a change. For
 -- a relation that is wanted it counts nevertheless, because options and row level security are in that row, too.
@@ -57,6 +70,10 @@ chosen AS MATERIALIZED (
     FROM wanted AS w
     JOIN pg_extension AS x ON x.extname = w.name
     WHERE w.space = 'extension'
+    UNION ALL
+    SELECT k.classid, k.objid, NULL, true
+    FROM kind AS k
+    JOIN wanted AS w ON w.space = k.kind AND w.name = k.name AND w.schema_oid IS NOT DISTINCT FROM k.schema_oid
     UNION ALL
     SELECT split_part(known.id, ':', 1)::regclass, split_part(known.id, ':', 2)::oid, NULL, true
     FROM jsonb_array_elements_text($2::jsonb) AS known (id)
@@ -104,7 +121,8 @@ named AS MATERIALIZED (
     JOIN pg_namespace AS n ON n.oid = t.typnamespace
     LEFT JOIN pg_class AS c ON c.oid = t.typrelid
     WHERE o.classid = 'pg_type'::regclass
-      AND (t.typtype IN ('e', 'd', 'r') OR t.typtype = 'c' AND c.relkind = 'c')
+      -- A base type has an array type; an array type, which is of the same letter, has none.
+      AND (t.typtype IN ('e', 'd', 'r') OR t.typtype = 'b' AND t.typarray <> 0 OR t.typtype = 'c' AND c.relkind = 'c')
     UNION ALL
     SELECT o.classid, o.objid, o.cids, '', '', n.nspname::text, 'schema'
     FROM object AS o
@@ -115,6 +133,11 @@ named AS MATERIALIZED (
     FROM object AS o
     JOIN pg_extension AS x ON x.oid = o.objid
     WHERE o.classid = 'pg_extension'::regclass
+    UNION ALL
+    SELECT o.classid, o.objid, o.cids, '', coalesce(n.nspname, ''), k.name, k.kind
+    FROM object AS o
+    JOIN kind AS k USING (classid, objid)
+    LEFT JOIN pg_namespace AS n ON n.oid = k.schema_oid
 ),
 -- The members of an extension are the extension's business.
 relation AS MATERIALIZED (
@@ -126,12 +149,48 @@ relation AS MATERIALIZED (
         SELECT FROM pg_depend AS d
         WHERE d.classid = m.classid AND d.objid = m.objid AND d.deptype = 'e')
 ),
+held AS MATERIALIZED (
+    SELECT m.classid, m.objid, '' AS what, c.relowner AS owner, coalesce(c.relacl, acldefault(CASE c.relkind WHEN 'S' THEN 's' ELSE 'r' END::"char", c.relowner)) AS acl
+    FROM relation AS m JOIN pg_class AS c ON c.oid = m.objid
+    WHERE $4::boolean AND m.classid = 'pg_class'::regclass
+    UNION ALL
+    SELECT m.classid, m.objid, ' on column ' || a.attname, c.relowner, a.attacl
+    FROM relation AS m JOIN pg_class AS c ON c.oid = m.objid JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attacl IS NOT NULL AND NOT a.attisdropped
+    WHERE $4::boolean AND m.classid = 'pg_class'::regclass
+    UNION ALL
+    SELECT m.classid, m.objid, ' on sequence ' || c.relname, c.relowner, coalesce(c.relacl, acldefault('s', c.relowner))
+    FROM relation AS m
+    JOIN pg_depend AS d ON d.refclassid = m.classid AND d.refobjid = m.objid AND d.refobjsubid > 0 AND d.classid = 'pg_class'::regclass AND d.deptype IN ('a', 'i')
+    JOIN pg_class AS c ON c.oid = d.objid AND c.relkind = 'S'
+    WHERE $4::boolean AND m.classid = 'pg_class'::regclass
+    UNION ALL
+    SELECT m.classid, m.objid, '', p.proowner, coalesce(p.proacl, acldefault('f', p.proowner))
+    FROM relation AS m JOIN pg_proc AS p ON p.oid = m.objid
+    WHERE $4::boolean AND m.classid = 'pg_proc'::regclass
+    UNION ALL
+    SELECT m.classid, m.objid, '', t.typowner, coalesce(t.typacl, acldefault('T', t.typowner))
+    FROM relation AS m JOIN pg_type AS t ON t.oid = m.objid
+    WHERE $4::boolean AND m.classid = 'pg_type'::regclass
+    UNION ALL
+    SELECT m.classid, m.objid, '', n.nspowner, coalesce(n.nspacl, acldefault('n', n.nspowner))
+    FROM relation AS m JOIN pg_namespace AS n ON n.oid = m.objid
+    WHERE $4::boolean AND m.classid = 'pg_namespace'::regclass
+    UNION ALL
+    SELECT m.classid, m.objid, '', x.extowner, NULL
+    FROM relation AS m JOIN pg_extension AS x ON x.oid = m.objid
+    WHERE $4::boolean AND m.classid = 'pg_extension'::regclass
+    UNION ALL
+    SELECT m.classid, m.objid, '', coalesce(k.owner, 0), k.acl
+    FROM relation AS m JOIN kind AS k USING (classid, objid)
+    WHERE $4::boolean
+),
 part AS (
     -- Columns, also those of views and composite types.
     SELECT m.classid, m.objid, 1 AS rank, a.attnum::int AS place, a.attnum::bigint AS number, 'column ' || a.attname AS part,
         format_type(a.atttypid, a.atttypmod)
-        || CASE WHEN a.attcollation <> t.typcollation AND a.attcollation <> 0
-            THEN ' COLLATE ' || (SELECT quote_ident(l.collname) FROM pg_collation AS l WHERE l.oid = a.attcollation) ELSE '' END
+        || CASE WHEN a.attstorage = t.typstorage THEN '' ELSE ' STORAGE ' || CASE a.attstorage WHEN 'p' THEN 'PLAIN' WHEN 'e' THEN 'EXTERNAL' WHEN 'x' THEN 'EXTENDED' ELSE 'MAIN' END END
+        || CASE a.attcompression WHEN 'p' THEN ' COMPRESSION pglz' WHEN 'l' THEN ' COMPRESSION lz4' ELSE '' END
+        || CASE WHEN a.attcollation <> t.typcollation AND a.attcollation <> 0 THEN ' COLLATE ' || a.attcollation::regcollation ELSE '' END
         || CASE a.attidentity WHEN 'a' THEN ' GENERATED ALWAYS AS IDENTITY' WHEN 'd' THEN ' GENERATED BY DEFAULT AS IDENTITY' ELSE '' END
         || CASE
             WHEN d.oid IS NULL THEN ''
@@ -139,19 +198,22 @@ part AS (
             WHEN a.attgenerated <> '' THEN ' GENERATED ALWAYS AS (' || pg_get_expr(d.adbin, d.adrelid) || ') VIRTUAL'
             ELSE ' DEFAULT ' || pg_get_expr(d.adbin, d.adrelid)
         END
-        || CASE WHEN a.attnotnull THEN ' NOT NULL' ELSE '' END
+        || CASE WHEN a.attnotnull THEN ' NOT NULL' || CASE WHEN b.connoinherit THEN ' NO INHERIT' ELSE '' END ELSE '' END
         || coalesce(' OPTIONS (' || array_to_string(a.attfdwoptions, ', ') || ')', '') AS text,
-        ARRAY[a.xmin, d.xmin] AS xmins, ARRAY[a.cmin, d.cmin] AS cmins
+        ARRAY[a.xmin, d.xmin, b.xmin] AS xmins, ARRAY[a.cmin, d.cmin, b.cmin] AS cmins
     FROM relation AS m
     JOIN pg_attribute AS a ON a.attnum > 0 AND NOT a.attisdropped AND m.subkind <> 'S'
         AND a.attrelid = CASE WHEN m.classid = 'pg_class'::regclass THEN m.objid
             ELSE (SELECT y.typrelid FROM pg_type AS y WHERE y.oid = m.objid AND m.kind = 'type' AND y.typtype = 'c') END
     JOIN pg_type AS t ON t.oid = a.atttypid
     LEFT JOIN pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+    -- From PostgreSQL 18 on, a NOT NULL is a constraint.
+    LEFT JOIN pg_constraint AS b ON b.conrelid = a.attrelid AND b.contype = 'n' AND b.conkey = ARRAY[a.attnum]
     UNION ALL
     -- Constraints. A NOT NULL is part of its column's text, unless it is not validated (PostgreSQL 18).
     SELECT m.classid, m.objid, 2, 0, k.oid, 'constraint ' || k.conname,
         pg_get_constraintdef(k.oid, true)
+        || coalesce((SELECT ' WITH (' || array_to_string(i.reloptions, ', ') || ')' FROM pg_class AS i WHERE i.oid = k.conindid AND k.contype IN ('p', 'u', 'x')), '')
         -- Foreign keys and deferrable constraints are checked by triggers of their own; a trigger that
         -- fires on replicas only checks nothing here.
         || CASE WHEN EXISTS (
@@ -259,7 +321,11 @@ part AS (
             WHEN c.relreplident = 'f' THEN 'FULL'
             WHEN c.relreplident = 'n' THEN 'NOTHING'
             WHEN c.relreplident = 'i' THEN 'USING INDEX ' || (SELECT i.indexrelid::regclass FROM pg_index AS i WHERE i.indrelid = c.oid AND i.indisreplident)
-        END)
+        END),
+        (9, 'cluster', (SELECT 'ON ' || i.indexrelid::regclass FROM pg_index AS i WHERE i.indrelid = c.oid AND i.indisclustered)),
+        (10, 'type', 'OF ' || format_type(nullif(c.reloftype, 0), NULL)),
+        (11, 'toast options', (SELECT array_to_string(o.reloptions, ', ') FROM pg_class AS o WHERE o.oid = c.reltoastrelid)),
+        (12, 'rows', CASE WHEN NOT c.relispopulated THEN 'WITH NO DATA' END)
     ) AS x (place, part, text)
     WHERE x.text IS NOT NULL
     UNION ALL
@@ -292,16 +358,25 @@ part AS (
         CASE t.typtype
             WHEN 'e' THEN 'ENUM (' || coalesce((SELECT string_agg(quote_literal(e.enumlabel), ', ' ORDER BY e.enumsortorder) FROM pg_enum AS e WHERE e.enumtypid = t.oid), '') || ')'
             WHEN 'd' THEN 'DOMAIN ' || format_type(t.typbasetype, t.typtypmod)
-                || coalesce(' COLLATE ' || (SELECT quote_ident(l.collname) FROM pg_collation AS l JOIN pg_type AS b ON b.oid = t.typbasetype
-                    WHERE l.oid = t.typcollation AND t.typcollation <> b.typcollation), '')
+                || coalesce(' COLLATE ' || (SELECT t.typcollation::regcollation FROM pg_type AS b
+                    WHERE b.oid = t.typbasetype AND t.typcollation <> b.typcollation), '')
                 || coalesce(' DEFAULT ' || t.typdefault, '') || CASE WHEN t.typnotnull THEN ' NOT NULL' ELSE '' END
             WHEN 'r' THEN (
                 SELECT format('RANGE (%s)', concat_ws(', ', 'SUBTYPE ' || format_type(r.rngsubtype, NULL),
-                    'SUBTYPE_OPCLASS ' || (SELECT quote_ident(o.opcname) FROM pg_opclass AS o WHERE o.oid = r.rngsubopc),
-                    'COLLATION ' || (SELECT quote_ident(l.collname) FROM pg_collation AS l WHERE l.oid = r.rngcollation),
+                    'SUBTYPE_OPCLASS ' || (
+                        SELECT CASE WHEN pg_opclass_is_visible(o.oid) THEN '' ELSE quote_ident(n.nspname) || '.' END || quote_ident(o.opcname)
+                        FROM pg_opclass AS o JOIN pg_namespace AS n ON n.oid = o.opcnamespace WHERE o.oid = r.rngsubopc),
+                    'COLLATION ' || nullif(r.rngcollation, 0)::regcollation,
                     'CANONICAL ' || nullif(r.rngcanonical::oid, 0)::regprocedure, 'SUBTYPE_DIFF ' || nullif(r.rngsubdiff::oid, 0)::regprocedure,
                     'MULTIRANGE_TYPE_NAME ' || format_type(r.rngmultitypid, NULL)))
                 FROM pg_range AS r WHERE r.rngtypid = t.oid)
+            WHEN 'b' THEN format('BASE (%s)', concat_ws(', ', 'INPUT ' || t.typinput::oid::regprocedure, 'OUTPUT ' || t.typoutput::oid::regprocedure,
+                'RECEIVE ' || nullif(t.typreceive::oid, 0)::regprocedure, 'SEND ' || nullif(t.typsend::oid, 0)::regprocedure,
+                'TYPMOD_IN ' || nullif(t.typmodin::oid, 0)::regprocedure, 'TYPMOD_OUT ' || nullif(t.typmodout::oid, 0)::regprocedure,
+                'ANALYZE ' || nullif(t.typanalyze::oid, 0)::regprocedure, 'SUBSCRIPT ' || nullif(t.typsubscript::oid, 0)::regprocedure,
+                'INTERNALLENGTH ' || t.typlen, CASE WHEN t.typbyval THEN 'PASSEDBYVALUE' END, 'ALIGNMENT ' || t.typalign::text, 'STORAGE ' || t.typstorage::text,
+                'CATEGORY ' || quote_literal(t.typcategory::text), CASE WHEN t.typispreferred THEN 'PREFERRED' END, 'DEFAULT ' || quote_literal(t.typdefault),
+                'ELEMENT ' || format_type(nullif(t.typelem, 0), NULL), 'DELIMITER ' || quote_literal(t.typdelim::text), CASE WHEN t.typcollation <> 0 THEN 'COLLATABLE' END))
             ELSE 'COMPOSITE'
         END,
         t.xmin || ARRAY(SELECT e.xmin FROM pg_enum AS e WHERE e.enumtypid = t.oid ORDER BY e.oid),
@@ -309,6 +384,35 @@ part AS (
     FROM relation AS m
     JOIN pg_type AS t ON t.oid = m.objid
     WHERE m.kind = 'type'
+    UNION ALL
+    SELECT m.classid, m.objid, 0, v.place, 0, v.part, v.text, ARRAY[x.xmin], ARRAY[x.cmin]
+    FROM relation AS m
+    JOIN pg_extension AS x ON x.oid = m.objid
+    JOIN pg_namespace AS n ON n.oid = x.extnamespace
+    CROSS JOIN LATERAL (VALUES (1, 'schema', n.nspname::text), (2, 'version', x.extversion)) AS v (place, part, text)
+    WHERE m.kind = 'extension'
+    UNION ALL
+    SELECT m.classid, m.objid, 0, 0, 0, 'definition', coalesce(k.definition, ''), k.xmins, k.cmins
+    FROM relation AS m
+    JOIN kind AS k USING (classid, objid)
+    UNION ALL
+    SELECT m.classid, m.objid, 1, 0, 0, 'mapping options', k.hidden, NULL, NULL
+    FROM relation AS m
+    JOIN kind AS k USING (classid, objid)
+    WHERE k.hidden IS NOT NULL
+    UNION ALL
+    -- Owners and privileges. The owner's own are called that, so that they are the same for every owner.
+    SELECT x.classid, x.objid, 10, x.place, 0, x.part, x.text, NULL, NULL
+    FROM (
+        SELECT h.classid, h.objid, 0 AS place, 'owner' AS part, pg_get_userbyid(h.owner)::text AS text FROM held AS h WHERE h.what = '' AND h.owner <> 0
+        UNION ALL
+        SELECT h.classid, h.objid, 1,
+            'privileges of ' || CASE a.grantee WHEN 0 THEN 'PUBLIC' WHEN h.owner THEN 'the owner' ELSE quote_ident(pg_get_userbyid(a.grantee)) END || h.what,
+            string_agg(a.privilege_type || CASE WHEN a.is_grantable AND a.grantee <> h.owner THEN ' WITH GRANT OPTION' ELSE '' END, ', ' ORDER BY a.privilege_type)
+        FROM held AS h
+        CROSS JOIN LATERAL (SELECT DISTINCT e.grantee, e.privilege_type, e.is_grantable FROM aclexplode(h.acl) AS e) AS a
+        GROUP BY h.classid, h.objid, h.what, h.owner, a.grantee
+    ) AS x
 ),
 parts AS (
     SELECT p.classid, p.objid,

@@ -23,6 +23,9 @@ WITH self AS MATERIALIZED (
         FROM (SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS xmax) AS s
     ) AS x
 ),
+kind AS NOT MATERIALIZED (
+    -- include kinds.sql
+),
 -- Every recent catalog row of a user's object.
 recent_row AS MATERIALIZED (
     SELECT r.classid, r.objid, r.what, r.xmin, r.cid, self.xmax, self.base - age(r.xmin) AS full
@@ -62,6 +65,11 @@ recent_row AS MATERIALIZED (
         SELECT 'pg_namespace'::regclass, n.oid, 'part', n.xmin, n.cmin::text::int FROM pg_namespace AS n WHERE age(n.xmin) <= self.span
         UNION ALL
         SELECT 'pg_extension'::regclass, x.oid, 'part', x.xmin, x.cmin::text::int FROM pg_extension AS x WHERE age(x.xmin) <= self.span
+        UNION ALL
+        SELECT k.classid, k.objid, 'part', w.xmin, w.cmin::text::int
+        FROM kind AS k
+        CROSS JOIN LATERAL unnest(k.xmins, k.cmins) AS w (xmin, cmin)
+        WHERE age(w.xmin) <= self.span
     ) AS r
 ),
 written_row AS MATERIALIZED (
@@ -86,7 +94,7 @@ FROM set_config('lfmigrate.written', jsonb_build_object(
         -- Only what relations.sql describes: no indexes, TOAST tables, or types of rows and arrays.
         WHERE CASE w.classid
             WHEN 'pg_class'::regclass THEN c.relkind IN ('r', 'p', 'f', 'v', 'm', 'S') AND c.oid IS DISTINCT FROM history
-            WHEN 'pg_type'::regclass THEN t.typtype IN ('e', 'd', 'r') OR t.typtype = 'c' AND EXISTS (SELECT FROM pg_class AS r WHERE r.oid = t.typrelid AND r.relkind = 'c')
+            WHEN 'pg_type'::regclass THEN t.typtype IN ('e', 'd', 'r') OR t.typtype = 'b' AND t.typarray <> 0 OR t.typtype = 'c' AND EXISTS (SELECT FROM pg_class AS r WHERE r.oid = t.typrelid AND r.relkind = 'c')
             WHEN 'pg_namespace'::regclass THEN w.objid IS DISTINCT FROM (SELECT h.relnamespace FROM pg_class AS h WHERE h.oid = history)
             ELSE true
         END),

@@ -1,0 +1,34 @@
+-- Where are the sequences that the role may set?
+--
+-- The setting lfmigrate.sequences is a jsonb array of the oids to ask for, or null for all. The setting
+-- lfmigrate.positions becomes a jsonb object of oid -> {name, value, called, step}.
+DO $positions$
+DECLARE
+    chosen CONSTANT jsonb := nullif(current_setting('lfmigrate.sequences')::jsonb, 'null');
+    positions jsonb := '{}';
+    found record;
+    last_number bigint;
+    called boolean;
+BEGIN
+    FOR found IN
+        SELECT c.oid, n.nspname, c.relname, s.seqincrement
+        FROM pg_sequence AS s
+        JOIN pg_class AS c ON c.oid = s.seqrelid
+        JOIN pg_namespace AS n ON n.oid = c.relnamespace
+        WHERE c.relpersistence <> 't'
+            AND has_schema_privilege(n.oid, 'USAGE')
+            -- The planner may filter before it joins, and the functions fail for other relations.
+            AND CASE c.relkind WHEN 'S' THEN
+                has_sequence_privilege(c.oid, 'SELECT') AND has_sequence_privilege(c.oid, 'UPDATE')
+            END
+            AND (chosen IS NULL OR chosen ? c.oid::text)
+        ORDER BY n.nspname, c.relname
+    LOOP
+        EXECUTE format('SELECT last_value, is_called FROM %I.%I', found.nspname, found.relname) INTO last_number, called;
+        positions := positions || jsonb_build_object(found.oid, jsonb_build_object(
+            'name', format('%I.%I', found.nspname, found.relname), 'value', last_number, 'called', called,
+            'step', found.seqincrement));
+    END LOOP;
+    PERFORM set_config('lfmigrate.positions', positions::text, true);
+END
+$positions$

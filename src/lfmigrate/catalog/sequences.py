@@ -1,0 +1,58 @@
+"""Asks where sequences are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from lfmigrate.catalog.query import query_text
+from lfmigrate.postgres.pipeline import Query
+
+
+@dataclass(frozen=True, slots=True)
+class SequencePosition:
+    """Where a sequence is.
+
+    Attributes:
+        name: With its schema, quoted where that is needed.
+        value: The last value.
+        called: Whether that has been given out; otherwise it is the next one.
+        step: The increment.
+    """
+
+    name: str
+    value: int
+    called: bool
+    step: int
+
+    @property
+    def next(self) -> int:
+        """Return the value that would be given out next."""
+        return self.value + self.step if self.called else self.value
+
+    def __lt__(self, other: SequencePosition) -> bool:
+        """Return whether it would give out values again that the other one has passed."""
+        return self.next < other.next if self.step > 0 else self.next > other.next
+
+
+def moved_sequences() -> Query[tuple[str, ...]]:
+    """Ask which sequences the transaction has moved: their oids, and those of written tables."""
+    return Query(query_text("moved_sequences"), (), tuple)
+
+
+def sequence_positions() -> Query[Mapping[str, SequencePosition]]:
+    """Ask where the sequences are that the role may set, by oid.
+
+    The setting ``lfmigrate.sequences`` has the oids to ask for; see the query.
+    """
+
+    def decode(value: Any) -> Mapping[str, SequencePosition]:  # noqa: ANN401 (parsed JSON)
+        return {oid: SequencePosition(**found) for oid, found in value.items()}
+
+    return Query(
+        "SELECT current_setting('lfmigrate.positions')::jsonb",
+        (),
+        decode,
+        first=(query_text("sequence_positions"), ()),
+    )

@@ -1,0 +1,37 @@
+"""Which statements release what a file may have left in a session."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+# What releases all of a kind that a file may have left in the session. Cursors come first: they may
+# use temporary tables.
+_RELEASES = (
+    ("cursors", "CLOSE ALL"),
+    ("prepared", "DEALLOCATE ALL"),
+    ("channels", "UNLISTEN *"),
+    ("locks", "SELECT pg_catalog.pg_advisory_unlock_all()"),
+    ("temporary", "DISCARD TEMP"),
+    ("sequences", "DISCARD SEQUENCES"),
+    ("plans", "DISCARD PLANS"),
+)
+
+# What a rollback undoes.
+_UNDONE = ("cursors", "channels", "temporary")
+
+
+def releases(own: Collection[str], *, rolled_back: bool = False) -> list[str]:
+    """Return the statements that release what a file may have left in the session.
+
+    Args:
+        own: The kinds of which the session had something before the run; they are left alone.
+        rolled_back: Whether the transaction was rolled back, which releases some kinds.
+
+    Returns:
+        Statements, all of which may run in a transaction.
+    """
+    kept = {*own, *(_UNDONE if rolled_back else ())}
+    if "cursors" in own:
+        # A cursor that stays may use a temporary table.
+        kept.add("temporary")
+    return [statement for kind, statement in _RELEASES if kind not in kept]

@@ -1,0 +1,98 @@
+"""What a rollback does not undo, in the runs that are rolled back on purpose."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+
+from lfmigrate.errors import NOTHING_CHANGED, DifferenceFound
+from tests.helpers.commands import migrations, rollback, statuses, up
+from tests.helpers.databases import execute, fetch
+
+Write = Callable[[Mapping[str, str | bytes]], Path]
+
+# The lock of the setval is held to the end of the transaction, too.
+CAUGHT = "DO $$ BEGIN PERFORM setval('s', 1); RAISE 'x'; EXCEPTION WHEN OTHERS THEN END $$"
+
+SEQUENCES = {
+    "1_a.up.sql": "CREATE SEQUENCE s; CREATE SEQUENCE down INCREMENT -1;"
+    " CREATE TABLE t (id serial);",
+    "1_a.down.sql": "SELECT setval('s', 3); DROP TABLE t; DROP SEQUENCE s, down;",
+}
+
+
+@pytest.mark.parametrize(
+    ("sequence", "statement", "after"),
+    [
+        ("s", "SELECT setval('s', 7)", (100, True)),
+        ("s", "SELECT setval('s', 100, false)", (100, True)),
+        ("s", CAUGHT, (100, True)),
+        ("s", "ALTER SEQUENCE s RESTART; SELECT nextval('s')", (100, True)),
+        ("s", "SELECT nextval('s')", (101, True)),
+        ("s", "SELECT setval('s', 400)", (400, True)),
+        ("down", "SELECT setval('down', -7)", (-100, True)),
+        ("down", "SELECT nextval('down')", (-101, True)),
+        ("t_id_seq", "INSERT INTO t DEFAULT VALUES", (101, True)),
+        ("t_id_seq", "TRUNCATE t RESTART IDENTITY", (100, True)),
+    ],
+)  # fmt: skip
+def test_a_dry_run_gives_no_value_of_a_sequence_out_again(
+    database: str, folder: Write, sequence: str, statement: str, after: tuple[int, bool]
+) -> None:
+    """A rollback undoes no setval; one that went on leaves a gap, as after any rollback."""
+    up(database, folder(SEQUENCES))
+    execute(
+        database,
+        "SELECT setval('s', 100), setval('down', -100), setval('t_id_seq', 100)",
+    )
+    path = folder({**SEQUENCES, "2_b.up.sql": f"{statement};", "3_c.up.sql": "SELECT 1;"})
+
+    report = up(database, path, dry_run=True)
+
+    assert fetch(database, f"SELECT last_value, is_called FROM {sequence}") == [after]
+    moved = [note for note in report.notes if f"public.{sequence}" in note]
+    assert len(moved) == (
+        "setval" in statement or statement == "SELECT nextval('s')" or abs(after[0]) == 101
+    )
+
+
+def test_the_preview_of_a_rollback_sets_no_sequence_back(database: str, folder: Write) -> None:
+    """Nor does a strict dry run that finds a difference."""
+    path = folder(SEQUENCES)
+    up(database, path)
+    execute(database, "SELECT setval('s', 100)")
+
+    report = rollback(database, path, dry_run=True)
+
+    assert fetch(database, "SELECT last_value FROM s") == [100]
+    assert "sequence public.s was set back from 101 to 4" in report.notes[-1]
+
+    execute(database, "ALTER TABLE t ADD COLUMN hand int")
+    later = folder({**SEQUENCES, "2_b.up.sql": "SELECT setval('s', 5); COMMENT ON TABLE t IS 'x';"})
+    with pytest.raises(DifferenceFound) as refused:
+        up(database, later, dry_run=True, strict=True)
+    assert refused.value.outcome == NOTHING_CHANGED
+    assert fetch(database, "SELECT last_value FROM s") == [100]
+
+
+def test_a_dry_run_executes_nothing_that_reaches_outside_the_database(
+    database: str, folder: Write, tmp_path: Path
+) -> None:
+    """It would be felt, whatever is rolled back; the report names the statement."""
+    target = tmp_path / "out"
+    path = folder(
+        {
+            "1_a.up.sql": "CREATE TABLE a ();",
+            "2_b.up.sql": f"COPY (SELECT 1) TO '{target}';",
+            "3_c.up.sql": "CREATE TABLE c ();",
+        }
+    )
+
+    report = up(database, path, dry_run=True)
+
+    assert migrations(report) == {"1": "planned", "2": "planned", "3": "planned"}
+    assert statuses(report) == {"table a": "created"}
+    assert "2_b.up.sql:1: COPY reaches a file or a program of the server" in report.notes[-1]
+    assert not target.exists()
