@@ -304,7 +304,7 @@ def test_pending_migrations_exit_3_when_asked(cli: Cli, database: str, notes: Pa
 
     assert (plain.returncode, asked.returncode) == (0, 3)
     assert plain.stdout == asked.stdout
-    assert "3 migrations or views are pending" in asked.stderr
+    assert "3 migrations or repeatable files are pending" in asked.stderr
 
 
 @pytest.mark.per_version

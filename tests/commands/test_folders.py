@@ -95,7 +95,7 @@ def test_a_folder_does_what_psql_would_do(
         folder = lfmigrate.read_folder(FOLDERS / name)
         lfmigrate.up(conn, folder)
 
-    for file in [m.up for m in folder.migrations] + [v.file for v in folder.views]:
+    for file in [m.up for m in folder.migrations] + [v.file for v in folder.repeatables]:
         done = psql(other, "-q", "-f", str(file.path))
         assert done.returncode == 0, done.stderr
 

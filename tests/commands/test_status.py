@@ -50,7 +50,7 @@ def test_all_is_pending_in_an_empty_database(database: str, folder: Write) -> No
     report = status(database, folder(TWO))
 
     assert words(report) == {"001": "pending", "002": "pending"}
-    assert [(v.view.name, v.status) for v in report.views] == [("v", "pending")]
+    assert [(v.repeatable.name, v.status) for v in report.repeatables] == [("v", "pending")]
     assert report.pending == 3
 
 
@@ -63,7 +63,7 @@ def test_all_is_applied_after_an_up(database: str, folder: Write) -> None:
     report = status(database, path)
 
     assert words(report) == {"001": "applied", "002": "applied"}
-    assert [v.status for v in report.views] == ["applied"]
+    assert [v.status for v in report.repeatables] == ["applied"]
     assert report.pending == 0
     event = report.migrations[0].event
     assert event is not None
@@ -105,7 +105,7 @@ def test_an_edited_view_is_to_be_run(database: str, folder: Write) -> None:
 
     report = status(database, path)
 
-    assert [v.status for v in report.views] == ["edited"]
+    assert [v.status for v in report.repeatables] == ["edited"]
     assert report.pending == 1
 
 
@@ -194,7 +194,7 @@ def test_pending_migrations_fail_only_when_asked_to(
 
 EVERY_WAY = (
     "1 migration was edited after it was applied; 1 applied file is not in the folder; 1 migration"
-    " or view is pending"
+    " or repeatable file is pending"
 )
 VIEW = "CREATE OR REPLACE VIEW v AS SELECT id + 1 AS id FROM a;"
 
@@ -205,8 +205,8 @@ VIEW = "CREATE OR REPLACE VIEW v AS SELECT id + 1 AS id FROM a;"
     [
         ({}, None),
         ({"002_b.up.sql": None, "002_c.up.sql": TWO["002_b.up.sql"]}, None),
-        ({"003_c.up.sql": "SELECT 1;"}, "1 migration or view is pending"),
-        ({"views/v.sql": VIEW}, "1 migration or view is pending"),
+        ({"003_c.up.sql": "SELECT 1;"}, "1 migration or repeatable file is pending"),
+        ({"views/v.sql": VIEW}, "1 migration or repeatable file is pending"),
         ({"002_b.up.sql": "SELECT 1;"}, "1 migration was edited after it was applied"),
         ({"001_a.up.sql": None}, "1 applied file is not in the folder"),
         ({"views/v.sql": None}, "1 applied file is not in the folder"),

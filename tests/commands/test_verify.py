@@ -632,7 +632,9 @@ def test_a_pending_migration_is_mentioned_and_not_expected(
     report = verify(database, files, replay_files=replay)
     allowed = verify(database, files, replay_files=replay, allow_pending=True)
 
-    assert [problem.message for problem in report.problems] == ["1 migration or view is pending"]
+    assert [problem.message for problem in report.problems] == [
+        "1 migration or repeatable file is pending"
+    ]
     assert (report.ok, allowed.ok) == (False, True)
     assert [v.relation.name for v in report.relations] == ["a"]
     assert "1 pending, and not expected yet: 002_b" in report.notes

@@ -1,8 +1,10 @@
-"""A view whose columns have changed is dropped and made again, with all that belongs to it."""
+"""A view that a statement cannot get past is dropped and re-created, with its properties."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
@@ -10,8 +12,8 @@ import pytest
 
 from lfmigrate.errors import NOTHING_CHANGED, Refused, StatementFailed
 from tests.conftest import Cli
-from tests.helpers.commands import up
-from tests.helpers.databases import execute, value
+from tests.helpers.commands import statuses, up, verify
+from tests.helpers.databases import execute, fetch, history, value
 
 Write = Callable[[Mapping[str, str | bytes]], Path]
 Dump = Callable[..., str]
@@ -64,7 +66,10 @@ def test_a_view_loses_a_column_and_is_reported_as_replaced(
 
 
 def test_what_belongs_to_the_view_is_given_back(viewed: tuple[str, Path], reader: str) -> None:
-    """Owner, grants, options, comments, defaults, triggers and rules; but not of a lost column."""
+    """Owner, grants, comments, defaults, triggers and rules; but not of a lost column.
+
+    So are the options, because the file states none.
+    """
     url, path = viewed
     execute(
         url,
@@ -78,8 +83,8 @@ def test_what_belongs_to_the_view_is_given_back(viewed: tuple[str, Path], reader
         "ALTER VIEW v ALTER x SET DEFAULT 7, ALTER y SET DEFAULT 8",
         "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'",
         "CREATE TRIGGER t INSTEAD OF DELETE ON v FOR EACH ROW EXECUTE FUNCTION f()",
-        "CREATE RULE r AS ON UPDATE TO v DO INSTEAD NOTHING",
         "COMMENT ON TRIGGER t ON v IS 'the trigger'",
+        "CREATE RULE r AS ON UPDATE TO v DO INSTEAD NOTHING",
         "COMMENT ON RULE r ON v IS 'the rule'",
         f"ALTER VIEW v OWNER TO {reader}",
     )
@@ -92,9 +97,10 @@ def test_what_belongs_to_the_view_is_given_back(viewed: tuple[str, Path], reader
                       WHERE attrelid = c.oid AND attname = 'x'),
             'default', (SELECT pg_get_expr(adbin, adrelid) FROM pg_attrdef
                         WHERE adrelid = c.oid AND adnum = 1),
-            'triggers', (SELECT jsonb_agg(pg_get_triggerdef(oid) || obj_description(oid))
+            'triggers', (SELECT jsonb_agg(pg_get_triggerdef(oid)
+                                          || obj_description(oid, 'pg_trigger'))
                          FROM pg_trigger WHERE tgrelid = c.oid),
-            'rules', (SELECT jsonb_agg(pg_get_ruledef(oid) || obj_description(oid))
+            'rules', (SELECT jsonb_agg(pg_get_ruledef(oid) || obj_description(oid, 'pg_rewrite'))
                       FROM pg_rewrite WHERE ev_class = c.oid AND rulename <> '_RETURN'))
         FROM pg_class AS c WHERE c.oid = 'v'::regclass"""
     before = value(url, belongs)
@@ -102,39 +108,228 @@ def test_what_belongs_to_the_view_is_given_back(viewed: tuple[str, Path], reader
     up(url, path)
 
     assert value(url, belongs) == before
+    assert before["options"] == ["security_barrier=true", "check_option=local"]
     assert None not in (before["triggers"], before["rules"], before["x acl"])
 
 
-def test_what_the_file_says_itself_counts(viewed: tuple[str, Path]) -> None:
-    """What it comments, sets and creates is not overwritten by what was there."""
+FUNCTION = "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'"
+TRIGGER = "TRIGGER t INSTEAD OF DELETE ON v FOR EACH ROW EXECUTE FUNCTION f()"
+
+
+@pytest.mark.parametrize(
+    ("was", "rest", "asked"),
+    [
+        ("COMMENT ON VIEW v IS 'old'", "COMMENT ON VIEW v IS NULL", "obj_description(v)"),
+        ("COMMENT ON COLUMN v.x IS 'old'", "COMMENT ON COLUMN v.x IS ''", "col_description(v, 1)"),
+        (
+            "GRANT SELECT ON v TO reader",
+            "REVOKE ALL ON v FROM reader",
+            "has_table_privilege('reader', v, 'SELECT')",
+        ),
+        (
+            "GRANT INSERT (x) ON v TO reader",
+            "REVOKE ALL (x) ON v FROM reader",
+            "has_column_privilege('reader', v, 'x', 'INSERT')",
+        ),
+        (
+            "ALTER VIEW v OWNER TO reader",
+            "ALTER VIEW v OWNER TO SESSION_USER",
+            "(SELECT relowner::regrole::text FROM pg_class WHERE oid = v)",
+        ),
+        (
+            f"{FUNCTION}; CREATE {TRIGGER}",
+            f"CREATE OR REPLACE {TRIGGER.replace('DELETE', 'UPDATE')}",
+            "(SELECT jsonb_agg(pg_get_triggerdef(oid)) FROM pg_trigger WHERE tgrelid = v)",
+        ),
+        (
+            f"{FUNCTION}; CREATE {TRIGGER}",
+            "DROP TRIGGER t ON v",
+            "(SELECT count(*) FROM pg_trigger WHERE tgrelid = v)",
+        ),
+        (
+            "CREATE RULE r AS ON UPDATE TO v DO INSTEAD NOTHING",
+            "DROP RULE r ON v",
+            "(SELECT count(*) FROM pg_rewrite WHERE ev_class = v)",
+        ),
+        (
+            "ALTER VIEW v ALTER x SET DEFAULT 7",
+            "ALTER VIEW v ALTER x DROP DEFAULT",
+            "(SELECT count(*) FROM pg_attrdef WHERE adrelid = v)",
+        ),
+        (
+            "ALTER VIEW v SET (security_barrier = true)",
+            "ALTER VIEW v RESET (security_barrier)",
+            "(SELECT reloptions::text FROM pg_class WHERE oid = v)",
+        ),
+    ],
+)
+def test_what_the_file_says_itself_counts(
+    viewed: tuple[str, Path], reader: str, was: str, rest: str, asked: str
+) -> None:
+    """The old properties are there when its statements run, as after CREATE OR REPLACE VIEW."""
     url, path = viewed
-    parts = """
-        COMMENT ON VIEW v IS '{0}';
-        ALTER VIEW v ALTER x SET DEFAULT {1};
-        CREATE TRIGGER t INSTEAD OF DELETE ON v FOR EACH ROW EXECUTE FUNCTION f({1});
-        COMMENT ON TRIGGER t ON v IS '{0}';
-        CREATE RULE r AS ON UPDATE TO v DO INSTEAD SELECT {1};
-    """
-    execute(
-        url,
-        "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'",
-        parts.format("old", 1),
-        "COMMENT ON RULE r ON v IS 'old'",
-    )
-    (path / "views" / "v.sql").write_text(NEW + parts.format("new", 2), encoding="utf-8")
+    was, rest, asked = (re.sub(r"\breader\b", reader, text) for text in (was, rest, asked))
+    asked = f"SELECT {asked} FROM (SELECT 'v'::regclass AS v) AS asked"
+    execute(url, was)
+    old = value(url, asked)
+    # CREATE OR REPLACE can do this much, and then the rest of the file runs.
+    (path / "views" / "v.sql").write_text(f"{OLD} {rest};", encoding="utf-8")
+    up(url, path)
+    expected = value(url, asked)
+    execute(url, "DROP VIEW v", OLD, was.removeprefix(f"{FUNCTION}; "))
+    assert value(url, asked) == old != expected
+    (path / "views" / "v.sql").write_text(f"{NEW} {rest};", encoding="utf-8")
 
     up(url, path)
 
-    assert value(url, "SELECT obj_description('v'::regclass)") == "new"
-    of_v = "= 'v'::regclass"
-    default = f"SELECT pg_get_expr(adbin, adrelid) FROM pg_attrdef WHERE adrelid {of_v}"
-    assert value(url, default) == "2"
-    trigger = "SELECT pg_get_triggerdef(oid) || obj_description(oid) FROM pg_trigger"
-    assert value(url, f"{trigger} WHERE tgrelid {of_v}").endswith("f('2')new")
-    rule = "FROM pg_rewrite WHERE rulename = 'r'"
-    assert "SELECT 2" in value(url, f"SELECT pg_get_ruledef(oid) {rule}")
-    # The file says nothing of it.
-    assert value(url, f"SELECT obj_description(oid) {rule}") == "old"
+    assert value(url, asked) == expected
+    assert verify(url, path).ok
+
+
+BARRIER, NO_BARRIER = "WITH (security_barrier = true)", "WITH (security_barrier = false)"
+
+
+@pytest.mark.parametrize(
+    ("texts", "by_hand", "expected"),
+    [
+        # No protection is lost because a column had to go.
+        (("", ""), "ALTER VIEW v SET (security_barrier = true)", "{security_barrier=true}"),
+        # The file's own options are what its text says now, as after CREATE OR REPLACE VIEW.
+        ((BARRIER, ""), "SELECT 1", None),
+        ((BARRIER, NO_BARRIER), "SELECT 1", "{security_barrier=false}"),
+        (
+            ("", NO_BARRIER),
+            "ALTER VIEW v SET (security_barrier = true)",
+            "{security_barrier=false}",
+        ),
+    ],
+)
+def test_options_that_someone_has_set_are_kept_unless_the_file_states_some(
+    database: str, folder: Write, texts: tuple[str, str], by_hand: str, expected: str | None
+) -> None:
+    """CREATE OR REPLACE VIEW clears them; a view that is re-created does not lose them."""
+    old, new = texts
+    files = {"1_a.up.sql": TABLE, "views/v.sql": OLD.replace("VIEW v", f"VIEW v {old}")}
+    up(database, folder(files))
+    execute(database, by_hand)
+
+    up(database, folder({**files, "views/v.sql": NEW.replace("VIEW v", f"VIEW v {new}")}))
+
+    asked = "SELECT reloptions::text FROM pg_class WHERE oid = 'v'::regclass"
+    assert value(database, asked) == expected
+
+
+@pytest.mark.parametrize(
+    ("texts", "by_hand", "drifted"),
+    [
+        (("", ""), "ALTER VIEW v SET (security_barrier = true)", {"options"}),
+        (
+            (
+                "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';",
+                "CREATE OR REPLACE TRIGGER t BEFORE INSERT ON a FOR EACH ROW EXECUTE FUNCTION f();",
+            ),
+            "ALTER TABLE a DISABLE TRIGGER t",
+            {"trigger t"},
+        ),
+    ],
+)
+def test_what_create_or_replace_resets_is_drift_until_it_runs(
+    database: str, folder: Write, texts: tuple[str, str], by_hand: str, drifted: set[str]
+) -> None:
+    """It clears the options of a view and enables a trigger, which is what the file says."""
+    before, rest = texts
+    files = {"1_a.up.sql": f"{TABLE} {before}", "views/v.sql": f"{OLD} {rest}"}
+    path = folder(files)
+    up(database, path)
+    execute(database, by_hand)
+    differences = [d.part for v in verify(database, path).relations for d in v.differences]
+    assert set(differences) == drifted
+
+    path = folder({**files, "views/v.sql": f"{OLD} {rest} -- edited"})
+    up(database, path)
+
+    assert verify(database, path).ok
+    assert verify(database, path, replay_files=True).ok
+
+
+def test_default_privileges_do_not_grant_again_what_was_revoked(
+    viewed: tuple[str, Path], reader: str
+) -> None:
+    """A new view gets them; a view that is re-created has the grants that it had."""
+    url, path = viewed
+    execute(url, f"ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO {reader}, public")
+
+    up(url, path)
+
+    assert (
+        value(
+            url,
+            f"SELECT has_table_privilege('{reader}', 'v', 'SELECT')",
+        )
+        is False
+    )
+    execute(url, f"ALTER DEFAULT PRIVILEGES REVOKE SELECT ON TABLES FROM {reader}, public")
+
+
+def test_properties_are_restored_under_any_search_path(viewed: tuple[str, Path]) -> None:
+    """The file sets its own, in which the trigger's function is not."""
+    url, path = viewed
+    execute(url, FUNCTION, f"CREATE {TRIGGER}", "CREATE SCHEMA elsewhere")
+    file = NEW.replace("VIEW v", "VIEW public.v").replace("FROM a", "FROM public.a")
+    (path / "views" / "v.sql").write_text(
+        f"SET search_path = elsewhere; {file} CREATE TABLE IF NOT EXISTS mark (n int);",
+        encoding="utf-8",
+    )
+
+    up(url, path)
+
+    assert value(url, "SELECT count(*) FROM pg_trigger WHERE tgrelid = 'v'::regclass") == 1
+    assert value(url, "SELECT to_regclass('elsewhere.mark') IS NOT NULL") is True
+
+
+def test_a_view_that_its_file_drops_first_keeps_nothing(
+    database: str, folder: Write, reader: str
+) -> None:
+    """It states the view from the ground up, also when the run has dropped it before."""
+    files = {"1_a.up.sql": TABLE, "views/v.sql": f"DROP VIEW IF EXISTS v; {OLD}"}
+    up(database, folder(files))
+    execute(database, f"GRANT SELECT ON v TO {reader}")
+
+    up(database, folder({**files, "2_b.up.sql": "ALTER TABLE a ALTER x TYPE bigint;"}))
+
+    asked = f"SELECT has_table_privilege('{reader}', 'v', 'SELECT')"
+    assert value(database, asked) is False
+
+
+def test_a_rule_that_needs_a_lost_column_is_not_lost_without_a_word(
+    viewed: tuple[str, Path], dump: Dump
+) -> None:
+    """The view could be written to, and would not be any more."""
+    url, path = viewed
+    execute(url, "CREATE RULE r AS ON DELETE TO v DO INSTEAD DELETE FROM a WHERE y = OLD.y")
+    before = dump(url)
+
+    with pytest.raises(StatementFailed) as caught:
+        up(url, path)
+
+    assert caught.value.message.startswith('rule "r" does not fit the new columns of view "v": ')
+    assert caught.value.hint == "Drop it in a migration; the view's file can create it again."
+    assert dump(url) == before
+
+
+def test_a_view_in_another_schema_is_dropped_there(database: str, folder: Write) -> None:
+    """And not its namesake in the schema of the run."""
+    schema = {"001_a.up.sql": f"{TABLE} CREATE SCHEMA s;"}
+    path = folder({**schema, "views/v.sql": OLD.replace("VIEW v", "VIEW s.v")})
+    up(database, path)
+    execute(database, "CREATE VIEW v AS SELECT 1 AS n", "COMMENT ON VIEW s.v IS 'kept'")
+    before = value(database, "SELECT 'public.v'::regclass::oid::text")
+    (path / "views" / "v.sql").write_text(NEW.replace("VIEW v", "VIEW s.v"), encoding="utf-8")
+
+    up(database, path)
+
+    assert value(database, "SELECT 'public.v'::regclass::oid::text") == before
+    assert value(database, "SELECT obj_description('s.v'::regclass)") == "kept"
 
 
 def test_what_depends_on_the_view_is_listed_and_stays(
@@ -235,3 +430,236 @@ def test_an_adopted_view_with_dependents_is_refused_with_them(
 
     assert "view public.board_pack" in caught.value.facts
     assert dump(database) == before
+
+
+def test_a_view_file_on_top_of_the_view_is_re_created_with_it(
+    viewed: tuple[str, Path], reader: str
+) -> None:
+    """It depends on the view, and its own file brings it back, with its grants."""
+    url, path = viewed
+    (path / "views" / "v.sql").write_text(OLD, encoding="utf-8")
+    (path / "views" / "a_top.sql").write_text("CREATE OR REPLACE VIEW a_top AS SELECT x FROM v")
+    up(url, path)
+    execute(url, f"GRANT SELECT ON a_top TO {reader}")
+    (path / "views" / "v.sql").write_text(NEW, encoding="utf-8")
+
+    report = up(url, path)
+
+    changed = {key: status for key, status in statuses(report).items() if status != "unchanged"}
+    assert changed == {"view v": "replaced", "view a_top": "replaced"}
+    assert value(url, f"SELECT has_table_privilege('{reader}', 'a_top', 'SELECT')") is True
+    assert verify(url, path).ok
+    assert {v.status for v in up(url, path).relations} == {"unchanged"}
+
+
+# A migration that changes what a view reads.
+
+PARENT = "CREATE TABLE a (x int PRIMARY KEY, y int, z text); CREATE TYPE mood AS ENUM ('ok');"
+ON_COLUMN = {
+    "001_a.up.sql": PARENT,
+    "views/v.sql": "CREATE OR REPLACE VIEW v AS SELECT x, y FROM a;",
+    "views/b.sql": "CREATE OR REPLACE VIEW b AS SELECT y FROM a;",
+    # On top of v, and first by name.
+    "views/top.sql": "CREATE OR REPLACE VIEW top AS SELECT x FROM v;",
+    "views/x.sql": "CREATE OR REPLACE VIEW x AS SELECT z FROM a;",
+}
+
+
+@dataclass(frozen=True)
+class OnColumn:
+    """A database with those files applied, and a role that may read some of the views."""
+
+    url: str
+    reader: str
+    write: Write
+
+    def folder(self, **files: str) -> Path:
+        """Return a folder with more migrations, and with other views (``view_v``)."""
+        named = {
+            f"views/{name[5:]}.sql" if name.startswith("view_") else f"{name}.up.sql": text
+            for name, text in files.items()
+        }
+        return self.write({**ON_COLUMN, **named})
+
+
+@pytest.fixture
+def on_column(database: str, folder: Write, reader: str) -> OnColumn:
+    """Return the database as the first migration and its views leave it."""
+    up(database, folder(ON_COLUMN))
+    execute(database, f"GRANT SELECT ON v, b, top TO {reader}", "COMMENT ON VIEW v IS 'the view'")
+    return OnColumn(database, reader, folder)
+
+
+def oids(url: str) -> dict[str, int]:
+    """Return the view's ids, which change when a view is dropped."""
+    return dict(
+        fetch(
+            url,
+            "SELECT jsonb_build_array(relname, oid::int) FROM pg_class"
+            " WHERE relkind = 'v' AND relnamespace = 'public'::regnamespace",
+        )
+    )
+
+
+@pytest.mark.parametrize(
+    ("migration", "views", "dropped"),
+    [
+        ("ALTER TABLE a ALTER y TYPE bigint", {}, {"v", "b", "top"}),
+        (
+            "ALTER TABLE a DROP COLUMN y",
+            {
+                "view_v": "CREATE OR REPLACE VIEW v AS SELECT x FROM a;",
+                "view_b": "CREATE OR REPLACE VIEW b AS SELECT 1 AS y;",
+            },
+            {"v", "b", "top"},
+        ),
+        ("DO $$BEGIN EXECUTE 'ALTER TABLE a ALTER y TYPE bigint'; END$$", {}, {"v", "b", "top"}),
+        # The view that it drops itself, and the one on top.
+        ("DROP VIEW v; ALTER TABLE a ALTER x TYPE bigint", {}, {"v", "top"}),
+    ],
+)
+def test_a_migration_gets_past_the_views_of_view_files(
+    on_column: OnColumn, migration: str, views: dict[str, str], dropped: set[str]
+) -> None:
+    """Those on what it changes are dropped before it and re-created; the others stay."""
+    url, reader = on_column.url, on_column.reader
+    before = oids(url)
+    path = on_column.folder(**{"2_b": migration}, **views)
+
+    planned = up(url, path, dry_run=True)
+    assert oids(url) == before
+    report = up(url, path)
+
+    after = oids(url)
+    assert {name for name in before if before[name] != after[name]} == dropped
+    assert statuses(planned) == statuses(report)
+    for name in {"v", "b", "top"} - ({"v"} if migration.startswith("DROP VIEW v") else set()):
+        asked = f"SELECT has_table_privilege('{reader}', '{name}', 'SELECT')"
+        assert value(url, asked) is True
+    assert verify(url, path).ok
+    assert {v.status for v in up(url, path).relations} == {"unchanged"}
+
+
+def test_the_views_are_there_until_the_migration_that_needs_them_gone(
+    on_column: OnColumn,
+) -> None:
+    """An earlier migration of the same run may read them; with --per-migration too."""
+    reads = "CREATE TABLE copy AS SELECT x, y FROM v;"
+    change = "ALTER TABLE a ALTER y TYPE bigint;"
+
+    up(
+        on_column.url,
+        on_column.folder(**{"2_b": reads, "3_c": change, "4_d": "CREATE TABLE d ();"}),
+    )
+    path = on_column.folder(
+        **{"2_b": reads, "3_c": change, "4_d": "CREATE TABLE d ();"},
+        **{"5_e": reads.replace("copy", "again"), "6_f": change.replace("bigint", "numeric")},
+    )
+    up(on_column.url, path, per_migration=True)
+
+    assert value(on_column.url, "SELECT obj_description('v'::regclass)") == "the view"
+    assert verify(on_column.url, path).ok
+    runs = [row["file"] for row in history(on_column.url) if row["file"].startswith("views/")]
+    assert len(runs) == 3 * 4
+
+
+@pytest.mark.parametrize("options", [{}, {"dry_run": True}, {"per_migration": True}])
+def test_a_migration_does_not_drop_views_that_others_depend_on(
+    on_column: OnColumn, dump: Dump, options: dict[str, bool]
+) -> None:
+    """They are listed, and nothing is changed."""
+    execute(
+        on_column.url,
+        "CREATE VIEW board_pack AS SELECT x FROM top",
+        "CREATE MATERIALIZED VIEW numbers AS SELECT y FROM b",
+        "CREATE INDEX numbers_y ON numbers (y)",
+        "CREATE TABLE typed (v v)",
+    )
+    before = dump(on_column.url), history(on_column.url)
+
+    with pytest.raises(Refused) as caught:
+        up(
+            on_column.url,
+            on_column.folder(**{"2_b": "ALTER TABLE a ALTER y TYPE bigint"}),
+            **options,
+        )
+
+    assert caught.value.message == (
+        '2_b.up.sql:1 cannot run until views "b", "top", "v" are dropped, but other objects depend'
+        " on them"
+    )
+    assert caught.value.detail == (
+        "materialized view public.numbers",
+        "table column public.typed.v",
+        "view public.board_pack",
+    )
+    assert caught.value.outcome == NOTHING_CHANGED
+    assert (dump(on_column.url), history(on_column.url)) == before
+
+
+def test_what_else_stops_the_migration_is_reported_by_the_server(
+    on_column: OnColumn, dump: Dump
+) -> None:
+    """Another owner's view on the same column is no reason to look for ever."""
+    execute(on_column.url, "CREATE VIEW board_pack AS SELECT y FROM a")
+    before = dump(on_column.url)
+
+    with pytest.raises(StatementFailed) as caught:
+        up(on_column.url, on_column.folder(**{"2_b": "ALTER TABLE a DROP COLUMN y"}))
+
+    assert caught.value.sqlstate == "2BP01"
+    assert "view board_pack depends on column y of table a" in caught.value.detail
+    assert dump(on_column.url) == before
+
+
+@pytest.mark.parametrize(
+    ("files", "options"),
+    [
+        ({"3_c": "-- lfmigrate: no-transaction\nVACUUM a;"}, {}),
+        ({"3_c": "-- lfmigrate: no-transaction\nVACUUM a;"}, {"dry_run": True}),
+        ({"3_c": "SELECT 1;"}, {"to": "2"}),
+    ],
+)
+def test_views_are_not_dropped_without_their_files_in_the_same_transaction(
+    on_column: OnColumn,
+    dump: Dump,
+    files: dict[str, str],
+    options: dict[str, object],
+) -> None:
+    """The migration fails as the server says, with the way out."""
+    before = dump(on_column.url)
+
+    with pytest.raises(StatementFailed) as caught:
+        up(
+            on_column.url,
+            on_column.folder(**{"2_b": "ALTER TABLE a ALTER y TYPE bigint"}, **files),
+            **options,
+        )
+
+    assert (caught.value.sqlstate, caught.value.file) == ("0A000", "2_b.up.sql")
+    assert caught.value.hint == (
+        'Drop views "b", "top", "v" in an earlier migration; up re-creates the views of repeatable'
+        " files after the last one."
+    )
+    assert caught.value.outcome == NOTHING_CHANGED
+    assert dump(on_column.url) == before
+
+
+def test_a_later_migration_that_reads_a_dropped_view_is_named(
+    on_column: OnColumn, dump: Dump
+) -> None:
+    """The first error stays the error."""
+    before = dump(on_column.url)
+    path = on_column.folder(
+        **{"2_b": "ALTER TABLE a ALTER y TYPE bigint", "3_c": "CREATE TABLE c AS TABLE v"}
+    )
+
+    with pytest.raises(StatementFailed) as caught:
+        up(on_column.url, path)
+
+    assert (caught.value.sqlstate, caught.value.file) == ("0A000", "2_b.up.sql")
+    assert caught.value.detail[-1] == (
+        'With view "v" dropped before it, 3_c.up.sql:1:25 fails: relation "v" does not exist.'
+    )
+    assert caught.value.outcome == NOTHING_CHANGED
+    assert dump(on_column.url) == before

@@ -63,7 +63,9 @@ def statuses(outcomes: list[UpReport | BaseException]) -> Counter[str]:
 def shipped_names() -> list[str]:
     """Return the files of the shipped folder in the order in which they run."""
     shipped = read_folder(shipped_folder())
-    return [m.up.name for m in shipped.migrations] + [view.file.name for view in shipped.views]
+    return [m.up.name for m in shipped.migrations] + [
+        view.file.name for view in shipped.repeatables
+    ]
 
 
 @contextmanager

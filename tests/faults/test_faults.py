@@ -128,7 +128,7 @@ def wait_for_sleep(url: str, query: str = "%") -> int:
 def shipped_files() -> list[SqlFile]:
     """Return the files of the shipped folder in the order in which they run."""
     shipped = read_folder(shipped_folder())
-    return [m.up for m in shipped.migrations] + [view.file for view in shipped.views]
+    return [m.up for m in shipped.migrations] + [view.file for view in shipped.repeatables]
 
 
 def shipped_with(file: SqlFile, text: str) -> Folder:
@@ -140,8 +140,9 @@ def shipped_with(file: SqlFile, text: str) -> Folder:
         migrations=tuple(
             replace(m, up=other if m.up.name == file.name else m.up) for m in shipped.migrations
         ),
-        views=tuple(
-            replace(v, file=other if v.file.name == file.name else v.file) for v in shipped.views
+        repeatables=tuple(
+            replace(v, file=other if v.file.name == file.name else v.file)
+            for v in shipped.repeatables
         ),
     )
 

@@ -38,7 +38,7 @@ def labels(folder: Folder) -> list[str]:
 
 def names(folder: Folder) -> list[str]:
     """Return the names of a folder's views."""
-    return [view.name for view in folder.views]
+    return [view.name for view in folder.repeatables]
 
 
 def file_of(text: str) -> SqlFile:
@@ -133,7 +133,12 @@ def test_what_belongs_to_others_is_ignored(folder: Write) -> None:
 
     result = read_folder(path)
 
-    assert (labels(result), names(result), result.notes) == (["1_a"], [], ())
+    assert (labels(result), names(result)) == (["1_a"], [])
+    # They look as if they were to run.
+    assert result.notes == tuple(
+        f"{name}/ is ignored: SQL files that may run again belong in repeatable/"
+        for name in ("archive.sql", "views/old")
+    )
 
 
 def test_links_are_followed(folder: Write) -> None:
@@ -391,7 +396,7 @@ def test_a_view_file_creates_the_view_it_is_named_after(
     result = read_folder(folder({f"views/{name}.sql": text}))
 
     assert names(result) == [name]
-    assert result.views[0].file.name == f"views/{name}.sql"
+    assert result.repeatables[0].file.name == f"views/{name}.sql"
 
 
 def test_a_file_name_in_another_unicode_form_is_the_same_name(folder: Write) -> None:
@@ -479,6 +484,32 @@ def test_a_view_in_two_files_is_refused(folder: Write) -> None:
         ({"a": "x FROM c", "b": "x FROM c", "c": "x FROM b, d", "d": "1"}, "d b c a"),
         ({"a": "x FROM b", "b": "x FROM a"}, "a b"),
         ({"a": "x FROM c", "c": "x FROM b", "b": "x FROM a", "d": "x FROM a"}, "a b c d"),
+        # b reads nothing of a, though a name of its own is the same.
+        ({"a": "x FROM b", "b": "y AS a FROM t"}, "b a"),
+        ({"a": "x FROM b", "b": "y, a FROM t"}, "b a"),
+        ({"a": "x FROM b", "b": "t.a FROM t"}, "b a"),
+        ({"a": "x FROM b", "b": "y FROM t AS a"}, "b a"),
+        ({"a": "x FROM b", "b": "y FROM t a, u"}, "b a"),
+        ({"a": "x FROM b", "b": "extract(year FROM a) FROM t"}, "b a"),
+        ({"a": "x FROM b", "b": "y FROM t WHERE y IS DISTINCT FROM a"}, "b a"),
+        ({"a": "x FROM b", "b": "y FROM t WHERE y IN (z, a) ORDER BY z, a"}, "b a"),
+        ({"a": "x FROM b", "b": "y FROM t JOIN u USING (a, z)"}, "b a"),
+        ({"a": "x FROM b", "b": "y FROM t, f(z, a) AS g(z, a)"}, "b a"),
+        ({"a": "x FROM b", "b": "y FROM t WHERE t.a = 1"}, "b a"),
+        ({"a": "x FROM b", "b": "1; WITH a AS (SELECT 1) SELECT x FROM a"}, "b a"),
+        ({"a": "x FROM b", "b": "1; WITH z AS (TABLE t), a (x) AS (TABLE z) TABLE a"}, "b a"),
+        ({"a": "x FROM b", "b": "1; COMMENT ON COLUMN b.a IS ''"}, "b a"),
+        # c does, and b only looks like it.
+        ({"b": "x FROM t, c", "c": "x AS b FROM t"}, "c b"),
+        ({"b": "x FROM t JOIN u ON t.y = u.y, c", "c": "x AS b FROM t"}, "c b"),
+        ({"b": "x FROM (t JOIN (c CROSS JOIN u))", "c": "x AS b FROM t"}, "c b"),
+        ({"b": "x FROM (SELECT y FROM t, ONLY s.c)", "c": "x AS b FROM t"}, "c b"),
+        ({"b": "x FROM t WHERE EXISTS (TABLE c)", "c": "x AS b FROM t"}, "c b"),
+        ({"b": "1 UNION SELECT x FROM f(1, 2) AS g(x, y), c", "c": "x AS b FROM t"}, "c b"),
+        ({"b": "NULL::s.c", "c": "x AS b FROM t"}, "c b"),
+        ({"b": "1; GRANT SELECT ON b TO r; UPDATE c SET x = 1", "c": "x AS b FROM t"}, "c b"),
+        # Three, and one of their mentions is a column.
+        ({"a": "x FROM b", "b": "x FROM c", "c": "x AS a FROM t"}, "c b a"),
     ],
 )
 def test_a_view_comes_after_those_it_mentions(

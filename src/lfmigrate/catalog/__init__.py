@@ -5,7 +5,14 @@ Each function returns a `Query`, which is sent with `Flight.ask`.
 
 from lfmigrate.catalog.objects import Index, dependents, hidden_members, indexes, inventory, items
 from lfmigrate.catalog.query import query_text
-from lfmigrate.catalog.relations import committed, existing_parts, fingerprints, relations, snapshot
+from lfmigrate.catalog.relations import (
+    committed,
+    existing_parts,
+    fingerprints,
+    relations,
+    snapshot,
+    view_properties,
+)
 from lfmigrate.catalog.sequences import SequencePosition, moved_sequences, sequence_positions
 from lfmigrate.catalog.sessions import Server, blockers, server, session_state
 from lfmigrate.catalog.tables import (
@@ -56,5 +63,6 @@ __all__ = [
     "snapshot",
     "staging",
     "tables",
+    "view_properties",
     "written_rows",
 ]

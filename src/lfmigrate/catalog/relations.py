@@ -106,6 +106,27 @@ def existing_parts(
     return Query(query_text("existing_parts"), (json.dumps(document),), dict)
 
 
+def view_properties(
+    views: Iterable[tuple[str, str]],
+) -> Query[Mapping[tuple[str, str], Mapping[str, Any]]]:
+    """Ask which properties views have that CREATE VIEW does not state, such as their grants.
+
+    The definitions in it hold under any ``search_path`` only if it is set to no schema first.
+
+    Args:
+        views: Schema and name of each; those that do not exist are left out.
+
+    Returns:
+        By schema and name, what queries/restore_view_properties.sql restores.
+    """
+
+    def decode(value: Any) -> Mapping[tuple[str, str], Mapping[str, Any]]:  # noqa: ANN401 (JSON)
+        return {(found["schema"], found["name"]): found for found in value}
+
+    document = [{"schema": schema, "name": name} for schema, name in views]
+    return Query(query_text("view_properties"), (json.dumps(document),), decode)
+
+
 def _parameters(
     wanted: Iterable[Key],
     ids: Iterable[str] = (),

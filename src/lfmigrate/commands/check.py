@@ -140,7 +140,7 @@ def _execute(conn: Connection, statement: str) -> None:
 
 def _findings(program: str, folder: Folder) -> tuple[str, ...]:
     """Return squawk's findings for each file, given whether it runs in a transaction."""
-    files = [m.up for m in folder.migrations] + [view.file for view in folder.views]
+    files = [m.up for m in folder.migrations] + [r.file for r in folder.repeatables]
     found: list[str] = []
     for alone in (False, True):
         paths = [f.path for f in files if f.path is not None and f.no_transaction == alone]
@@ -236,12 +236,20 @@ class _Trial:
         flight = Flight(self.conn)
         named = flight.ask(catalog.items(now - self._there))
         flight.go()
+        # Repeatable files belong to no migration, and what they created stays.
+        session = Session(self.conn, self.folder)
+        state = session.state()
+        session.end_reading()
+        own = {key for keys in state.history.made_by_repeatables.values() for key in keys}
+        kept = {item_id for item_id, key in state.ids.items() if key in own}
         items = named.value
         left = [
             item
-            for item in items.values()
+            for key, item in items.items()
+            if not set(item.owners) & set(items)
+            and kept.isdisjoint({key, item.relation})
             # The schemas of temporary tables stay for the next session that has some.
-            if not set(item.owners) & set(items) and not item.name.startswith(_TEMPORARY)
+            and not item.name.startswith(_TEMPORARY)
         ]
         problems = sorted(f"left behind: {item.kind} {item.name}" for item in left)
         gone = len(self._there - now)

@@ -36,7 +36,7 @@ from lfmigrate.postgres.wire import Answer, Progress
 from lfmigrate.rows.archive import DEFAULT_PARENT, Dropped, default_folder
 from lfmigrate.rows.dump import OnCopy
 from lfmigrate.schema.object import Item
-from lfmigrate.schema.relation import Key
+from lfmigrate.schema.relation import ROUTINE_KINDS, Key
 from lfmigrate.settings import Scope
 from lfmigrate.source import down
 from lfmigrate.source.folder import Folder
@@ -122,7 +122,7 @@ def rollback(
 
     In one transaction: the tables are locked, the down files run inside a savepoint to find out
     what they drop, the affected rows are saved, and the files run for good. It is refused if
-    anything would be dropped that the undone migrations, or the folder's view files, did not
+    anything would be dropped that the undone migrations, or the folder's repeatable files, did not
     create.
 
     Args:
@@ -223,20 +223,21 @@ def _steps(
 ) -> tuple[list[Step], list[str]]:
     """Return the down files to run, and what is worth a warning.
 
-    The view files' views that need what is dropped are dropped first, unless the down files drop
-    them.
+    What repeatable files created and needs what is dropped is dropped first, unless the down files
+    drop it.
     """
     if not recorded:
         numbers = {undoing.number for undoing in undoings}
         plan.refuse_conflicts(session.folder, state.history, numbers)
-    views = [key for keys in owned.views.values() for key in keys]
     with session.reading(state.schema) as flight:
         scripts: Mapping[int, Answer[str | None]] = {
             undoing.number: flight.ask(ledger.recorded_down(session.scope, undoing.event))
             for undoing in undoings
             if undoing.event is not None
         }
-        dependents = flight.ask(catalog.dependents(roots(owned) if views else ()))
+        dependents = flight.ask(
+            catalog.dependents(roots(owned) if any(owned.repeatables.values()) else ())
+        )
     steps = []
     notes = []
     for undoing in undoings:
@@ -249,18 +250,25 @@ def _steps(
             file = down.cascading(file)
         steps.append(Step("rollback", undoing.version, undoing.name, file))
     known = down.dropped_names([step.file for step in steps])
-    for name, keys in owned.views.items():
-        for key in keys:
+    files = {name: event.file for name, event in state.history.repeatables.items()}
+    # What runs later may need what runs earlier.
+    files |= {each.name: each.file.name for each in session.folder.repeatables}
+    for name in [name for name in files if name in owned.repeatables]:
+        for key in owned.repeatables[name]:
             if owned.ids.get(key) in dependents.value and key.name.lower() not in known:
-                # A later view may need an earlier one.
-                steps.insert(0, _drop_view(name, key, owned.live[key].kind))
+                steps.insert(0, _drop(name, files[name], key, owned.live[key].kind))
     return steps, notes
 
 
-def _drop_view(name: str, key: Key, kind: str) -> Step:
+def _drop(name: str, file: str, key: Key, kind: str) -> Step:
+    """Return the step that drops what a repeatable file has created."""
     qualified = f"{quote_name(key.schema)}.{quote_name(key.name)}"
-    text = f"DROP {kind.upper()} IF EXISTS {qualified}"
-    return Step("rollback", None, name, from_text(f"views/{name}.sql", text))
+    if kind in ROUTINE_KINDS:
+        base, _, arguments = key.name.partition("(")
+        kind, qualified = "routine", f"{quote_name(key.schema)}.{quote_name(base)}({arguments}"
+    return Step(
+        "rollback", None, name, from_text(file, f"DROP {kind.upper()} IF EXISTS {qualified}")
+    )
 
 
 def _down_file(
@@ -390,7 +398,7 @@ def _over(owned: OwnedObjects, outcome: Outcome) -> list[Key]:
 
     What has another id now was re-created by a down file, and is expected as it is.
     """
-    on_top = {key for keys in owned.views.values() for key in keys}
+    on_top = {key for keys in owned.repeatables.values() for key in keys}
     ids = {key: item_id for item_id, key in outcome.state.ids.items()}
     return [
         key

@@ -9,7 +9,7 @@ from lfmigrate.engine.session import Session
 from lfmigrate.engine.waiting import Attempts
 from lfmigrate.errors import DifferenceFound
 from lfmigrate.history import plan
-from lfmigrate.history.plan import FileStates, MigrationState, ViewState
+from lfmigrate.history.plan import FileStates, MigrationState, RepeatableState
 from lfmigrate.postgres.connection import Connection
 from lfmigrate.settings import Scope
 from lfmigrate.source.folder import Folder
@@ -17,7 +17,7 @@ from lfmigrate.source.folder import Folder
 
 @dataclass(frozen=True, slots=True)
 class StatusReport:
-    """Every migration and view file, and what the history says about it.
+    """Every migration and repeatable file, and what the history says about it.
 
     Attributes:
         server: Where it was read.
@@ -37,13 +37,13 @@ class StatusReport:
         return self.files.migrations
 
     @property
-    def views(self) -> tuple[ViewState, ...]:
-        """Return the view files in the order in which they run."""
-        return self.files.views
+    def repeatables(self) -> tuple[RepeatableState, ...]:
+        """Return the repeatable files in the order in which they run."""
+        return self.files.repeatables
 
     @property
     def pending(self) -> int:
-        """Return how many migrations and views the next ``up`` would run."""
+        """Return how many files the next ``up`` would run because of their text."""
         return self.files.pending
 
     @property

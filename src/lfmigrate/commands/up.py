@@ -1,4 +1,4 @@
-"""`up`: run every pending migration and changed view."""
+"""`up`: run every pending migration, and the repeatable files that need it."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ from lfmigrate.engine.nontransactional import (
     session_lock,
 )
 from lfmigrate.engine.outcome import Outcome
-from lfmigrate.engine.recreate_view import file_to_recreate
+from lfmigrate.engine.recreate_view import RecreatedViews
 from lfmigrate.engine.repair import Repairs, refuse_spoiled, repairs
+from lfmigrate.engine.repeatables import repeatable_steps
 from lfmigrate.engine.sequences import unmoved_sequences
 from lfmigrate.engine.session import Session
 from lfmigrate.engine.state import DatabaseState
@@ -35,6 +36,7 @@ from lfmigrate.schema.compare import Verdict, compare_all
 from lfmigrate.schema.relation import NAMED_PARTS, Key, Relation, Snapshot
 from lfmigrate.settings import Scope
 from lfmigrate.source.folder import Folder
+from lfmigrate.source.repeatable import RunOrder
 from lfmigrate.source.sqlfile import SqlFile
 from lfmigrate.syntax.replayable import for_replay
 
@@ -89,7 +91,7 @@ def up(
     progress: Progress | None = None,
     on_wait: Callable[[str], None] | None = None,
 ) -> UpReport:
-    """Run every pending migration, and the views that are new, changed or missing.
+    """Run every pending migration, and then the repeatable files that need it.
 
     Writes, in one transaction, which ends before a file marked no-transaction; such a file runs
     statement by statement on a direct connection, and resumes where it was interrupted. Existing
@@ -103,7 +105,8 @@ def up(
         conn: An open connection without an open transaction.
         folder: The files.
         scope: The schema, and how long to wait; by default the connection's own schema.
-        to: The last version to run; None for all. Views run only when nothing stays pending.
+        to: The last version to run; None for all. Repeatable files run only when nothing stays
+            pending.
         dry_run: Run everything, and roll back.
         strict: Roll back if a relation differs from what is expected; run nothing if an applied
             file was edited or is missing.
@@ -127,7 +130,8 @@ def up(
     """
     session = Session(conn, folder, scope, progress=progress, on_wait=on_wait)
     outcomes: list[Outcome] = []
-    recreated: set[str] = set()
+    recreated = RecreatedViews(session)
+    order = RunOrder(folder.repeatables)
     with ExitStack() as stack:
         direct: Session | None = None
         for attempt in Attempts(session):
@@ -145,8 +149,9 @@ def up(
                     allow_out_of_order=allow_out_of_order,
                     resumable=resumable_edits(session, state),
                 )
-                steps = [replace(s, recreate=s.file.name in recreated) for s in steps]
+                steps += repeatable_steps(folder, state, steps, recreated, order)
                 steps, untried = _split_untriable(steps) if dry_run else (steps, [])
+                steps = recreated.prepare(steps)
                 if direct is None and any(step.file.no_transaction for step in steps):
                     # Before anything runs: without it, nothing should.
                     direct = stack.enter_context(direct_session(session))
@@ -160,7 +165,7 @@ def up(
                         outcomes.append(outcome)
                         state = outcome.state
                 except StatementFailed as error:
-                    recreated.add(file_to_recreate(session, state.schema, error, recreated))
+                    _learn(error, state, recreated, order)
                     attempt.repeat()
     report = _with_untried(_report(folder, state, outcomes, dry_run=dry_run), untried)
     report = replace(report, notes=(*report.notes, *session.notes))
@@ -173,6 +178,14 @@ def up(
     return report
 
 
+def _learn(
+    error: StatementFailed, state: DatabaseState, recreated: RecreatedViews, order: RunOrder
+) -> None:
+    """Change what runs, so that the next attempt does not fail with the same error; or raise it."""
+    if not order.learn(error.file, error.sqlstate, error.message):
+        recreated.add(state.schema, error)
+
+
 def _choose(
     folder: Folder,
     state: DatabaseState,
@@ -182,7 +195,7 @@ def _choose(
     allow_out_of_order: bool,
     resumable: Collection[int],
 ) -> list[Step]:
-    """Choose the files to run: repairs and pending migrations in order, then the views."""
+    """Choose the migrations to run: repairs and what is pending, in order."""
     known = state.history
     pending = plan.pending_migrations(
         folder, known, to=to, allow_out_of_order=allow_out_of_order, resumable=resumable
@@ -192,24 +205,7 @@ def _choose(
         missing.refuse_problems(NOTHING_CHANGED)
     steps += [Step.of_migration("repair", m) for m in missing.migrations]
     steps.sort(key=lambda step: int(step.version or 0))
-    applied = known.applied.keys() | {m.number for m in pending}
-    if any(m.number not in applied for m in folder.migrations):
-        return steps  # a view may need what does not exist yet
-    gone = set(state.missing)
-    every = any(_may_drop_a_view(step.file) for step in steps)
-    return steps + [
-        Step.of_view(view.view)
-        for view in plan.view_states(folder, known)
-        if every
-        or view.event is None
-        or view.status == "edited"
-        or any(relation.key in gone for relation in view.event.expected)
-    ]
-
-
-def _may_drop_a_view(file: SqlFile) -> bool:
-    """Return whether a file might drop a view; running a view file again does no harm."""
-    return any(statement.head[:1] in {("DROP",), ("ALTER",)} for statement in file.statements)
+    return steps
 
 
 def _split_untriable(steps: list[Step]) -> tuple[list[Step], list[Step]]:
@@ -232,7 +228,7 @@ def _batches(steps: Sequence[Step], *, dry_run: bool, per_migration: bool) -> It
     """Split the steps into transactions: repairs first, so that they are compared with the history.
 
     A dry run has only one, because what it rolls back does not exist for the next. A file marked
-    no-transaction is a batch of its own.
+    no-transaction is a batch of its own. Views that are dropped are re-created in the same batch.
     """
     if dry_run and steps:
         yield list(steps)
@@ -244,7 +240,8 @@ def _batches(steps: Sequence[Step], *, dry_run: bool, per_migration: bool) -> It
     for step in steps:
         if step.action == "repair":
             continue
-        if batch and (per_migration or step.file.no_transaction or batch[-1].file.no_transaction):
+        alone = per_migration and not any(each.drops for each in batch)
+        if batch and (alone or step.file.no_transaction or batch[-1].file.no_transaction):
             yield batch
             batch = []
         batch.append(step)

@@ -161,11 +161,14 @@ def _notes(folder: Folder, known: History) -> Iterator[str]:
     if known.events and pending:
         labels = ", ".join(f"{s.version}_{s.name}" for s in pending)
         yield f"{len(pending)} pending, and not expected yet: {labels}"
-    for state in plan.view_states(folder, known):
+    for state in plan.repeatable_states(folder, known):
+        file, is_view = state.repeatable.file.name, state.repeatable.is_view
         if state.status == "edited":
-            yield f"views/{state.view.name}.sql was edited after it ran; up replaces the view"
+            done = "replaces the view" if is_view else "runs it again"
+            yield f"{file} was edited after it ran; up {done}"
         elif state.status == "pending" and known.events:
-            yield f"views/{state.view.name}.sql has not run yet, and its view is not expected"
+            what = "its view" if is_view else "what it creates"
+            yield f"{file} has not run yet, and {what} is not expected"
 
 
 def _files(folder: Folder, known: History) -> tuple[list[SqlFile], list[str]]:
@@ -173,9 +176,9 @@ def _files(folder: Folder, known: History) -> tuple[list[SqlFile], list[str]]:
     states = plan.migration_states(folder, known)
     files = [s.migration.up for s in states if s.migration and (s.event or not known.events)]
     if known.events and any(s.status == "pending" for s in states):
-        note = "the view files were not replayed, because they may need what is pending"
-        return files, [note] if folder.views else []
-    return [*files, *(view.file for view in folder.views)], []
+        note = "the repeatable files were not replayed, because they may need what is pending"
+        return files, [note] if folder.repeatables else []
+    return [*files, *(each.file for each in folder.repeatables)], []
 
 
 def _replayed(

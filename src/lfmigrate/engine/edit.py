@@ -13,8 +13,8 @@ from lfmigrate.errors import NOTHING_CHANGED, DatabaseError, StatementFailed
 from lfmigrate.history import ledger
 from lfmigrate.schema.compare import Verdict, advance, compare_all
 from lfmigrate.schema.relation import Key, Relation, Snapshot
+from lfmigrate.source.repeatable import RepeatableFile, in_order
 from lfmigrate.source.sqlfile import SqlFile, from_text
-from lfmigrate.source.views import ViewFile, in_order
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +137,7 @@ def _known(state: DatabaseState) -> Mapping[Key, Relation]:
 
 
 def recorded_files(session: Session, state: DatabaseState) -> list[SqlFile]:
-    """Return the texts that make up the schema, as they ran: migrations by number, then views.
+    """Return the texts that make up the schema, as they ran: migrations, then repeatable files.
 
     Args:
         session: The command.
@@ -148,11 +148,11 @@ def recorded_files(session: Session, state: DatabaseState) -> list[SqlFile]:
     with session.reading(state.schema) as flight:
         texts = {
             event.id: flight.ask(ledger.recorded_text(session.scope, event))
-            for event in (*migrations, *history.views.values())
+            for event in (*migrations, *history.repeatables.values())
         }
-    views = {
-        name: ViewFile(name, from_text(event.file, texts[event.id].value))
-        for name, event in history.views.items()
-    }
+    repeatables = [
+        RepeatableFile(name, from_text(event.file, texts[event.id].value))
+        for name, event in history.repeatables.items()
+    ]
     files = [from_text(event.file, texts[event.id].value) for event in migrations]
-    return [*files, *(view.file for view in in_order(views))]
+    return [*files, *(each.file for each in in_order(repeatables))]

@@ -9,17 +9,14 @@ from dataclasses import dataclass, field, replace
 from lfmigrate.schema.compare import Verdict, advance, compare, differs, rank, verdict_of
 from lfmigrate.schema.relation import (
     NAMED_PARTS,
-    ROUTINE_KINDS,
+    REPLACEABLE,
+    VIEW_KINDS,
     Fingerprints,
     Found,
     Key,
     Relation,
     Snapshot,
 )
-
-_VIEW_KINDS = frozenset({"view", "materialized view"})
-
-_REPLACEABLE = ROUTINE_KINDS | _VIEW_KINDS
 
 # The kinds of parts whose removal locks the whole table against all others.
 _LOCKING = frozenset({"column", "constraint", "policy", "rule", "trigger"})
@@ -273,7 +270,7 @@ def _doubtful_parts(found: Found, before: Before, after: After) -> frozenset[str
 def _is_stated(part: str, found: Found) -> bool:
     """Return whether the run has stated a part as a whole, whatever it was before."""
     return (
-        found.relation.kind in _VIEW_KINDS
+        found.relation.kind in VIEW_KINDS
         and "definition" in found.written
         and part.partition(" ")[0] in _STATED_BY_VIEW
     )
@@ -376,7 +373,7 @@ def _judge_known(found: Found, before: Before, after: After) -> tuple[Relation, 
         for part in relation.parts.keys() | was.parts.keys()
     )
     status = "altered" if changed else "unchanged"
-    if relation.kind in _REPLACEABLE and "definition" in found.written:
+    if relation.kind in REPLACEABLE and "definition" in found.written:
         status = _replaced_or_not(found, before, after)
         return expected, [verdict_of(status, expected, relation)]
     return expected, [
@@ -390,9 +387,9 @@ def _judge_new(found: Found, before: Before, after: After) -> tuple[Relation, li
     relation = found.relation
     if _is_created(found, before):
         was = before.live.get(relation.key)
-        replaced = was is not None and was.kind == relation.kind in _REPLACEABLE
+        replaced = was is not None and was.kind == relation.kind in REPLACEABLE
         return relation, [Verdict(relation, "replaced" if replaced else "created")]
-    if relation.kind in _REPLACEABLE and "definition" in found.written:
+    if relation.kind in REPLACEABLE and "definition" in found.written:
         return relation, [Verdict(relation, _replaced_or_not(found, before, after))]
     created = _created_parts(found, before, after)
     rows = _changed_parts(found, None, created)
@@ -415,7 +412,12 @@ def _spoiled(before: Before, after: After) -> tuple[Verdict, ...]:
 
 
 def _replaced_or_not(found: Found, before: Before, after: After) -> str:
-    same = before.fingerprints.get(found.id) == after.fingerprints.get(found.id)
+    """Return whether a CREATE OR REPLACE has changed what it replaced."""
+    if found.id in before.ids:
+        # A fingerprint also has the names of columns that a view does not read.
+        same = before.live[before.ids[found.id]].parts == found.relation.parts
+    else:
+        same = before.fingerprints.get(found.id) == after.fingerprints.get(found.id)
     return "unchanged" if same else "replaced"
 
 

@@ -258,7 +258,7 @@ def _recreated_as_replaced(
     steps: Sequence[Step], verdicts: Sequence[Verdict]
 ) -> tuple[Verdict, ...]:
     """Report a view that was re-created as replaced: it existed, whatever is known of it."""
-    recreated = {step.name for step in steps if step.recreate}
+    recreated = {view.name for step in steps for view in step.drops}
     return tuple(
         replace(verdict, status="replaced")
         if verdict.status == "created" and verdict.relation.name in recreated
@@ -270,13 +270,13 @@ def _recreated_as_replaced(
 def _files_of_schema(folder: Folder, known: History, steps: Sequence[Step]) -> list[SqlFile]:
     """Return the files that make up the schema after the steps, in order."""
     running = {step.version: step.so_far for step in steps}
-    views = {step.name for step in steps if step.version is None} | known.views.keys()
+    names = {step.name for step in steps if step.version is None} | known.repeatables.keys()
     migrations = [
         running.get(m.version) or m.up
         for m in folder.migrations
         if m.number in known.applied or m.version in running
     ]
-    return migrations + [view.file for view in folder.views if view.name in views]
+    return migrations + [each.file for each in folder.repeatables if each.name in names]
 
 
 def _by_step(

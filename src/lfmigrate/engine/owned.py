@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
 from lfmigrate import catalog
@@ -23,14 +23,14 @@ class OwnedObjects:
         owned: What they created.
         live: The relations that exist.
         ids: Their ids, by key.
-        views: What the view files created, by the file's name.
+        repeatables: What the repeatable files created, in order, by their name.
         numbers: The migrations that are applied, ascending.
     """
 
     owned: Owned
     live: Snapshot
     ids: Mapping[Key, str]
-    views: Mapping[str, frozenset[Key]]
+    repeatables: Mapping[str, Collection[Key]]
     numbers: tuple[int, ...]
 
     @property
@@ -47,7 +47,7 @@ class OwnedObjects:
 def owned_objects(
     session: Session, state: DatabaseState, *, above: int | None = None
 ) -> OwnedObjects:
-    """Return what the applied migrations and the view files created.
+    """Return what the applied migrations and the repeatable files created.
 
     Without a history, a migration counts as applied if anything that it creates exists; what that
     is, is found out by a replay in a shadow database.
@@ -64,33 +64,29 @@ def owned_objects(
     if not known.events:
         return _replayed(session, state, above)
     numbers = tuple(n for n in sorted(known.last) if above is None or n > above)
-    views: dict[str, set[Key]] = {}
-    for event in known.events:
-        if event.action == "view" and event.name in known.views:
-            views.setdefault(event.name, set()).update(r.key for r in event.expected)
+    repeatables = {name: known.made_by_repeatables[name] for name in known.repeatables}
     ids = {key: item_id for item_id, key in state.ids.items()}
-    return _with_views(owned_by(known, numbers), state.live, ids, views, numbers)
+    return _with_repeatables(owned_by(known, numbers), state.live, ids, repeatables, numbers)
 
 
-def _with_views(
+def _with_repeatables(
     owned: Owned,
     live: Snapshot,
     ids: Mapping[Key, str],
-    views: Mapping[str, set[Key]],
+    repeatables: Mapping[str, Collection[Key]],
     numbers: tuple[int, ...],
 ) -> OwnedObjects:
     for relation in live.values():
-        if any(relation.key in keys for keys in views.values()):
+        if any(relation.key in keys for keys in repeatables.values()):
             owned.whole.setdefault(relation.key, set(relation.parts))
             # A migration may have changed it, such as by changing a table below it.
             owned.parts.pop(relation.key, None)
-    names = {name: frozenset(keys) for name, keys in views.items()}
-    return OwnedObjects(owned, live, ids, names, numbers)
+    return OwnedObjects(owned, live, ids, repeatables, numbers)
 
 
 def _replayed(session: Session, state: DatabaseState, above: int | None) -> OwnedObjects:
     folder = session.folder
-    files = [m.up for m in folder.migrations] + [view.file for view in folder.views]
+    files = [m.up for m in folder.migrations] + [each.file for each in folder.repeatables]
     try:
         made = replay(session, state, files).made
     except (NoShadowDatabase, StatementFailed) as error:
@@ -105,14 +101,14 @@ def _replayed(session: Session, state: DatabaseState, above: int | None) -> Owne
         found = flight.ask(catalog.relations(keys))
     live = Snapshot(item.relation for item in found.value)
     owned = Owned()
-    views: dict[str, set[Key]] = {}
+    repeatables: dict[str, list[Key]] = {}
     numbers: set[int] = set()
     last = len(folder.migrations) - 1
     for item in made:
         relation = item.relation
         if item.file_index >= len(folder.migrations):
-            name = folder.views[item.file_index - len(folder.migrations)].name
-            views.setdefault(name, set()).add(relation.key)
+            name = folder.repeatables[item.file_index - len(folder.migrations)].name
+            repeatables.setdefault(name, []).append(relation.key)
             continue
         for index in sorted({item.file_index, *item.part_files.values()}):
             maker = folder.migrations[min(index, last)].number
@@ -122,4 +118,4 @@ def _replayed(session: Session, state: DatabaseState, above: int | None) -> Owne
                 before = None if index == item.file_index else replace(relation, parts={})
                 owned.add(replace(relation, parts=new), before)
     ids = {item.relation.key: item.id for item in found.value}
-    return _with_views(owned, live, ids, views, tuple(sorted(numbers)))
+    return _with_repeatables(owned, live, ids, repeatables, tuple(sorted(numbers)))

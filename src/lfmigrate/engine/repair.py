@@ -49,7 +49,7 @@ class Repairs:
 def repairs(folder: Folder, state: DatabaseState) -> Repairs:
     """Find out which relations are missing, and which migrations re-create them."""
     by_number = {m.number: m for m in folder.migrations}
-    views = {view.name for view in folder.views}
+    repeatables = {each.name for each in folder.repeatables}
     chosen: dict[int, Migration] = {}
     problems: list[str] = []
     for key in state.missing:
@@ -60,8 +60,8 @@ def repairs(folder: Folder, state: DatabaseState) -> Repairs:
         # What was accepted has created nothing, unless nothing else is known to have.
         for event in [event for event in makers if event.action != "accept"] or makers:
             if event.number is None:
-                # A view file runs again by itself, unless the file is missing.
-                reasons += [] if event.name in views else [f"{event.file} is gone"]
+                # A repeatable file runs again by itself, unless it is missing.
+                reasons += [] if event.name in repeatables else [f"{event.file} is gone"]
                 continue
             numbers.append(event.number)
             applied = state.history.applied.get(event.number, event)

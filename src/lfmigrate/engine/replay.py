@@ -19,6 +19,7 @@ from lfmigrate.postgres.pipeline import Flight, Query, roll_back
 from lfmigrate.postgres.wire import Answer
 from lfmigrate.schema.relation import NAMED_PARTS, Found, Relation
 from lfmigrate.settings import Scope
+from lfmigrate.source.repeatable import RunOrder
 from lfmigrate.source.setup import read_setup
 from lfmigrate.source.sqlfile import SqlFile
 from lfmigrate.syntax.names import quote_name
@@ -138,14 +139,25 @@ def replay(
     asking = session.flight()
     needs = asking.ask(shadow_needs())
     asking.go()
-    pieces = _pieces(files)
+    pieces = _pieces(files, range(len(files)))
     named = {role for piece in pieces for s in piece.statements for role in roles_named(s)}
     shared = any(is_cluster_wide(s) for file in uncommitted for s in file.statements)
-    with shadow_database(
-        session, state, needs.value, roles=frozenset(named), holds_shared=shared
-    ) as shadow:
-        scope = session.scope
-        replayed = _Replaying(shadow, scope, state, needs.value, setup, pieces, grants).run()
+    order = RunOrder(session.folder.repeatables)
+    while True:
+        places = sorted(range(len(files)), key=lambda at: (order.place(files[at].name), at))
+        pieces = _pieces(files, places)
+        try:
+            with shadow_database(
+                session, state, needs.value, roles=frozenset(named), holds_shared=shared
+            ) as shadow:
+                scope = session.scope
+                replayed = _Replaying(
+                    shadow, scope, state, needs.value, setup, pieces, grants
+                ).run()
+            break
+        except StatementFailed as error:
+            if not order.learn(error.file, error.sqlstate, error.message):
+                raise
     roles = {event.file: event.executed_by for event in state.history.events}
     live_roles = [roles.get(file.name, state.server.role) for file in files]
     return replace(
@@ -188,11 +200,12 @@ class _Piece:
         self.left_out.append((statement, why))
 
 
-def _pieces(files: Sequence[SqlFile]) -> list[_Piece]:
+def _pieces(files: Sequence[SqlFile], places: Iterable[int]) -> list[_Piece]:
+    """Return what to run of files, in the order of their places."""
     units = [
         (index, unit.statements)
-        for index, file in enumerate(files)
-        for unit in (file.units() if file.no_transaction else (file,))
+        for index in places
+        for unit in (files[index].units() if files[index].no_transaction else (files[index],))
     ]
     judged = iter(for_replay(s for _, statements in units for s in statements))
     pieces = []

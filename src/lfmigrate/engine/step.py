@@ -8,8 +8,8 @@ from typing import Literal
 from lfmigrate.history.ledger import Entry
 from lfmigrate.schema.relation import Relation
 from lfmigrate.source.folder import Migration
+from lfmigrate.source.repeatable import CreatedView, RepeatableFile
 from lfmigrate.source.sqlfile import SqlFile
-from lfmigrate.source.views import ViewFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,12 +18,11 @@ class Step:
 
     Attributes:
         action: As the history calls it.
-        version: The migration's; None for a view.
-        name: The migration's or the view's.
+        version: The migration's; None for a repeatable file.
+        name: That of the migration or the repeatable file.
         file: What runs.
         down_sql: The down script to record.
-        recreate: Whether it is a view that cannot be replaced: it is dropped first, and its
-            properties are restored afterwards.
+        drops: The views to drop before it, whose files re-create them; see `RecreatedViews`.
         part: Which part of the migration it is, such as ``statement 2 of 5``; empty for all of it.
         so_far: The file up to and including that part; None for all of it.
         earlier_ms: How long those statements took that ran before and are recorded with it.
@@ -31,13 +30,22 @@ class Step:
     """
 
     action: Literal[
-        "up", "repair", "view", "rollback", "begun", "statement", "rejected", "accept", "upgrade"
+        "up",
+        "repair",
+        "view",
+        "repeatable",
+        "rollback",
+        "begun",
+        "statement",
+        "rejected",
+        "accept",
+        "upgrade",
     ]
     version: str | None
     name: str
     file: SqlFile
     down_sql: str | None = None
-    recreate: bool = False
+    drops: tuple[CreatedView, ...] = ()
     part: str = ""
     so_far: SqlFile | None = None
     earlier_ms: int = 0
@@ -50,9 +58,10 @@ class Step:
         return cls(action, migration.version, migration.name, migration.up, down_sql)
 
     @classmethod
-    def of_view(cls, view: ViewFile) -> Step:
-        """Return the step that runs a view file."""
-        return cls("view", None, view.name, view.file)
+    def of_repeatable(cls, repeatable: RepeatableFile) -> Step:
+        """Return the step that runs a repeatable file."""
+        action: Literal["view", "repeatable"] = "view" if repeatable.is_view else "repeatable"
+        return cls(action, None, repeatable.name, repeatable.file)
 
     @property
     def label(self) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -40,9 +40,13 @@ from lfmigrate.postgres.wire import Answer
 from lfmigrate.rows import dump
 from lfmigrate.rows.archive import About, Archive
 from lfmigrate.rows.dump import OnCopy
+from lfmigrate.schema.relation import Key
 from lfmigrate.settings import Scope
+from lfmigrate.source.repeatable import CreatedView
 from lfmigrate.source.sqlfile import SqlFile
+from lfmigrate.syntax.names import quote_name
 from lfmigrate.syntax.privileges import required_privileges
+from lfmigrate.syntax.scanner import Statement
 
 _INSUFFICIENT_PRIVILEGE = "42501"
 
@@ -168,25 +172,34 @@ class Transaction:
         flight.go()
 
     def run(self, steps: Sequence[Step]) -> None:
-        """Queue files, each followed by its entry, and the questions about their effects."""
-        flight, scope, state = self.flight, self.session.scope, self.state
+        """Queue files, each followed by its entry, and the questions about their effects.
+
+        What is queued before a step that drops views is sent, because their properties have to be
+        known before they are re-created.
+
+        Raises:
+            StatementFailed: What was sent failed.
+        """
+        scope, state = self.session.scope, self.state
         defaults = state.server.defaults
-        flight.look_at(state.schema)
-        fingerprints = flight.ask(catalog.fingerprints())
-        flight.reset(scope, defaults)
+        self.flight.look_at(state.schema)
+        fingerprints = self.flight.ask(catalog.fingerprints())
+        self.flight.reset(scope, defaults)
         statements: list[Answer[None]] = []
+        properties: dict[Statement, str] = {}
         for step in steps:
-            if step.recreate:
-                flight.set(
-                    {"lfmigrate.view_schema": state.schema, "lfmigrate.view_name": step.name}
-                )
-                flight.do(catalog.query_text("drop_view"))
-            flight.enter_file(defaults)
-            statements += flight.run_all(step.file.statements)
-            if step.recreate:
-                flight.do(catalog.query_text("restore_view_properties"))
-            flight.reset(scope, defaults)
+            if step.drops:
+                properties |= self._drop_views(step.drops)
+            self.flight.enter_file(defaults)
+            run = self.flight.run_all(step.file.statements)
+            for statement, answer in zip(step.file.statements, run, strict=True):
+                statements.append(answer)
+                if statement in properties:
+                    # Before the rest of the file, which may state them otherwise.
+                    self._restore_view(properties[statement])
+            self.flight.reset(scope, defaults)
             self.record(step)
+        flight = self.flight
         flight.look_at(state.schema)
         self._results = Results(
             steps=steps,
@@ -203,6 +216,40 @@ class Transaction:
             ),
             recorded=flight.ask(ledger.recorded(scope, self.run_id)),
         )
+
+    def _drop_views(self, views: Sequence[CreatedView]) -> Mapping[Statement, str]:
+        """Drop views; return the properties to restore, by the statement that re-creates each."""
+        names = {view: (view.schema or self.state.schema, view.name) for view in views}
+        # No schema, so that the texts of definitions hold under whatever path a file has set.
+        self.flight.look_at()
+        asked = self.flight.ask(catalog.view_properties(names.values()))
+        dropped = ", ".join(
+            f"{quote_name(schema)}.{quote_name(name)}" for schema, name in names.values()
+        )
+        self.flight.do(f"DROP VIEW IF EXISTS {dropped}")
+        self.flight.reset(self.session.scope, self.state.server.defaults)
+        self.send()
+        return {
+            view.creation: json.dumps({**asked.value[name], **self._stated(*name)})
+            for view, name in names.items()
+            if name in asked.value and not view.drops_it_first
+        }
+
+    def _stated(self, schema: str, name: str) -> Mapping[str, None]:
+        """Return which properties of a view came from its file alone, which states them again.
+
+        Options that someone has set may keep others from rows, and are not lost.
+        """
+        key = Key("relation", schema, name)
+        expected, live = self.state.history.expected.get(key), self.state.live.get(key)
+        if expected is None or live is None:
+            return {}
+        same = expected.parts.get("options") == live.parts.get("options")
+        return {"options": None} if same else {}
+
+    def _restore_view(self, properties: str) -> None:
+        self.flight.do("SELECT set_config('lfmigrate.view', $1, true)", properties)
+        self.flight.do(catalog.query_text("restore_view_properties"))
 
     def record(self, step: Step) -> None:
         """Queue the entry of a step."""

@@ -152,12 +152,12 @@ def refuse_more(trial: Trial, before: Inventory, after: Inventory) -> None:
 
 
 def roots(owned: OwnedObjects) -> Iterable[tuple[str, str | None]]:
-    """Return the ids of what the migrations created, without the view files' views.
+    """Return the ids of what the migrations created, without what repeatable files created.
 
     Returns:
         For `catalog.dependents`: an id, and a part of it if only that is theirs.
     """
-    on_top = {key for keys in owned.views.values() for key in keys}
+    on_top = {key for keys in owned.repeatables.values() for key in keys}
     for key in owned.owned.whole:
         if key in owned.ids and key not in on_top:
             yield owned.ids[key], None

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from lfmigrate.schema.relation import Key, Relation, Snapshot
+from lfmigrate.schema.relation import REPLACEABLE, Key, Relation, Snapshot
+
+# The actions of files that may run again.
+REPEATABLE_ACTIONS = frozenset({"view", "repeatable"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,15 +20,16 @@ class Event:
     Attributes:
         id: A number that increases with every event of the database.
         action: ``up``: a migration ran; ``repair``: it ran again, to re-create missing relations;
-            ``view``: a view file ran; ``rollback``: a migration was rolled back or, without a
-            version, the view of a view file was dropped for that; ``begun`` and ``statement``: in
+            ``view`` or ``repeatable``: a view file or another repeatable file ran; ``rollback``: a
+            migration was rolled back or, without a version, what a repeatable file had created was
+            dropped for that; ``begun`` and ``statement``: in
             a file that runs outside a transaction, a statement is about to run, or has run;
             ``rejected``: the one that was about to run has failed, and has left nothing. The last
             event of such a file is its ``up``. ``accept``: an edit of an applied migration was
             recorded, and did not run. ``upgrade``: the server has another major version now, and
             what is expected was described again.
-        version: The migration's version as in its file's name; None for a view file.
-        name: The migration's or the view's name.
+        version: The migration's version as in its file's name; None for a repeatable file.
+        name: The name of the migration or the repeatable file.
         file: The file's name.
         checksum: The checksum of the text that ran.
         expected: The relations that it created or changed, as the catalogs described them.
@@ -56,7 +60,7 @@ class Event:
 
     @property
     def label(self) -> str:
-        """Return what messages call it: version and name, or a view file's name."""
+        """Return what messages call it: version and name, or a repeatable file's name."""
         return self.file if self.version is None else f"{self.version}_{self.name}"
 
 
@@ -121,22 +125,47 @@ class History:
         return {**self.applied, **{number: events[-1] for number, events in self.begun.items()}}
 
     @cached_property
-    def views(self) -> Mapping[str, Event]:
-        """Return the last event of each view file whose view was not dropped since, by name."""
+    def repeatables(self) -> Mapping[str, Event]:
+        """Return the last event of each repeatable file that is still in effect, by name.
+
+        It is not if all that it created was dropped since.
+        """
         ran: dict[str, Event] = {}
-        keys: dict[str, set[Key]] = {}
         for event in self.events:
-            if event.action == "view":
+            if event.action in REPEATABLE_ACTIONS:
                 ran[event.name] = event
-                keys.setdefault(event.name, set()).update(r.key for r in event.expected)
             elif event.action == "rollback" and event.version is None:
                 ran.pop(event.name, None)
+        made = self.made_by_repeatables
         return {
             name: event
             for name, event in ran.items()
             # A migration's down file may have dropped it as well.
-            if not keys[name] or any(key in self.expected for key in keys[name])
+            if not made[name] or any(key in self.expected for key in made[name])
         }
+
+    @cached_property
+    def made_by_repeatables(self) -> Mapping[str, Collection[Key]]:
+        """Return what each repeatable file has ever created or replaced, in order, by name.
+
+        Its last event does not have what was there already. A table that it only alters, such as
+        by a trigger, is not its own.
+        """
+        made: dict[str, dict[Key, None]] = {}
+        by_migrations: set[Key] = set()
+        for event in self.events:
+            by_migrations.difference_update(event.gone)
+            if event.action in REPEATABLE_ACTIONS:
+                own = made.setdefault(event.name, {})
+                own |= dict.fromkeys(
+                    relation.key
+                    for relation in event.expected
+                    if relation.kind in REPLACEABLE
+                    or (relation.complete and relation.key not in by_migrations)
+                )
+            else:
+                by_migrations.update(relation.key for relation in event.expected)
+        return {name: tuple(keys) for name, keys in made.items()}
 
     @cached_property
     def expected(self) -> Snapshot:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from lfmigrate.history.events import Event, History
+from lfmigrate.history.events import REPEATABLE_ACTIONS, Event, History
 from lfmigrate.schema.object import Item
 from lfmigrate.schema.relation import Key, Relation
 
@@ -70,7 +70,10 @@ class Losses:
 
 
 def owned_by(history: History, numbers: Iterable[int]) -> Owned:
-    """Return what the applied migrations with these numbers created, as far as it still exists."""
+    """Return what the applied migrations with these numbers created, as far as it still exists.
+
+    What repeatable files created on their relations, such as a trigger, goes with those.
+    """
     rolled_back = frozenset(numbers)
     owned = Owned()
     expected: dict[Key, Relation] = {}
@@ -79,7 +82,8 @@ def owned_by(history: History, numbers: Iterable[int]) -> Owned:
             expected.pop(key, None)
             owned.forget(key)
         for relation in event.expected:
-            if _is_by(event, rolled_back):
+            on_top = event.action in REPEATABLE_ACTIONS and relation.key in owned.whole
+            if on_top or _is_by(event, rolled_back):
                 owned.add(relation, expected.get(relation.key))
             expected[relation.key] = relation
     return owned

@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 from lfmigrate.errors import DifferenceFound, Refused, UsageError
 from lfmigrate.history.events import Event, History
 from lfmigrate.source.folder import Folder, Migration
-from lfmigrate.source.views import ViewFile
+from lfmigrate.source.repeatable import RepeatableFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,16 +50,16 @@ class MigrationState:
 
 
 @dataclass(frozen=True, slots=True)
-class ViewState:
-    """A view file, and whether its current text is the one that ran last."""
+class RepeatableState:
+    """A repeatable file, and whether its current text is the one that ran last."""
 
-    view: ViewFile
+    repeatable: RepeatableFile
     status: Literal["applied", "pending", "edited"]
     event: Event | None
 
 
 class Differing(NamedTuple):
-    """A file that is not as in the history; ``version`` is None for a view file."""
+    """A file that is not as in the history; ``version`` is None for a repeatable file."""
 
     version: str | None
     name: str
@@ -72,18 +72,18 @@ class FileStates:
 
     Attributes:
         migrations: Those of the folder and of the history, in version order.
-        views: The view files of the folder, in the order in which they run.
-        missing_views: The names of the view files that ran, have a view, and are not in the folder.
+        repeatables: The repeatable files of the folder, in the order in which they run.
+        missing_repeatables: The events of those that ran, are in effect, and are not in the folder.
     """
 
     migrations: tuple[MigrationState, ...]
-    views: tuple[ViewState, ...]
-    missing_views: tuple[str, ...]
+    repeatables: tuple[RepeatableState, ...]
+    missing_repeatables: tuple[Event, ...]
 
     @property
     def pending(self) -> int:
-        """Return how many migrations and views the next ``up`` would run."""
-        return self._count("pending") + sum(1 for v in self.views if v.status != "applied")
+        """Return how many files the next ``up`` would run because of their text."""
+        return self._count("pending") + sum(1 for r in self.repeatables if r.status != "applied")
 
     @property
     def differing(self) -> Iterator[Differing]:
@@ -91,11 +91,11 @@ class FileStates:
         for state in self.migrations:
             if state.status != "applied":
                 yield Differing(state.version, state.name, state.status)
-        for view in self.views:
-            if view.status != "applied":
-                yield Differing(None, view.view.name, view.status)
-        for name in self.missing_views:
-            yield Differing(None, name, "file_missing")
+        for each in self.repeatables:
+            if each.status != "applied":
+                yield Differing(None, each.repeatable.name, each.status)
+        for event in self.missing_repeatables:
+            yield Differing(None, event.name, "file_missing")
 
     def problems(self, *, pending: bool) -> Iterator[DifferenceFound]:
         """Return how the folder differs from the history.
@@ -126,15 +126,15 @@ class FileStates:
             )
         if pending and (waiting := self.pending):
             yield DifferenceFound(
-                "1 migration or view is pending"
+                "1 migration or repeatable file is pending"
                 if waiting == 1
-                else f"{waiting} migrations or views are pending",
+                else f"{waiting} migrations or repeatable files are pending",
                 hint='Run "lfmigrate up".',
             )
 
     def _missing(self) -> list[str]:
         migrations = [s.label for s in self.migrations if s.status == "file_missing"]
-        return [*migrations, *(f"views/{name}.sql" for name in self.missing_views)]
+        return [*migrations, *(event.file for event in self.missing_repeatables)]
 
     def _count(self, status: str) -> int:
         return sum(1 for state in self.migrations if state.status == status)
@@ -148,11 +148,11 @@ _CONFLICT_HINT = (
 
 def file_states(folder: Folder, history: History) -> FileStates:
     """Return every file of the folder and of the history."""
-    names = {view.name for view in folder.views}
+    names = {repeatable.name for repeatable in folder.repeatables}
     return FileStates(
         migration_states(folder, history),
-        view_states(folder, history),
-        tuple(name for name in history.views if name not in names),
+        repeatable_states(folder, history),
+        tuple(event for name, event in history.repeatables.items() if name not in names),
     )
 
 
@@ -247,17 +247,17 @@ def refuse_conflicts(
     )
 
 
-def view_states(folder: Folder, history: History) -> tuple[ViewState, ...]:
-    """Return every view file of the folder, in the order in which they run."""
+def repeatable_states(folder: Folder, history: History) -> tuple[RepeatableState, ...]:
+    """Return every repeatable file of the folder, in the order in which they run."""
     states = []
-    for view in folder.views:
-        event = history.views.get(view.name)
+    for repeatable in folder.repeatables:
+        event = history.repeatables.get(repeatable.name)
         if event is None:
-            states.append(ViewState(view, "pending", None))
-        elif event.checksum != view.file.checksum:
-            states.append(ViewState(view, "edited", event))
+            states.append(RepeatableState(repeatable, "pending", None))
+        elif event.checksum != repeatable.file.checksum:
+            states.append(RepeatableState(repeatable, "edited", event))
         else:
-            states.append(ViewState(view, "applied", event))
+            states.append(RepeatableState(repeatable, "applied", event))
     return tuple(states)
 
 
@@ -429,8 +429,7 @@ def notes(folder: Folder, history: History) -> tuple[str, ...]:
         if state.event is not None and state.was_renamed:
             lines.append(f"{state.event.label} was renamed to {state.label} after it was applied")
     lines += [
-        f"{history.views[name].file} was run, but is not in the folder"
-        for name in files.missing_views
+        f"{event.file} was run, but is not in the folder" for event in files.missing_repeatables
     ]
     return tuple(lines)
 

@@ -1,4 +1,4 @@
-"""`status`: which migrations and views are applied."""
+"""`status`: which migrations and repeatable files are applied."""
 
 from __future__ import annotations
 
@@ -23,7 +23,10 @@ _COLUMNS = (
 @draw.register
 def _(report: StatusReport, page: Page) -> None:
     shown = [m for m in report.migrations if not page.quiet or m.status != "applied"]
-    waiting = [f"{v.view.name} ({v.status})" for v in report.views if v.status != "applied"]
+    waiting = [
+        f"{r.repeatable.name} ({r.status})" for r in report.repeatables if r.status != "applied"
+    ]
+    kinds = "view" if all(r.repeatable.is_view for r in report.repeatables) else "repeatable file"
     if not page.quiet:
         page.headline("status", report)
     if shown:
@@ -43,7 +46,7 @@ def _(report: StatusReport, page: Page) -> None:
         )
         page.blank()
     if waiting:
-        page.line(f"views to run: {', '.join(waiting)}")
+        page.line(f"{kinds}s to run: {', '.join(waiting)}")
     if not page.quiet:
         counts = Counter(m.status for m in report.migrations)
         applied = sum(1 for m in report.migrations if m.event is not None)
@@ -51,7 +54,7 @@ def _(report: StatusReport, page: Page) -> None:
         sums += [f"{counts['edited']:,} edited"] if counts["edited"] else []
         sums += [f"{counts['file_missing']:,} file missing"] if counts["file_missing"] else []
         sums += [counted(conflicts, "conflict")] if (conflicts := counts["conflict"] // 2) else []
-        sums += [f"{counted(len(waiting), 'view')} to run"] if waiting else []
+        sums += [f"{counted(len(waiting), kinds)} to run"] if waiting else []
         page.line(", ".join(sums))
 
 
@@ -69,9 +72,18 @@ def _(report: StatusReport) -> dict[str, Any]:
             }
             for m in report.migrations
         ],
-        "views": [
-            *({"name": v.view.name, "status": v.status} for v in report.views),
-            *({"name": name, "status": "file_missing"} for name in report.files.missing_views),
-        ],
+        "views": _repeatables(report, "views/"),
+        "repeatable": _repeatables(report, "repeatable/"),
         "notes": list(report.notes),
     }
+
+
+def _repeatables(report: StatusReport, folder: str) -> list[dict[str, str]]:
+    """Return the repeatable files of a folder, and those that are missing in it."""
+    files = [(r.repeatable.file.name, r.repeatable.name, r.status) for r in report.repeatables]
+    missing = [(e.file, e.name, "file_missing") for e in report.files.missing_repeatables]
+    return [
+        {"name": name, "status": status}
+        for file, name, status in (*files, *missing)
+        if file.startswith(folder)
+    ]

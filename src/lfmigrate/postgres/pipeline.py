@@ -198,25 +198,23 @@ class Flight:
             An answer per statement.
         """
         self.enter_file(defaults, *schemas)
-        answers = self.run_all(file.statements)
+        answers = list(self.run_all(file.statements))
         self.reset(scope, defaults)
         return answers
 
-    def run_all(self, statements: Iterable[Statement]) -> list[Answer[None]]:
+    def run_all(self, statements: Iterable[Statement]) -> Iterator[Answer[None]]:
         """Queue the statements of a file, and keep notices on, whatever they set; see `enter_file`.
 
-        Returns:
-            An answer per statement.
+        Yields:
+            An answer per statement, as soon as it is queued.
         """
-        answers = []
         is_set = False
         for statement in statements:
             if is_set and may_skip(statement):
                 self.set({"client_min_messages": "notice"})
                 is_set = False
-            answers.append(self.run(statement))
+            yield self.run(statement)
             is_set = is_set or may_set(statement)
-        return answers
 
     def enter_file(self, defaults: Defaults, *schemas: str) -> None:
         """Set what a file's statements find.

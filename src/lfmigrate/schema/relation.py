@@ -11,6 +11,11 @@ _RELATION_KINDS = frozenset({"table", "foreign table", "view", "materialized vie
 
 ROUTINE_KINDS = frozenset({"function", "procedure", "aggregate", "window function"})
 
+VIEW_KINDS = frozenset({"view", "materialized view"})
+
+# The kinds that a file states as a whole, whoever created them first.
+REPLACEABLE = ROUTINE_KINDS | VIEW_KINDS
+
 # The kinds of parts that have names; the others are properties of the relation itself.
 NAMED_PARTS = frozenset(
     {"column", "constraint", "index", "policy", "rule", "sequence", "statistics", "trigger"}

@@ -1,4 +1,4 @@
-"""A folder of migrations and views: naming, order and gaps."""
+"""A folder of migrations and repeatable files: naming, order and gaps."""
 
 from __future__ import annotations
 
@@ -12,8 +12,15 @@ from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from lfmigrate.errors import SqlFileError, combine
+from lfmigrate.source.repeatable import (
+    REPEATABLE,
+    VIEWS,
+    RepeatableFile,
+    in_order,
+    repeatable_file,
+    view_file,
+)
 from lfmigrate.source.sqlfile import SqlFile, read_file
-from lfmigrate.source.views import ViewFile, in_order, view_file
 
 T = TypeVar("T")
 
@@ -26,6 +33,9 @@ _MIGRATION = re.compile(
     r"(?P<version>[0-9]+)_(?!\.)(?P<name>.+?)(?:\.(?P<way>up|down))?\.sql",
     re.IGNORECASE | re.ASCII | re.DOTALL,
 )
+
+# What `up` reads besides the migrations, and what other commands do.
+_KNOWN_FOLDERS = frozenset({VIEWS, REPEATABLE, "seed"})
 
 # Other tools keep the rollback in the same file, after one of these lines.
 _ROLLBACK_MARK = re.compile(
@@ -74,13 +84,14 @@ class Folder:
     Attributes:
         path: The folder.
         migrations: In the order of their numbers.
-        views: Each after the views that it mentions, and by name otherwise.
+        repeatables: The files of ``views/`` and ``repeatable/``, each after those whose objects it
+            mentions, and by name otherwise.
         notes: Warnings, each a sentence without a full stop.
     """
 
     path: Path
     migrations: tuple[Migration, ...]
-    views: tuple[ViewFile, ...]
+    repeatables: tuple[RepeatableFile, ...]
     notes: tuple[str, ...]
 
 
@@ -95,16 +106,17 @@ def shipped_folder() -> Path:
 
 
 def read_folder(path: str | Path) -> Folder:
-    """Read a folder of migrations and views, and refuse it unless all of it can be run.
+    """Read a folder of migrations and repeatable files, and refuse it unless all can be run.
 
-    Only reads. Up files and view files are split here, down files when their statements are needed.
-    Subfolders other than ``views`` are ignored, as are hidden files.
+    Only reads. Up files and repeatable files are split here, down files when their statements are
+    needed. Hidden files are ignored, and other subfolders; there is a note about those that have
+    SQL files, except for ``seed``.
 
     Args:
         path: The folder.
 
     Returns:
-        The migrations and views in the order in which they run.
+        The migrations and repeatable files in the order in which they run.
 
     Raises:
         SqlFileError: The folder or files in it are invalid. All problems are reported: one as
@@ -113,12 +125,13 @@ def read_folder(path: str | Path) -> Folder:
     path = Path(path)
     reader = _Reader(path)
     migrations = reader.migrations()
-    views = reader.views()
-    if not (migrations or views or reader.problems):
+    repeatables = reader.repeatables()
+    reader.note_other_folders()
+    if not (migrations or repeatables or reader.problems):
         reader.problem(f'no migrations and no views in "{path}"', hint=_NAMING, detail=reader.notes)
     reader.refuse_problems()
     notes = [*reader.notes, *_gaps(migrations)]
-    return Folder(path, tuple(migrations), tuple(views), tuple(notes))
+    return Folder(path, tuple(migrations), tuple(repeatables), tuple(notes))
 
 
 class _Named(NamedTuple):
@@ -199,21 +212,35 @@ class _Reader:
                 hint="A migration and its rollback differ only in .up.sql and .down.sql.",
             )
 
-    def views(self) -> list[ViewFile]:
-        """Return the view files in the order in which they run."""
-        found: dict[str, ViewFile] = {}
-        folder = self.folder / "views"
-        for name in self._list(folder) if _is_folder(folder) else []:
-            view = self._read(f"views/{name}", view_file)
-            if view is None:
-                continue
-            other = found.setdefault(view.name, view)
-            if other is not view:
-                self.problem(
-                    f"{other.file.name} and {view.file.name} create the same view",
-                    hint="Remove one.",
-                )
-        return in_order(found)
+    def repeatables(self) -> list[RepeatableFile]:
+        """Return the repeatable files in the order in which they run."""
+        found: dict[str, RepeatableFile] = {}
+        for folder, check in ((VIEWS, view_file), (REPEATABLE, repeatable_file)):
+            path = self.folder / folder
+            for name in self._list(path) if _is_folder(path) else []:
+                repeatable = self._read(f"{folder}/{name}", check)
+                if repeatable is None:
+                    continue
+                other = found.setdefault(repeatable.name, repeatable)
+                if other is not repeatable:
+                    self.problem(
+                        f"{other.file.name} and {repeatable.file.name} create the same view",
+                        hint="Remove one.",
+                    )
+        return in_order(tuple(found.values()))
+
+    def note_other_folders(self) -> None:
+        """Note the subfolders whose SQL files are not read."""
+        for parent in ("", VIEWS, REPEATABLE):
+            known = _KNOWN_FOLDERS if not parent else ()
+            for path in sorted(_entries(self.folder / parent)):
+                if path.name in known or path.name.startswith(".") or not _is_folder(path):
+                    continue
+                if any(each.name.lower().endswith(".sql") for each in _entries(path)):
+                    name = path.relative_to(self.folder).as_posix()
+                    self.notes.append(
+                        f"{name}/ is ignored: SQL files that may run again belong in {REPEATABLE}/"
+                    )
 
     def _list(self, folder: Path) -> list[str]:
         """Return the names in a folder that end in .sql, sorted."""
@@ -249,6 +276,13 @@ class _Reader:
         except SqlFileError as error:
             self.problems.append(error)
         return None
+
+
+def _entries(path: Path) -> list[Path]:
+    try:
+        return list(path.iterdir())
+    except OSError:
+        return []
 
 
 def _is_folder(path: Path) -> bool:

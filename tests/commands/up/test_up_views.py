@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import pytest
+
 from tests.helpers.commands import migrations, parts, statuses, up, verdict, verify
 from tests.helpers.databases import execute, fetch, history
 
@@ -152,3 +154,54 @@ def test_a_view_that_was_changed_by_hand_is_set_right_when_its_file_runs(
 
     assert statuses(report)["view v"] == "replaced"
     assert verify(database, path).ok
+
+
+CHANGES = [
+    "ALTER TABLE t ADD COLUMN n int",
+    "ALTER TABLE t ADD CHECK (id > 0)",
+    "ALTER TABLE t ALTER name SET DEFAULT 'x'",
+    "ALTER TABLE t RENAME COLUMN name TO title",
+    "CREATE TABLE u (); DROP TABLE u",
+]
+
+
+@pytest.mark.parametrize("migration", CHANGES)
+def test_a_view_that_comes_out_the_same_is_unchanged(
+    database: str, folder: Write, migration: str
+) -> None:
+    """View files run again after a migration that may drop one; that alone replaces nothing."""
+    files = {**TABLE, **view("v", "SELECT id FROM t"), **view("w", "SELECT v.id FROM v")}
+    up(database, folder(files))
+    path = folder({**files, "2_b.up.sql": f"{migration};"})
+
+    planned = up(database, path, dry_run=True)
+    report = up(database, path)
+
+    assert statuses(planned) == statuses(report)
+    assert (statuses(report)["view v"], statuses(report)["view w"]) == ("unchanged", "unchanged")
+    assert [row["file"] for row in history(database)][-3:] == [
+        "2_b.up.sql",
+        "views/v.sql",
+        "views/w.sql",
+    ]
+    assert verify(database, path).ok
+
+
+@pytest.mark.parametrize("migration", CHANGES)
+@pytest.mark.parametrize("dropped", ["DROP VIEW w", "DROP VIEW v CASCADE"])
+def test_a_view_dropped_by_hand_comes_back_whatever_ran_last(
+    database: str, folder: Write, migration: str, dropped: str
+) -> None:
+    """Its file has run again after a migration, and changed nothing then."""
+    files = {**TABLE, **view("v", "SELECT id FROM t"), **view("w", "SELECT v.id FROM v")}
+    up(database, folder(files))
+    path = folder({**files, "2_b.up.sql": f"{migration};"})
+    up(database, path)
+    execute(database, dropped)
+    assert not verify(database, path).ok
+
+    report = up(database, path)
+
+    assert statuses(report)["view w"] == "created"
+    assert verify(database, path).ok
+    assert {v.status for v in up(database, path).relations} == {"unchanged"}

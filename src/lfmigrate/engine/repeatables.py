@@ -1,0 +1,67 @@
+"""Which repeatable files run after some migrations, and in which order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from lfmigrate.engine.recreate_view import RecreatedViews
+from lfmigrate.engine.state import DatabaseState
+from lfmigrate.engine.step import Step
+from lfmigrate.history import plan
+from lfmigrate.source.folder import Folder
+from lfmigrate.source.repeatable import RepeatableFile, RunOrder
+from lfmigrate.source.sqlfile import SqlFile
+
+
+def repeatable_steps(
+    folder: Folder,
+    state: DatabaseState,
+    steps: Sequence[Step],
+    recreated: RecreatedViews,
+    order: RunOrder,
+) -> list[Step]:
+    """Choose the repeatable files to run; none while a migration stays pending.
+
+    Args:
+        folder: The files.
+        state: The database before the run.
+        steps: The migrations that run before.
+        recreated: The views that are dropped, whose files have to run.
+        order: The order.
+    """
+    applied = state.history.applied.keys() | {int(s.version) for s in steps if s.version}
+    if any(m.number not in applied for m in folder.migrations):
+        return []  # one may need what does not exist yet
+    names = {each.name for each in _chosen(folder, state, steps)}
+    chosen = [each for each in folder.repeatables if each.name in names or each in recreated]
+    chosen.sort(key=lambda each: order.place(each.file.name))
+    return [Step.of_repeatable(each) for each in chosen]
+
+
+def _chosen(
+    folder: Folder, state: DatabaseState, steps: Sequence[Step]
+) -> Iterator[RepeatableFile]:
+    """Choose the files to run after some migrations.
+
+    Those that are new, edited or miss something; those that mention what such a one creates; and
+    those that may concern what has run. Running one once more does no harm.
+    """
+    missing = set(state.missing)
+    may_drop = any(_may_drop(step.file) for step in steps)
+    changed: set[str] = set()
+    for each in plan.repeatable_states(folder, state.history):
+        file = each.repeatable
+        if (
+            each.status != "applied"
+            or not missing.isdisjoint(state.history.made_by_repeatables[file.name])
+            or not changed.isdisjoint(file.words)
+        ):
+            changed |= file.names
+        elif not (may_drop if file.is_self_contained else steps or changed):
+            continue
+        yield file
+
+
+def _may_drop(file: SqlFile) -> bool:
+    """Return whether a file might drop what a repeatable file has created."""
+    return any(statement.head[:1] in {("DROP",), ("ALTER",)} for statement in file.statements)

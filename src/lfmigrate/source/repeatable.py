@@ -1,0 +1,310 @@
+"""Repeatable files: they run again whenever something changed, ordered by dependency."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import takewhile
+from pathlib import Path
+
+from lfmigrate.errors import SqlFileError
+from lfmigrate.source.sqlfile import SqlFile
+from lfmigrate.syntax.names import NAME_BYTES, Cursor, Name, stored_name
+from lfmigrate.syntax.reads import relations_read
+from lfmigrate.syntax.scanner import Statement, tokens, word
+
+# The folder of files that create one view each, and that of any others.
+VIEWS = "views"
+REPEATABLE = "repeatable"
+
+_MODIFIERS = frozenset(
+    {"create", "or", "replace", "local", "global", "temp", "temporary", "recursive", "materialized"}
+    | {"unlogged", "foreign"}
+)
+
+_KINDS = frozenset(
+    {"aggregate", "domain", "function", "procedure", "schema", "sequence", "table", "type", "view"}
+)
+
+_REPEATABLE_VIEWS = frozenset({"CREATE OR REPLACE VIEW", "CREATE OR REPLACE RECURSIVE VIEW"})
+
+_ROUTINES = frozenset({"FUNCTION", "PROCEDURE"})
+
+# Something does not exist: a relation, a column, a type or the like, a routine, a schema.
+_MISSING = frozenset({"42P01", "42703", "42704", "42883", "3F000"})
+
+# Names in a message of the server or in a string: it quotes what is not a plain word.
+_NAME = re.compile(r'"((?:[^"]|"")+)"|(\w+)')
+
+
+@dataclass(frozen=True, slots=True)
+class CreatedView:
+    """A view that a repeatable file creates.
+
+    Attributes:
+        name: Its name, unquoted.
+        schema: The schema that the file creates it in; None for that of the run.
+        file: The name of the file.
+        creation: The statement.
+        drops_it_first: Whether the file drops the view before it creates it.
+    """
+
+    name: str
+    schema: str | None
+    file: str
+    creation: Statement
+    drops_it_first: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RepeatableFile:
+    """A file that can run any number of times, and runs again when something has changed.
+
+    Attributes:
+        name: What the history calls it: the view of a view file, unquoted, or the file's name.
+        file: The file.
+    """
+
+    name: str
+    file: SqlFile
+
+    @property
+    def is_view(self) -> bool:
+        """Return whether it is a view file, which has the name of its view."""
+        return self.name != self.file.name
+
+    @property
+    def is_self_contained(self) -> bool:
+        """Return whether each statement is about something that the file creates.
+
+        What another one does, such as a GRANT on all tables or a trigger on a table, is lost if a
+        table is dropped and re-created, and missing on a new one.
+        """
+        names = self.names
+        return all(
+            _created(statement) is not None
+            or any(
+                token.kind in {"word", "quoted"} and token.value in names
+                for token in takewhile(lambda t: t != word("execute"), tokens(statement.text))
+            )
+            for statement in self.file.statements
+        )
+
+    @property
+    def views(self) -> tuple[CreatedView, ...]:
+        """Return the views that it creates, temporary and materialized ones excepted."""
+        found: dict[Name, CreatedView] = {}
+        for statement in self.file.statements:
+            created = _created(statement)
+            if created is None or created[0].split()[-1] != "VIEW":
+                continue
+            what, name = created
+            if not {"TEMP", "TEMPORARY", "MATERIALIZED"}.intersection(what.split()):
+                drops = self._drops(name.name, statement)
+                view = CreatedView(name.name, name.schema, self.file.name, statement, drops)
+                found.setdefault(name, view)
+        return tuple(found.values())
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Return the names of what it creates."""
+        created = (_created(statement) for statement in self.file.statements)
+        return frozenset(each[1].name for each in created if each is not None)
+
+    @property
+    def words(self) -> frozenset[str]:
+        """Return every name that it mentions, and its keywords; the bodies of routines included."""
+        found: set[str] = set()
+        for statement in self.file.statements:
+            has_body = statement.head[:1] == ("DO",) or _ROUTINES.intersection(statement.head)
+            for token in tokens(statement.text):
+                if token.kind in {"word", "quoted"}:
+                    found.add(token.value)
+                elif token.kind == "string" and has_body:
+                    found |= names_in(token.value)
+        return frozenset(found)
+
+    def _drops(self, name: str, creation: Statement) -> bool:
+        return any(
+            statement.head[:2] == ("DROP", "VIEW")
+            and any(token.value == name for token in tokens(statement.text))
+            for statement in takewhile(lambda s: s != creation, self.file.statements)
+        )
+
+
+def names_in(text: str) -> frozenset[str]:
+    """Return the names in a message of the server or in a string, unquoted."""
+    return frozenset(
+        quoted.replace('""', '"') or bare.lower() for quoted, bare in _NAME.findall(text)
+    )
+
+
+def repeatable_file(file: SqlFile) -> RepeatableFile:
+    """Return a file as a repeatable file, or refuse it."""
+    file.refuse_no_transaction("repeatable files run in one transaction")
+    file.refuse_outside()
+    if not file.statements:
+        raise SqlFileError(
+            "this repeatable file is empty",
+            hint="Delete it, and drop what it has created in a migration.",
+            file=file.name,
+            line=1,
+            column=1,
+        )
+    return RepeatableFile(file.name, file)
+
+
+def view_file(file: SqlFile) -> RepeatableFile:
+    """Return a file as a view file, or refuse it."""
+    file.refuse_no_transaction("view files run in one transaction")
+    wanted = Path(file.name).stem
+    others = []
+    for statement in file.statements:
+        created = _created(statement)
+        if created is None or created[0].split()[-1] != "VIEW":
+            continue
+        what, name = created[0], created[1].name
+        # A file system may return a name in another normalization form than it was given.
+        if unicodedata.normalize("NFC", name) != unicodedata.normalize("NFC", stored_name(wanted)):
+            others.append(f'it creates "{name}"')
+        elif what not in _REPEATABLE_VIEWS:
+            raise file.refusal(
+                f"{what} is not repeatable",
+                statement.offset,
+                "Write CREATE OR REPLACE VIEW; a temporary view belongs in a migration, a"
+                f" materialized one in {REPEATABLE}/.",
+            )
+        elif len(wanted.encode()) > NAME_BYTES:
+            raise file.refusal(
+                f"the view's name is longer than PostgreSQL's limit of {NAME_BYTES} bytes",
+                statement.offset,
+                "Give the view and its file a shorter name.",
+            )
+        else:
+            return RepeatableFile(name, file)
+    missing = f'no CREATE OR REPLACE VIEW "{wanted}" in this file'
+    raise SqlFileError(
+        missing if file.statements else "this view file is empty",
+        detail=others,
+        hint="A view file creates one view and is named after it, capitals included.",
+        file=file.name,
+        line=1,
+        column=1,
+    )
+
+
+def _created(statement: Statement) -> tuple[str, Name] | None:
+    """Return the words before the name in a CREATE statement, and the name of what it creates."""
+    if statement.head[:1] != ("CREATE",):
+        return None
+    found = Cursor(statement)
+    words = found.skip(_MODIFIERS)
+    kind = found.peek()
+    if kind is None or kind.kind != "word" or kind.value not in _KINDS:
+        return None
+    found.take()
+    found.accept("if", "not", "exists")
+    name = found.name()
+    return None if name is None else (" ".join([*words, kind.value]).upper(), name)
+
+
+def in_order(files: Sequence[RepeatableFile]) -> list[RepeatableFile]:
+    """Sort files so that each follows those whose objects it mentions, and by name otherwise.
+
+    Those that create nothing come last: they may be about whatever exists, as grants are.
+    Where files mention each other, one of them only has a column or an alias of that name: then
+    what counts is where nothing but a relation can be named. The server has the last word; see
+    `RunOrder`.
+    """
+    by_name = {
+        each.name: each for each in sorted(files, key=lambda each: (not each.names, each.name))
+    }
+    makers: dict[str, set[str]] = {}
+    for name, each in by_name.items():
+        for made in each.names:
+            makers.setdefault(made, set()).add(name)
+    needs = {
+        name: {maker for made in each.words & makers.keys() for maker in makers[made]} - {name}
+        for name, each in by_name.items()
+    }
+    ordered: list[RepeatableFile] = []
+    while needs:
+        first = next((n for n, others in needs.items() if not others), None)
+        name = _first_in_a_cycle(needs, by_name) if first is None else first
+        ordered.append(by_name[name])
+        del needs[name]
+        for others in needs.values():
+            others.discard(name)
+    return ordered
+
+
+def _first_in_a_cycle(needs: Mapping[str, set[str]], files: Mapping[str, RepeatableFile]) -> str:
+    """Return the first name, in their order, of a cycle that needs nothing else.
+
+    One that reads none of the others, if there is one.
+    """
+    reached: dict[str, set[str]] = {}
+    for name in needs:
+        found: set[str] = set()
+        to_visit = [name]
+        while to_visit:
+            new = needs[to_visit.pop()] - found
+            found |= new
+            to_visit += new
+        reached[name] = found
+    cycle = next(
+        found for name, found in reached.items() if all(name in reached[other] for other in found)
+    )
+
+    def reads_another(name: str) -> bool:
+        read = {n for s in files[name].file.statements for n in relations_read(s)}
+        return any(not read.isdisjoint(files[other].names) for other in cycle - {name})
+
+    return min(cycle, key=lambda name: (reads_another(name), name))
+
+
+class RunOrder:
+    """The order in which repeatable files run: as the text suggests, until the server objects.
+
+    A file that fails because something does not exist has to follow the file that creates it.
+    """
+
+    def __init__(self, files: Sequence[RepeatableFile]) -> None:
+        self._files = list(files)
+        self._moved: set[tuple[str, str]] = set()
+
+    def place(self, file: str) -> int:
+        """Return the place of a file, by its name; -1 if it is not one of them."""
+        return next((i for i, each in enumerate(self._files) if each.file.name == file), -1)
+
+    def learn(self, file: str | None, sqlstate: str | None, message: str) -> bool:
+        """Change the order because of an error, so that the same error need not come again.
+
+        Args:
+            file: The file that failed.
+            sqlstate: The error's.
+            message: The server's.
+
+        Returns:
+            Whether the order has changed.
+        """
+        at = self.place(file or "")
+        if at < 0 or sqlstate not in _MISSING:
+            return False
+        failed, later = self._files[at], self._files[at + 1 :]
+        named = names_in(message)
+        makers = [
+            *(each for each in later if not each.names.isdisjoint(named)),
+            *(each for each in later if not each.names.isdisjoint(failed.words)),
+            # Nothing is known of what a DO block creates.
+            *(each for each in later if not each.names),
+        ]
+        maker = next((m for m in makers if (failed.name, m.name) not in self._moved), None)
+        if maker is None:
+            return False
+        self._moved.add((failed.name, maker.name))
+        del self._files[at]
+        self._files.insert(self._files.index(maker) + 1, failed)
+        return True

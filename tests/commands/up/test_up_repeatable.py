@@ -1,0 +1,272 @@
+"""Repeatable files other than views: when they run, in which order, and what is known of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+import lfmigrate
+from lfmigrate.commands.rollback import RollbackReport
+from lfmigrate.errors import StatementFailed
+from tests.conftest import Cli
+from tests.helpers.commands import statuses, up, verify
+from tests.helpers.databases import execute, has_history, history, value
+
+Write = Callable[[Mapping[str, str | bytes]], Path]
+
+TABLE = {"1_t.up.sql": "CREATE TABLE t (id int, n int);", "1_t.down.sql": "DROP TABLE t;"}
+FUNCTION = """
+CREATE OR REPLACE FUNCTION total() RETURNS bigint LANGUAGE sql AS 'SELECT sum(n) FROM public.t';
+"""
+TRIGGER = """
+CREATE OR REPLACE TRIGGER stamp BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION stamp();
+"""
+STAMP = """
+CREATE OR REPLACE FUNCTION stamp() RETURNS trigger LANGUAGE plpgsql
+AS 'BEGIN NEW.n := 7; RETURN NEW; END';
+"""
+MATVIEW = """
+DROP MATERIALIZED VIEW IF EXISTS totals;
+CREATE MATERIALIZED VIEW totals AS SELECT total() AS n;
+CREATE UNIQUE INDEX totals_n ON totals (n);
+"""
+PROCEDURE = "CREATE OR REPLACE PROCEDURE clear() LANGUAGE sql AS 'DELETE FROM t';"
+ALL = {
+    **TABLE,
+    "repeatable/a_matview.sql": MATVIEW,
+    "repeatable/b_trigger.sql": TRIGGER,
+    "repeatable/stamp.sql": STAMP,
+    "repeatable/total.sql": FUNCTION,
+    "repeatable/clear.sql": PROCEDURE,
+}
+
+
+@pytest.fixture
+def reader(database: str) -> Iterator[str]:
+    """Return the name of a role that may be granted something; it is gone before the server."""
+    name = f"lf_role_{uuid4().hex[:12]}"
+    execute(database, f"CREATE ROLE {name}")
+    yield name
+    execute(database, f"DROP OWNED BY {name}", f"DROP ROLE {name}")
+
+
+def ran(url: str) -> list[str]:
+    """Return the files in the order in which they ran."""
+    return [row["file"] for row in history(url)]
+
+
+def undone(url: str, path: Path) -> RollbackReport:
+    """Roll back the newest migration."""
+    with closing(lfmigrate.connect(url)) as conn:
+        return lfmigrate.rollback(conn, lfmigrate.read_folder(path), backup_dir=None)
+
+
+def test_they_run_after_the_migrations_in_an_order_that_works(database: str, folder: Write) -> None:
+    """What is created is tracked like a view, and nothing is left to do."""
+    path = folder(ALL)
+
+    planned = up(database, path, dry_run=True)
+    report = up(database, path)
+
+    assert statuses(planned) == statuses(report)
+    assert statuses(report) == {
+        "table t": "created",
+        "materialized view totals": "created",
+        "function stamp()": "created",
+        "function total()": "created",
+        "procedure clear()": "created",
+    }
+    files = ran(database)
+    assert files[0] == "1_t.up.sql"
+    assert files.index("repeatable/total.sql") < files.index("repeatable/a_matview.sql")
+    assert files.index("repeatable/stamp.sql") < files.index("repeatable/b_trigger.sql")
+    assert verify(database, path).ok
+    assert verify(database, path, replay_files=True).ok
+    assert {v.status for v in up(database, path).relations} == {"unchanged"}
+    assert ran(database) == files
+
+
+def test_an_edited_file_runs_and_what_mentions_what_it_creates(
+    database: str, folder: Write
+) -> None:
+    """The materialized view is built with the new function."""
+    up(database, folder(ALL))
+    path = folder({**ALL, "repeatable/total.sql": FUNCTION.replace("sum(n)", "count(*)")})
+    count = len(history(database))
+
+    report = up(database, path)
+
+    assert statuses(report)["function total()"] == "replaced"
+    assert ran(database)[count:] == [
+        "repeatable/total.sql",
+        "repeatable/a_matview.sql",
+        # It is about a table, which may be any.
+        "repeatable/b_trigger.sql",
+    ]
+    assert value(database, "SELECT n FROM totals") == 0
+    assert verify(database, path, replay_files=True).ok
+
+
+@pytest.mark.parametrize(
+    ("dropped", "row"),
+    [
+        ("DROP FUNCTION total()", "function total()"),
+        ("DROP PROCEDURE clear()", "procedure clear()"),
+        ("DROP MATERIALIZED VIEW totals", "materialized view totals"),
+    ],
+)
+def test_what_was_dropped_by_hand_comes_back(
+    database: str, folder: Write, dropped: str, row: str
+) -> None:
+    """Verify reports it, and up runs its file."""
+    files = {**ALL, "repeatable/a_matview.sql": MATVIEW.replace("total()", "1")}
+    path = folder(files)
+    up(database, path)
+    execute(database, dropped)
+    assert [v.status for v in verify(database, path).relations].count("missing") == 1
+
+    report = up(database, path)
+
+    assert statuses(report)[row] == "created"
+    assert verify(database, path).ok
+
+
+def test_grants_on_all_tables_reach_a_new_table_and_a_new_view(
+    database: str, folder: Write, reader: str
+) -> None:
+    """A file that is about what others create runs whenever something has run, and last."""
+    grants = f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {reader};"
+    files = {**TABLE, "repeatable/grants.sql": grants}
+    up(database, folder(files))
+    path = folder(
+        {
+            **files,
+            "2_u.up.sql": "CREATE TABLE u ();",
+            "views/v.sql": "CREATE OR REPLACE VIEW v AS SELECT 1 AS n;",
+        }
+    )
+
+    up(database, path)
+
+    for name in ("t", "u", "v"):
+        assert value(database, f"SELECT has_table_privilege('{reader}', '{name}', 'SELECT')")
+
+
+def test_a_trigger_is_there_again_after_its_table_was_rolled_back(
+    database: str, folder: Write
+) -> None:
+    """The rollback drops it with the table, as what a repeatable file has created."""
+    path = folder(ALL)
+    up(database, path)
+    report = undone(database, path)
+    assert report.done
+    assert not report.dependents
+
+    up(database, path)
+
+    assert value(database, "SELECT count(*) FROM pg_trigger WHERE tgname = 'stamp'") == 1
+    assert verify(database, path).ok
+
+
+def test_a_routine_that_needs_a_table_is_dropped_with_it_and_created_again(
+    database: str, folder: Write
+) -> None:
+    """Its body is one of SQL's own, so the server knows what it reads."""
+    atomic = "CREATE OR REPLACE {} RETURNS bigint BEGIN ATOMIC SELECT {} FROM t; END;"
+    files = {
+        **TABLE,
+        "repeatable/counts.sql": "".join(
+            (
+                atomic.format("FUNCTION counted(a int, b text)", "count(*)"),
+                atomic.format("FUNCTION twice()", "counted(1, '') + count(*)"),
+            )
+        ),
+    }
+    path = folder(files)
+    up(database, path)
+    assert undone(database, path).done
+    assert (
+        value(database, "SELECT count(*) FROM pg_proc WHERE proname IN ('counted', 'twice')") == 0
+    )
+
+    report = up(database, path)
+
+    assert statuses(report)["function counted(integer, text)"] == "created"
+    assert verify(database, path).ok
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        # A name in a string, and one that is put together.
+        {
+            "a.sql": "DO $$BEGIN EXECUTE 'CREATE OR REPLACE VIEW a AS TABLE ' || 'b'; END$$;",
+            "b.sql": "CREATE OR REPLACE VIEW b AS SELECT 1 AS n;",
+        },
+        # Each has the other's name; only one reads the other.
+        {
+            "a.sql": "CREATE OR REPLACE VIEW a AS SELECT (SELECT x FROM f(1) AS x) AS n;",
+            "f.sql": "CREATE OR REPLACE FUNCTION f(a int) RETURNS int LANGUAGE sql AS 'SELECT a';",
+        },
+        # A DO block creates what another file needs.
+        {
+            "a.sql": "CREATE OR REPLACE VIEW a AS SELECT * FROM b;",
+            "z.sql": "DO $$BEGIN EXECUTE 'CREATE OR REPLACE VIEW ' || 'b AS SELECT 1 AS n'; END$$;",
+        },
+        # A type, and what takes one.
+        {
+            "a.sql": "CREATE OR REPLACE FUNCTION a(x z) RETURNS z LANGUAGE sql AS 'SELECT x';",
+            "z.sql": "DROP DOMAIN IF EXISTS z; CREATE DOMAIN z AS int;",
+        },
+    ],
+)
+def test_the_server_has_the_last_word_on_the_order(
+    database: str, folder: Write, files: dict[str, str]
+) -> None:
+    """A file that needs another one runs after it, however it says so; replays know it too."""
+    path = folder({**TABLE, **{f"repeatable/{name}": text for name, text in files.items()}})
+
+    up(database, path, dry_run=True)
+    up(database, path)
+
+    assert verify(database, path, replay_files=True).ok
+
+
+def test_what_nothing_creates_is_an_error_of_the_server(database: str, folder: Write) -> None:
+    """Trying every order ends, and the first file that fails is named."""
+    view = "CREATE OR REPLACE VIEW {} AS SELECT * FROM {};"
+    path = folder(
+        {
+            **TABLE,
+            "repeatable/a.sql": view.format("a", "b"),
+            "repeatable/b.sql": view.format("b", "a"),
+            "repeatable/c.sql": view.format("c", "nothing"),
+        }
+    )
+
+    with pytest.raises(StatementFailed) as caught:
+        up(database, path)
+
+    assert caught.value.sqlstate == "42P01"
+    assert not has_history(database)
+
+
+def test_check_proves_a_folder_with_repeatable_files(cli: Cli, folder: Write) -> None:
+    """What they created stays when every migration is rolled back, and is nothing left behind."""
+    done = cli("check", "--sql-dir", folder(ALL))
+
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_status_lists_them(cli: Cli, database: str, folder: Write) -> None:
+    """As text and as JSON, apart from the views."""
+    path = folder({**ALL, "views/v.sql": "CREATE OR REPLACE VIEW v AS SELECT 1 AS n;"})
+
+    done = cli("status", "--sql-dir", path, "--database-url", database)
+
+    assert "repeatable/total.sql (pending)" in done.stdout
+    assert "6 repeatable files to run" in done.stdout
