@@ -224,7 +224,7 @@ def test_an_empty_database_misses_every_relation(database: str) -> None:
     report = verify(database, FOLDERS["kinds"])
 
     assert {verdict.status for verdict in report.relations} == {"missing"}
-    assert len(report.relations) == 25
+    assert len(report.relations) == 27
 
 
 def test_a_history_of_another_major_version_is_not_compared_with(applied: str) -> None:

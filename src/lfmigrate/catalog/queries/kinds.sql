@@ -20,6 +20,10 @@ SELECT 'pg_cast'::regclass AS classid, c.oid AS objid, 'cast' AS kind, NULL::oid
     ARRAY[c.xmin] AS xmins, ARRAY[c.cmin] AS cmins, NULL::oid AS owner, NULL::aclitem[] AS acl, NULL::text AS hidden
 FROM pg_cast AS c
 WHERE c.oid >= 16384
+    -- Not the one to its multirange, which comes with a range.
+    AND NOT EXISTS (
+        SELECT FROM pg_depend AS d WHERE d.classid = 'pg_cast'::regclass AND d.objid = c.oid AND d.deptype = 'i'
+    )
 UNION ALL
 -- One without a function is a shell: another operator names it as its commutator or negator.
 SELECT 'pg_operator'::regclass, o.oid, 'operator', o.oprnamespace,
