@@ -1155,3 +1155,25 @@ def test_check_undoes_a_migration_zero(
     done = cli("check", "--database-url", database, "--sql-dir", path)
 
     assert done.returncode == 0, done.stdout
+
+
+def test_the_columns_of_an_extensions_views_are_the_extensions(
+    database: str, folder: Write
+) -> None:
+    """They go with it; a view of someone else on them does not."""
+    path = folder(
+        {
+            "1_a.up.sql": "CREATE EXTENSION pg_stat_statements;",
+            "1_a.down.sql": "DROP EXTENSION pg_stat_statements;",
+        }
+    )
+    up(database, path)
+    execute(database, "CREATE VIEW theirs AS SELECT calls FROM pg_stat_statements")
+
+    with pytest.raises(Refused) as refused:
+        rollback(database, path, None)
+    assert refused.value.detail == ("view public.theirs",)
+
+    execute(database, "DROP VIEW theirs")
+    rollback(database, path, None)
+    assert value(database, "SELECT count(*) FROM pg_extension") == 1

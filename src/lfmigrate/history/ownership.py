@@ -135,7 +135,9 @@ def split_by_owner(
         if catalog in _PUBLISHED:
             return any(is_own(o) for o in item.owners if o.startswith("pg_publication:"))
         if item.part is not None and item.relation is not None:
-            return item.part in parts.get(item.relation, ())
+            # The history does not know the columns of a view that an extension has created.
+            of_member = item.relation in gone and item.relation not in whole | parts.keys()
+            return is_own(item.relation) if of_member else item.part in parts.get(item.relation, ())
         return any(is_own(owner) for owner in _owners(item, gone))
 
     own = {item_id for item_id in gone if is_own(item_id)}
