@@ -297,7 +297,7 @@ def test_a_database_that_is_named_is_emptied_and_is_as_before(
     found = replayed(owned.url, path, scope=Scope(shadow_url=named))
 
     assert dump(named, rows=True) == before
-    assert found == dict.fromkeys(["table a", "schema app"], "missing")
+    assert found == dict.fromkeys(["table a", "schema app", "publication p"], "missing")
     assert owned.shadows == []
 
 

@@ -332,6 +332,8 @@ class _Alone:
             opened.record(replace(self.step, action=action, earlier_ms=0))
             position = opened.flight.ask(ledger.position(self.session.scope))
             opened.commit()
+        if not position.landed:
+            return  # it was committed, and the connection lost: the next flight says so
         history = replace(self.state.history, position=position.value)
         self.state = replace(self.state, history=history)
 

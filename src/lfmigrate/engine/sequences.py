@@ -43,8 +43,10 @@ def _ask(flight: Flight, oids: tuple[str, ...] | None) -> Answer[Mapping[str, Se
 
 
 def _put_back(transaction: Transaction, before: Answer[Mapping[str, SequencePosition]]) -> None:
-    asked = transaction.flight.ask(catalog.moved_sequences())
-    transaction.send()
+    asked = transaction.moved
+    if asked is None:
+        asked = transaction.flight.ask(catalog.moved_sequences())
+        transaction.send()
     transaction.roll_back()
     moved = tuple(oid for oid in asked.value if oid in before.value)
     if not moved:

@@ -118,6 +118,7 @@ class Transaction:
         flight: What is sent next.
         backup: The folder with the rows that were saved; None if none were.
         on_failure: What is true of the database if the transaction is rolled back.
+        moved: Which sequences its files have moved, when `outcome` was asked for; see the question.
     """
 
     def __init__(
@@ -135,6 +136,7 @@ class Transaction:
         self._recorded = files is not None
         self._read_only = read_only
         self._results: Results | None = None
+        self.moved: Answer[tuple[str, ...]] | None = None
         self.backup: Path | None = None
         self.on_failure = session.outcome
         self._ended = False
@@ -268,9 +270,10 @@ class Transaction:
         Raises:
             LookupError: Nothing was run.
         """
-        self.send()
         if self._results is None:
             raise LookupError("no file was run")
+        self.moved = self.flight.ask(catalog.moved_sequences())
+        self.send()
         return outcome_of(self.session, self.state, self._results)
 
     def save_rows(

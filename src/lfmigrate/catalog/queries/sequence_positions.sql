@@ -1,7 +1,8 @@
 -- Where are the sequences that the role may set?
 --
 -- The setting lfmigrate.sequences is a jsonb array of the oids to ask for, or null for all. The setting
--- lfmigrate.positions becomes a jsonb object of oid -> {name, value, called, step}.
+-- lfmigrate.positions becomes a jsonb object of oid -> {name, value, called, step}. That of lfmigrate's history is left
+-- out.
 DO $positions$
 DECLARE
     chosen CONSTANT jsonb := nullif(current_setting('lfmigrate.sequences')::jsonb, 'null');
@@ -21,6 +22,13 @@ BEGIN
             AND CASE c.relkind WHEN 'S' THEN
                 has_sequence_privilege(c.oid, 'SELECT') AND has_sequence_privilege(c.oid, 'UPDATE')
             END
+            AND NOT EXISTS (
+                SELECT
+                FROM pg_depend AS d
+                JOIN pg_class AS t ON t.oid = d.refobjid
+                WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.refclassid = 'pg_class'::regclass
+                    AND t.relname = 'lfmigrate_history'
+            )
             AND (chosen IS NULL OR chosen ? c.oid::text)
         ORDER BY n.nspname, c.relname
     LOOP
