@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lfmigrate.errors import NOTHING_CHANGED, DifferenceFound
+from lfmigrate.errors import NOTHING_CHANGED, DifferenceFound, StatementFailed
 from tests.helpers.commands import migrations, rollback, statuses, up
 from tests.helpers.databases import execute, fetch
 
@@ -96,3 +96,36 @@ def test_a_dry_run_executes_nothing_that_reaches_outside_the_database(
     assert statuses(report) == {"table a": "created"}
     assert "2_b.up.sql:1: COPY reaches a file or a program of the server" in report.notes[-1]
     assert not target.exists()
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+@pytest.mark.parametrize("fails", ["SELECT 1/0", "SELECT setval('s', 5), 1/0", "DEFERRED"])
+def test_a_run_that_fails_sets_no_sequence_back(
+    database: str, folder: Write, fails: str, *, dry_run: bool
+) -> None:
+    """The files of a dump set it, and a later statement fails."""
+    up(database, folder(SEQUENCES))
+    execute(database, "SELECT setval('s', 100)")
+    deferred = "CREATE TABLE u (id int UNIQUE DEFERRABLE INITIALLY DEFERRED);"
+    failing = f"{deferred} INSERT INTO u VALUES (1), (1)" if fails == "DEFERRED" else fails
+    path = folder({**SEQUENCES, "2_b.up.sql": f"SELECT setval('s', 7); {failing};"})
+    if fails == "DEFERRED" and dry_run:
+        up(database, path, dry_run=True)  # what is deferred to a commit is not checked without one
+    else:
+        with pytest.raises(StatementFailed) as failed:
+            up(database, path, dry_run=dry_run)
+        assert failed.value.outcome == NOTHING_CHANGED
+        assert "sequence public.s was set back from 101 to" in failed.value.detail[-1]
+
+    assert fetch(database, "SELECT last_value FROM s") == [100]
+
+
+def test_a_run_that_is_committed_keeps_what_it_has_set(database: str, folder: Write) -> None:
+    """Only what is rolled back is undone."""
+    up(database, folder(SEQUENCES))
+    execute(database, "SELECT setval('s', 100)")
+
+    report = up(database, folder({**SEQUENCES, "2_b.up.sql": "SELECT setval('s', 7);"}))
+
+    assert fetch(database, "SELECT last_value FROM s") == [7]
+    assert report.notes == ()

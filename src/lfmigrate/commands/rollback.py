@@ -12,7 +12,7 @@ from lfmigrate import catalog
 from lfmigrate.catalog import Server
 from lfmigrate.engine.outcome import Outcome
 from lfmigrate.engine.owned import OwnedObjects, owned_objects
-from lfmigrate.engine.sequences import unmoved_sequences
+from lfmigrate.engine.sequences import may_set_sequences, unmoved_sequences
 from lfmigrate.engine.session import Session
 from lfmigrate.engine.state import DatabaseState
 from lfmigrate.engine.step import Step
@@ -170,9 +170,11 @@ def rollback(
                 notes=(*report.notes, *notes),
             )
             try:
+                files = [step.file for step in steps]
+                watched = dry_run or may_set_sequences(files)
                 with (
-                    transaction(session, state, [step.file for step in steps]) as tx,
-                    unmoved_sequences(tx) if dry_run else nullcontext(),
+                    transaction(session, state, files) as tx,
+                    unmoved_sequences(tx) if watched else nullcontext(),
                 ):
                     trial = run_trial(tx, steps, owned)
                     losses = _losses(trial, steps, owned)

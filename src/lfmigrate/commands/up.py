@@ -21,7 +21,7 @@ from lfmigrate.engine.outcome import Outcome
 from lfmigrate.engine.recreate_view import RecreatedViews
 from lfmigrate.engine.repair import Repairs, refuse_spoiled, repairs
 from lfmigrate.engine.repeatables import repeatable_steps
-from lfmigrate.engine.sequences import unmoved_sequences
+from lfmigrate.engine.sequences import may_set_sequences, unmoved_sequences
 from lfmigrate.engine.session import Session
 from lfmigrate.engine.state import DatabaseState
 from lfmigrate.engine.step import Step
@@ -287,9 +287,11 @@ def _run(
     settles: bool = False,
 ) -> Iterator[Outcome]:
     """Run files in one transaction; if it settles what was missing, nothing may be afterwards."""
+    files = [step.file for step in steps]
+    watched = dry_run or may_set_sequences(files)
     with (
-        transaction(session, state, [step.file for step in steps]) as tx,
-        unmoved_sequences(tx) if dry_run else nullcontext(),
+        transaction(session, state, files) as tx,
+        unmoved_sequences(tx) if watched else nullcontext(),
     ):
         tx.run(steps)
         outcome = tx.outcome()

@@ -6,15 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from lfmigrate import catalog
+from lfmigrate.engine.applied import applied_files
 from lfmigrate.engine.replay import Made, replay
 from lfmigrate.engine.session import Session
 from lfmigrate.engine.state import DatabaseState
 from lfmigrate.errors import NOTHING_CHANGED, DatabaseError, StatementFailed
-from lfmigrate.history import ledger
 from lfmigrate.schema.compare import Verdict, advance, compare_all
 from lfmigrate.schema.relation import Key, Relation, Snapshot
-from lfmigrate.source.repeatable import RepeatableFile, in_order
-from lfmigrate.source.sqlfile import SqlFile, from_text
+from lfmigrate.source.sqlfile import SqlFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +72,7 @@ def effect_of_edit(
 def _replayed_effect(
     session: Session, state: DatabaseState, number: int, edited: SqlFile, own: set[Key]
 ) -> EditEffect:
-    files = recorded_files(session, state)
+    files = applied_files(session, state)
     place = sorted(state.history.applied).index(number)
     with_edit = _replay(session, state, [*files[:place], edited, *files[place + 1 :]])
     own = own | {
@@ -134,25 +133,3 @@ def _known(state: DatabaseState) -> Mapping[Key, Relation]:
         for key, relation in history.expected.items()
         if history.described_by[key] == state.server.major
     }
-
-
-def recorded_files(session: Session, state: DatabaseState) -> list[SqlFile]:
-    """Return the texts that make up the schema, as they ran: migrations, then repeatable files.
-
-    Args:
-        session: The command.
-        state: The database as it was read.
-    """
-    history = state.history
-    migrations = [history.applied[number] for number in sorted(history.applied)]
-    with session.reading(state.schema) as flight:
-        texts = {
-            event.id: flight.ask(ledger.recorded_text(session.scope, event))
-            for event in (*migrations, *history.repeatables.values())
-        }
-    repeatables = [
-        RepeatableFile(name, from_text(event.file, texts[event.id].value))
-        for name, event in history.repeatables.items()
-    ]
-    files = [from_text(event.file, texts[event.id].value) for event in migrations]
-    return [*files, *(each.file for each in in_order(repeatables))]

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from lfmigrate import catalog
+from lfmigrate.engine.applied import applied_files
 from lfmigrate.engine.blocking import ask_aside
 from lfmigrate.engine.effects import (
     After,
@@ -29,7 +30,6 @@ from lfmigrate.history.ledger import Recorded
 from lfmigrate.postgres.wire import Answer
 from lfmigrate.schema.compare import Verdict, compare
 from lfmigrate.schema.relation import Fingerprints, Found, Key, Reading, Snapshot
-from lfmigrate.source.folder import Folder
 from lfmigrate.source.sqlfile import SqlFile
 
 
@@ -225,7 +225,7 @@ def _compare_with_files(
     session: Session, state: DatabaseState, steps: Sequence[Step], skipped: Sequence[str]
 ) -> _Compared:
     """Replay what makes up the schema after the steps; their transaction stays open."""
-    files = _files_of_schema(session.folder, state.history, steps)
+    files = applied_files(session, state, steps, inside=True)
     try:
         replayed = replay(session, state, files, uncommitted=[step.file for step in steps])
     except (NoShadowDatabase, StatementFailed) as error:
@@ -265,18 +265,6 @@ def _recreated_as_replaced(
         else verdict
         for verdict in verdicts
     )
-
-
-def _files_of_schema(folder: Folder, known: History, steps: Sequence[Step]) -> list[SqlFile]:
-    """Return the files that make up the schema after the steps, in order."""
-    running = {step.version: step.so_far for step in steps}
-    names = {step.name for step in steps if step.version is None} | known.repeatables.keys()
-    migrations = [
-        running.get(m.version) or m.up
-        for m in folder.migrations
-        if m.number in known.applied or m.version in running
-    ]
-    return migrations + [each.file for each in folder.repeatables if each.name in names]
 
 
 def _by_step(
@@ -345,8 +333,8 @@ def add_drifted_relations(
     ``IF NOT EXISTS`` lets a table with the right name and the wrong columns pass, and a later
     statement fails because of it.
     """
-    files = _files_of_schema(session.folder, state.history, results.steps)
     try:
+        files = applied_files(session, state, results.steps)
         made = replay(session, state, files).made
         with session.reading(state.schema) as flight:
             keys = [item.relation.key for item in made]

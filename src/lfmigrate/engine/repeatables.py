@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from lfmigrate.engine.recreate_view import RecreatedViews
 from lfmigrate.engine.state import DatabaseState
 from lfmigrate.engine.step import Step
 from lfmigrate.history import plan
 from lfmigrate.source.folder import Folder
-from lfmigrate.source.repeatable import RepeatableFile, RunOrder
-from lfmigrate.source.sqlfile import SqlFile
+from lfmigrate.source.repeatable import RepeatableFile, RunOrder, words_of
+from lfmigrate.syntax.scanner import Statement
 
 
 def repeatable_steps(
@@ -44,10 +44,11 @@ def _chosen(
     """Choose the files to run after some migrations.
 
     Those that are new, edited or miss something; those that mention what such a one creates; and
-    those that may concern what has run. Running one once more does no harm.
+    those that may concern what has run. Running one once more does no harm, unless it drops what it
+    creates, with the indexes and privileges that a migration has made there.
     """
     missing = set(state.missing)
-    may_drop = any(_may_drop(step.file) for step in steps)
+    dropping = [s for step in steps for s in step.file.statements if _may_drop(s)]
     changed: set[str] = set()
     for each in plan.repeatable_states(folder, state.history):
         file = each.repeatable
@@ -57,11 +58,20 @@ def _chosen(
             or not changed.isdisjoint(file.words)
         ):
             changed |= file.names
-        elif not (may_drop if file.is_self_contained else steps or changed):
+        elif file.drops_its_own:
+            if not any(_may_drop_some_of(file.names, statement) for statement in dropping):
+                continue
+        elif not (dropping if file.is_self_contained else steps or changed):
             continue
         yield file
 
 
-def _may_drop(file: SqlFile) -> bool:
-    """Return whether a file might drop what a repeatable file has created."""
-    return any(statement.head[:1] in {("DROP",), ("ALTER",)} for statement in file.statements)
+def _may_drop(statement: Statement) -> bool:
+    """Return whether a statement might drop what a repeatable file has created."""
+    return statement.head[:1] in {("DROP",), ("ALTER",)}
+
+
+def _may_drop_some_of(names: Collection[str], statement: Statement) -> bool:
+    """Return whether such a statement names one of them, or drops whatever depends on something."""
+    words = words_of(statement)
+    return "cascade" in words or not words.isdisjoint(names)

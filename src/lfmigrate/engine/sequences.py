@@ -1,68 +1,90 @@
-"""Sequences in a run that is rolled back: a rollback does not undo what moved them."""
+"""Sequences in a transaction that is rolled back, which does not undo what moved them."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 
 from lfmigrate import catalog
 from lfmigrate.catalog import SequencePosition
 from lfmigrate.engine.transaction import Transaction
 from lfmigrate.errors import DatabaseError, LfmigrateError
-from lfmigrate.postgres.connection import is_in_transaction
+from lfmigrate.postgres.connection import is_idle, is_in_transaction
 from lfmigrate.postgres.pipeline import Flight
 from lfmigrate.postgres.wire import Answer
+from lfmigrate.source.sqlfile import SqlFile
 
 
 @contextmanager
 def unmoved_sequences(transaction: Transaction) -> Iterator[None]:
-    """Roll a transaction back in the end, and set sequences back that it has moved.
+    """Set sequences back that a transaction has moved, if it is not committed in the end.
 
     One that was set back, as the SQL of a dump does it, would give out values again that are in
     use. Where one went on, a gap remains, as after any rollback: other sessions may have taken
-    values in between. Both are noted in the session.
+    values in between. The session's notes, or the details of the error, say so.
 
     Args:
-        transaction: It is rolled back, unless a statement of it has failed.
+        transaction: It is rolled back, unless it was committed.
     """
     before = _ask(transaction.flight, None)
+    conn, session = transaction.conn, transaction.session
     try:
         yield
     except LfmigrateError as error:
-        if is_in_transaction(transaction.conn):
-            _put_back(transaction, before)
-            error.outcome = transaction.on_failure
+        # The locks that say which ones were moved are gone with a failed statement.
+        moved = _moved(transaction) if is_in_transaction(conn) else None
+        transaction.fail(error)
+        if before.landed and is_idle(conn):
+            with suppress(DatabaseError):
+                lines = _put_back(transaction, before.value, moved, say_ahead=False)
+                error.detail = (*error.detail, *lines)
         raise
-    _put_back(transaction, before)
+    if not is_idle(conn):
+        moved = _moved(transaction)
+        transaction.roll_back()
+        session.notes += _put_back(transaction, before.value, moved, say_ahead=True)
 
 
-def _ask(flight: Flight, oids: tuple[str, ...] | None) -> Answer[Mapping[str, SequencePosition]]:
+def may_set_sequences(files: Iterable[SqlFile]) -> bool:
+    """Return whether files might set sequences back, as the SQL of a dump does."""
+    return any("setval" in file.text.lower() for file in files)
+
+
+def _ask(flight: Flight, oids: Sequence[str] | None) -> Answer[Mapping[str, SequencePosition]]:
     flight.set({"lfmigrate.sequences": json.dumps(oids)})
     return flight.ask(catalog.sequence_positions())
 
 
-def _put_back(transaction: Transaction, before: Answer[Mapping[str, SequencePosition]]) -> None:
+def _moved(transaction: Transaction) -> Sequence[str]:
+    """Return the oids of what the open transaction has moved."""
     asked = transaction.moved
     if asked is None:
         asked = transaction.flight.ask(catalog.moved_sequences())
         transaction.send()
-    transaction.roll_back()
-    moved = tuple(oid for oid in asked.value if oid in before.value)
-    if not moved:
-        return
+    return asked.value
+
+
+def _put_back(
+    transaction: Transaction,
+    before: Mapping[str, SequencePosition],
+    moved: Sequence[str] | None,
+    *,
+    say_ahead: bool,
+) -> list[str]:
+    """Set back what went back, after the rollback, and return a line about each."""
+    oids = [oid for oid in (before if moved is None else moved) if oid in before]
+    if not oids:
+        return []
     session = transaction.session
     with session.reading(transaction.state.schema) as flight:
-        found = _ask(flight, moved)
-    pairs = [(oid, before.value[oid], now) for oid, now in found.value.items()]
+        found = _ask(flight, oids)
+    pairs = [(oid, before[oid], now) for oid, now in found.value.items()]
+    lines = [_set(session.flight(), oid, was, now) for oid, was, now in pairs if now < was]
     ahead = [f"{was.name} ({was.next} to {now.next})" for _, was, now in pairs if was < now]
-    if ahead:
-        session.notes.append(
-            f"sequences that have moved on, as after any rollback: {', '.join(ahead)}"
-        )
-    for oid, was, now in pairs:
-        if now < was:
-            session.notes.append(_set(session.flight(), oid, was, now))
+    if ahead and say_ahead:
+        lines.append(f"sequences that have moved on, as after any rollback: {', '.join(ahead)}")
+    return lines
 
 
 def _set(flight: Flight, oid: str, was: SequencePosition, now: SequencePosition) -> str:

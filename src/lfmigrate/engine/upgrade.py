@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from lfmigrate.engine.edit import recorded_files
+from lfmigrate.engine.applied import applied_files
 from lfmigrate.engine.replay import replay
 from lfmigrate.engine.session import Session
 from lfmigrate.engine.shadow import NoShadowDatabase
@@ -84,7 +84,7 @@ def after_upgrade(
 def _replayed(session: Session, state: DatabaseState) -> tuple[Snapshot, str]:
     """Return what the applied files create, and why that is not known."""
     try:
-        made = replay(session, state, recorded_files(session, state)).made
+        made = replay(session, state, applied_files(session, state)).made
     except (NoShadowDatabase, StatementFailed) as error:
         place = f"{error.place}: " if error.place else ""
         return Snapshot(), f"the files cannot be replayed ({place}{error.message})"

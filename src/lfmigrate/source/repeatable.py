@@ -114,6 +114,15 @@ class RepeatableFile:
         return frozenset(each[1].name for each in created if each is not None)
 
     @property
+    def drops_its_own(self) -> bool:
+        """Return whether it drops what it creates, with what others have made on that."""
+        names = self.names
+        return any(
+            statement.head[:1] == ("DROP",) and names.intersection(words_of(statement))
+            for statement in self.file.statements
+        )
+
+    @property
     def words(self) -> frozenset[str]:
         """Return every name that it mentions, and its keywords; the bodies of routines included."""
         found: set[str] = set()
@@ -132,6 +141,11 @@ class RepeatableFile:
             and any(token.value == name for token in tokens(statement.text))
             for statement in takewhile(lambda s: s != creation, self.file.statements)
         )
+
+
+def words_of(statement: Statement) -> frozenset[str]:
+    """Return the names and keywords of a statement, folded as the server folds them."""
+    return frozenset(t.value for t in tokens(statement.text) if t.kind in {"word", "quoted"})
 
 
 def names_in(text: str) -> frozenset[str]:

@@ -294,3 +294,34 @@ def test_what_pending_migrations_leave_missing_is_refused(database: str, folder:
         "table public.a: 1_a.up.sql:1 (CREATE TABLE A) is not safe to run again",
     )
     assert [row["file"] for row in history(database)] == ["1_a.up.sql"]
+
+
+@pytest.mark.parametrize("other", [None, "CREATE TABLE other ();"])
+def test_what_another_branch_has_created_is_missed(
+    database: str, folder: Write, other: str | None
+) -> None:
+    """The text that ran counts, whether its file is edited here or not in the folder at all."""
+    a = {"1_a.up.sql": "CREATE TABLE a (id int);"}
+    b = {"2_b.up.sql": "CREATE TABLE b (id int);"}
+    up(database, folder({**a, **b}))
+    execute(database, "DROP TABLE b")
+    here = {} if other is None else {"2_b.up.sql": other}
+    path = folder({**a, **here, "3_c.up.sql": "CREATE TABLE c (id int);"})
+
+    with pytest.raises(DifferenceFound, match="a relation of an applied migration is missing"):
+        up(database, path)
+
+    assert not verify(database, folder({**a, **b})).ok
+
+
+def test_drift_of_what_another_branch_has_created_stays(database: str, folder: Write) -> None:
+    """A replay without that file would know nothing of it."""
+    a = {"1_a.up.sql": "CREATE TABLE a (id int);"}
+    b = {"2_b.up.sql": "CREATE TABLE b (id int); CREATE TABLE b2 (id int);"}
+    up(database, folder({**a, **b}))
+    execute(database, "ALTER TABLE b ADD COLUMN by_hand int")
+    path = folder({**a, "3_c.up.sql": "CREATE TABLE c (id int);"})
+
+    assert statuses(up(database, path))["table b"] == "drifted"
+
+    assert not verify(database, folder({**a, **b}), allow_pending=True).ok

@@ -270,3 +270,26 @@ def test_status_lists_them(cli: Cli, database: str, folder: Write) -> None:
 
     assert "repeatable/total.sql (pending)" in done.stdout
     assert "6 repeatable files to run" in done.stdout
+
+
+def test_a_file_that_drops_what_it_creates_runs_only_if_it_has_to(
+    database: str, folder: Write
+) -> None:
+    """A migration's index on its materialized view would go with that."""
+    files = {
+        "1_a.up.sql": "CREATE TABLE a (id int PRIMARY KEY);",
+        "repeatable/mv.sql": "DROP MATERIALIZED VIEW IF EXISTS mv;"
+        " CREATE MATERIALIZED VIEW mv AS SELECT id FROM a;",
+    }
+    up(database, folder(files))
+    files["2_b.up.sql"] = "CREATE UNIQUE INDEX mvi ON mv (id);"
+    up(database, folder(files))
+    files["3_c.up.sql"] = "CREATE TABLE z (id int); ALTER TABLE z ADD COLUMN y int; DROP TABLE z;"
+
+    report = up(database, folder(files))
+
+    assert statuses(report)["materialized view mv"] == "unchanged"
+    assert value(database, "SELECT to_regclass('mvi') IS NOT NULL")
+    files["4_d.up.sql"] = "DROP TABLE a CASCADE; CREATE TABLE a (id int PRIMARY KEY);"
+    assert statuses(up(database, folder(files)))["materialized view mv"] == "replaced"
+    assert verify(database, folder(files)).ok
