@@ -149,10 +149,16 @@ _CONFLICT_HINT = (
 def file_states(folder: Folder, history: History) -> FileStates:
     """Return every file of the folder and of the history."""
     names = {repeatable.name for repeatable in folder.repeatables}
+    texts = {repeatable.file.checksum for repeatable in folder.repeatables}
+    missing = tuple(
+        event
+        for name, event in history.repeatables.items()
+        # One with the same text is the same file under another name. What has created nothing, such
+        # as a GRANT, leaves nothing that could be dropped when it is given up.
+        if name not in names and event.checksum not in texts and history.made_by_repeatables[name]
+    )
     return FileStates(
-        migration_states(folder, history),
-        repeatable_states(folder, history),
-        tuple(event for name, event in history.repeatables.items() if name not in names),
+        migration_states(folder, history), repeatable_states(folder, history), missing
     )
 
 

@@ -293,3 +293,20 @@ def test_a_file_that_drops_what_it_creates_runs_only_if_it_has_to(
     files["4_d.up.sql"] = "DROP TABLE a CASCADE; CREATE TABLE a (id int PRIMARY KEY);"
     assert statuses(up(database, folder(files)))["materialized view mv"] == "replaced"
     assert verify(database, folder(files)).ok
+
+
+def test_a_file_may_be_renamed_or_given_up(database: str, folder: Write) -> None:
+    """It is missing only if something that it has created is still there."""
+    migration = {"1_a.up.sql": "CREATE TABLE a (id int);"}
+    function = "CREATE OR REPLACE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1';"
+    grant = "GRANT SELECT ON a TO pg_monitor;"
+    up(database, folder({**migration, "repeatable/f.sql": function, "repeatable/g.sql": grant}))
+    renamed = folder({**migration, "repeatable/01_f.sql": function})
+    up(database, renamed)
+
+    assert verify(database, renamed).ok
+    assert verify(database, renamed, replay_files=True).ok
+    assert not verify(database, folder(migration)).ok
+    gone = folder({**migration, "2_b.up.sql": "DROP FUNCTION f();"})
+    up(database, gone)
+    assert verify(database, gone).ok
