@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from lfmigrate.schema.canonical import canonical
+
 # The kinds that are rows of pg_class, and so share one namespace within a schema.
 _RELATION_KINDS = frozenset({"table", "foreign table", "view", "materialized view", "sequence"})
 
@@ -100,12 +102,12 @@ class Relation:
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Relation:
-        """Return the relation from the result of `to_json`."""
+        """Return the relation from the result of `to_json`, or from what the catalogs say."""
         return cls(
             kind=document["kind"],
             schema=document["schema"],
             name=document["name"],
-            parts={part: text for part, text, *_ in document["parts"]},
+            parts={part: canonical(text) for part, text, *_ in document["parts"]},
             complete=document.get("complete", True),
         )
 
