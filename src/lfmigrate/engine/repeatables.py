@@ -8,6 +8,8 @@ from lfmigrate.engine.recreate_view import RecreatedViews
 from lfmigrate.engine.state import DatabaseState
 from lfmigrate.engine.step import Step
 from lfmigrate.history import plan
+from lfmigrate.history.events import REPEATABLE_ACTIONS, History
+from lfmigrate.schema.relation import Key
 from lfmigrate.source.folder import Folder
 from lfmigrate.source.repeatable import RepeatableFile, RunOrder, words_of
 from lfmigrate.syntax.scanner import Statement
@@ -48,6 +50,7 @@ def _chosen(
     creates, with the indexes and privileges that a migration has made there.
     """
     missing = set(state.missing)
+    incomplete = set(_incomplete(state))
     dropping = [s for step in steps for s in step.file.statements if _may_drop(s)]
     changed: set[str] = set()
     for each in plan.repeatable_states(folder, state.history):
@@ -55,6 +58,10 @@ def _chosen(
         if (
             each.status != "applied"
             or not missing.isdisjoint(state.history.made_by_repeatables[file.name])
+            or (
+                not file.drops_its_own
+                and not incomplete.isdisjoint(_touched_by(file.name, state.history))
+            )
             or not changed.isdisjoint(file.words)
         ):
             changed |= file.names
@@ -64,6 +71,19 @@ def _chosen(
         elif not (dropping if file.is_self_contained else steps or changed):
             continue
         yield file
+
+
+def _incomplete(state: DatabaseState) -> Iterator[Key]:
+    """Return the relations of which a part is missing, such as a trigger."""
+    for key, relation in state.history.expected.items():
+        if key in state.live and relation.parts.keys() - state.live[key].parts.keys():
+            yield key
+
+
+def _touched_by(name: str, history: History) -> set[Key]:
+    """Return what a repeatable file has created or changed, such as a table with a trigger."""
+    events = (e for e in history.events if e.action in REPEATABLE_ACTIONS and e.name == name)
+    return {relation.key for event in events for relation in event.expected}
 
 
 def _may_drop(statement: Statement) -> bool:

@@ -310,3 +310,38 @@ def test_a_file_may_be_renamed_or_given_up(database: str, folder: Write) -> None
     gone = folder({**migration, "2_b.up.sql": "DROP FUNCTION f();"})
     up(database, gone)
     assert verify(database, gone).ok
+
+
+TRIGGER = "CREATE OR REPLACE TRIGGER tr BEFORE UPDATE ON a FOR EACH ROW EXECUTE FUNCTION f();"
+
+
+@pytest.mark.parametrize(
+    ("created", "dropped"),
+    [
+        (TRIGGER, "TRIGGER tr ON a"),
+        ("CREATE INDEX IF NOT EXISTS a_id ON a (id);", "INDEX a_id"),
+        ("DROP POLICY IF EXISTS p ON a; CREATE POLICY p ON a USING (true);", "POLICY p ON a"),
+    ],
+)  # fmt: skip
+def test_a_part_that_was_dropped_by_hand_comes_back(
+    database: str, folder: Write, created: str, dropped: str
+) -> None:
+    """A part of another file's table, as well as an object of its own."""
+    function = (
+        "CREATE OR REPLACE FUNCTION f() RETURNS trigger LANGUAGE plpgsql"
+        " AS 'BEGIN RETURN NEW; END';"
+    )
+    path = folder(
+        {
+            "1_a.up.sql": "CREATE TABLE a (id int);",
+            "repeatable/f.sql": function,
+            "repeatable/part.sql": created,
+        }
+    )
+    up(database, path)
+    execute(database, f"DROP {dropped}")
+    assert not verify(database, path).ok
+
+    up(database, path)
+
+    assert verify(database, path).ok
