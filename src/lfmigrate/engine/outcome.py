@@ -272,6 +272,10 @@ def _by_step(
 ) -> dict[Key, WouldBe]:
     """Attribute replayed relations to the step that creates them; to the last one otherwise."""
     place = {step.file.name: index for index, step in enumerate(steps)}
+    repeatable = {step.file.name for step in steps if step.version is None}
+
+    def is_repeatable(file_index: int) -> bool:
+        return replayed[file_index].name in repeatable
 
     def step_of(file_index: int) -> int:
         return place.get(replayed[file_index].name, len(steps) - 1)
@@ -281,6 +285,7 @@ def _by_step(
             item.relation,
             step_of(item.file_index),
             {part: step_of(file_index) for part, file_index in item.part_files.items()},
+            frozenset(p for p, file_index in item.part_files.items() if is_repeatable(file_index)),
         )
         for item in made
     }

@@ -90,7 +90,8 @@ def refuse_spoiled(state: DatabaseState, outcome: Outcome) -> None:
     """Refuse a repair that does more than re-create what was missing, as it was.
 
     An old file does not know what later migrations did: it may re-create what one of them dropped,
-    or replace a newer function with an old one.
+    or replace a newer function with an old one. What repeatable files have made on it is left to
+    them: they run afterwards.
 
     Args:
         state: The database before it.
@@ -104,6 +105,7 @@ def refuse_spoiled(state: DatabaseState, outcome: Outcome) -> None:
         f"{verdict.relation.label}: {difference.part} is not as it was"
         for verdict in outcome.spoiled
         for difference in verdict.differences
+        if difference.part not in state.history.parts_by_repeatables.get(verdict.relation.key, ())
     ]
     for verdict in outcome.verdicts:
         relation = verdict.relation

@@ -168,6 +168,21 @@ class History:
         return {name: tuple(keys) for name, keys in made.items()}
 
     @cached_property
+    def parts_by_repeatables(self) -> Mapping[Key, Collection[str]]:
+        """Return the parts that repeatable files have created, such as triggers, by relation."""
+        known: dict[Key, frozenset[str]] = {}
+        made: dict[Key, set[str]] = {}
+        for event in self.events:
+            for relation in event.expected:
+                parts = frozenset(relation.parts)
+                if event.action in REPEATABLE_ACTIONS:
+                    made.setdefault(relation.key, set()).update(
+                        parts - known.get(relation.key, frozenset())
+                    )
+                known[relation.key] = parts
+        return made
+
+    @cached_property
     def expected(self) -> Snapshot:
         """Return the relations that should exist after all events."""
         relations: dict[Key, Relation] = {}

@@ -345,3 +345,44 @@ def test_a_part_that_was_dropped_by_hand_comes_back(
     up(database, path)
 
     assert verify(database, path).ok
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "differs"),
+    [
+        ("INDEX IF NOT EXISTS ai ON a (x)", "INDEX IF NOT EXISTS ai ON a (x, id)", "index ai"),
+        ("TABLE IF NOT EXISTS b (id int)", "TABLE IF NOT EXISTS b (id int, y int)", "column y"),
+        ("TABLE IF NOT EXISTS b (id int)", "TABLE IF NOT EXISTS b (id text)", "column id"),
+    ],
+)  # fmt: skip
+def test_an_edited_file_that_skips_what_exists_is_compared(
+    database: str, folder: Write, before: str, after: str, differs: str
+) -> None:
+    """What its IF NOT EXISTS leaves as it was is not what the file says now."""
+    files = {"1_a.up.sql": "CREATE TABLE a (id int, x text);"}
+    up(database, folder({**files, "repeatable/c.sql": f"CREATE {before};"}))
+    path = folder({**files, "repeatable/c.sql": f"CREATE {after};"})
+
+    report = up(database, path)
+
+    found = [v for v in report.relations if v.status == "drifted"]
+    assert [d.part for v in found for d in v.differences] == [differs]
+    assert not verify(database, path).ok
+
+
+def test_a_table_comes_back_with_what_a_repeatable_file_makes_on_it(
+    database: str, folder: Write
+) -> None:
+    """The repair leaves that to the file, which runs a moment later."""
+    path = folder(
+        {
+            "1_a.up.sql": "CREATE TABLE IF NOT EXISTS a (id int);",
+            "repeatable/p.sql": "DROP POLICY IF EXISTS p ON a; CREATE POLICY p ON a USING (true);",
+        }
+    )
+    up(database, path)
+    execute(database, "DROP TABLE a")
+
+    up(database, path)
+
+    assert verify(database, path).ok
