@@ -333,7 +333,8 @@ class _Alone:
             position = opened.flight.ask(ledger.position(self.session.scope))
             opened.commit()
         if not position.landed:
-            return  # it was committed, and the connection lost: the next flight says so
+            # It was committed, but lfmigrate's lock is gone with the connection.
+            raise ConnectionLost("the connection was lost", outcome=self.session.outcome)
         history = replace(self.state.history, position=position.value)
         self.state = replace(self.state, history=history)
 

@@ -141,7 +141,7 @@ class FileStates:
 
 
 _CONFLICT_HINT = (
-    "Give one of them a number of its own; if they are one migration, restore the file's name or"
+    "Give the one in the folder another number; if they are one migration, restore its name or"
     " its text."
 )
 
