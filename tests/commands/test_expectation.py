@@ -31,7 +31,7 @@ pytestmark = pytest.mark.sweep
 # of its own: two batches take it long enough.
 SIZE = 16
 BATCHES = 2
-GROUPS = int(os.environ.get("LFMIGRATE_TEST_FOLDERS", "160")) // (SIZE * BATCHES) + 1
+GROUPS = int(os.environ.get("LFMIGRATE_TEST_FOLDERS", "96")) // (SIZE * BATCHES) + 1
 
 BASE = """
 CREATE TYPE mood AS ENUM ('low', 'high');
