@@ -28,6 +28,7 @@ def unmoved_sequences(transaction: Transaction) -> Iterator[None]:
         transaction: It is rolled back, unless it was committed.
     """
     before = _ask(transaction.flight, None)
+    transaction.watches_sequences = True
     conn, session = transaction.conn, transaction.session
     try:
         yield

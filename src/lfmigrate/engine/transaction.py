@@ -118,7 +118,8 @@ class Transaction:
         flight: What is sent next.
         backup: The folder with the rows that were saved; None if none were.
         on_failure: What is true of the database if the transaction is rolled back.
-        moved: Which sequences its files have moved, when `outcome` was asked for; see the question.
+        watches_sequences: Whether `outcome` also asks which sequences the files have moved.
+        moved: The answer to that; None if it was not asked.
     """
 
     def __init__(
@@ -136,6 +137,7 @@ class Transaction:
         self._recorded = files is not None
         self._read_only = read_only
         self._results: Results | None = None
+        self.watches_sequences = False
         self.moved: Answer[tuple[str, ...]] | None = None
         self.backup: Path | None = None
         self.on_failure = session.outcome
@@ -272,7 +274,8 @@ class Transaction:
         """
         if self._results is None:
             raise LookupError("no file was run")
-        self.moved = self.flight.ask(catalog.moved_sequences())
+        if self.watches_sequences:
+            self.moved = self.flight.ask(catalog.moved_sequences())
         self.send()
         return outcome_of(self.session, self.state, self._results)
 

@@ -15,7 +15,7 @@ ROUTINE_KINDS = frozenset({"function", "procedure", "aggregate", "window functio
 
 VIEW_KINDS = frozenset({"view", "materialized view"})
 
-# The kinds that a file states as a whole, whoever created them first.
+# The kinds that a file states as a whole, even if another one has created them.
 REPLACEABLE = ROUTINE_KINDS | VIEW_KINDS
 
 # The kinds of parts that have names; the others are properties of the relation itself.
