@@ -118,21 +118,22 @@ class Flight:
         self._groups: list[tuple[list[Answer[Any]], frozenset[str]]] = []
         self._open: list[Answer[Any]] = []
 
-    def begin(self, scope: Scope, *, read_only: bool = False) -> None:
+    def begin(self, scope: Scope, *, read_only: bool = False, again: bool = False) -> None:
         """Begin a transaction in a scope.
 
         Every setting is the transaction's own, because behind a pooler the session belongs to
         another client a moment later. Names resolve in the scope's schema first and then in the
         connection's own search path, so that extensions are found.
 
-        An empty transaction that `read_state` left open is ended first, in the same flight.
+        An empty transaction that `read_state` left open is ended first, in the same flight; so is
+        the one that the flight has begun, if ``again`` is set.
         """
-        self.open(read_only=read_only)
+        self.open(read_only=read_only, again=again)
         self.arm(scope)
 
-    def open(self, *, read_only: bool) -> None:
+    def open(self, *, read_only: bool, again: bool = False) -> None:
         """Begin a transaction under the connection's own settings; see `begin`."""
-        if not is_idle(self._conn):
+        if again or not is_idle(self._conn):
             # No sync after it: see there.
             self.do("ROLLBACK")
         self.do(
