@@ -185,22 +185,22 @@ class Flight:
         self.set({"search_path": path, **_PINNED})
 
     def run_file(
-        self, file: SqlFile, scope: Scope, defaults: Defaults, *schemas: str
+        self, file: SqlFile, scope: Scope, defaults: Defaults, *, release: bool = True
     ) -> list[Answer[None]]:
-        """Add a file's statements, and undo afterwards whatever they set.
+        """Add a file's statements, and undo afterwards whatever they set or left in the session.
 
         Args:
             file: The file.
             scope: That of the transaction.
             defaults: The settings that its statements find.
-            schemas: Unquoted, to be searched before the scope's own.
+            release: As in `reset_session`.
 
         Returns:
             An answer per statement.
         """
-        self.enter_file(defaults, *schemas)
+        self.enter_file(defaults)
         answers = list(self.run_all(file.statements))
-        self.reset(scope, defaults)
+        self.reset(scope, defaults, release=release)
         return answers
 
     def run_all(self, statements: Iterable[Statement]) -> Iterator[Answer[None]]:
@@ -231,9 +231,9 @@ class Flight:
             }
         )
 
-    def reset(self, scope: Scope, defaults: Defaults) -> None:
-        """Reset the session, whatever has set it, and apply the scope again."""
-        self.reset_session(defaults)
+    def reset(self, scope: Scope, defaults: Defaults, *, release: bool = False) -> None:
+        """Reset the session (see `reset_session`), and apply the scope again."""
+        self.reset_session(defaults, release=release)
         self.set({"search_path": defaults.search_path})
         self.limit(scope)
 
