@@ -20,6 +20,9 @@ from lfmigrate.settings import Scope
 from tests.helpers.commands import SHIPPED, migrations, rollback, statuses, up, verdict, verify
 from tests.helpers.databases import execute, history, value
 
+# It is about the texts of different versions.
+pytestmark = pytest.mark.per_version
+
 Write = Callable[[Mapping[str, str | bytes]], Path]
 
 FILES: Mapping[str, str | bytes] = {
