@@ -81,6 +81,22 @@ def test_a_later_migration_makes_no_false_drift(
     assert [row["action"] for row in history(database)][2:4] == ["upgrade", "up"]
 
 
+def test_a_replay_is_recorded_even_if_nothing_is_pending(database: str, folder: Write) -> None:
+    """The next commands compare with the history, and replay nothing."""
+    path = folder(FILES)
+    up(database, path)
+    described_by_13(database)
+    assert verify(database, path).source == "replay"
+    assert up(database, path, dry_run=True).migrations
+
+    first, second = up(database, path, strict=True), up(database, path, strict=True)
+
+    assert set(statuses(first).values()) | set(statuses(second).values()) == {"unchanged"}
+    assert [row["action"] for row in history(database)] == ["up", "view", "upgrade"]
+    found = verify(database, path)
+    assert (found.source, found.ok) == ("history", True)
+
+
 def test_a_change_by_hand_is_found_after_an_upgrade(database: str, folder: Write) -> None:
     """The recorded texts of the applied files say what to expect."""
     path = folder(FILES)

@@ -157,8 +157,8 @@ def up(
                     direct = stack.enter_context(direct_session(session))
                 try:
                     batches = list(_batches(steps, dry_run=dry_run, per_migration=per_migration))
-                    if upgrade is not None and batches and not batches[0][0].file.no_transaction:
-                        batches[0].insert(0, upgrade)
+                    if upgrade is not None:
+                        _add_upgrade(batches, upgrade, dry_run=dry_run)
                     for outcome in _run_batches(
                         session, direct, state, batches, missing, dry_run=dry_run, strict=strict
                     ):
@@ -247,6 +247,14 @@ def _batches(steps: Sequence[Step], *, dry_run: bool, per_migration: bool) -> It
         batch.append(step)
     if batch:
         yield batch
+
+
+def _add_upgrade(batches: list[list[Step]], upgrade: Step, *, dry_run: bool) -> None:
+    """Record first what is expected after an upgrade, even if no file runs."""
+    if batches and not batches[0][0].file.no_transaction:
+        batches[0].insert(0, upgrade)
+    elif not dry_run:
+        batches.insert(0, [upgrade])
 
 
 def _run_batches(
