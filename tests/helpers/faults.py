@@ -62,6 +62,7 @@ class Cutter:
         hold_server: bool = False,
         hold_client: bool = False,
         then_refuse: bool = False,
+        meanwhile: Callable[[], object] | None = None,
     ) -> None:
         """Choose the moment.
 
@@ -76,6 +77,8 @@ class Cutter:
             hold_server: Whether the server's side stays open, so that it notices nothing.
             hold_client: Whether the client's side stays open, but hears nothing any more.
             then_refuse: Whether no connection is accepted any more after the cut.
+            meanwhile: Called at each such moment but the first ``skips``, before the bytes are
+                passed on; then nothing is cut.
         """
         self.accepted = 0
         self.cuts = 0
@@ -89,6 +92,7 @@ class Cutter:
         self._hold_server = hold_server
         self._hold_client = hold_client
         self._then_refuse = then_refuse
+        self._meanwhile = meanwhile
         self._lock = threading.Lock()
         self._open: list[socket.socket] = []
 
@@ -134,7 +138,12 @@ class Cutter:
                 is_time = (self._needle and self._needle in seen) or any(
                     end < len(chunk) for end in ends
                 )
-                is_cut = bool(is_time) and way == self._way and self._is_due()
+                is_moment = bool(is_time) and way == self._way
+                is_cut = is_moment and self._is_due()
+                if self._meanwhile is not None and is_moment:
+                    if self.cuts > self._skips:
+                        self._meanwhile()
+                    is_cut, seen = False, b""
                 if not is_cut or self._passes:
                     sink.sendall(chunk)
                 elif ends:

@@ -11,6 +11,7 @@ from lfmigrate.catalog.relations import (
     fingerprints,
     relations,
     snapshot,
+    stamp,
     view_properties,
 )
 from lfmigrate.catalog.sequences import SequencePosition, moved_sequences, sequence_positions
@@ -62,6 +63,7 @@ __all__ = [
     "session_state",
     "snapshot",
     "staging",
+    "stamp",
     "tables",
     "view_properties",
     "written_rows",

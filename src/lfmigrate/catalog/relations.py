@@ -81,6 +81,11 @@ def committed(since: str) -> Query[frozenset[str]]:
     )
 
 
+def stamp() -> Query[str]:
+    """Ask what the catalogs consist of, in short: equal while no other session has changed them."""
+    return Query(query_text("stamp"), (), str)
+
+
 def fingerprints() -> Query[Fingerprints]:
     """Ask what exists, with a short text each; see `Fingerprints`."""
     return Query(query_text("fingerprints"), (), dict)

@@ -8,14 +8,13 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from lfmigrate.catalog import Server
+from lfmigrate.engine.direct import direct_session, session_lock
 from lfmigrate.engine.nontransactional import (
-    direct_session,
     next_part,
     outcome_outside,
     resumable_edits,
     run_alone,
     runs_alone,
-    session_lock,
 )
 from lfmigrate.engine.outcome import Outcome
 from lfmigrate.engine.recreate_view import RecreatedViews

@@ -11,7 +11,7 @@ from lfmigrate.catalog import Server
 from lfmigrate.engine.replay import NOT_RECREATED, Replay, replay
 from lfmigrate.engine.session import Session
 from lfmigrate.engine.shadow import NoShadowDatabase
-from lfmigrate.engine.state import DatabaseState
+from lfmigrate.engine.state import DatabaseState, Moments
 from lfmigrate.engine.waiting import Attempts
 from lfmigrate.errors import NOTHING_CHANGED, DifferenceFound, StatementFailed
 from lfmigrate.history import ledger, plan
@@ -24,6 +24,14 @@ from lfmigrate.schema.relation import Key, Relation, Snapshot
 from lfmigrate.settings import Scope
 from lfmigrate.source.folder import Folder
 from lfmigrate.source.sqlfile import SqlFile, diff, from_text
+
+_MIXED = (
+    "other sessions changed the schema each time that it was read: what is reported may never have"
+    " existed at one moment"
+)
+
+# How often everything is read again after another session has changed it during a replay.
+_RESTARTS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +102,10 @@ def verify(
     """Compare the live schema with what the applied migrations and the views create.
 
     The folder is compared with the history, too: which files are pending, edited or missing.
-    Changes nothing. With a history it only reads, in a read-only transaction. Without one, with
+    Changes nothing. With a history it only reads, in read-only transactions. Without one, with
     ``replay_files``, or if the history was written by another major version of the server, it
-    runs the files in a shadow database.
+    runs the files in a shadow database. If another session changes the schema or the history
+    meanwhile, everything is read again.
 
     Args:
         conn: An open connection without an open transaction.
@@ -114,9 +123,11 @@ def verify(
         DatabaseError: The server refused, or a replay is needed and not allowed.
     """
     session = Session(conn, folder, scope, on_wait=on_wait)
+    restarts = _RESTARTS
     for attempt in Attempts(session):
         with attempt:
             state = session.state()
+            is_mixed = state.is_mixed
             known = state.history
             notes = list(_notes(folder, known))
             foreign = _foreign(state)
@@ -138,11 +149,17 @@ def verify(
                 if source == "replay":
                     expected = _expected(state, files, replayed)
                     notes += _not_compared(state, files, replayed)
-                live = _live(session, state, expected, grants=grants)
+                live, is_mixed = _live(session, state, expected, grants=grants)
+                if is_mixed and restarts:
+                    restarts -= 1
+                    attempt.repeat()
+                    continue
                 if grants:
                     expected, live, uncompared = _with_grants(state, replayed, expected, live)
                     notes += uncompared
             edited = _edits(session, state)
+            if is_mixed:
+                notes.append(_MIXED)
     return VerifyReport(
         server=state.server,
         schema=state.schema,
@@ -217,10 +234,18 @@ def _not_compared(
         yield f"skipped, and not compared: {places}; {NOT_RECREATED}"
 
 
-def _live(session: Session, state: DatabaseState, keys: Iterable[Key], *, grants: bool) -> Snapshot:
+def _live(
+    session: Session, state: DatabaseState, keys: Iterable[Key], *, grants: bool
+) -> tuple[Snapshot, bool]:
+    """Return what exists, and whether it has changed since the state was read or meanwhile."""
     with session.reading(state.schema) as flight:
         found = flight.ask(catalog.relations(keys, grants=grants))
-    return Snapshot(item.relation for item in found.value)
+        moments = Moments.queue(flight, session.scope)
+    is_one = moments.are_one(state.history.position) and state.moment in {
+        None,
+        moments.first.value,
+    }
+    return Snapshot(item.relation for item in found.value), not is_one
 
 
 def _with_grants(

@@ -7,8 +7,8 @@ has to outlive a transaction. Behind a transaction pooler there is no such sessi
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Collection, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -28,8 +28,7 @@ from lfmigrate.errors import (
     StatementFailed,
 )
 from lfmigrate.history import ledger
-from lfmigrate.postgres.connection import Connection, address_of, connect_directly
-from lfmigrate.postgres.pipeline import Flight, rolled_back_on_error
+from lfmigrate.postgres.pipeline import rolled_back_on_error
 from lfmigrate.postgres.wire import Answer
 from lfmigrate.schema.relation import Found, Key, Relation, Snapshot
 from lfmigrate.source.sqlfile import SqlFile, from_text
@@ -39,63 +38,6 @@ from lfmigrate.syntax.transaction_block import is_concurrent, placement
 
 # What REINDEX CONCURRENTLY calls an index while it rebuilds it.
 _REBUILT = ("_ccnew", "_ccold")
-
-
-@contextmanager
-def direct_session(session: Session) -> Iterator[Session]:
-    """Open a second, dedicated connection for a command, whose own may lead to a pooler.
-
-    Raises:
-        UsageError: It leads to a pooler.
-        ConnectionFailed: It could not be opened.
-    """
-    # An open transaction would be waited for.
-    session.end_reading()
-    with closing(connect_directly(address_of(session.conn), session.say)) as conn:
-        direct = session.directly_on(conn)
-        try:
-            yield direct
-        finally:
-            direct.close()
-
-
-@contextmanager
-def session_lock(session: Session, state: DatabaseState, file: SqlFile) -> Iterator[None]:
-    """Hold lfmigrate's lock with the session, however many transactions that takes.
-
-    If the client is killed, the server may still be executing its statement. It keeps the lock
-    until that has ended, so that no second run begins the same.
-
-    Args:
-        session: With a direct connection.
-        state: The database as it was read. If the history has moved since, nothing is run.
-        file: What will run; the privileges that it needs are checked first.
-    """
-    with transaction(session, state, [file]) as opened:
-        opened.flight.do("SELECT pg_advisory_lock($1::bigint)", str(ledger.LOCK_KEY))
-        opened.commit()
-    session.on_reopen = _lock
-    try:
-        yield
-    finally:
-        session.on_reopen = None
-        if session.is_open:
-            flight = session.flight()
-            flight.do("SELECT pg_advisory_unlock($1::bigint)", str(ledger.LOCK_KEY))
-            flight.go()
-
-
-def _lock(conn: Connection) -> None:
-    """Take the lock with a session that was opened in place of a lost one.
-
-    Raises:
-        StatementFailed: Another run was faster.
-    """
-    flight = Flight(conn)
-    taken = flight.ask(ledger.try_lock())
-    flight.go()
-    if not taken.value:
-        raise ledger.LockHeld("another run of lfmigrate holds the lock")
 
 
 def next_part(state: DatabaseState, step: Step) -> Step | None:

@@ -10,6 +10,7 @@ from itertools import islice
 
 from lfmigrate import catalog
 from lfmigrate.catalog.shadow import Extension, ShadowNeeds, shadow_empty, shadow_needs
+from lfmigrate.engine.missing import with_hint
 from lfmigrate.engine.session import Session
 from lfmigrate.engine.shadow import Shadow, shadow_database
 from lfmigrate.engine.state import DatabaseState
@@ -44,10 +45,6 @@ _NOT_IN_TRANSACTION = frozenset({"25001", "2D000"})
 
 # The notices of IF NOT EXISTS for what has more to it than a name.
 _SKIPPED = frozenset({"42P07", "42701"})
-
-# Something does not exist, or may not be used.
-_MISSING = frozenset({"3F000", "42P01", "42703", "42704", "42883"})
-_FORBIDDEN = frozenset({"42501"})
 
 # Two replays in a database that was named would drop each other's objects.
 _GIVEN_LOCK_KEY = 4_848_211_790_327_153_664
@@ -288,7 +285,7 @@ class _Replaying:
             try:
                 return end, self._try(start, end, answers)
             except StatementFailed as error:
-                roll_back(self.conn)
+                roll_back(self.conn, self.shadow.defaults)
                 at, statement = next(
                     ((at, a.statement) for at, a in answers if a.error is not None), (start, None)
                 )
@@ -301,9 +298,14 @@ class _Replaying:
                 ):
                     self.pieces[at].leave_out(statement, "it cannot run in a transaction")
                 elif statement is not None:
-                    raise self._explained(error) from None
+                    raise with_hint(error, self.notes) from None
                 else:
                     raise
+
+    def _is_last_of_file(self, at: int) -> bool:
+        """Return whether a piece is the last one of its file."""
+        following = self.pieces[at + 1 : at + 2]
+        return not following or following[0].file_index != self.pieces[at].file_index
 
     def _can_commit(self, start: int, end: int) -> bool:
         """Return whether pieces can be committed: they change nothing that all databases share."""
@@ -327,7 +329,8 @@ class _Replaying:
         for at in range(start, end):
             flight.enter_file(defaults)
             answers += [(at, answer) for answer in flight.run_all(self.pieces[at].statements)]
-            flight.reset(self.scope, defaults)
+            # As if each file had a run of its own; the statements of one share a session.
+            flight.reset(self.scope, defaults, release=self._is_last_of_file(at))
             flight.do(f"INSERT INTO {marker} VALUES (1)")
         flight.look_at(self.state.schema)
         found = flight.ask(
@@ -454,21 +457,6 @@ class _Replaying:
         flight = Flight(self.conn)
         flight.do(statement)
         flight.go()
-
-    def _explained(self, error: StatementFailed) -> StatementFailed:
-        """Say where a statement of a file failed, and what may be missing there."""
-        error.detail = (*error.detail, "It failed in an empty shadow database.", *self.notes)
-        if error.sqlstate in _MISSING:
-            error.hint = (
-                "If the files do not create what it needs, put a statement that does into a file of"
-                " SQL, and name that file with --shadow-setup."
-            )
-        elif error.sqlstate in _FORBIDDEN:
-            error.hint = (
-                "If the role has that privilege in the live database, put a GRANT into a file of"
-                " SQL, and name that file with --shadow-setup."
-            )
-        return error
 
 
 def _markers(marker: str) -> Query[list[int]]:

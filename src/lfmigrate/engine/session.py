@@ -34,6 +34,7 @@ class Session:
         committed: The labels of what the command has committed so far.
         notes: What is worth a warning in its report, apart from what its files did.
         is_direct: Whether the connection is lfmigrate's own and leads to no pooler.
+        holds_lock: Whether lfmigrate's lock is held by the session, and not by a transaction.
         on_reopen: Called with a connection that was opened in place of a lost one.
     """
 
@@ -60,6 +61,7 @@ class Session:
         self.committed: list[str] = []
         self.notes: list[str] = []
         self.is_direct = False
+        self.holds_lock = False
         self.on_reopen: Callable[[Connection], None] | None = None
         self._conn = conn
         self._lost: str | None = None

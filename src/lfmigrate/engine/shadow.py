@@ -219,7 +219,8 @@ class _Choice:
         defaults = (live if is_live_server else own).defaults
         return Shadow(
             conn,
-            defaults._replace(search_path=path, jit=live.jit, settings=settings),
+            # The session is lfmigrate's own, whatever the caller's had.
+            defaults._replace(search_path=path, jit=live.jit, settings=settings, own=()),
             is_given,
             facts.value.roles,
             own.role,

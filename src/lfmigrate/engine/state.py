@@ -13,7 +13,7 @@ from lfmigrate.history import ledger
 from lfmigrate.history.events import History
 from lfmigrate.postgres.connection import Connection, client_encoding, is_idle
 from lfmigrate.postgres.pipeline import Flight, rolled_back_on_error
-from lfmigrate.postgres.wire import OnStall
+from lfmigrate.postgres.wire import Answer, OnStall
 from lfmigrate.rows.archive import About, Dropped
 from lfmigrate.schema.relation import Horizon, Key, Snapshot
 from lfmigrate.settings import Scope
@@ -23,7 +23,9 @@ from lfmigrate.syntax.names import quote_name
 # one moment, and the texts of definitions are made of what is there now.
 _VANISHED = ("cache lookup failed", "could not open relation")
 
-_VANISHED_ATTEMPTS = 5
+# How often the state is read again after something was dropped, or other sessions have changed the
+# schema while it was read.
+_RESTARTS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,8 @@ class DatabaseState:
         live: The relations that the history expects, as far as they are there.
         ids: Their keys by `Found.id`, which outlives a change of name.
         horizon: From where on other sessions' commits were not seen any more.
+        moment: The state of the catalogs that was read; None if no relation was.
+        is_mixed: Whether other sessions have changed the schema each time that it was read.
     """
 
     server: Server
@@ -45,6 +49,8 @@ class DatabaseState:
     live: Snapshot
     ids: Mapping[str, Key]
     horizon: Horizon = field(default_factory=Horizon)
+    moment: str | None = None
+    is_mixed: bool = False
 
     def about(self, reason: str, dropped: Sequence[Dropped] = ()) -> About:
         """Return what the manifest of a backup says of the database."""
@@ -68,7 +74,9 @@ class DatabaseState:
 def read_state(
     conn: Connection, scope: Scope, *, relations: bool = True, on_stall: OnStall | None = None
 ) -> DatabaseState:
-    """Read the history and the live relations that it expects, in one consistent snapshot.
+    """Read the history and the live relations that it expects, as they are at one moment.
+
+    If another session has changed the schema or the history meanwhile, the reading restarts.
 
     Only reads, in a read-only transaction of one or two flights, without lfmigrate's lock. Where
     nothing is expected yet the transaction stays open and empty, so that ending it costs no round
@@ -85,13 +93,57 @@ def read_state(
         DatabaseError: There is no such schema, or the role may not read the history.
     """
     refuse_unusable(conn)
-    for _ in range(_VANISHED_ATTEMPTS):
+    for _ in range(_RESTARTS):
         try:
-            return _read(conn, scope, relations=relations, on_stall=on_stall)
+            state = _read(conn, scope, relations=relations, on_stall=on_stall)
         except StatementFailed as error:
             if not error.message.startswith(_VANISHED):
                 raise
+        else:
+            if not state.is_mixed:
+                return state
     return _read(conn, scope, relations=relations, on_stall=on_stall)
+
+
+@dataclass(frozen=True, slots=True)
+class Moments:
+    """What the catalogs are when a reading begins and when it ends.
+
+    The catalogs are read as of the transaction's snapshot, but the server makes the texts of
+    definitions of what is there when they are asked for.
+
+    Attributes:
+        first: The catalogs in the snapshot.
+        last: The catalogs afterwards.
+        position: The history's highest id afterwards.
+    """
+
+    first: Answer[str]
+    last: Answer[str]
+    position: Answer[int]
+
+    @classmethod
+    def queue(cls, flight: Flight, scope: Scope) -> Moments:
+        """Queue what shows whether anything changed, behind the questions of a transaction.
+
+        Another transaction is open then.
+        """
+        first = flight.ask(catalog.stamp())
+        # The snapshot of the first transaction would not show it.
+        flight.begin(scope, read_only=True, again=True)
+        last = flight.ask(catalog.stamp())
+        position = flight.ask(ledger.position(scope))
+        flight.sync(*ledger.ABSENT)
+        return cls(first, last, position)
+
+    def are_one(self, position: int) -> bool:
+        """Return whether nothing changed during the reading.
+
+        Args:
+            position: The history's highest id when the reading began; 0 for none.
+        """
+        now = 0 if self.position.error is not None else self.position.value
+        return self.first.value == self.last.value and now == position
 
 
 def refuse_unusable(conn: Connection) -> None:
@@ -140,17 +192,28 @@ def _read(
         live = Snapshot()
         ids: dict[str, Key] = {}
         horizon = Horizon()
+        moments = None
         if relations and known.expected:
             reading = Flight(conn, on_stall=on_stall)
             reading.look_at(schema)
             seen = reading.ask(catalog.committed(server.xmin))
             found = reading.ask(catalog.relations(known.expected))
-            reading.do("COMMIT")
+            moments = Moments.queue(reading, scope)
+            reading.do("ROLLBACK")
             reading.go()
             live = Snapshot(item.relation for item in found.value)
             ids = {item.id: item.relation.key for item in found.value}
             horizon = Horizon(server.xmin, seen.value)
-    return DatabaseState(server, schema, known, live, ids, horizon)
+    return DatabaseState(
+        server,
+        schema,
+        known,
+        live,
+        ids,
+        horizon,
+        moment=None if moments is None else moments.first.value,
+        is_mixed=moments is not None and not moments.are_one(known.position),
+    )
 
 
 def _schema(server: Server, scope: Scope) -> str:

@@ -163,12 +163,17 @@ class Transaction:
 
     @property
     def _released(self) -> Defaults | None:
-        """Return what the session had before, if what files leave in it has to be released.
+        """Return what the session had before, if what files leave in it has to be released."""
+        # The statements of a file marked no-transaction share a session, which holds the lock.
+        if self._read_only or self.session.holds_lock:
+            return None
+        defaults = self.state.server.defaults
+        return defaults._replace(own=()) if self.session.is_direct else defaults
 
-        A direct session is lfmigrate's own, and holds the lock.
-        """
-        none = self._read_only or self.session.is_direct
-        return None if none else self.state.server.defaults
+    @property
+    def releases(self) -> bool:
+        """Return whether what a file leaves in the session is released after it."""
+        return self._released is not None
 
     def send(self) -> None:
         """Send what is queued, and wait for the results."""
@@ -185,7 +190,7 @@ class Transaction:
             StatementFailed: What was sent failed.
         """
         scope, state = self.session.scope, self.state
-        defaults = state.server.defaults
+        defaults = self._released or state.server.defaults
         self.flight.look_at(state.schema)
         fingerprints = self.flight.ask(catalog.fingerprints())
         self.flight.reset(scope, defaults)
@@ -201,7 +206,8 @@ class Transaction:
                 if statement in properties:
                     # Before the rest of the file, which may state them otherwise.
                     self._restore_view(properties[statement])
-            self.flight.reset(scope, defaults)
+            # As if each file had a run of its own.
+            self.flight.reset(scope, defaults, release=self.releases)
             self.record(step)
         flight = self.flight
         flight.look_at(state.schema)
@@ -340,11 +346,11 @@ class Transaction:
                     for entry, effects in zip(outcome.recorded, outcome.effects, strict=True)
                 },
             )
-        defaults = self.state.server.defaults
+        defaults = self._released or self.state.server.defaults
         # What is deferred to the commit finds the settings and limits of a file.
         self.flight.reset(scope, defaults)
         self.flight.do("SET CONSTRAINTS ALL IMMEDIATE")
-        self.flight.reset_session(defaults, release=self._released is not None)
+        self.flight.reset_session(defaults, release=self.releases)
         self.flight.do("COMMIT")
         was_committed = (
             ledger.was_recorded(scope, self.run_id)

@@ -186,7 +186,7 @@ def _try(
     flight.sync()
     statements: list[Answer[None]] = []
     for step in steps:
-        statements += flight.run_file(step.file, scope, defaults)
+        statements += flight.run_file(step.file, scope, defaults, release=transaction.releases)
     after = Inventory.queue(flight, schema)
     flight.sync(_DEPENDED_ON)
     transaction.send()

@@ -118,21 +118,22 @@ class Flight:
         self._groups: list[tuple[list[Answer[Any]], frozenset[str]]] = []
         self._open: list[Answer[Any]] = []
 
-    def begin(self, scope: Scope, *, read_only: bool = False) -> None:
+    def begin(self, scope: Scope, *, read_only: bool = False, again: bool = False) -> None:
         """Begin a transaction in a scope.
 
         Every setting is the transaction's own, because behind a pooler the session belongs to
         another client a moment later. Names resolve in the scope's schema first and then in the
         connection's own search path, so that extensions are found.
 
-        An empty transaction that `read_state` left open is ended first, in the same flight.
+        An empty transaction that `read_state` left open is ended first, in the same flight; so is
+        the one that the flight has begun, if ``again`` is set.
         """
-        self.open(read_only=read_only)
+        self.open(read_only=read_only, again=again)
         self.arm(scope)
 
-    def open(self, *, read_only: bool) -> None:
+    def open(self, *, read_only: bool, again: bool = False) -> None:
         """Begin a transaction under the connection's own settings; see `begin`."""
-        if not is_idle(self._conn):
+        if again or not is_idle(self._conn):
             # No sync after it: see there.
             self.do("ROLLBACK")
         self.do(
@@ -184,22 +185,22 @@ class Flight:
         self.set({"search_path": path, **_PINNED})
 
     def run_file(
-        self, file: SqlFile, scope: Scope, defaults: Defaults, *schemas: str
+        self, file: SqlFile, scope: Scope, defaults: Defaults, *, release: bool = True
     ) -> list[Answer[None]]:
-        """Add a file's statements, and undo afterwards whatever they set.
+        """Add a file's statements, and undo afterwards whatever they set or left in the session.
 
         Args:
             file: The file.
             scope: That of the transaction.
             defaults: The settings that its statements find.
-            schemas: Unquoted, to be searched before the scope's own.
+            release: As in `reset_session`.
 
         Returns:
             An answer per statement.
         """
-        self.enter_file(defaults, *schemas)
+        self.enter_file(defaults)
         answers = list(self.run_all(file.statements))
-        self.reset(scope, defaults)
+        self.reset(scope, defaults, release=release)
         return answers
 
     def run_all(self, statements: Iterable[Statement]) -> Iterator[Answer[None]]:
@@ -230,9 +231,9 @@ class Flight:
             }
         )
 
-    def reset(self, scope: Scope, defaults: Defaults) -> None:
-        """Reset the session, whatever has set it, and apply the scope again."""
-        self.reset_session(defaults)
+    def reset(self, scope: Scope, defaults: Defaults, *, release: bool = False) -> None:
+        """Reset the session (see `reset_session`), and apply the scope again."""
+        self.reset_session(defaults, release=release)
         self.set({"search_path": defaults.search_path})
         self.limit(scope)
 

@@ -4,6 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+# A table with deferred events cannot be dropped; a run of its own would end with them.
+_SETTLE_TEMPORARY = """DO $settle$
+DECLARE
+    found record;
+BEGIN
+    FOR found IN SELECT conname FROM pg_catalog.pg_constraint
+        WHERE connamespace = pg_catalog.pg_my_temp_schema() AND condeferrable
+    LOOP
+        EXECUTE pg_catalog.format('SET CONSTRAINTS pg_temp.%I IMMEDIATE', found.conname);
+    END LOOP;
+END
+$settle$"""
+
 # What releases all of a kind that a file may have left in the session. Cursors come first: they may
 # use temporary tables.
 _RELEASES = (
@@ -11,6 +24,7 @@ _RELEASES = (
     ("prepared", "DEALLOCATE ALL"),
     ("channels", "UNLISTEN *"),
     ("locks", "SELECT pg_catalog.pg_advisory_unlock_all()"),
+    ("temporary", _SETTLE_TEMPORARY),
     ("temporary", "DISCARD TEMP"),
     ("sequences", "DISCARD SEQUENCES"),
     ("plans", "DISCARD PLANS"),

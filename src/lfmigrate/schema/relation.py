@@ -107,7 +107,8 @@ class Relation:
             kind=document["kind"],
             schema=document["schema"],
             name=document["name"],
-            parts={part: canonical(text) for part, text, *_ in document["parts"]},
+            # The text of what another session has dropped meanwhile is null.
+            parts={part: canonical(t) for part, t, *_ in document["parts"] if t is not None},
             complete=document.get("complete", True),
         )
 

@@ -1,0 +1,122 @@
+"""What a file leaves in the session is released after it: one run or several give the same."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+
+from lfmigrate.errors import StatementFailed
+from tests.helpers.commands import up, verify
+from tests.helpers.databases import fetch
+
+Write = Callable[[Mapping[str, str]], Path]
+
+# What two files may do that know nothing of each other.
+ALIKE = {
+    "temporary table": "CREATE TEMP TABLE stage (n int); INSERT INTO stage VALUES (1);",
+    "dropped at commit": "CREATE TEMP TABLE stage ON COMMIT DROP AS SELECT 1 AS n;",
+    "deferred": "CREATE TEMP TABLE stage (n int PRIMARY KEY DEFERRABLE INITIALLY DEFERRED);"
+    "INSERT INTO stage VALUES (1); UPDATE stage SET n = 2;",
+    "prepared statement": "PREPARE p AS SELECT 1; EXECUTE p;",
+    "cursor": "DECLARE c CURSOR FOR SELECT 1; FETCH c;",
+    "cursor with hold": "DECLARE c CURSOR WITH HOLD FOR SELECT 1;",
+    "temporary function": "CREATE FUNCTION pg_temp.f() RETURNS int LANGUAGE sql AS 'SELECT 1';",
+    "lock": "DO $$ BEGIN IF EXISTS (SELECT FROM pg_locks WHERE pid = pg_backend_pid()"
+    " AND locktype = 'advisory' AND objsubid = 2) THEN RAISE 'held'; END IF; END $$;"
+    "SELECT pg_advisory_lock(1, 2);",
+    "channel": "DO $$ BEGIN IF EXISTS (SELECT pg_listening_channels()) THEN RAISE 'listens';"
+    " END IF; END $$; LISTEN ch;",
+}
+
+# What a file leaves that the next one uses, in a run of its own, in vain.
+USED = {
+    "temporary table": ("CREATE TEMP TABLE stage (n int);", "INSERT INTO stage VALUES (1);"),
+    "dropped at commit": (
+        "CREATE TEMP TABLE stage ON COMMIT DROP AS SELECT 1 AS n;",
+        "INSERT INTO a SELECT n FROM stage;",
+    ),
+    "prepared statement": ("PREPARE p AS SELECT 1;", "EXECUTE p;"),
+    "cursor": ("DECLARE c CURSOR WITH HOLD FOR SELECT 1;", "FETCH c;"),
+    "currval": ("INSERT INTO a (n) VALUES (1);", "SELECT currval('a_id_seq');"),
+}
+
+
+def files_of(first: str, second: str) -> dict[str, str]:
+    """Return two migrations that also create a table each."""
+    return {
+        "1_a.up.sql": f"CREATE TABLE a (n int, id serial);\n{first}",
+        "2_b.up.sql": f"{second}\nCREATE TABLE b (n int);",
+    }
+
+
+@pytest.mark.parametrize("per_migration", [False, True])
+@pytest.mark.parametrize("kind", ALIKE)
+def test_two_files_that_leave_the_same_in_the_session(
+    kind: str, per_migration: object, database: str, folder: Write
+) -> None:
+    """They run in one transaction and in two, and in a replay."""
+    path = folder(files_of(ALIKE[kind], ALIKE[kind]))
+
+    report = up(database, path, per_migration=bool(per_migration))
+
+    assert not report.notes
+    if not per_migration:
+        assert verify(database, path, replay_files=True).ok
+
+
+@pytest.mark.parametrize("runs", [1, 2])
+@pytest.mark.parametrize("kind", USED)
+def test_what_a_file_has_left_is_not_there_for_the_next(
+    kind: str, runs: int, database: str, folder: Write
+) -> None:
+    """It fails in one run, as it would in two."""
+    path = folder(files_of(*USED[kind]))
+    if runs > 1:
+        up(database, path, to="1")
+
+    with pytest.raises(StatementFailed) as failed:
+        up(database, path)
+
+    assert failed.value.file == "2_b.up.sql"
+
+
+def test_the_statements_of_a_no_transaction_file_share_a_session(
+    database: str, folder: Write
+) -> None:
+    """The next file does not, nor does one with a transaction that follows on its connection."""
+    uses = "CREATE TEMP TABLE stage (n int);\nINSERT INTO stage VALUES (1);\n"
+    alone = f"-- lfmigrate: no-transaction\n{uses}"
+    path = folder(
+        {
+            "1_a.up.sql": f"{alone}CREATE TABLE a AS SELECT n FROM stage;\n",
+            "2_b.up.sql": f"{alone}CREATE TABLE b AS SELECT n FROM stage;\n",
+            "3_c.up.sql": uses,
+            "4_d.up.sql": uses,
+        }
+    )
+
+    up(database, path)
+
+    assert fetch(database, "SELECT a.n + b.n FROM a, b") == [2]
+    report = verify(database, path, replay_files=True)
+    assert report.ok
+    assert len(report.relations) == 2
+
+
+def test_a_replay_that_begins_again_finds_nothing_of_the_first_try(
+    database: str, folder: Write
+) -> None:
+    """A statement that cannot run in a transaction is left out, and the rest runs again."""
+    files = {
+        "1_a.up.sql": "CREATE PROCEDURE p() LANGUAGE plpgsql AS $$BEGIN COMMIT; END$$;",
+        "2_b.up.sql": "-- lfmigrate: no-transaction\nPREPARE q AS SELECT 1;\nCALL p();\n",
+    }
+    path = folder(files)
+    up(database, path)
+
+    report = verify(database, path, replay_files=True)
+
+    assert report.ok
+    assert ["left out" in note for note in report.notes] == [True]
