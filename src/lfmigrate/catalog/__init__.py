@@ -9,9 +9,9 @@ from lfmigrate.catalog.relations import (
     committed,
     existing_parts,
     fingerprints,
+    recreated_properties,
     relations,
     snapshot,
-    view_properties,
 )
 from lfmigrate.catalog.sequences import SequencePosition, moved_sequences, sequence_positions
 from lfmigrate.catalog.sessions import Server, blockers, server, session_state
@@ -56,6 +56,7 @@ __all__ = [
     "items",
     "moved_sequences",
     "query_text",
+    "recreated_properties",
     "relations",
     "sequence_positions",
     "server",
@@ -63,6 +64,5 @@ __all__ = [
     "snapshot",
     "staging",
     "tables",
-    "view_properties",
     "written_rows",
 ]
