@@ -36,8 +36,8 @@ _ROUTINES = frozenset({"FUNCTION", "PROCEDURE"})
 # What a run may drop, because its file creates it again.
 _RE_CREATABLE = ROUTINE_KINDS | VIEW_KINDS
 
-# Something does not exist: a relation, a column, a type or the like, a routine, a schema.
-_MISSING = frozenset({"42P01", "42703", "42704", "42883", "3F000"})
+# Something does not exist: a relation, a column, a type or the like, a routine, a schema, a cast.
+_MISSING = frozenset({"42P01", "42703", "42704", "42883", "3F000", "42846"})
 
 # Names in a message of the server or in a string: it quotes what is not a plain word.
 _NAME = re.compile(r'"((?:[^"]|"")+)"|(\w+)')
@@ -288,12 +288,17 @@ def _first_in_a_cycle(needs: Mapping[str, set[str]], files: Mapping[str, Repeata
 class RunOrder:
     """The order in which repeatable files run: as the text suggests, until the server objects.
 
-    A file that fails because something does not exist has to follow the file that creates it.
+    The words of a text are only the first guess: the server decides. A file that fails because
+    something does not exist is put after the file that seems to create it; if none of the later
+    ones seems to, or that did not help, after all others, because a file may create what its text
+    does not name, such as the types of an extension. Only if that fails as well, or would move the
+    file where it was moved before, is the error reported.
     """
 
     def __init__(self, files: Sequence[RepeatableFile]) -> None:
         self._files = list(files)
-        self._moved: set[tuple[str, str]] = set()
+        # Each file that was moved, and the one that it was put after; None for the last one.
+        self._moved: set[tuple[str, str | None]] = set()
 
     def place(self, file: str) -> int:
         """Return the place of a file, by its name; -1 if it is not one of them."""
@@ -322,9 +327,11 @@ class RunOrder:
             *(each for each in later if not each.names),
         ]
         maker = next((m for m in makers if (failed.name, m.name) not in self._moved), None)
-        if maker is None:
+        move = failed.name, None if maker is None else maker.name
+        if move in self._moved or not later:
             return False
-        self._moved.add((failed.name, maker.name))
+        self._moved.add(move)
         del self._files[at]
-        self._files.insert(self._files.index(maker) + 1, failed)
+        after = len(self._files) if maker is None else self._files.index(maker) + 1
+        self._files.insert(after, failed)
         return True
