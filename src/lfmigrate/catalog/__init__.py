@@ -9,10 +9,10 @@ from lfmigrate.catalog.relations import (
     committed,
     existing_parts,
     fingerprints,
+    recreated_properties,
     relations,
     snapshot,
     stamp,
-    view_properties,
 )
 from lfmigrate.catalog.sequences import SequencePosition, moved_sequences, sequence_positions
 from lfmigrate.catalog.sessions import Server, blockers, server, session_state
@@ -57,6 +57,7 @@ __all__ = [
     "items",
     "moved_sequences",
     "query_text",
+    "recreated_properties",
     "relations",
     "sequence_positions",
     "server",
@@ -65,6 +66,5 @@ __all__ = [
     "staging",
     "stamp",
     "tables",
-    "view_properties",
     "written_rows",
 ]

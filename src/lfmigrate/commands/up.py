@@ -17,7 +17,7 @@ from lfmigrate.engine.nontransactional import (
     runs_alone,
 )
 from lfmigrate.engine.outcome import Outcome
-from lfmigrate.engine.recreate_view import RecreatedViews
+from lfmigrate.engine.recreate import RecreatedObjects
 from lfmigrate.engine.repair import Repairs, refuse_spoiled, repairs
 from lfmigrate.engine.repeatables import repeatable_steps
 from lfmigrate.engine.sequences import may_set_sequences, unmoved_sequences
@@ -129,7 +129,7 @@ def up(
     """
     session = Session(conn, folder, scope, progress=progress, on_wait=on_wait)
     outcomes: list[Outcome] = []
-    recreated = RecreatedViews(session)
+    recreated = RecreatedObjects(session)
     order = RunOrder(folder.repeatables)
     with ExitStack() as stack:
         direct: Session | None = None
@@ -178,11 +178,11 @@ def up(
 
 
 def _learn(
-    error: StatementFailed, state: DatabaseState, recreated: RecreatedViews, order: RunOrder
+    error: StatementFailed, state: DatabaseState, recreated: RecreatedObjects, order: RunOrder
 ) -> None:
     """Change what runs, so that the next attempt does not fail with the same error; or raise it."""
     if not order.learn(error.file, error.sqlstate, error.message):
-        recreated.add(state.schema, error)
+        recreated.add(state, error)
 
 
 def _choose(

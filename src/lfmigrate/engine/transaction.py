@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 from lfmigrate import catalog
@@ -15,7 +16,7 @@ from lfmigrate.engine.hidden_extension import add_hidden_extension
 from lfmigrate.engine.outcome import Outcome, Results, add_drifted_relations, outcome_of
 from lfmigrate.engine.session import RECONNECT_S, Session
 from lfmigrate.engine.state import DatabaseState
-from lfmigrate.engine.step import Step
+from lfmigrate.engine.step import Recreated, Step
 from lfmigrate.errors import (
     COMMITTED,
     NOTHING_CHANGED,
@@ -40,13 +41,9 @@ from lfmigrate.postgres.wire import Answer
 from lfmigrate.rows import dump
 from lfmigrate.rows.archive import About, Archive
 from lfmigrate.rows.dump import OnCopy
-from lfmigrate.schema.relation import Key
 from lfmigrate.settings import Scope
-from lfmigrate.source.repeatable import CreatedView
 from lfmigrate.source.sqlfile import SqlFile
-from lfmigrate.syntax.names import quote_name
 from lfmigrate.syntax.privileges import required_privileges
-from lfmigrate.syntax.scanner import Statement
 
 _INSUFFICIENT_PRIVILEGE = "42501"
 
@@ -183,8 +180,8 @@ class Transaction:
     def run(self, steps: Sequence[Step]) -> None:
         """Queue files, each followed by its entry, and the questions about their effects.
 
-        What is queued before a step that drops views is sent, because their properties have to be
-        known before they are re-created.
+        What is queued before a step that drops something is sent, because the properties of that
+        have to be known before it is re-created.
 
         Raises:
             StatementFailed: What was sent failed.
@@ -195,17 +192,21 @@ class Transaction:
         fingerprints = self.flight.ask(catalog.fingerprints())
         self.flight.reset(scope, defaults)
         statements: list[Answer[None]] = []
-        properties: dict[Statement, str] = {}
+        dropped: list[tuple[Recreated, str]] = []
         for step in steps:
             if step.drops:
-                properties |= self._drop_views(step.drops)
+                dropped += self._drop(step.drops)
+            own = [each for each in dropped if each[0].file == step.file.name]
             self.flight.enter_file(defaults)
             run = self.flight.run_all(step.file.statements)
             for statement, answer in zip(step.file.statements, run, strict=True):
                 statements.append(answer)
-                if statement in properties:
-                    # Before the rest of the file, which may state them otherwise.
-                    self._restore_view(properties[statement])
+                for recreated, properties in own:
+                    if recreated.keeps_properties and statement in recreated.creations:
+                        # Before the rest of the file, which may state them otherwise.
+                        self._restore("restore_properties", properties)
+            for _, properties in own:
+                self._restore("restore_contents", properties)
             # As if each file had a run of its own.
             self.flight.reset(scope, defaults, release=self.releases)
             self.record(step)
@@ -227,39 +228,43 @@ class Transaction:
             recorded=flight.ask(ledger.recorded(scope, self.run_id)),
         )
 
-    def _drop_views(self, views: Sequence[CreatedView]) -> Mapping[Statement, str]:
-        """Drop views; return the properties to restore, by the statement that re-creates each."""
-        names = {view: (view.schema or self.state.schema, view.name) for view in views}
+    def _drop(self, objects: Sequence[Recreated]) -> list[tuple[Recreated, str]]:
+        """Drop objects; return those that existed, with the properties to restore as JSON."""
+        flight = self.flight
+        flight.look_at(self.state.schema)
+        keys = [each.key._asdict() for each in objects]
+        flight.do(catalog.query_text("recreated"), json.dumps(keys))
         # No schema, so that the texts of definitions hold under whatever path a file has set.
-        self.flight.look_at()
-        asked = self.flight.ask(catalog.view_properties(names.values()))
-        dropped = ", ".join(
-            f"{quote_name(schema)}.{quote_name(name)}" for schema, name in names.values()
-        )
-        self.flight.do(f"DROP VIEW IF EXISTS {dropped}")
-        self.flight.reset(self.session.scope, self.state.server.defaults)
+        flight.look_at()
+        asked = flight.ask(catalog.recreated_properties())
+        flight.do(catalog.query_text("drop_recreated"))
+        flight.reset(self.session.scope, self.state.server.defaults)
         self.send()
-        return {
-            view.creation: json.dumps({**asked.value[name], **self._stated(*name)})
-            for view, name in names.items()
-            if name in asked.value and not view.drops_it_first
-        }
+        return [
+            (each, json.dumps(self._kept(each, asked.value[each.key])))
+            for each in objects
+            if each.key in asked.value
+        ]
 
-    def _stated(self, schema: str, name: str) -> Mapping[str, None]:
-        """Return which properties of a view came from its file alone, which states them again.
+    def _kept(self, each: Recreated, properties: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return the properties without those that came from its file alone, which states them.
 
         Options that someone has set may keep others from rows, and are not lost.
         """
-        key = Key("relation", schema, name)
-        expected, live = self.state.history.expected.get(key), self.state.live.get(key)
-        if expected is None or live is None:
-            return {}
-        same = expected.parts.get("options") == live.parts.get("options")
-        return {"options": None} if same else {}
+        contents = [found for found in properties["contents"] if found["name"] not in each.restated]
+        expected = self.state.history.expected.get(each.key)
+        live = self.state.live.get(each.key)
+        of_the_file = (
+            expected is not None
+            and live is not None
+            and expected.parts.get("options") == live.parts.get("options")
+        )
+        options = None if of_the_file else properties["options"]
+        return {**properties, "contents": contents, "options": options}
 
-    def _restore_view(self, properties: str) -> None:
-        self.flight.do("SELECT set_config('lfmigrate.view', $1, true)", properties)
-        self.flight.do(catalog.query_text("restore_view_properties"))
+    def _restore(self, query: str, properties: str) -> None:
+        self.flight.do("SELECT set_config('lfmigrate.recreated', $1, true)", properties)
+        self.flight.do(catalog.query_text(query))
 
     def record(self, step: Step) -> None:
         """Queue the entry of a step."""
