@@ -436,7 +436,69 @@ def test_what_was_interrupted_may_not_be_edited(database: str, folder: Write, cl
     refused = cli("up", *options)
 
     assert (failed.returncode, refused.returncode) == (4, 5)
+    assert "to edit the statement, remove it first" in failed.stderr
     assert "was edited after its first statement was started" in refused.stderr
+    assert "drop the index that this statement has left" in refused.stderr
+
+
+@pytest.mark.parametrize("first", ["", "INSERT INTO a VALUES (3, 'other');\n"])
+@pytest.mark.parametrize(
+    "now",
+    [
+        # The same name, and one that is there: it is not what an interrupted run has built.
+        "CREATE UNIQUE INDEX CONCURRENTLY a_y ON a (y, x);",
+        "CREATE INDEX CONCURRENTLY IF NOT EXISTS a_other ON a (y);",
+    ],
+)
+def test_a_failed_build_may_be_edited_once_its_index_is_dropped(
+    first: str, now: str, database: str, folder: Write, cli: Cli
+) -> None:
+    """Nothing of it is left, as after a statement that the server has rejected."""
+    index = "a_other" if "a_other" in now else "a_y"
+    text = ALONE + first + "CREATE UNIQUE INDEX CONCURRENTLY a_y ON a (y);"
+    path = folder({"001_a.up.sql": TABLE, "002_b.up.sql": text})
+    options = ("--sql-dir", path, "--database-url", database)
+    execute(database, TABLE, "INSERT INTO a VALUES (1, 'same'), (2, 'same')")
+    if index == "a_other":
+        execute(database, "CREATE INDEX a_other ON a (y)")
+    failed = cli("up", *options)
+    removal = next(
+        line.partition("to remove it: ")[2].rstrip("; ")
+        for line in failed.stderr.splitlines()
+        if "to remove it" in line
+    )
+    execute(database, removal)
+
+    (path / "002_b.up.sql").write_text(ALONE + first + now)
+    done = cli("up", *options)
+
+    assert failed.returncode == 4
+    assert done.returncode == 0, done.stderr
+    assert value(database, VALID.format(index)) is True
+    assert value(database, "SELECT count(*) FROM a") == (3 if first else 2)
+    assert "left" not in done.stderr
+    (path / "002_b.up.sql").write_text(ALONE + first + "VACUUM a;")
+    assert cli("verify", *options).returncode == 3
+
+
+def test_another_owners_invalid_index_is_not_removed_for_an_edited_statement(
+    database: str, folder: Write, cli: Cli
+) -> None:
+    """It was not left by the statement that was interrupted, which had another name."""
+    text = ALONE + "CREATE UNIQUE INDEX CONCURRENTLY a_y ON a (y);"
+    path = folder({"001_a.up.sql": TABLE, "002_b.up.sql": text})
+    options = ("--sql-dir", path, "--database-url", database)
+    execute(database, TABLE, "INSERT INTO a VALUES (1, 'same'), (2, 'same')")
+    cli("up", *options)
+    execute(database, "DROP INDEX a_y")
+    with pytest.raises(psycopg.errors.UniqueViolation):
+        execute(database, "CREATE UNIQUE INDEX CONCURRENTLY theirs ON a (y)")
+    (path / "002_b.up.sql").write_text(ALONE + "CREATE INDEX CONCURRENTLY theirs ON a (y);")
+
+    failed = cli("up", *options)
+
+    assert failed.returncode == 4
+    assert value(database, VALID.format("theirs")) is False
 
 
 MADE = """

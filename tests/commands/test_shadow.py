@@ -22,8 +22,10 @@ import lfmigrate
 from lfmigrate.catalog import query_text
 from lfmigrate.engine.replay import replay
 from lfmigrate.engine.session import Session
+from lfmigrate.engine.temporary_database import temporary_database
 from lfmigrate.errors import DatabaseError, DifferenceFound, StatementFailed, UsageError
 from lfmigrate.postgres import embedded
+from lfmigrate.postgres.connection import address_of
 from lfmigrate.postgres.programs import major_version
 from lfmigrate.settings import Scope
 from tests.conftest import Cli
@@ -653,6 +655,47 @@ def test_a_database_that_is_in_use_is_reported_and_dropped_later(
     assert statuses(report) == {"table a": "missing"}
     assert said[-1].startswith(f"database {left} could not be dropped")
     assert owned.shadows == []
+
+
+def limit(server: str, role: str, database: str) -> None:
+    """Let every statement of a role in a database end after a millisecond, and every pause."""
+    names = ["statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout"]
+    names += ["idle_session_timeout"]
+    if value(server, "SELECT current_setting('server_version_num')::int") >= 170_000:
+        names.append("transaction_timeout")
+    for name in names:
+        execute(server, f"ALTER ROLE {role} SET {name} = 1")
+        execute(server, f'ALTER DATABASE "{database}" SET {name} = 1')
+        execute(server, f'ALTER ROLE {role} IN DATABASE "{database}" SET {name} = 1')
+
+
+def test_the_timeouts_of_a_role_do_not_end_what_creates_and_drops_a_database(owned: Owned) -> None:
+    """Nor the session that replays; they would leave the database behind."""
+    with lfmigrate.connect(owned.url) as conn:
+        address, version = address_of(conn), conn.info.server_version
+        limit(owned.server, owned.role, conn.info.dbname)
+    said: list[str] = []
+
+    with temporary_database(address, [""], said.append, version=version) as shadow:
+        shadow.execute("BEGIN")
+        shadow.execute("SELECT pg_sleep(0.05)")
+        shadow.execute("ROLLBACK")
+        assert len(owned.shadows) == 1
+
+    assert owned.shadows == []
+    assert said == []
+
+
+def test_the_timeouts_of_a_role_do_not_end_a_replay_in_a_database_that_was_named(
+    owned: Owned, database: str, folder: Write
+) -> None:
+    """It has a role and a database of its own."""
+    limit(owned.server, owned.role, str(conninfo_to_dict(owned.url)["dbname"]))
+    path = folder({"001_a.up.sql": TABLE + "SELECT pg_sleep(0.05);"})
+
+    report = verify(database, path, scope=Scope(shadow_url=owned.url))
+
+    assert statuses(report) == {"table a": "missing"}
 
 
 def test_a_replay_that_fails_drops_its_database(owned: Owned, folder: Write) -> None:

@@ -25,7 +25,8 @@ def direct_session(session: Session) -> Iterator[Session]:
     """
     # An open transaction would be waited for.
     session.end_reading()
-    with closing(connect_directly(address_of(session.conn), session.say)) as conn:
+    address, version = address_of(session.conn), session.conn.info.server_version
+    with closing(connect_directly(address, session.say, version=version)) as conn:
         direct = session.directly_on(conn)
         try:
             yield direct

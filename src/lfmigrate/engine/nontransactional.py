@@ -68,7 +68,8 @@ def next_part(state: DatabaseState, step: Step) -> Step | None:
 def resumable_edits(session: Session, state: DatabaseState) -> frozenset[int]:
     """Return the unfinished migrations whose edit leaves the statements alone that have run.
 
-    The statement that failed may be another one now, unless it was interrupted.
+    The statement that failed may be another one now, unless it was interrupted; then, too, if it
+    has left nothing, or what it had left was dropped.
     """
     edited = [
         (migration, events)
@@ -83,14 +84,40 @@ def resumable_edits(session: Session, state: DatabaseState) -> frozenset[int]:
         texts = [flight.ask(ledger.recorded_text(session.scope, e[-1])) for _, e in edited]
     found = set()
     for (migration, events), text in zip(edited, texts, strict=True):
-        begun = events[-1].action == "begun"
-        done = sum(1 for event in events if event.action == "statement") + begun
-        was = from_text(events[-1].file, text.value).units()[:done]
+        done = sum(1 for event in events if event.action == "statement")
+        was = from_text(events[-1].file, text.value).units()
         now = migration.up.units()
         # What is left of it is recorded as its end.
-        if _texts(was) == _texts(now[:done]) and len(now) > done - begun:
+        if _texts(was[:done]) != _texts(now[:done]) or len(now) <= done:
+            continue
+        if (
+            events[-1].action != "begun"
+            or _texts(was[done : done + 1]) == _texts(now[done : done + 1])
+            or _has_left_nothing(session, state, was[done].statements[-1])
+        ):
             found.add(migration.number)
     return frozenset(found)
+
+
+def _has_left_nothing(session: Session, state: DatabaseState, statement: Statement) -> bool:
+    """Return whether there is no index, valid or not, that an interrupted statement has built."""
+    index = indexing(statement)
+    if index is None or index.way == "drop":
+        return False
+    with session.reading(state.schema) as flight:
+        names = [name.name for name in Cursor(statement).names()]
+        asked = flight.ask(catalog.indexes(names))
+    if index.way == "rebuild":
+        return all(_stem(each.name) == each.name for each in asked.value)
+    return bool(index.indexes) and _found(index, 0, asked.value, state.schema) is None
+
+
+def _found(index: Indexing, place: int, indexes: Iterable[Index], schema: str) -> Index | None:
+    """Return an index of a statement as it is; an index is in the schema of its table."""
+    wanted = index.indexes[place]
+    home = wanted if index.table is None else index.table
+    where = home.schema or schema
+    return next((i for i in indexes if (i.schema, i.name) == (where, wanted.name)), None)
 
 
 def _texts(units: Iterable[SqlFile]) -> list[list[str]]:
@@ -115,9 +142,20 @@ def run_alone(session: Session, state: DatabaseState, part: Step) -> Outcome:
         ConnectionFailed: The connection was lost; the next run resumes at this statement.
         Interrupted: A signal arrived; likewise.
     """
-    events = state.history.begun.get(int(part.version or 0), ())
-    begun = bool(events) and events[-1].action == "begun"
+    begun = _was_begun(session, state, part)
     return _Alone(session, state, part, begun, tuple(session.committed)).run()
+
+
+def _was_begun(session: Session, state: DatabaseState, part: Step) -> bool:
+    """Return whether an earlier run was interrupted in a statement, as it is now."""
+    events = state.history.begun.get(int(part.version or 0), ())
+    if not events or events[-1].action != "begun":
+        return False
+    with session.reading(state.schema) as flight:
+        text = flight.ask(ledger.recorded_text(session.scope, events[-1]))
+    done = sum(1 for event in events if event.action == "statement")
+    was = from_text(events[-1].file, text.value).units()[done : done + 1]
+    return _texts(was) == _texts([part.file])
 
 
 def outcome_outside(committed: Sequence[str]) -> ErrorOutcome:
@@ -221,11 +259,7 @@ class _Alone:
         return self._found(index, 0, indexes) is None
 
     def _found(self, index: Indexing, place: int, indexes: Sequence[Index]) -> Index | None:
-        """Return an index of the statement as it is; an index is in the schema of its table."""
-        wanted = index.indexes[place]
-        home = wanted if index.table is None else index.table
-        schema = home.schema or self.state.schema
-        return next((i for i in indexes if (i.schema, i.name) == (schema, wanted.name)), None)
+        return _found(index, place, indexes, self.state.schema)
 
     def _clear(self, index: Indexing | None, indexes: Sequence[Index]) -> bool:
         """Remove what an interrupted run has left of an index that did not exist before it."""
@@ -315,6 +349,11 @@ class _Alone:
                 with suppress(DatabaseError):
                     self._record_alone("rejected")
             add_hidden_extension(error, session)
+            if left and not error.hint:
+                error.hint = (
+                    "Correct what it needs and run up again, which removes what is left and resumes"
+                    " at this statement; to edit the statement, remove it first."
+                )
             error.hint = error.hint or "Fix it and run up again: it resumes at this statement."
             raise
         except (ConnectionLost, Interrupted) as error:

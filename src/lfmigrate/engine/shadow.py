@@ -15,10 +15,13 @@ from lfmigrate import catalog
 from lfmigrate.catalog.shadow import ShadowNeeds, shadow_facts
 from lfmigrate.engine.session import Session
 from lfmigrate.engine.state import DatabaseState
-from lfmigrate.engine.temporary_database import temporary_database
+from lfmigrate.engine.temporary_database import (
+    connect_if_possible_directly,
+    temporary_database,
+)
 from lfmigrate.errors import ConnectionFailed, DatabaseError, UsageError
 from lfmigrate.history import ledger
-from lfmigrate.postgres.connection import Connection, address_of, connect, is_idle
+from lfmigrate.postgres.connection import Connection, address_of, is_idle
 from lfmigrate.postgres.pipeline import Defaults, Flight, Query, roll_back
 from lfmigrate.postgres.programs import major_version
 from lfmigrate.syntax.names import quote_name
@@ -27,8 +30,13 @@ from lfmigrate.syntax.names import quote_name
 _PROVIDERS = {"i": "icu", "b": "builtin"}
 _HAS_PROVIDERS = 15
 
-# Limits of the role or the database that could end a replay between two flights.
-_NO_LIMITS = {"idle_in_transaction_session_timeout": "0", "transaction_timeout": "0"}
+# Limits of the role or the database that could end a replay.
+_NO_LIMITS = {
+    "statement_timeout": "0",
+    "lock_timeout": "0",
+    "idle_in_transaction_session_timeout": "0",
+    "transaction_timeout": "0",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +132,7 @@ class _Choice:
     @contextmanager
     def given(self, url: str) -> Iterator[Shadow]:
         """Use the database that was named."""
-        with closing(connect(url)) as conn:
+        with closing(connect_if_possible_directly(url, self.state.server.version)) as conn:
             try:
                 yield self._shadow(conn, is_given=True)
             finally:
@@ -143,7 +151,9 @@ class _Choice:
             raise _Unavailable("the run has changed what all of its databases share, such as roles")
         address = address_of(self.session.conn)
         options = [_options(self.needs, server.major)]
-        with self._created(address, options, role=server.role_setting) as conn:
+        with self._created(
+            address, options, version=server.version, role=server.role_setting
+        ) as conn:
             yield self._shadow(conn, is_live_server=True)
 
     @contextmanager
@@ -163,17 +173,19 @@ class _Choice:
         # This machine may not have the locale of the live server.
         encoding = self.needs.database["encoding"]
         options = [_options(self.needs, major), f"ENCODING {_quote(encoding)} LOCALE 'C'"]
-        with self._created(address, options) as conn:
+        with self._created(address, options, version=major * 10_000) as conn:
             yield self._shadow(conn)
 
     @contextmanager
     def _created(
-        self, address: str, options: Sequence[str], *, role: str = "none"
+        self, address: str, options: Sequence[str], *, version: int, role: str = "none"
     ) -> Iterator[Connection]:
         with ExitStack() as stack:
             try:
                 conn = stack.enter_context(
-                    temporary_database(address, options, self.session.say, role=role)
+                    temporary_database(
+                        address, options, self.session.say, version=version, role=role
+                    )
                 )
             except DatabaseError as error:
                 raise _Unavailable(error.message) from None
@@ -188,6 +200,7 @@ class _Choice:
         key = str(secrets.randbits(62))
         flight = Flight(conn)
         flight.do("BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY")
+        flight.limit(self.session.scope)
         flight.do("SELECT pg_advisory_xact_lock($1::bigint)", key)
         process = flight.ask(Query("SELECT to_jsonb(pg_backend_pid())", (), int))
         server = flight.ask(catalog.server())

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 
 from lfmigrate.catalog.shadow import shadow_leftovers
-from lfmigrate.errors import DatabaseError, StatementFailed, UsageError
+from lfmigrate.errors import ConnectionFailed, DatabaseError, StatementFailed, UsageError
 from lfmigrate.postgres.connection import (
     Connection,
     address_of,
@@ -25,13 +25,21 @@ from lfmigrate.syntax.names import quote_name
 _PREFIX = "lfmigrate_shadow"
 _COMMENT = "lfmigrate: shadow database for a replay of SQL files, safe to drop; created"
 
+# What an older server says of an option that it does not know.
+_UNKNOWN_SETTING = "unrecognized configuration parameter"
+
 # Dropping one may take the server seconds; what remains is for the next run.
 _MOST_LEFTOVERS = 5
 
 
 @contextmanager
 def temporary_database(
-    address: str, options: Sequence[str], say: Callable[[str], None], *, role: str = "none"
+    address: str,
+    options: Sequence[str],
+    say: Callable[[str], None],
+    *,
+    version: int,
+    role: str = "none",
 ) -> Iterator[Connection]:
     """Create an empty database, connect to it, and drop it afterwards.
 
@@ -41,39 +49,50 @@ def temporary_database(
         address: That of any database on the server.
         options: What follows the template in CREATE DATABASE; the first that works is used.
         say: Receives a line if the database could not be dropped.
+        version: The server's, as a number.
         role: Its owner, if the caller has set another role than that of the connection.
 
     Raises:
         DatabaseError: It could not be created.
     """
-    with closing(_control(address, role)) as control:
+    with closing(_control(address, role, version)) as control:
         name = f"{_PREFIX}_{_drop_leftovers(control)}_{secrets.token_hex(6)}"
         try:
             _create(control, name, options)
-            conn = _connect(address_of(control, database=name))
+            conn = connect_if_possible_directly(address_of(control, database=name), version)
             try:
                 yield conn
             finally:
                 _end(conn)
         finally:
-            _drop(control, address, role, name, say)
+            _drop(control, lambda: _control(address, role, version), name, say)
 
 
-def _connect(address: str) -> Connection:
-    """Connect directly if possible: a pooler would keep the session in the database."""
+def connect_if_possible_directly(address: str, version: int) -> Connection:
+    """Connect without a pooler, which would keep the session in the database, or with one.
+
+    Args:
+        address: As `address_of` returns it.
+        version: As in `connect_directly`; what is expected of a server that was named.
+    """
     try:
-        return connect_directly(address, None)
+        try:
+            return connect_directly(address, None, version=version)
+        except ConnectionFailed as error:
+            if not any(_UNKNOWN_SETTING in line for line in (error.message, *error.detail)):
+                raise
+            return connect_directly(address, None)
     except UsageError:
         return connect(address)
 
 
-def _control(address: str, role: str) -> Connection:
+def _control(address: str, role: str, version: int) -> Connection:
     """Open a connection to create and drop databases with."""
     if role == "none":
-        return _connect(address)
+        return connect_if_possible_directly(address, version)
     try:
         # A pooler would give the session to the next client with that role.
-        conn = connect_directly(address, None)
+        conn = connect_directly(address, None, version=version)
     except UsageError as error:
         raise DatabaseError(error.message) from None
     flight = Flight(conn)
@@ -107,13 +126,16 @@ def _end(conn: Connection) -> None:
 
 
 def _drop(
-    control: Connection, address: str, role: str, name: str, say: Callable[[str], None]
+    control: Connection,
+    reconnect: Callable[[], Connection],
+    name: str,
+    say: Callable[[str], None],
 ) -> None:
     # Not WITH (FORCE), which the owner may not use while autovacuum is at work in it.
     statement = f"DROP DATABASE IF EXISTS {quote_name(name)}"
     try:
         if control.closed:  # interrupted
-            with closing(_control(address, role)) as second:
+            with closing(reconnect()) as second:
                 _run(second, statement)
         else:
             _run(control, statement)
@@ -129,14 +151,15 @@ def _drop_leftovers(control: Connection) -> str:
     for name, is_ours in found.value.names[:_MOST_LEFTOVERS]:
         # Another run may have been first, and the server refuses to drop what is in use.
         with suppress(DatabaseError):
-            if is_ours or _has_no_table(address_of(control, database=name)):
+            if is_ours or _has_no_table(control, name):
                 _run(control, f"DROP DATABASE IF EXISTS {quote_name(name)}")
     return found.value.now
 
 
-def _has_no_table(address: str) -> bool:
+def _has_no_table(control: Connection, database: str) -> bool:
     """Return whether a database has no table of a user; a replay commits none."""
-    conn = _connect(address)
+    address = address_of(control, database=database)
+    conn = connect_if_possible_directly(address, control.info.server_version)
     try:
         flight = Flight(conn)
         tables = Query(

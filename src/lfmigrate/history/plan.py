@@ -311,8 +311,13 @@ def pending_migrations(
         ):
             raise Refused(
                 f"{migration.up.name} was edited after {_have_run(events)}",
-                hint='Restore its text, or roll back what has run with "lfmigrate rollback"; the'
-                f" history has the original text ({events[-1].executed_at}).",
+                hint=(
+                    "Restore its text, or drop the index that this statement has left, and only"
+                    " then edit it"
+                    if events[-1].action == "begun"
+                    else 'Restore its text, or roll back what has run with "lfmigrate rollback"'
+                )
+                + f"; the history has the original text ({events[-1].executed_at}).",
             )
     return tuple(chosen)
 

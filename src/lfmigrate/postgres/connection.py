@@ -23,6 +23,15 @@ Connection = psycopg.Connection[Any]
 # libpq waits indefinitely by default. Ten seconds are enough for three lost SYN packets in a row.
 CONNECT_TIMEOUT_S = 10
 
+# Limits of a role or a database that would end what lfmigrate does on a session of its own.
+_TIMEOUTS = (
+    "statement_timeout",
+    "lock_timeout",
+    "idle_in_transaction_session_timeout",
+    "idle_session_timeout",
+)
+_HAS_TRANSACTION_TIMEOUT = 170_000
+
 # Between two attempts to connect: short at first, because most servers wake within two seconds.
 _FIRST_PAUSE_S = 0.2
 _LONGEST_PAUSE_S = 2.0
@@ -76,15 +85,20 @@ def connect(
         pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
 
 
-def connect_directly(address: str, on_wait: Callable[[str], None] | None) -> Connection:
+def connect_directly(
+    address: str, on_wait: Callable[[str], None] | None, *, version: int = 0
+) -> Connection:
     """Open a direct (unpooled) connection, for what cannot run in a transaction block.
 
     A mark in the startup options proves that it is direct: a transaction pooler refuses or drops
-    it. For a pooled Neon host, the direct host is used instead.
+    it. For a pooled Neon host, the direct host is used instead. The options also switch off the
+    timeouts of the role and the database, which would apply to the first statement already.
 
     Args:
         address: As `address_of` returns it.
         on_wait: Called with a line if another host is used.
+        version: The server's, as a number, if it is known: an older one refuses settings that it
+            does not know.
 
     Raises:
         UsageError: It leads to a pooler.
@@ -100,11 +114,10 @@ def connect_directly(address: str, on_wait: Callable[[str], None] | None) -> Con
         if on_wait is not None:
             on_wait(f"connecting directly to {own}, for statements outside a transaction")
     mark = secrets.token_hex(6)
-    options = parameters.get("options") or os.environ.get("PGOPTIONS") or ""
-    # It waits while files run on the command's own connection.
-    parameters["options"] = (
-        f"{options} -c lfmigrate.session={mark} -c idle_session_timeout=0".lstrip()
-    )
+    options = str(parameters.get("options") or os.environ.get("PGOPTIONS") or "")
+    limits = [*_TIMEOUTS, *(["transaction_timeout"] if version >= _HAS_TRANSACTION_TIMEOUT else [])]
+    settings = [f"lfmigrate.session={mark}", *(f"{limit}=0" for limit in limits)]
+    parameters["options"] = " ".join([options, *(f"-c {each}" for each in settings)]).lstrip()
     where = where_of(parameters)
     try:
         conn = connect(conninfo.make_conninfo("", **parameters))
