@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,26 +13,24 @@ from uuid import uuid4
 from lfmigrate import catalog
 from lfmigrate._version import __version__
 from lfmigrate.engine.hidden_extension import add_hidden_extension
+from lfmigrate.engine.lost_commit import outcome_of_commit
 from lfmigrate.engine.outcome import Outcome, Results, add_drifted_relations, outcome_of
-from lfmigrate.engine.session import RECONNECT_S, Session
+from lfmigrate.engine.session import Session
 from lfmigrate.engine.state import DatabaseState
 from lfmigrate.engine.step import Recreated, Step
 from lfmigrate.errors import (
     COMMITTED,
     NOTHING_CHANGED,
-    UNKNOWN,
     ConnectionFailed,
     DatabaseError,
-    ErrorOutcome,
     Interrupted,
     LfmigrateError,
     StatementFailed,
 )
 from lfmigrate.history import ledger
-from lfmigrate.postgres.connection import Connection, address_of, connect, is_idle
+from lfmigrate.postgres.connection import Connection, address_of, is_idle
 from lfmigrate.postgres.pipeline import (
     Defaults,
-    Flight,
     Query,
     roll_back,
     roll_back_and_release,
@@ -41,16 +39,12 @@ from lfmigrate.postgres.wire import Answer
 from lfmigrate.rows import dump
 from lfmigrate.rows.archive import About, Archive
 from lfmigrate.rows.dump import OnCopy
-from lfmigrate.settings import Scope
 from lfmigrate.source.sqlfile import SqlFile
 from lfmigrate.syntax.privileges import required_privileges
 
 _INSUFFICIENT_PRIVILEGE = "42501"
 
 _SAVE = "lfmigrate_save"
-
-# How long to wait for a lost transaction to end; the server may still be busy with its commit.
-_SETTLE_MS = 30_000
 
 
 class _PrivilegesMissing(StatementFailed):
@@ -394,7 +388,7 @@ class Transaction:
         error.outcome = (
             self.on_failure
             if self._commit is None
-            else _find_out(error, *self._commit, self.on_failure)
+            else outcome_of_commit(error, *self._commit, self.on_failure)
         )
 
     def name_backup(self, error: LfmigrateError) -> None:
@@ -423,34 +417,6 @@ class Transaction:
                 add_drifted_relations(error, self.session, self.state, self._results)
             if error.file is not None:
                 add_hidden_extension(error, self.session)
-
-
-def _find_out(
-    error: LfmigrateError,
-    address: str,
-    was_committed: Query[bool] | None,
-    if_not: ErrorOutcome,
-) -> ErrorOutcome:
-    """Return what became of a transaction whose COMMIT was not answered."""
-    if was_committed is None:
-        return if_not
-    try:
-        with closing(connect(address, wait_s=RECONNECT_S)) as second:
-            flight = Flight(second)
-            # A snapshot from before the lock would not show what was committed during the wait.
-            flight.do("BEGIN ISOLATION LEVEL READ COMMITTED")
-            flight.limit(Scope(lock_timeout_ms=_SETTLE_MS))
-            # The lost transaction holds this lock until it has ended.
-            flight.do("SELECT pg_advisory_xact_lock($1::bigint)", str(ledger.LOCK_KEY))
-            answer = flight.ask(was_committed)
-            flight.sync(*ledger.ABSENT)
-            flight.do("ROLLBACK")
-            flight.go()
-    # Interrupted while it asks, it does not know either.
-    except (DatabaseError, KeyboardInterrupt):
-        error.hint = 'Look with "lfmigrate status" when the server is back.'
-        return UNKNOWN
-    return COMMITTED if answer.error is None and answer.value else if_not
 
 
 def _explain(error: StatementFailed, session: Session) -> None:
