@@ -698,6 +698,64 @@ def test_the_timeouts_of_a_role_do_not_end_a_replay_in_a_database_that_was_named
     assert statuses(report) == {"table a": "missing"}
 
 
+# What a live database or its server may have, and an empty one does not.
+NEEDED = [
+    "SET ROLE nosuch",
+    "SET SESSION AUTHORIZATION nosuch",
+    "GRANT SELECT ON t TO nosuch",
+    "ALTER TABLE t OWNER TO nosuch",
+    "CREATE POLICY p ON t TO nosuch",
+    "SELECT set_config('role', 'nosuch', true)",
+    "SELECT nosuch()",
+    "CALL nosuch()",
+    "SELECT 1 @@@ 2",
+    "CREATE TABLE u (x nosuch)",
+    "CREATE TABLE nosuch.u (n int)",
+    "CREATE TABLE u (n int) TABLESPACE nosuch",
+    "SET default_tablespace = nosuch; CREATE TABLE u (n int)",
+    "CREATE FUNCTION f() RETURNS int LANGUAGE nosuch AS 'x'",
+    'CREATE TABLE u (x text COLLATE "nosuch")',
+    "SELECT to_tsvector('nosuch', 'x')",
+    "INSERT INTO nosuch VALUES (1)",
+    "UPDATE t SET nosuch = 1",
+    "CREATE FOREIGN TABLE u (n int) SERVER nosuch",
+    "CREATE INDEX ON t (n nosuch)",
+    "CREATE INDEX ON t USING gin (n)",
+    "SELECT n::box FROM t",
+    "INSERT INTO t VALUES (box '(1,1),(2,2)')",
+    "CREATE EXTENSION nosuch",
+    "LOAD 'nosuch'",
+]
+
+
+def test_a_replay_that_lacks_something_says_what_would_help(
+    database: str, create_database: Create, folder: Write
+) -> None:
+    """Whatever it is, and whatever the server calls it."""
+    shadow = create_database()
+    hints = {}
+    for statement in NEEDED:
+        path = folder({"1_a.up.sql": f"CREATE TABLE t (n int); {statement};"})
+        with pytest.raises(StatementFailed) as caught:
+            verify(database, path, scope=Scope(shadow_url=shadow))
+        hints[statement] = caught.value.hint or ""
+
+    installed = NEEDED[-2:]
+    assert [s for s in NEEDED if "--shadow-setup" not in hints[s]] == installed
+    # The database that was named may be on another server.
+    assert [s for s in NEEDED if "--shadow-url" not in hints[s]] == []
+    assert [s for s in NEEDED if "CREATEDB" not in hints[s]] == []
+
+
+def test_on_the_live_server_no_other_one_is_asked_for(owned: Owned, folder: Write) -> None:
+    """Its roles are there already."""
+    with pytest.raises(StatementFailed) as caught:
+        verify(owned.url, folder({"1_a.up.sql": "SELECT nosuch();"}))
+
+    assert "--shadow-setup" in str(caught.value.hint)
+    assert "--shadow-url" not in str(caught.value.hint)
+
+
 def test_a_replay_that_fails_drops_its_database(owned: Owned, folder: Write) -> None:
     """And says where it failed."""
     with pytest.raises(StatementFailed, match="division by zero") as caught:

@@ -298,7 +298,8 @@ class _Replaying:
                 ):
                     self.pieces[at].leave_out(statement, "it cannot run in a transaction")
                 elif statement is not None:
-                    raise with_hint(error, self.notes) from None
+                    role = self.state.server.role
+                    raise with_hint(error, self.notes, self.shadow, role) from None
                 else:
                     raise
 

@@ -48,6 +48,7 @@ class Shadow:
             back.
         defaults: The settings under which files run in it.
         is_given: Whether the caller has named it, so that it may have to be emptied first.
+        is_live_server: Whether it was created on the server of the live database.
         roles: The roles that exist on its server, of those that the files name.
         role: The role that the files run as.
     """
@@ -55,6 +56,7 @@ class Shadow:
     conn: Connection
     defaults: Defaults
     is_given: bool
+    is_live_server: bool
     roles: frozenset[str]
     role: str
 
@@ -235,6 +237,7 @@ class _Choice:
             # The session is lfmigrate's own, whatever the caller's had.
             defaults._replace(search_path=path, jit=live.jit, settings=settings, own=()),
             is_given,
+            is_live_server,
             facts.value.roles,
             own.role,
         )
