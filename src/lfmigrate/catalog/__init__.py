@@ -23,11 +23,13 @@ from lfmigrate.catalog.tables import (
     StagingTable,
     Table,
     Trigger,
+    UniqueKey,
     Written,
     changed_rows,
     check_constraint,
     staging,
     tables,
+    unique_key,
     written_rows,
 )
 
@@ -42,6 +44,7 @@ __all__ = [
     "StagingTable",
     "Table",
     "Trigger",
+    "UniqueKey",
     "Written",
     "blockers",
     "changed_rows",
@@ -64,5 +67,6 @@ __all__ = [
     "snapshot",
     "staging",
     "tables",
+    "unique_key",
     "written_rows",
 ]
