@@ -24,11 +24,13 @@ from lfmigrate.catalog.tables import (
     StagingTable,
     Table,
     Trigger,
+    UniqueKey,
     Written,
     changed_rows,
     check_constraint,
     staging,
     tables,
+    unique_key,
     written_rows,
 )
 
@@ -43,6 +45,7 @@ __all__ = [
     "StagingTable",
     "Table",
     "Trigger",
+    "UniqueKey",
     "Written",
     "blockers",
     "changed_rows",
@@ -66,5 +69,6 @@ __all__ = [
     "staging",
     "stamp",
     "tables",
+    "unique_key",
     "written_rows",
 ]
