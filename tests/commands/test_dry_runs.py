@@ -58,6 +58,21 @@ def test_a_dry_run_gives_no_value_of_a_sequence_out_again(
     )
 
 
+def test_a_run_locks_only_the_sequences_that_it_moves(database: str, folder: Write) -> None:
+    """The server's lock table has room for some thousands, of all sessions together."""
+    execute(database, *(f"CREATE SEQUENCE s{number}" for number in range(40)))
+    counted = (
+        "CREATE TABLE locked AS SELECT c.relname FROM pg_locks AS l JOIN pg_class AS c"
+        " ON c.oid = l.relation WHERE l.pid = pg_backend_pid() AND c.relkind = 'S'"
+        " AND c.relname LIKE 's%'"
+    )
+    path = folder({"1_a.up.sql": f"SELECT setval('s1', 7); {counted}"})
+
+    up(database, path)
+
+    assert fetch(database, "SELECT relname FROM locked") == ["s1"]
+
+
 def test_the_preview_of_a_rollback_sets_no_sequence_back(database: str, folder: Write) -> None:
     """Nor does a strict dry run that finds a difference."""
     path = folder(SEQUENCES)

@@ -85,6 +85,25 @@ def test_another_migration_with_the_version_of_an_applied_one_is_refused(
     assert dump(database, rows=True) == before
 
 
+def test_the_applied_one_of_two_keeps_its_number(database: str, folder: Write) -> None:
+    """The hint says which one may get another number, and so it does if the wrong one has."""
+    up(database, folder({"1_x.up.sql": "CREATE TABLE x (id int);"}))
+    files = {"1_y.up.sql": "CREATE TABLE y (id int);"}
+    both = folder({**files, "1_x.up.sql": "CREATE TABLE x (id int);"})
+    renumbered = folder({**files, "2_x.up.sql": "CREATE TABLE x (id int);"})
+
+    with pytest.raises(lfmigrate.SqlFileError, match="version 1 is used more than once") as twice:
+        lfmigrate.read_folder(both)
+    with pytest.raises(Refused, match="the history has 1_x, and the folder has 1_y") as wrong:
+        up(database, renumbered)
+    right = up(database, folder({"1_x.up.sql": "CREATE TABLE x (id int);", "2_y.up.sql": "SELECT"}))
+
+    assert "Keep the one that was applied" in str(twice.value.hint)
+    assert "the applied one keeps its own" in str(wrong.value.hint)
+    assert "2_x.up.sql has the text of 1_x: it was applied, so rename it back" in wrong.value.detail
+    assert [m.status for m in right.migrations if m.version == "2"] == ["applied"]
+
+
 def test_what_has_begun_is_no_other_migration_either(database: str, folder: Write) -> None:
     """A file that has run halfway must not be continued with the statements of another."""
     head = "-- lfmigrate: no-transaction\n"

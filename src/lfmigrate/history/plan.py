@@ -141,8 +141,8 @@ class FileStates:
 
 
 _CONFLICT_HINT = (
-    "Give the one in the folder another number; if they are one migration, restore its name or"
-    " its text."
+    "Give the one in the folder, which is not applied, another number; the applied one keeps its"
+    " own. If they are one migration, restore its name or its text."
 )
 
 
@@ -241,6 +241,11 @@ def refuse_conflicts(
         lines += [
             f"{event.label} ({event.file}) was {done} {event.executed_at} by {event.executed_by}",
             f"{migration.label} is {migration.up.path or migration.up.name}",
+        ]
+        lines += [
+            f"{other.up.name} has the text of {event.label}: it was {done}, so rename it back"
+            for other in folder.migrations
+            if other.up.checksum == event.checksum
         ]
     event, migration = pairs[0]
     raise Refused(

@@ -44,6 +44,11 @@ _ROLLBACK_MARK = re.compile(
     re.IGNORECASE | re.ASCII | re.MULTILINE,
 )
 
+_USED_TWICE = (
+    "Keep the one that was applied, and give the others, which no database has applied, different"
+    " numbers."
+)
+
 _NAMING = (
     "A migration is two files, 001_first_table.up.sql and 001_first_table.down.sql,"
     " or one without a rollback, 001_first_table.sql."
@@ -182,12 +187,12 @@ class _Reader:
 
     def _pair(self, number: int, ups: list[_Named], downs: list[_Named]) -> Migration | None:
         """Return the migration of one number, or None if its up file has a problem."""
-        for same in (ups, downs):
+        for same, hint in ((ups, _USED_TWICE), (downs, "Keep one of them.")):
             if len(same) > 1:
                 names = ", ".join(named.file for named in same)
                 self.problem(
                     f"version {number} is used more than once: {names}",
-                    hint="Keep one of them, or give the others different numbers.",
+                    hint=hint,
                 )
         for down in downs:
             self._check_down(down, ups)
