@@ -90,16 +90,15 @@ def pytest_configure() -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Classify each test by what it touches; CONTRIBUTING.md explains the markers.
 
-    A test with a server depends on the server's version unless it says otherwise, so that a new
-    test runs on every version until someone has decided that one is enough. Where a module has
-    decided that, a test of it may still be marked ``per_version``.
+    A test with a server runs on the oldest and the newest version unless it says that it needs
+    all of them, or that one is enough. Where a module says so, a test of it may say otherwise.
     """
     for item in items:
         has_server = _SERVERS.intersection(getattr(item, "fixturenames", ()))
         marks = {mark.name for mark in item.iter_markers()}
-        if has_server and not marks & {"any_version", "sweep", "pooler"}:
+        if has_server and not marks & {"per_version", "any_version", "sweep", "pooler"}:
             # A server of the test's own is the embedded one, whatever the others run on.
-            item.add_marker("any_version" if has_server <= _OWN_SERVERS else "per_version")
+            item.add_marker("any_version" if has_server <= _OWN_SERVERS else "two_versions")
         if not has_server and "process" not in marks:
             item.add_marker("unit")
 

@@ -175,12 +175,17 @@ class ConnectionFailed(DatabaseError):  # noqa: N818 (what happened, as in State
 
 @dataclass(frozen=True, slots=True)
 class Diagnostic:
-    """What the server named in an error, unquoted; None where it named nothing."""
+    """What the server named in an error, unquoted; None where it named nothing.
+
+    ``detail`` and ``context`` are its DETAIL and CONTEXT, which may contain any value of a row.
+    """
 
     schema: str | None = None
     table: str | None = None
     column: str | None = None
     constraint: str | None = None
+    detail: str | None = None
+    context: str | None = None
 
 
 class ConnectionLost(ConnectionFailed):

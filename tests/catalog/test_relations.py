@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import pytest
+
 import lfmigrate
 from lfmigrate import catalog
 from lfmigrate.postgres.pipeline import Flight
 from lfmigrate.schema.relation import Key
+
+# It is about how each version prints definitions.
+pytestmark = pytest.mark.per_version
 
 HISTORY = "public.history"
 

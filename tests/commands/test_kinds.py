@@ -21,6 +21,9 @@ from tests.conftest import Cli
 from tests.helpers.commands import statuses, up, verify
 from tests.helpers.databases import execute, value
 
+# It compares what each version's catalogs say, and how it prints definitions.
+pytestmark = pytest.mark.per_version
+
 Write = Callable[[Mapping[str, str | bytes]], Path]
 
 

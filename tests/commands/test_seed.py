@@ -843,6 +843,163 @@ def test_a_key_that_the_staging_table_holds_is_reported_with_its_row(
     ]
 
 
+VICTIM = "nextval('public.victim')"
+
+# Each tries to be SQL, a place, a column or the end of a message.
+HOSTILE = [
+    template.format(call)
+    for call in (VICTIM, f"{VICTIM}::text", f"(SELECT {VICTIM})", f"1 + {VICTIM}")
+    for template in (
+        "{}::text) AS value, 1 AS number FROM pg_temp.seed_t) AS numbered) AS again --)=(x",
+        "{})=(",
+        ")=({}",
+        "'; SELECT {}; --",
+        "' || {} || '",
+        "$1; SELECT {}",
+        "\\'; SELECT {}; --",
+        '"; SELECT {}; --',
+        '" FROM pg_temp.seed_t WHERE {} > 0; --',
+        "%s {} %(x)s {{}}",
+        "$$ || {} || $$",
+        "x\nCOPY seed_t, line 2, column n: {}",
+        'x" n: "{}',
+        "a, n: {}",
+        "a\u2028COPY seed_t, line 3 {}",
+        "\\. {}",
+        "x) already exists.\nKey (n)=({}",
+        "COPY seed_t, line 77, column d: {}",
+        "(c1)=(1) {}",
+        "); SELECT {}; CREATE UNIQUE INDEX ON seed_t (c2",
+        "/* {} */ *//**/",
+        "-- {}\n)",
+        "{}, column n: 1",
+        "\t{}\x01",
+        "\U0001f600 {} é",
+    )
+]
+
+
+def hostile(database: str, folder: Write, load: str, rows: list[list[str]]) -> LfmigrateError:
+    """Seed a table of text from rows, the first of which is the header; return the refusal."""
+    columns = ", ".join(f"c{n} text" for n in range(len(HOSTILE)))
+    table = f"CREATE TABLE t ({columns}, n int, d date, CONSTRAINT short CHECK (length(c0) < 9))"
+    path = folder({"001_t.up.sql": f"CREATE SEQUENCE victim; {table};"})
+    up(database, path)
+    (path / "seed").mkdir()
+    (path / "seed" / "load.sql").write_text(
+        f"CREATE TEMP TABLE seed_t ({columns}, n int, d date) ON COMMIT DROP; {load}",
+        encoding="utf-8",
+    )
+    with (path / "seed" / "t.csv").open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file, lineterminator="\n").writerows(rows)
+
+    error = refused(database, path / "seed", path)
+
+    assert value(database, "SELECT is_called FROM victim") is False
+    assert error.outcome == NOTHING_CHANGED
+    return error
+
+
+def line_of(rows: list[list[str]], row: int) -> int:
+    """Return the line that a row begins on: values contain line breaks."""
+    return 1 + sum(1 + cell.count("\n") for each in rows[:row] for cell in [",".join(each)])
+
+
+def test_a_value_never_becomes_sql_where_a_key_is_repeated(database: str, folder: Write) -> None:
+    """A hundred unique indexes, each violated by a value; the server puts it into its message."""
+    names = [f"c{n}" for n in range(len(HOSTILE))]
+    rows = [names, HOSTILE, HOSTILE]
+    indexes = "".join(f"CREATE UNIQUE INDEX ON seed_t ({name});" for name in names)
+
+    error = hostile(database, folder, indexes, rows)
+
+    assert len(HOSTILE) == 100
+    assert error.message == "100 problems in the files, of which these are the first 20"
+    place = f"t.csv:{line_of(rows, 2)}:1: this row repeats an earlier one: "
+    assert error.facts[0].startswith(f"{place}(c0) = ({HOSTILE[0][:20]}")
+
+
+@pytest.mark.parametrize(
+    ("key", "twice", "lines"),
+    [
+        ("lower(c0)", ["A", "a", "b"], [3]),
+        ("(c0 || ')=(' || c1)", ["A", "A", "b"], [3]),
+        ("c0) WHERE (c1 = ')=('", ["A", "A", "b", "A"], [3, 5]),
+        ('"n)=(" ', ["1", "1", ""], [3]),
+    ],
+)
+def test_any_key_is_read_from_the_catalogs(
+    database: str, folder: Write, key: str, twice: list[str], lines: list[int]
+) -> None:
+    """Expressions, conditions, and names that look like the server's message."""
+    path = folder(
+        {
+            "001_t.up.sql": 'CREATE TABLE t (c0 text, c1 text, "n)=(" text);',
+            "seed/load.sql": 'CREATE TEMP TABLE seed_t (c0 text, c1 text, "n)=(" text)'
+            f" ON COMMIT DROP; CREATE UNIQUE INDEX ON seed_t ({key});",
+            "seed/t.csv": 'c0,c1,"n)=("\n' + "".join(f"{each},)=(,{each}\n" for each in twice),
+        }
+    )
+    up(database, path)
+
+    error = refused(database, path / "seed", path)
+
+    found = [int(fact.split(":")[1]) for fact in error.facts if "repeats" in fact]
+    assert (found or [error.line or 0]) == lines
+
+
+@of_files
+@pytest.mark.parametrize("column", ["n", "d"])
+def test_a_value_never_becomes_sql_or_a_place_where_copy_rejects_it(
+    database: str, folder: Write, column: str
+) -> None:
+    """It is in the server's message and its context, behind the line and the column."""
+    rows = [["c0", "n", "d"], *(["x", "1", "2026-01-31"] for _ in HOSTILE)]
+    for row, bad in zip(rows[1:], HOSTILE, strict=True):
+        row[rows[0].index(column)] = bad
+
+    error = hostile(database, folder, "SELECT 1;", rows[:21])
+
+    assert error.message == "20 problems in the files"
+    places = [tuple(map(int, fact.split(":")[1:3])) for fact in error.facts if "t.csv:" in fact]
+    at = rows[0].index(column)
+    expected = [(line_of(rows, n), 3 if at == 1 else 5) for n in range(1, 21)]
+    assert places == expected
+
+
+@of_files
+def test_a_value_never_becomes_sql_where_a_check_rejects_it(database: str, folder: Write) -> None:
+    """The rows are looked up by the rule alone; one that a query rejects by its ctid."""
+    rows = [["c0", "n"], *([bad, "1"] for bad in HOSTILE)]
+    failing = hostile(database, folder, "INSERT INTO t SELECT * FROM seed_t;", rows)
+    assert failing.message == "100 problems in the files, of which these are the first 20"
+    assert failing.facts[0].startswith("t.csv:2:1: t demands that length(c0) < 9")
+
+
+@of_files
+def test_a_value_in_a_problem_is_only_text(database: str, folder: Write) -> None:
+    """A query of load.sql may put it there, and into the name of a column."""
+    rows = [["c0", "n"], *([bad, "1"] for bad in HOSTILE)]
+    found = 'SELECT tableoid, ctid, c0 AS problem, c0 AS "column" FROM seed_t;'
+
+    error = hostile(database, folder, found, rows)
+
+    assert error.message == "100 problems in the files, of which these are the first 20"
+
+
+@of_files
+def test_more_rejected_rows_than_are_looked_for_are_called_that(
+    database: str, folder: Write
+) -> None:
+    """How many a COPY would reject is not known without copying around each."""
+    rows = [["c0", "n"], *(["x", "no"] for _ in range(1000))]
+
+    error = hostile(database, folder, "SELECT 1;", rows)
+
+    assert error.message == "the first 20 of at least 21 problems in the files"
+    assert sum("t.csv:" in fact for fact in error.facts) == 20
+
+
 @of_files
 def test_twenty_problems_are_enough(seeded: str, tmp_path: Path) -> None:
     """Who has more has one cause; how many there are is said where it is known."""

@@ -34,6 +34,9 @@ from tests.helpers.databases import execute, fetch, value
 from tests.helpers.faults import wait_until
 from tests.helpers.threads import Threads
 
+# What a replay may run, and what it finds, depends on the version.
+pytestmark = pytest.mark.per_version
+
 Write = Callable[[Mapping[str, str | bytes]], Path]
 Dump = Callable[..., str]
 Create = Callable[..., str]

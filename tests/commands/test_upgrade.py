@@ -20,6 +20,9 @@ from lfmigrate.settings import Scope
 from tests.helpers.commands import SHIPPED, migrations, rollback, statuses, up, verdict, verify
 from tests.helpers.databases import execute, history, value
 
+# It is about the texts of different versions.
+pytestmark = pytest.mark.per_version
+
 Write = Callable[[Mapping[str, str | bytes]], Path]
 
 FILES: Mapping[str, str | bytes] = {
@@ -76,6 +79,22 @@ def test_a_later_migration_makes_no_false_drift(
     assert (found.source, found.problems) == ("history", ())
     assert set(statuses(up(database, path, strict=True)).values()) == {"unchanged"}
     assert [row["action"] for row in history(database)][2:4] == ["upgrade", "up"]
+
+
+def test_a_replay_is_recorded_even_if_nothing_is_pending(database: str, folder: Write) -> None:
+    """The next commands compare with the history, and replay nothing."""
+    path = folder(FILES)
+    up(database, path)
+    described_by_13(database)
+    assert verify(database, path).source == "replay"
+    assert up(database, path, dry_run=True).migrations
+
+    first, second = up(database, path, strict=True), up(database, path, strict=True)
+
+    assert set(statuses(first).values()) | set(statuses(second).values()) == {"unchanged"}
+    assert [row["action"] for row in history(database)] == ["up", "view", "upgrade"]
+    found = verify(database, path)
+    assert (found.source, found.ok) == ("history", True)
 
 
 def test_a_change_by_hand_is_found_after_an_upgrade(database: str, folder: Write) -> None:

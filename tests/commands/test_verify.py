@@ -33,6 +33,9 @@ from tests.conftest import Cli, Psql
 from tests.helpers.commands import up, verify
 from tests.helpers.databases import execute, new_database, value
 
+# It compares what each version's catalogs say, and how it prints definitions.
+pytestmark = pytest.mark.per_version
+
 Dump = Callable[..., str]
 Write = Callable[[Mapping[str, str | bytes]], Path]
 Create = Callable[..., str]

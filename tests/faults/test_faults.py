@@ -24,7 +24,7 @@ import pytest
 
 import lfmigrate
 from bench.proxy import target_of, through
-from lfmigrate.engine import transaction
+from lfmigrate.engine import lost_commit
 from lfmigrate.errors import (
     COMMITTED,
     NOTHING_CHANGED,
@@ -481,7 +481,7 @@ def test_a_command_continues_after_a_lost_acknowledgement(database: str, folder:
 def test_a_lost_acknowledgement_of_any_command_is_a_success_with_a_note(
     command: tuple[str, ...], source: str, database: str, folder: Write, cli: Cli
 ) -> None:
-    """Whether it is recorded in the history or not; the transactions before it only read."""
+    """Whether it is recorded in the history or not; what only reads is rolled back."""
     path = folder(
         {
             "001_a.up.sql": "CREATE TABLE a (n int)",
@@ -494,9 +494,7 @@ def test_a_lost_acknowledgement_of_any_command_is_a_success_with_a_note(
     saved = path.parent / "saved"
     with closing(lfmigrate.connect(database)) as conn:
         lfmigrate.backup(conn, read_folder(path), out=saved)
-    # A rollback reads the live relations in a transaction of its own.
-    skips = int(command[0] == "rollback")
-    with Cutter(target_of(database), HAS_COMMITTED, way="down", skips=skips) as proxy:
+    with Cutter(target_of(database), HAS_COMMITTED, way="down") as proxy:
         done = cli(
             *(str(saved) if word == "saved" else word for word in command),
             *("--sql-dir", path, "--database-url", through(database, proxy.port)),
@@ -520,7 +518,7 @@ def test_a_no_transaction_file_continues_after_a_lost_acknowledgement(
     text = OUTSIDE + "INSERT INTO a VALUES (1);\nVACUUM a;\nINSERT INTO a VALUES (2);"
     files = read_folder(folder({"001_a.up.sql": "CREATE TABLE a (n int)", "002_b.up.sql": text}))
     up(database, replace(files, migrations=files.migrations[:1]))
-    with Cutter(target_of(database), HAS_COMMITTED, way="down", skips=2) as proxy:
+    with Cutter(target_of(database), HAS_COMMITTED, way="down", skips=1) as proxy:
         report = up(through(database, proxy.port), files)
     with psycopg.connect(database) as conn:
         rows = conn.execute("SELECT array_agg(n ORDER BY n) FROM a").fetchone()
@@ -589,7 +587,7 @@ def test_it_is_not_guessed_whether_a_lost_commit_happened(
     database: str, folder: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where the server cannot be asked, the message says so and promises nothing."""
-    monkeypatch.setattr(transaction, "RECONNECT_S", 0.5)
+    monkeypatch.setattr(lost_commit, "RECONNECT_S", 0.5)
     files = read_folder(folder({"001_a.up.sql": "CREATE TABLE a (n int)"}))
     with Cutter(target_of(database), HAS_COMMITTED, way="down", then_refuse=True) as proxy:
         error = failure_of(through(database, proxy.port), files)
@@ -612,7 +610,7 @@ def test_an_interrupt_while_asking_about_a_lost_commit_promises_nothing(
 
     files = read_folder(folder({"001_a.up.sql": "CREATE TABLE a (n int)"}))
     with Cutter(target_of(database), HAS_COMMITTED, way="down") as proxy:
-        monkeypatch.setattr(transaction, "connect", interrupted)
+        monkeypatch.setattr(lost_commit, "connect", interrupted)
         error = failure_of(through(database, proxy.port), files)
 
     assert error.outcome == UNKNOWN
@@ -1052,8 +1050,7 @@ def test_a_commit_whose_answer_was_lost_is_not_done_again(
     with Cutter(target_of(database), HAS_COMMITTED, way="down") as proxy:
         url = through(database, proxy.port)
         done = cli("up", "--sql-dir", path, "--database-url", url)
-    # The state is read in a transaction of its own.
-    with Cutter(target_of(database), HAS_COMMITTED, way="down", skips=1) as proxy:
+    with Cutter(target_of(database), HAS_COMMITTED, way="down") as proxy:
         (path / "002_b.up.sql").write_text("CREATE TABLE b (n int)")
         url = through(database, proxy.port)
         document = json.loads(cli("up", "--json", "--sql-dir", path, "--database-url", url).stdout)

@@ -15,6 +15,9 @@ from bench.proxy import Proxy, target_of, through
 from lfmigrate.postgres.connection import Connection
 from lfmigrate.source.folder import read_folder, shipped_folder
 
+# What a version lacks could cost a flight.
+pytestmark = pytest.mark.per_version
+
 Write = Callable[..., Path]
 
 # Longer than a burst takes to send, so that each flight is counted as one, on a busy machine too.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lfmigrate.errors import CsvFileError
+from lfmigrate.rows import rejected
 from lfmigrate.source import csvfile
 
 CELLS = st.text(st.sampled_from('ab,"\n\rü \\.'), max_size=6)
@@ -110,3 +112,45 @@ def test_an_unclosed_quote_makes_one_record_of_the_rest(tmp_path: Path) -> None:
     records = list(csvfile.records(path))
 
     assert [(r.line, r.next_line, r.closed) for r in records] == [(1, 2, True), (2, 202, False)]
+
+
+def test_a_file_is_searched_for_the_end_mark_only_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Lines in quotes that look like it cost no more in every block than in one."""
+    path = tmp_path / "x.csv"
+    path.write_bytes(b"a\n" + b'"\n\\.\n"\n' * 1000)
+    file = csvfile.open_csv(path)
+    records, searches = csvfile.records, []
+
+    def counted(path: Path, after: csvfile.Record | None = None) -> Iterator[csvfile.Record]:
+        searches.append(after)
+        return records(path, after)
+
+    monkeypatch.setattr(csvfile, "_BLOCK_BYTES", 100)
+    monkeypatch.setattr(csvfile, "records", counted)
+
+    assert b"".join(csvfile.blocks(file, file.header)) == path.read_bytes()
+    assert len(searches) == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "column"),
+    [
+        (', column price: "12 name: 3"', "price"),
+        (', column full name: "x price: 3"', "full name"),
+        (", Spalte name: »price: 3«", "name"),
+        (", colonne name : « x price: 3 »", "name"),
+        ("行,列 name: null input price: 1", "name"),
+        (", column price: null input", "price"),
+        (', column column: "name: 1"', "column"),
+        (': "a, price: 3"', None),
+        (" : « a, price: 3 »", None),
+        ("", None),
+    ],
+)
+def test_the_column_is_the_first_that_the_server_names(words: str, column: str | None) -> None:
+    """What follows is a value or the whole line, which may read like another column."""
+    found = rejected.column_in(words, ["name", "full name", "price", "column"])
+
+    assert found == column

@@ -9,10 +9,10 @@ from lfmigrate.catalog.relations import (
     committed,
     existing_parts,
     fingerprints,
+    recreated_properties,
     relations,
     snapshot,
     stamp,
-    view_properties,
 )
 from lfmigrate.catalog.sequences import SequencePosition, moved_sequences, sequence_positions
 from lfmigrate.catalog.sessions import Server, blockers, server, session_state
@@ -24,11 +24,13 @@ from lfmigrate.catalog.tables import (
     StagingTable,
     Table,
     Trigger,
+    UniqueKey,
     Written,
     changed_rows,
     check_constraint,
     staging,
     tables,
+    unique_key,
     written_rows,
 )
 
@@ -43,6 +45,7 @@ __all__ = [
     "StagingTable",
     "Table",
     "Trigger",
+    "UniqueKey",
     "Written",
     "blockers",
     "changed_rows",
@@ -57,6 +60,7 @@ __all__ = [
     "items",
     "moved_sequences",
     "query_text",
+    "recreated_properties",
     "relations",
     "sequence_positions",
     "server",
@@ -65,6 +69,6 @@ __all__ = [
     "staging",
     "stamp",
     "tables",
-    "view_properties",
+    "unique_key",
     "written_rows",
 ]

@@ -111,25 +111,21 @@ def existing_parts(
     return Query(query_text("existing_parts"), (json.dumps(document),), dict)
 
 
-def view_properties(
-    views: Iterable[tuple[str, str]],
-) -> Query[Mapping[tuple[str, str], Mapping[str, Any]]]:
-    """Ask which properties views have that CREATE VIEW does not state, such as their grants.
+def recreated_properties() -> Query[Mapping[Key, Mapping[str, Any]]]:
+    """Ask which properties objects have that their CREATE does not state.
+
+    They are those that queries/recreated.sql has found in this transaction.
 
     The definitions in it hold under any ``search_path`` only if it is set to no schema first.
 
-    Args:
-        views: Schema and name of each; those that do not exist are left out.
-
     Returns:
-        By schema and name, what queries/restore_view_properties.sql restores.
+        By key, what queries/restore_properties.sql and queries/restore_contents.sql restore.
     """
 
-    def decode(value: Any) -> Mapping[tuple[str, str], Mapping[str, Any]]:  # noqa: ANN401 (JSON)
-        return {(found["schema"], found["name"]): found for found in value}
+    def decode(value: Any) -> Mapping[Key, Mapping[str, Any]]:  # noqa: ANN401 (parsed JSON)
+        return {Key(each["space"], each["schema"], each["name"]): each for each in value}
 
-    document = [{"schema": schema, "name": name} for schema, name in views]
-    return Query(query_text("view_properties"), (json.dumps(document),), decode)
+    return Query(query_text("recreated_properties"), (), decode)
 
 
 def _parameters(

@@ -158,6 +158,35 @@ def written_rows() -> Query[Mapping[tuple[str, str], Written] | None]:
 
 
 @dataclass(frozen=True, slots=True)
+class UniqueKey:
+    """What a unique index requires.
+
+    Attributes:
+        keys: Its columns and expressions, as SQL that the catalogs have.
+        predicate: The condition of a partial index, as SQL; None for all rows.
+        nulls_are_equal: Whether a NULL equals another one.
+    """
+
+    keys: tuple[str, ...]
+    predicate: str | None
+    nulls_are_equal: bool
+
+
+def unique_key(table: str) -> Query[UniqueKey | None]:
+    """Ask what the newest unique index on a table, given by its oid, requires.
+
+    The answer is None if there is none.
+    """
+
+    def decode(value: Any) -> UniqueKey | None:  # noqa: ANN401 (parsed JSON)
+        if value is None:
+            return None
+        return UniqueKey(**{**value, "keys": tuple(value["keys"])})
+
+    return Query(query_text("unique_key"), (table,), decode)
+
+
+@dataclass(frozen=True, slots=True)
 class CheckConstraint:
     """What a check constraint requires.
 

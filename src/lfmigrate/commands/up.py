@@ -17,7 +17,7 @@ from lfmigrate.engine.nontransactional import (
     runs_alone,
 )
 from lfmigrate.engine.outcome import Outcome
-from lfmigrate.engine.recreate_view import RecreatedViews
+from lfmigrate.engine.recreate import RecreatedObjects
 from lfmigrate.engine.repair import Repairs, refuse_spoiled, repairs
 from lfmigrate.engine.repeatables import repeatable_steps
 from lfmigrate.engine.sequences import may_set_sequences, unmoved_sequences
@@ -129,7 +129,7 @@ def up(
     """
     session = Session(conn, folder, scope, progress=progress, on_wait=on_wait)
     outcomes: list[Outcome] = []
-    recreated = RecreatedViews(session)
+    recreated = RecreatedObjects(session)
     order = RunOrder(folder.repeatables)
     with ExitStack() as stack:
         direct: Session | None = None
@@ -156,8 +156,8 @@ def up(
                     direct = stack.enter_context(direct_session(session))
                 try:
                     batches = list(_batches(steps, dry_run=dry_run, per_migration=per_migration))
-                    if upgrade is not None and batches and not batches[0][0].file.no_transaction:
-                        batches[0].insert(0, upgrade)
+                    if upgrade is not None:
+                        _add_upgrade(batches, upgrade, dry_run=dry_run)
                     for outcome in _run_batches(
                         session, direct, state, batches, missing, dry_run=dry_run, strict=strict
                     ):
@@ -178,11 +178,11 @@ def up(
 
 
 def _learn(
-    error: StatementFailed, state: DatabaseState, recreated: RecreatedViews, order: RunOrder
+    error: StatementFailed, state: DatabaseState, recreated: RecreatedObjects, order: RunOrder
 ) -> None:
     """Change what runs, so that the next attempt does not fail with the same error; or raise it."""
     if not order.learn(error.file, error.sqlstate, error.message):
-        recreated.add(state.schema, error)
+        recreated.add(state, error)
 
 
 def _choose(
@@ -246,6 +246,14 @@ def _batches(steps: Sequence[Step], *, dry_run: bool, per_migration: bool) -> It
         batch.append(step)
     if batch:
         yield batch
+
+
+def _add_upgrade(batches: list[list[Step]], upgrade: Step, *, dry_run: bool) -> None:
+    """Record first what is expected after an upgrade, even if no file runs."""
+    if batches and not batches[0][0].file.no_transaction:
+        batches[0].insert(0, upgrade)
+    elif not dry_run:
+        batches.insert(0, [upgrade])
 
 
 def _run_batches(

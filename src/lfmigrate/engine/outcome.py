@@ -257,11 +257,11 @@ def _not_compared(error: NoShadowDatabase | StatementFailed, skipped: Sequence[s
 def _recreated_as_replaced(
     steps: Sequence[Step], verdicts: Sequence[Verdict]
 ) -> tuple[Verdict, ...]:
-    """Report a view that was re-created as replaced: it existed, whatever is known of it."""
-    recreated = {view.name for step in steps for view in step.drops}
+    """Report what was re-created as replaced: it existed, whatever is known of it."""
+    recreated = {each.key for step in steps for each in step.drops}
     return tuple(
         replace(verdict, status="replaced")
-        if verdict.status == "created" and verdict.relation.name in recreated
+        if verdict.status == "created" and verdict.relation.key in recreated
         else verdict
         for verdict in verdicts
     )

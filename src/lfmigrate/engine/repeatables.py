@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 
-from lfmigrate.engine.recreate_view import RecreatedViews
+from lfmigrate.engine.recreate import RecreatedObjects
 from lfmigrate.engine.state import DatabaseState
 from lfmigrate.engine.step import Step
 from lfmigrate.history import plan
@@ -19,7 +19,7 @@ def repeatable_steps(
     folder: Folder,
     state: DatabaseState,
     steps: Sequence[Step],
-    recreated: RecreatedViews,
+    recreated: RecreatedObjects,
     order: RunOrder,
 ) -> list[Step]:
     """Choose the repeatable files to run; none while a migration stays pending.
@@ -28,7 +28,7 @@ def repeatable_steps(
         folder: The files.
         state: The database before the run.
         steps: The migrations that run before.
-        recreated: The views that are dropped, whose files have to run.
+        recreated: What is dropped, so that its files have to run.
         order: The order.
     """
     applied = state.history.applied.keys() | {int(s.version) for s in steps if s.version}

@@ -282,5 +282,5 @@ def _options(needs: ShadowNeeds, major: int) -> str:
 
 
 def _quote(text: str | None) -> str:
-    """Return a name of an encoding or a locale as a literal."""
-    return "'" + (text or "").replace("'", "''") + "'"
+    """Return a name or the rules of a locale as a literal, whatever the server's settings are."""
+    return "E'" + (text or "").replace("\\", "\\\\").replace("'", "''") + "'"

@@ -6,10 +6,44 @@ from dataclasses import dataclass
 from typing import Literal
 
 from lfmigrate.history.ledger import Entry
-from lfmigrate.schema.relation import Relation
+from lfmigrate.schema.relation import Key, Relation
 from lfmigrate.source.folder import Migration
-from lfmigrate.source.repeatable import CreatedView, RepeatableFile
+from lfmigrate.source.repeatable import RepeatableFile
 from lfmigrate.source.sqlfile import SqlFile
+from lfmigrate.syntax.names import quote_name
+from lfmigrate.syntax.scanner import Statement
+
+
+@dataclass(frozen=True, slots=True)
+class Recreated:
+    """An object of a repeatable file that a run drops, and that the file creates again.
+
+    Attributes:
+        key: What identifies it, as the server resolves its name.
+        kind: ``view``, ``materialized view``, ``function``, ``procedure`` or ``aggregate``.
+        file: The name of the file.
+        creations: The statements that create it, or another routine of its name.
+        keeps_properties: Whether its owner, grants and the like are restored.
+        restated: The indexes of a materialized view that an older text of the file has created,
+            and that are not restored: the file states which ones there are.
+    """
+
+    key: Key
+    kind: str
+    file: str
+    creations: tuple[Statement, ...]
+    keeps_properties: bool
+    restated: frozenset[str] = frozenset()
+
+    @property
+    def name(self) -> str:
+        """Return its name, unquoted; that of a routine without the arguments."""
+        return self.key.name.partition("(")[0] if self.key.space == "routine" else self.key.name
+
+    def label(self, schema: str) -> str:
+        """Return how messages name it, quoted; qualified if it is in another schema than this."""
+        qualified = self.key.name if self.key.schema == schema else ".".join(self.key[1:])
+        return quote_name(qualified)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +56,7 @@ class Step:
         name: That of the migration or the repeatable file.
         file: What runs.
         down_sql: The down script to record.
-        drops: The views to drop before it, whose files re-create them; see `RecreatedViews`.
+        drops: What to drop before it, and what re-creates it; see `RecreatedObjects`.
         part: Which part of the migration it is, such as ``statement 2 of 5``; empty for all of it.
         so_far: The file up to and including that part; None for all of it.
         earlier_ms: How long those statements took that ran before and are recorded with it.
@@ -45,7 +79,7 @@ class Step:
     name: str
     file: SqlFile
     down_sql: str | None = None
-    drops: tuple[CreatedView, ...] = ()
+    drops: tuple[Recreated, ...] = ()
     part: str = ""
     so_far: SqlFile | None = None
     earlier_ms: int = 0

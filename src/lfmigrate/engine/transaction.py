@@ -4,34 +4,33 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 from lfmigrate import catalog
 from lfmigrate._version import __version__
 from lfmigrate.engine.hidden_extension import add_hidden_extension
+from lfmigrate.engine.lost_commit import outcome_of_commit
 from lfmigrate.engine.outcome import Outcome, Results, add_drifted_relations, outcome_of
-from lfmigrate.engine.session import RECONNECT_S, Session
+from lfmigrate.engine.session import Session
 from lfmigrate.engine.state import DatabaseState
-from lfmigrate.engine.step import Step
+from lfmigrate.engine.step import Recreated, Step
 from lfmigrate.errors import (
     COMMITTED,
     NOTHING_CHANGED,
-    UNKNOWN,
     ConnectionFailed,
     DatabaseError,
-    ErrorOutcome,
     Interrupted,
     LfmigrateError,
     StatementFailed,
 )
 from lfmigrate.history import ledger
-from lfmigrate.postgres.connection import Connection, address_of, connect, is_idle
+from lfmigrate.postgres.connection import Connection, address_of, is_idle
 from lfmigrate.postgres.pipeline import (
     Defaults,
-    Flight,
     Query,
     roll_back,
     roll_back_and_release,
@@ -40,20 +39,12 @@ from lfmigrate.postgres.wire import Answer
 from lfmigrate.rows import dump
 from lfmigrate.rows.archive import About, Archive
 from lfmigrate.rows.dump import OnCopy
-from lfmigrate.schema.relation import Key
-from lfmigrate.settings import Scope
-from lfmigrate.source.repeatable import CreatedView
 from lfmigrate.source.sqlfile import SqlFile
-from lfmigrate.syntax.names import quote_name
 from lfmigrate.syntax.privileges import required_privileges
-from lfmigrate.syntax.scanner import Statement
 
 _INSUFFICIENT_PRIVILEGE = "42501"
 
 _SAVE = "lfmigrate_save"
-
-# How long to wait for a lost transaction to end; the server may still be busy with its commit.
-_SETTLE_MS = 30_000
 
 
 class _PrivilegesMissing(StatementFailed):
@@ -183,8 +174,8 @@ class Transaction:
     def run(self, steps: Sequence[Step]) -> None:
         """Queue files, each followed by its entry, and the questions about their effects.
 
-        What is queued before a step that drops views is sent, because their properties have to be
-        known before they are re-created.
+        What is queued before a step that drops something is sent, because the properties of that
+        have to be known before it is re-created.
 
         Raises:
             StatementFailed: What was sent failed.
@@ -195,17 +186,21 @@ class Transaction:
         fingerprints = self.flight.ask(catalog.fingerprints())
         self.flight.reset(scope, defaults)
         statements: list[Answer[None]] = []
-        properties: dict[Statement, str] = {}
+        dropped: list[tuple[Recreated, str]] = []
         for step in steps:
             if step.drops:
-                properties |= self._drop_views(step.drops)
+                dropped += self._drop(step.drops)
+            own = [each for each in dropped if each[0].file == step.file.name]
             self.flight.enter_file(defaults)
             run = self.flight.run_all(step.file.statements)
             for statement, answer in zip(step.file.statements, run, strict=True):
                 statements.append(answer)
-                if statement in properties:
-                    # Before the rest of the file, which may state them otherwise.
-                    self._restore_view(properties[statement])
+                for recreated, properties in own:
+                    if recreated.keeps_properties and statement in recreated.creations:
+                        # Before the rest of the file, which may state them otherwise.
+                        self._restore("restore_properties", properties)
+            for _, properties in own:
+                self._restore("restore_contents", properties)
             # As if each file had a run of its own.
             self.flight.reset(scope, defaults, release=self.releases)
             self.record(step)
@@ -227,39 +222,43 @@ class Transaction:
             recorded=flight.ask(ledger.recorded(scope, self.run_id)),
         )
 
-    def _drop_views(self, views: Sequence[CreatedView]) -> Mapping[Statement, str]:
-        """Drop views; return the properties to restore, by the statement that re-creates each."""
-        names = {view: (view.schema or self.state.schema, view.name) for view in views}
+    def _drop(self, objects: Sequence[Recreated]) -> list[tuple[Recreated, str]]:
+        """Drop objects; return those that existed, with the properties to restore as JSON."""
+        flight = self.flight
+        flight.look_at(self.state.schema)
+        keys = [each.key._asdict() for each in objects]
+        flight.do(catalog.query_text("recreated"), json.dumps(keys))
         # No schema, so that the texts of definitions hold under whatever path a file has set.
-        self.flight.look_at()
-        asked = self.flight.ask(catalog.view_properties(names.values()))
-        dropped = ", ".join(
-            f"{quote_name(schema)}.{quote_name(name)}" for schema, name in names.values()
-        )
-        self.flight.do(f"DROP VIEW IF EXISTS {dropped}")
-        self.flight.reset(self.session.scope, self.state.server.defaults)
+        flight.look_at()
+        asked = flight.ask(catalog.recreated_properties())
+        flight.do(catalog.query_text("drop_recreated"))
+        flight.reset(self.session.scope, self.state.server.defaults)
         self.send()
-        return {
-            view.creation: json.dumps({**asked.value[name], **self._stated(*name)})
-            for view, name in names.items()
-            if name in asked.value and not view.drops_it_first
-        }
+        return [
+            (each, json.dumps(self._kept(each, asked.value[each.key])))
+            for each in objects
+            if each.key in asked.value
+        ]
 
-    def _stated(self, schema: str, name: str) -> Mapping[str, None]:
-        """Return which properties of a view came from its file alone, which states them again.
+    def _kept(self, each: Recreated, properties: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return the properties without those that came from its file alone, which states them.
 
         Options that someone has set may keep others from rows, and are not lost.
         """
-        key = Key("relation", schema, name)
-        expected, live = self.state.history.expected.get(key), self.state.live.get(key)
-        if expected is None or live is None:
-            return {}
-        same = expected.parts.get("options") == live.parts.get("options")
-        return {"options": None} if same else {}
+        contents = [found for found in properties["contents"] if found["name"] not in each.restated]
+        expected = self.state.history.expected.get(each.key)
+        live = self.state.live.get(each.key)
+        of_the_file = (
+            expected is not None
+            and live is not None
+            and expected.parts.get("options") == live.parts.get("options")
+        )
+        options = None if of_the_file else properties["options"]
+        return {**properties, "contents": contents, "options": options}
 
-    def _restore_view(self, properties: str) -> None:
-        self.flight.do("SELECT set_config('lfmigrate.view', $1, true)", properties)
-        self.flight.do(catalog.query_text("restore_view_properties"))
+    def _restore(self, query: str, properties: str) -> None:
+        self.flight.do("SELECT set_config('lfmigrate.recreated', $1, true)", properties)
+        self.flight.do(catalog.query_text(query))
 
     def record(self, step: Step) -> None:
         """Queue the entry of a step."""
@@ -389,7 +388,7 @@ class Transaction:
         error.outcome = (
             self.on_failure
             if self._commit is None
-            else _find_out(error, *self._commit, self.on_failure)
+            else outcome_of_commit(error, *self._commit, self.on_failure)
         )
 
     def name_backup(self, error: LfmigrateError) -> None:
@@ -418,34 +417,6 @@ class Transaction:
                 add_drifted_relations(error, self.session, self.state, self._results)
             if error.file is not None:
                 add_hidden_extension(error, self.session)
-
-
-def _find_out(
-    error: LfmigrateError,
-    address: str,
-    was_committed: Query[bool] | None,
-    if_not: ErrorOutcome,
-) -> ErrorOutcome:
-    """Return what became of a transaction whose COMMIT was not answered."""
-    if was_committed is None:
-        return if_not
-    try:
-        with closing(connect(address, wait_s=RECONNECT_S)) as second:
-            flight = Flight(second)
-            # A snapshot from before the lock would not show what was committed during the wait.
-            flight.do("BEGIN ISOLATION LEVEL READ COMMITTED")
-            flight.limit(Scope(lock_timeout_ms=_SETTLE_MS))
-            # The lost transaction holds this lock until it has ended.
-            flight.do("SELECT pg_advisory_xact_lock($1::bigint)", str(ledger.LOCK_KEY))
-            answer = flight.ask(was_committed)
-            flight.sync(*ledger.ABSENT)
-            flight.do("ROLLBACK")
-            flight.go()
-    # Interrupted while it asks, it does not know either.
-    except (DatabaseError, KeyboardInterrupt):
-        error.hint = 'Look with "lfmigrate status" when the server is back.'
-        return UNKNOWN
-    return COMMITTED if answer.error is None and answer.value else if_not
 
 
 def _explain(error: StatementFailed, session: Session) -> None:

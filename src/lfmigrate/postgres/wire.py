@@ -268,7 +268,10 @@ def failure(
         line=line,
         column=column,
     )
-    named = (field.SCHEMA_NAME, field.TABLE_NAME, field.COLUMN_NAME, field.CONSTRAINT_NAME)
+    named = (
+        *(field.SCHEMA_NAME, field.TABLE_NAME, field.COLUMN_NAME, field.CONSTRAINT_NAME),
+        *(field.MESSAGE_DETAIL, field.CONTEXT),
+    )
     error.diagnostic = Diagnostic(*map(said, named))
     return error
 

@@ -48,12 +48,12 @@ def locate(
         return record, csvfile.unclosed(record)
     if error.sqlstate == _BAD_COPY_FORMAT:
         return record, _wrong_fields(file, record, error)
-    column = error.diagnostic.column or _column_in(words, file.columns)
+    column = error.diagnostic.column or column_in(words, file.columns)
     message, hint = error.message, error.hint
     if error.sqlstate == _NOT_NULL_VIOLATION and column is not None:
         message = f'"{column}" must not be empty'
     elif error.sqlstate == _UNIQUE_VIOLATION:
-        key = next((d for d in map(_key, error.detail) if d), error.message)
+        key = _key(error.diagnostic.detail or "") or error.message
         message, hint = f"this row repeats an earlier one: {key}", "Remove one of them."
     elif error.sqlstate in _BAD_DATES:
         hint = "Write a date as 2026-09-30."
@@ -75,24 +75,33 @@ def set_place(problem: LfmigrateError, file: CsvFile, record: Record, column: st
 def _copy_line(error: StatementFailed, table: StagingTable) -> tuple[int, str] | None:
     """Return the line at which COPY failed, where 1 is the header, and the text after its number.
 
-    The server's message may be in any language, but has this order.
+    The server's message may be in any language, but has this order. A value of the row comes after
+    it, and in other parts of the message, and may read like it.
     """
-    for line in error.detail:
-        found = re.match(rf"COPY {re.escape(table.name)}\D*?(\d+)(.*)", line, re.DOTALL)
-        if found:
-            return int(found[1]), found[2]
-    return None
+    begin = rf"^COPY {re.escape(table.name)}[^\d\n]*(\d+)(.*)"
+    found = re.search(begin, error.diagnostic.context or "", re.DOTALL | re.MULTILINE)
+    return None if found is None else (int(found[1]), found[2])
 
 
-def _column_in(words: str, columns: Sequence[str]) -> str | None:
-    """Return the column that the server names, before a colon and the value."""
-    found = [c for c in columns if re.search(rf"\s{re.escape(c)}(?::|$)", words)]
-    return max(found, key=len, default=None)
+def column_in(words: str, columns: Sequence[str]) -> str | None:
+    """Return the column that the server names, before a colon and the value.
+
+    The value may contain the name of another column, with a colon. Without a column, the colon and
+    the whole line come first.
+    """
+    if re.match(r"\s*[:\uff1a]", words):
+        return None
+    places = {
+        c: found.start()
+        for c in columns
+        if (found := re.search(rf"\s{re.escape(c)}\s*(?:[:\uff1a]|$)", words))
+    }
+    return min(places, key=lambda c: (places[c], -len(c)), default=None)
 
 
 def _key(detail: str) -> str | None:
     """Return the columns and values of the key that the server reports as duplicate."""
-    found = re.search(r"\((.+)\)=\((.*)\)", detail, re.DOTALL)
+    found = re.search(r"\((.+?)\)=\((.*)\)", detail, re.DOTALL)
     return None if found is None else f"({found[1]}) = ({found[2]})"
 
 

@@ -10,11 +10,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lfmigrate.catalog.tables import CheckConstraint, StagingTable
+from lfmigrate.catalog.tables import CheckConstraint, StagingTable, UniqueKey
 from lfmigrate.errors import CsvFileError, LfmigrateError, StatementFailed, combine
 from lfmigrate.postgres.connection import Connection
 from lfmigrate.postgres.copy import copy_in
-from lfmigrate.postgres.pipeline import Query, execute, fetch
+from lfmigrate.postgres.pipeline import Flight, Query, execute, fetch
 from lfmigrate.rows import dump, rejected
 from lfmigrate.rows.dump import OnCopy
 from lfmigrate.source import csvfile
@@ -29,6 +29,13 @@ MOST = 20
 
 # Copying restarts here, without the rows that the server rejects.
 SAVEPOINT = "lfmigrate_files"
+
+# Of rows of (place, value, total): {rows: [[place, value]], total}.
+_FIRST = (
+    "jsonb_build_object('rows',"
+    " coalesce(jsonb_agg(jsonb_build_array(place, value) ORDER BY place), '[]'),"
+    " 'total', coalesce(max(total), 0))"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +71,7 @@ def pair(files: Sequence[Path], tables: Sequence[StagingTable]) -> list[Staged]:
         except CsvFileError as problem:
             problems.append(problem)
     if problems:
-        raise combine(problems, how_many(len(problems)))
+        raise combined(problems, len(problems))
     return [staged for _, staged in sorted(found, key=lambda entry: entry[0])]
 
 
@@ -94,7 +101,7 @@ def copy(conn: Connection, staged: Sequence[Staged], watch: OnCopy | None) -> li
             raise
         execute(conn, f"ROLLBACK TO SAVEPOINT {SAVEPOINT}")
         problems = _problems(conn, staged[place:])
-        raise combine(problems, how_many(len(problems))) from None
+        raise combined(problems, len(problems), at_least=len(problems) > MOST) from None
     return rows
 
 
@@ -119,7 +126,7 @@ def place(
 
 def offenders(
     conn: Connection, staged: Staged, rule: CheckConstraint, problem: str
-) -> list[LfmigrateError]:
+) -> tuple[list[LfmigrateError], int]:
     """Find the rows that violate a check constraint of the target table. Only reads.
 
     Args:
@@ -129,46 +136,62 @@ def offenders(
         problem: The message for each row.
 
     Returns:
-        An error for each, in the order of the file, up to `MOST`; none if the constraint uses other
-        columns, or cannot be evaluated on these.
+        An error for each, in the order of the file, up to `MOST`, and how many there are; none if
+        the constraint uses other columns, or cannot be evaluated on these.
     """
     if not rule.columns <= set(staged.table.columns):
-        return []
+        return [], 0
     sql = (
-        "SELECT coalesce(jsonb_agg(place ORDER BY place), '[]') FROM (SELECT ctid AS place"
-        f" FROM {_name(staged)} WHERE NOT ({rule.expression}) LIMIT {MOST:d}) AS found"
+        f"SELECT {_FIRST} FROM (SELECT ctid AS place, NULL AS value, count(*) OVER () AS total"
+        f" FROM {_name(staged)} WHERE NOT ({rule.expression})"
+        f" ORDER BY ctid LIMIT {MOST:d}) AS found"
     )
     try:
-        found = fetch(conn, Query(sql, (), list))
+        found = fetch(conn, Query(sql, (), dict))
     except StatementFailed:
-        return []  # the columns have other types here, to which the rule does not apply
+        return [], 0  # the columns have other types here, to which the rule does not apply
     column = next((c for c in staged.file.columns if c in rule.columns), None)
-    return _placed(conn, staged, dict.fromkeys(found, problem), "23514", column)
+    messages = {ctid: problem for ctid, _ in found["rows"]}
+    return _placed(conn, staged, messages, "23514", column), found["total"]
 
 
-def duplicates(conn: Connection, staged: Staged, key: str) -> list[LfmigrateError]:
+def duplicates(
+    conn: Connection, staged: Staged, key: UniqueKey
+) -> tuple[list[LfmigrateError], int]:
     """Find the rows whose natural key appears in the file more than once. Only reads.
 
     Args:
         conn: A connection with an open transaction.
         staged: The file, and the table that it was copied into by one COPY.
-        key: The columns of the key, as SQL.
+        key: What must be unique.
 
     Returns:
-        An error for each row except the first of its key, in the order of the file, up to `MOST`.
+        An error for each row except the first of its key, in the order of the file, up to `MOST`,
+        and how many there are.
     """
-    sql = (
-        "SELECT coalesce(jsonb_agg(jsonb_build_array(place, value) ORDER BY place), '[]')"
-        " FROM (SELECT place, value FROM (SELECT ctid AS place,"
-        f" concat_ws(', ', {key}) AS value, row_number() OVER"
-        f" (PARTITION BY {key} ORDER BY ctid) AS number FROM {_name(staged)}"
+    columns = ", ".join(key.keys)
+    conditions = [f"({key.predicate})"] if key.predicate is not None else []
+    if not key.nulls_are_equal:
         # A key with a NULL in it is not a duplicate.
-        f" WHERE ROW({key}) IS NOT NULL) AS numbered"
+        conditions += [f"({each}) IS NOT NULL" for each in key.keys]
+    sql = (
+        f"SELECT {_FIRST} FROM (SELECT place, value, count(*) OVER () AS total FROM ("
+        f"SELECT ctid AS place, concat_ws(', ', {columns}) AS value, row_number() OVER"
+        f" (PARTITION BY {columns} ORDER BY ctid) AS number FROM {_name(staged)}"
+        f" WHERE {' AND '.join(conditions or ['true'])}) AS numbered"
         f" WHERE number > 1 ORDER BY place LIMIT {MOST:d}) AS again"
     )
     found = fetch(conn, Query(sql, (), dict))
-    messages = {c: f"this row repeats an earlier one: ({key}) = ({v})" for c, v in found.items()}
-    return _placed(conn, staged, messages, "23505", None)
+    messages = {
+        ctid: f"this row repeats an earlier one: ({columns}) = ({value})"
+        for ctid, value in found["rows"]
+    }
+    return _placed(conn, staged, messages, "23505", None), found["total"]
+
+
+def empty(flight: Flight, staged: Staged) -> None:
+    """Queue a TRUNCATE of a staging table."""
+    flight.do(f"TRUNCATE {_name(staged)}")
 
 
 def _placed(
@@ -186,10 +209,22 @@ def _placed(
     return problems
 
 
-def how_many(count: int) -> str:
-    """Return the message of several problems combined."""
-    more = f", of which these are the first {MOST}" if count > MOST else ""
-    return f"{count:,} problems in the files{more}"
+def combined(
+    problems: Sequence[LfmigrateError], count: int, *, at_least: bool = False
+) -> LfmigrateError:
+    """Return one error that lists problems, up to `MOST` of them.
+
+    Args:
+        problems: One or more.
+        count: How many there are.
+        at_least: Whether there may be more than that, because the search has ended.
+    """
+    message = f"{count:,} problems in the files"
+    if at_least:
+        message = f"the first {MOST} of at least {message}"
+    elif count > MOST:
+        message += f", of which these are the first {MOST}"
+    return combine(problems[:MOST], message)
 
 
 def _copying(
@@ -216,7 +251,8 @@ def _copy_around(
     conn: Connection, staged: Staged, after: Record, end: int, problems: list[LfmigrateError]
 ) -> None:
     """Copy the records of a range that are accepted, and add an error for each other one."""
-    while len(problems) < MOST:
+    # One more than is reported, to know whether there are more.
+    while len(problems) <= MOST:
         execute(conn, f"SAVEPOINT {SAVEPOINT}")
         try:
             list(copy_in(conn, [_copying(staged, after, end)]))

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 
 from lfmigrate import catalog
-from lfmigrate.errors import LfmigrateError, StatementFailed, combine
+from lfmigrate.errors import LfmigrateError, StatementFailed
 from lfmigrate.postgres.connection import Connection
 from lfmigrate.postgres.pipeline import Flight, execute, fetch
 from lfmigrate.postgres.wire import Selected
@@ -49,7 +48,7 @@ def refuse_found(conn: Connection, staged: Sequence[Staged], found: Iterable[Sel
         if each is not None:
             ctid, column = str(finding.get("ctid")), finding.get("column")
             staging.place(conn, each, ctid, problems[-1], column)
-    raise combine(problems, staging.how_many(count))
+    raise staging.combined(problems, count)
 
 
 def explain(
@@ -86,11 +85,11 @@ def _check_violation(
     demand = f"{named.table} demands that {rule.words} (constraint {named.constraint})"
     target = (named.schema, named.table)
     each = next((each for each in staged if each.table.target == target), None)
-    problems = [] if each is None else staging.offenders(conn, each, rule, demand)
+    problems, count = ([], 0) if each is None else staging.offenders(conn, each, rule, demand)
     if not problems:
         error.detail = (*error.detail, demand)
         return error
-    return combine(problems, staging.how_many(len(problems)))
+    return staging.combined(problems, count)
 
 
 def _unique_violation(
@@ -105,6 +104,7 @@ def _unique_violation(
         return error
     _undo_merge(conn)
     problems: list[LfmigrateError] = []
+    count = 0
     for statement in merge:
         if statement.head[:3] != ("CREATE", "UNIQUE", "INDEX"):
             continue
@@ -116,12 +116,32 @@ def _unique_violation(
         except StatementFailed as failure:
             _undo_merge(conn)
             each = by_name.get(failure.diagnostic.table or "")
-            # The server names the key in its own language, but in this form.
-            keys = [re.search(r"\((.+)\)=\(", line) for line in failure.detail]
-            key = next((found[1] for found in keys if found), None)
-            if failure.sqlstate == _UNIQUE_VIOLATION and each is not None and key is not None:
-                problems += staging.duplicates(conn, each, key)
-    return combine(problems, staging.how_many(len(problems))) if problems else error
+            if failure.sqlstate == _UNIQUE_VIOLATION and each is not None:
+                key = _key_of(conn, each, statement)
+                found, more = staging.duplicates(conn, each, key) if key is not None else ([], 0)
+                problems += found
+                count += more
+    return staging.combined(problems, count) if problems else error
+
+
+def _key_of(conn: Connection, staged: Staged, statement: Statement) -> catalog.UniqueKey | None:
+    """Return the key of a unique index that cannot be created, because rows repeat it.
+
+    The catalogs describe it once the index exists, on an empty table. The error names it, too, but
+    in one text with a value of the file, and no value becomes a part of SQL.
+    """
+    flight = Flight(conn)
+    flight.do(f"SAVEPOINT {SAVEPOINT}")
+    staging.empty(flight, staged)
+    flight.run(statement)
+    asked = flight.ask(catalog.unique_key(staged.table.id))
+    try:
+        flight.go()
+    except StatementFailed:
+        return None
+    finally:
+        _undo_merge(conn)
+    return asked.value
 
 
 def _undo_merge(conn: Connection) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import codecs
 import csv
+import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,8 @@ _BLOCK_BYTES = 1 << 18
 _OTHER_DELIMITERS = (";", "\t", "|")
 
 _END_MARK = b"\\."
+# A line of its own, or what may be one where the block begins or ends.
+_END_MARK_LINE = re.compile(rb"(?:^|[\r\n])\\\.(?:[\r\n]|$)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,6 +231,7 @@ def blocks(file: CsvFile, after: Record, end: int | None = None) -> Iterator[byt
             and report success.
     """
     tail = b""
+    may_have_a_mark = True
     header = file.header.content
     yield header if header.endswith(b"\n") else header + b"\n"
     with file.path.open("rb") as content:
@@ -235,10 +239,12 @@ def blocks(file: CsvFile, after: Record, end: int | None = None) -> Iterator[byt
         left = (file.size if end is None else end) - after.end
         while block := content.read(min(_BLOCK_BYTES, left)):
             left -= len(block)
-            if _END_MARK in tail + block:
+            if may_have_a_mark and _END_MARK_LINE.search(tail + block):
+                # Whether it is within quotes. That looks at the whole file, so once is enough.
                 _refuse_end_mark(file)
+                may_have_a_mark = False
             yield block
-            tail = block[-1:]
+            tail = (tail + block)[-2:]
 
 
 def record_of_line(file: CsvFile, after: Record, line: int) -> Record | None:

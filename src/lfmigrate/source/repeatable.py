@@ -10,6 +10,7 @@ from itertools import takewhile
 from pathlib import Path
 
 from lfmigrate.errors import SqlFileError
+from lfmigrate.schema.relation import ROUTINE_KINDS, VIEW_KINDS
 from lfmigrate.source.sqlfile import SqlFile
 from lfmigrate.syntax.names import NAME_BYTES, Cursor, Name, stored_name
 from lfmigrate.syntax.reads import relations_read
@@ -32,29 +33,32 @@ _REPEATABLE_VIEWS = frozenset({"CREATE OR REPLACE VIEW", "CREATE OR REPLACE RECU
 
 _ROUTINES = frozenset({"FUNCTION", "PROCEDURE"})
 
-# Something does not exist: a relation, a column, a type or the like, a routine, a schema.
-_MISSING = frozenset({"42P01", "42703", "42704", "42883", "3F000"})
+# What a run may drop, because its file creates it again.
+_RE_CREATABLE = ROUTINE_KINDS | VIEW_KINDS
+
+# Something does not exist: a relation, a column, a type or the like, a routine, a schema, a cast.
+_MISSING = frozenset({"42P01", "42703", "42704", "42883", "3F000", "42846"})
 
 # Names in a message of the server or in a string: it quotes what is not a plain word.
 _NAME = re.compile(r'"((?:[^"]|"")+)"|(\w+)')
 
 
 @dataclass(frozen=True, slots=True)
-class CreatedView:
-    """A view that a repeatable file creates.
+class Creation:
+    """A statement of a repeatable file that creates a view, a materialized view or a routine.
 
     Attributes:
-        name: Its name, unquoted.
-        schema: The schema that the file creates it in; None for that of the run.
-        file: The name of the file.
-        creation: The statement.
-        drops_it_first: Whether the file drops the view before it creates it.
+        kind: ``view``, ``materialized view``, ``function``, ``procedure`` or ``aggregate``.
+        name: Its name, unquoted; that of a routine without the arguments.
+        schema: The schema that the statement names; None if it leaves that to the server.
+        statement: The statement.
+        drops_it_first: Whether the file drops something of that name before.
     """
 
+    kind: str
     name: str
     schema: str | None
-    file: str
-    creation: Statement
+    statement: Statement
     drops_it_first: bool
 
 
@@ -93,19 +97,21 @@ class RepeatableFile:
         )
 
     @property
-    def views(self) -> tuple[CreatedView, ...]:
-        """Return the views that it creates, temporary and materialized ones excepted."""
-        found: dict[Name, CreatedView] = {}
+    def creations(self) -> tuple[Creation, ...]:
+        """Return what creates its views and routines, temporary ones excepted, in order."""
+        found: list[Creation] = []
         for statement in self.file.statements:
             created = _created(statement)
-            if created is None or created[0].split()[-1] != "VIEW":
+            if created is None:
                 continue
-            what, name = created
-            if not {"TEMP", "TEMPORARY", "MATERIALIZED"}.intersection(what.split()):
+            words, name = created[0].split(), created[1]
+            kind = words[-1].lower()
+            if kind == "view" and "MATERIALIZED" in words:
+                kind = "materialized view"
+            if kind in _RE_CREATABLE and not {"TEMP", "TEMPORARY"}.intersection(words):
                 drops = self._drops(name.name, statement)
-                view = CreatedView(name.name, name.schema, self.file.name, statement, drops)
-                found.setdefault(name, view)
-        return tuple(found.values())
+                found.append(Creation(kind, name.name, name.schema, statement, drops))
+        return tuple(found)
 
     @property
     def names(self) -> frozenset[str]:
@@ -137,7 +143,7 @@ class RepeatableFile:
 
     def _drops(self, name: str, creation: Statement) -> bool:
         return any(
-            statement.head[:2] == ("DROP", "VIEW")
+            statement.head[:1] == ("DROP",)
             and any(token.value == name for token in tokens(statement.text))
             for statement in takewhile(lambda s: s != creation, self.file.statements)
         )
@@ -282,12 +288,17 @@ def _first_in_a_cycle(needs: Mapping[str, set[str]], files: Mapping[str, Repeata
 class RunOrder:
     """The order in which repeatable files run: as the text suggests, until the server objects.
 
-    A file that fails because something does not exist has to follow the file that creates it.
+    The words of a text are only the first guess: the server decides. A file that fails because
+    something does not exist is put after the file that seems to create it; if none of the later
+    ones seems to, or that did not help, after all others, because a file may create what its text
+    does not name, such as the types of an extension. Only if that fails as well, or would move the
+    file where it was moved before, is the error reported.
     """
 
     def __init__(self, files: Sequence[RepeatableFile]) -> None:
         self._files = list(files)
-        self._moved: set[tuple[str, str]] = set()
+        # Each file that was moved, and the one that it was put after; None for the last one.
+        self._moved: set[tuple[str, str | None]] = set()
 
     def place(self, file: str) -> int:
         """Return the place of a file, by its name; -1 if it is not one of them."""
@@ -316,9 +327,11 @@ class RunOrder:
             *(each for each in later if not each.names),
         ]
         maker = next((m for m in makers if (failed.name, m.name) not in self._moved), None)
-        if maker is None:
+        move = failed.name, None if maker is None else maker.name
+        if move in self._moved or not later:
             return False
-        self._moved.add((failed.name, maker.name))
+        self._moved.add(move)
         del self._files[at]
-        self._files.insert(self._files.index(maker) + 1, failed)
+        after = len(self._files) if maker is None else self._files.index(maker) + 1
+        self._files.insert(after, failed)
         return True

@@ -217,6 +217,21 @@ def test_a_routine_that_needs_a_table_is_dropped_with_it_and_created_again(
             "a.sql": "CREATE OR REPLACE VIEW a AS SELECT * FROM b;",
             "z.sql": "DO $$BEGIN EXECUTE 'CREATE OR REPLACE VIEW ' || 'b AS SELECT 1 AS n'; END$$;",
         },
+        # What another file creates under a name that no text has: a cast, two files later.
+        {
+            "a.sql": "CREATE OR REPLACE VIEW a AS SELECT CAST(1 AS box) AS b;",
+            "m.sql": "CREATE OR REPLACE FUNCTION m() RETURNS int LANGUAGE sql AS 'SELECT 1';",
+            "z.sql": "CREATE OR REPLACE FUNCTION z(int) RETURNS box LANGUAGE sql STABLE"
+            " AS $$SELECT box '((0,0),(1,1))'$$;"
+            "DROP CAST IF EXISTS (int AS box); CREATE CAST (int AS box) WITH FUNCTION z(int);",
+        },
+        # The type of an extension.
+        {
+            "a.sql": "CREATE OR REPLACE VIEW a AS SELECT NULL::hstore AS h;",
+            "b.sql": "CREATE OR REPLACE FUNCTION b() RETURNS int LANGUAGE sql AS 'SELECT 1';",
+            "c.sql": "CREATE EXTENSION IF NOT EXISTS hstore;"
+            "CREATE OR REPLACE FUNCTION c() RETURNS int LANGUAGE sql AS 'SELECT 1';",
+        },
         # A type, and what takes one.
         {
             "a.sql": "CREATE OR REPLACE FUNCTION a(x z) RETURNS z LANGUAGE sql AS 'SELECT x';",

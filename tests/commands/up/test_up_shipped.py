@@ -17,6 +17,9 @@ from tests.conftest import Cli, Psql
 from tests.helpers.commands import SHIPPED, migrations, statuses, up, verdict, verify
 from tests.helpers.databases import execute, fetch, has_history, history
 
+# The migration that lfmigrate ships with runs on every version.
+pytestmark = pytest.mark.per_version
+
 Write = Callable[[Mapping[str, str | bytes]], Path]
 Dump = Callable[..., str]
 

@@ -1,0 +1,72 @@
+-- Which properties do the objects that recreated.sql has found have, that their CREATE does not state, or need not?
+--
+-- For restore_properties.sql and restore_contents.sql. Definitions are the server's own texts: set search_path to no
+-- schema, so that they hold under any. One row: a jsonb array of
+--   {space, schema, name, kind, identity, owner, options, acl, grants: [{privilege, grantee, grantable, column}], comment,
+--    columns: [{name, comment, default}], parts: [{kind, name, definition, comment}],
+--    contents: [{kind, name, schema, definition, comment, clustered}], populated}; `acl` is null where nothing was ever granted or
+--   revoked, `grants` has the owner's own privileges as well, `parts` are the triggers and rules, `contents` the indexes and
+--   statistics of a materialized view
+WITH asked AS MATERIALIZED (
+    SELECT r.* FROM jsonb_to_recordset(current_setting('lfmigrate.recreated')::jsonb) AS r (space text, schema text, name text, kind text, oid oid)
+)
+SELECT coalesce(jsonb_agg(jsonb_build_object(
+    'space', w.space, 'schema', w.schema, 'name', w.name, 'kind', w.kind, 'identity', w.oid::regclass::text,
+    'owner', pg_get_userbyid(c.relowner), 'options', to_jsonb(c.reloptions), 'acl', c.relacl::text,
+    'grants', (
+        SELECT coalesce(jsonb_agg(jsonb_build_object('privilege', g.privilege_type, 'grantee', CASE g.grantee WHEN 0 THEN 'public' ELSE quote_ident(pg_get_userbyid(g.grantee)) END,
+            'grantable', g.is_grantable, 'column', g.attname)), '[]')
+        FROM (
+            SELECT a.privilege_type, a.grantee, a.is_grantable, NULL AS attname
+            FROM aclexplode(coalesce(c.relacl, acldefault('r', c.relowner))) AS a
+            UNION ALL
+            SELECT a.privilege_type, a.grantee, a.is_grantable, t.attname
+            FROM pg_attribute AS t
+            CROSS JOIN LATERAL aclexplode(t.attacl) AS a
+            WHERE t.attrelid = c.oid) AS g),
+    'comment', obj_description(c.oid, 'pg_class'),
+    'columns', (
+        SELECT coalesce(jsonb_agg(jsonb_build_object('name', t.attname, 'comment', col_description(c.oid, t.attnum), 'default', pg_get_expr(d.adbin, d.adrelid))), '[]')
+        FROM pg_attribute AS t
+        LEFT JOIN pg_attrdef AS d ON d.adrelid = t.attrelid AND d.adnum = t.attnum
+        WHERE t.attrelid = c.oid AND t.attnum > 0),
+    'parts', (
+        SELECT coalesce(jsonb_agg(jsonb_build_object('kind', p.kind, 'name', p.name, 'definition', p.definition, 'comment', p.comment)), '[]')
+        FROM (
+            SELECT 'TRIGGER' AS kind, t.tgname AS name, pg_get_triggerdef(t.oid) AS definition, obj_description(t.oid, 'pg_trigger') AS comment
+            FROM pg_trigger AS t
+            WHERE t.tgrelid = c.oid AND NOT t.tgisinternal
+            UNION ALL
+            SELECT 'RULE', r.rulename, pg_get_ruledef(r.oid), obj_description(r.oid, 'pg_rewrite')
+            FROM pg_rewrite AS r
+            WHERE r.ev_class = c.oid AND r.rulename <> '_RETURN') AS p),
+    'contents', (
+        SELECT coalesce(jsonb_agg(jsonb_build_object('kind', p.kind, 'name', p.name, 'schema', n.nspname, 'definition', p.definition, 'comment', p.comment, 'clustered', p.clustered)
+            ORDER BY p.kind, p.name), '[]')
+        FROM (
+            SELECT 'INDEX' AS kind, x.relname AS name, x.relnamespace AS namespace, pg_get_indexdef(i.indexrelid) AS definition, obj_description(i.indexrelid, 'pg_class') AS comment, i.indisclustered AS clustered
+            FROM pg_index AS i
+            JOIN pg_class AS x ON x.oid = i.indexrelid
+            WHERE i.indrelid = c.oid AND i.indisvalid
+            UNION ALL
+            SELECT 'STATISTICS', s.stxname, s.stxnamespace, pg_get_statisticsobjdef(s.oid), obj_description(s.oid, 'pg_statistic_ext'), false
+            FROM pg_statistic_ext AS s
+            WHERE s.stxrelid = c.oid) AS p
+        JOIN pg_namespace AS n ON n.oid = p.namespace
+        WHERE c.relkind = 'm'),
+    'populated', c.relispopulated)), '[]')
+|| (
+    SELECT coalesce(jsonb_agg(jsonb_build_object(
+        'space', w.space, 'schema', w.schema, 'name', w.name, 'kind', w.kind, 'identity', w.oid::regprocedure::text,
+        'owner', pg_get_userbyid(p.proowner), 'options', NULL, 'acl', p.proacl::text,
+        'grants', (
+            SELECT coalesce(jsonb_agg(jsonb_build_object('privilege', a.privilege_type, 'grantee', CASE a.grantee WHEN 0 THEN 'public' ELSE quote_ident(pg_get_userbyid(a.grantee)) END,
+                'grantable', a.is_grantable, 'column', NULL)), '[]')
+            FROM aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) AS a),
+        'comment', obj_description(p.oid, 'pg_proc'), 'columns', '[]'::jsonb, 'parts', '[]'::jsonb, 'contents', '[]'::jsonb, 'populated', NULL)), '[]')
+    FROM asked AS w
+    JOIN pg_proc AS p ON p.oid = w.oid
+    WHERE w.space = 'routine')
+FROM asked AS w
+JOIN pg_class AS c ON c.oid = w.oid
+WHERE w.space = 'relation'

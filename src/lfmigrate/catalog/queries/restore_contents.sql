@@ -1,0 +1,49 @@
+-- Restore what a materialized view contained that was dropped, after the last statement of its file: whether it has
+-- rows, and the indexes and statistics that the file does not create.
+--
+-- The setting lfmigrate.recreated has what recreated_properties.sql found. Of any object, check that the file has
+-- created it again.
+DO $restore$
+DECLARE
+    kept CONSTANT jsonb := current_setting('lfmigrate.recreated')::jsonb;
+    object_name CONSTANT text := kept ->> 'identity';
+    object_oid CONSTANT oid := CASE kept ->> 'kind' WHEN 'ROUTINE' THEN to_regprocedure(object_name)::oid ELSE to_regclass(object_name)::oid END;
+    item jsonb;
+BEGIN
+    IF object_oid IS NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'undefined_object',
+            MESSAGE = format('%s %s had to be dropped, and its file did not create it again', lower(kept ->> 'kind'), object_name),
+            HINT = 'Drop it in a migration if it is not needed any more.';
+    END IF;
+    IF kept ->> 'kind' <> 'MATERIALIZED VIEW' THEN
+        RETURN;
+    END IF;
+    IF (kept ->> 'populated')::boolean <> (SELECT c.relispopulated FROM pg_class AS c WHERE c.oid = object_oid) THEN
+        EXECUTE format('REFRESH MATERIALIZED VIEW %s%s', object_name, CASE WHEN (kept ->> 'populated')::boolean THEN '' ELSE ' WITH NO DATA' END);
+    END IF;
+    FOR item IN
+        SELECT old.value
+        FROM jsonb_array_elements(kept -> 'contents') AS old
+        WHERE NOT EXISTS (
+            SELECT FROM pg_index AS i JOIN pg_class AS x ON x.oid = i.indexrelid
+            WHERE i.indrelid = object_oid AND x.relname = old.value ->> 'name' AND old.value ->> 'kind' = 'INDEX'
+            UNION ALL
+            SELECT FROM pg_statistic_ext AS s
+            WHERE s.stxrelid = object_oid AND s.stxname = old.value ->> 'name' AND old.value ->> 'kind' = 'STATISTICS')
+    LOOP
+        BEGIN
+            EXECUTE item ->> 'definition';
+        EXCEPTION WHEN undefined_column OR undefined_function OR undefined_object OR datatype_mismatch THEN
+            RAISE EXCEPTION USING ERRCODE = SQLSTATE,
+                MESSAGE = format('%s "%s" does not fit the new columns of materialized view "%s": %s', lower(item ->> 'kind'), item ->> 'name', kept ->> 'name', SQLERRM),
+                HINT = 'Drop it in a migration; the materialized view''s file can create another one.';
+        END;
+        IF item ->> 'comment' IS NOT NULL THEN
+            EXECUTE format('COMMENT ON %s %I.%I IS %L', item ->> 'kind', item ->> 'schema', item ->> 'name', item ->> 'comment');
+        END IF;
+        IF (item ->> 'clustered')::boolean THEN
+            EXECUTE format('ALTER MATERIALIZED VIEW %s CLUSTER ON %I', object_name, item ->> 'name');
+        END IF;
+    END LOOP;
+END
+$restore$

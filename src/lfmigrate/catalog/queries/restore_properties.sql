@@ -1,0 +1,92 @@
+-- Restore the properties of an object that was dropped, right after its file has created it.
+--
+-- The setting lfmigrate.recreated has what recreated_properties.sql found. What the rest of the file states overrides it, as
+-- after a CREATE OR REPLACE that left the properties alone. Those of columns that no longer exist are lost.
+-- Every name is qualified, because the file may have set search_path.
+--
+-- Of several routines with one name, which a file creates one after the other, only the one that exists already is
+-- restored, and lfmigrate.restored remembers that.
+DO $restore$
+DECLARE
+    kept CONSTANT jsonb := current_setting('lfmigrate.recreated')::jsonb;
+    object_kind CONSTANT text := kept ->> 'kind';
+    object_name CONSTANT text := kept ->> 'identity';
+    is_routine CONSTANT boolean := object_kind = 'ROUTINE';
+    restored CONSTANT jsonb := coalesce(nullif(current_setting('lfmigrate.restored', true), ''), '[]');
+    object_oid CONSTANT oid := CASE WHEN is_routine THEN to_regprocedure(object_name)::oid ELSE object_name::regclass::oid END;
+    granted_on CONSTANT text := CASE WHEN is_routine THEN 'ROUTINE ' ELSE '' END || object_name;
+    owner text;
+    acl aclitem[];
+    item jsonb;
+    grantee text;
+BEGIN
+    IF is_routine AND (object_oid IS NULL OR restored @> to_jsonb(object_name)) THEN
+        RETURN;
+    END IF;
+    IF is_routine THEN
+        PERFORM set_config('lfmigrate.restored', (restored || to_jsonb(object_name))::text, true);
+        SELECT pg_get_userbyid(p.proowner), coalesce(p.proacl, acldefault('f', p.proowner)) INTO owner, acl FROM pg_proc AS p WHERE p.oid = object_oid;
+    ELSE
+        SELECT pg_get_userbyid(c.relowner), coalesce(c.relacl, acldefault('r', c.relowner)) INTO owner, acl FROM pg_class AS c WHERE c.oid = object_oid;
+    END IF;
+    IF kept ->> 'options' IS NOT NULL AND (SELECT c.reloptions IS NULL FROM pg_class AS c WHERE c.oid = object_oid) THEN
+        EXECUTE format('ALTER %s %s SET (%s)', object_kind, object_name, (
+            SELECT string_agg(format('%I = %L', split_part(o.option, '=', 1), substr(o.option, strpos(o.option, '=') + 1)), ', ')
+            FROM jsonb_array_elements_text(kept -> 'options') AS o (option)));
+    END IF;
+    IF kept ->> 'comment' IS NOT NULL THEN
+        EXECUTE format('COMMENT ON %s %s IS %L', object_kind, object_name, kept ->> 'comment');
+    END IF;
+    FOR item IN
+        SELECT old.value
+        FROM jsonb_array_elements(kept -> 'columns') AS old
+        JOIN pg_attribute AS t ON t.attrelid = object_oid AND t.attname = old.value ->> 'name'
+    LOOP
+        IF item ->> 'comment' IS NOT NULL THEN
+            EXECUTE format('COMMENT ON COLUMN %s.%I IS %L', object_name, item ->> 'name', item ->> 'comment');
+        END IF;
+        IF item ->> 'default' IS NOT NULL THEN
+            EXECUTE format('ALTER VIEW %s ALTER COLUMN %I SET DEFAULT %s', object_name, item ->> 'name', item ->> 'default');
+        END IF;
+    END LOOP;
+    IF jsonb_array_length(kept -> 'parts') > 0 THEN
+        BEGIN
+            FOR item IN SELECT p.value FROM jsonb_array_elements(kept -> 'parts') AS p
+            LOOP
+                EXECUTE item ->> 'definition';
+                IF item ->> 'comment' IS NOT NULL THEN
+                    EXECUTE format('COMMENT ON %s %I ON %s IS %L', item ->> 'kind', item ->> 'name', object_name, item ->> 'comment');
+                END IF;
+            END LOOP;
+        EXCEPTION WHEN undefined_column OR undefined_function OR datatype_mismatch THEN
+            RAISE EXCEPTION USING ERRCODE = SQLSTATE,
+                MESSAGE = format('%s "%s" does not fit the new columns of view "%s": %s', lower(item ->> 'kind'), item ->> 'name', kept ->> 'name', SQLERRM),
+                HINT = 'Drop it in a migration; the view''s file can create it again.';
+        END;
+    END IF;
+    -- Default privileges may have granted what the object did not grant.
+    IF kept ->> 'acl' IS DISTINCT FROM coalesce((SELECT p.proacl FROM pg_proc AS p WHERE is_routine AND p.oid = object_oid), (SELECT c.relacl FROM pg_class AS c WHERE NOT is_routine AND c.oid = object_oid))::text THEN
+        FOR grantee IN
+            SELECT DISTINCT CASE a.grantee WHEN 0 THEN 'public' ELSE quote_ident(pg_get_userbyid(a.grantee)) END
+            FROM aclexplode(acl) AS a
+        LOOP
+            EXECUTE format('REVOKE ALL ON %s FROM %s', granted_on, grantee);
+        END LOOP;
+        FOR item IN SELECT g.value FROM jsonb_array_elements(kept -> 'grants') AS g WHERE g.value ->> 'column' IS NULL
+        LOOP
+            EXECUTE format('GRANT %s ON %s TO %s%s', item ->> 'privilege', granted_on, item ->> 'grantee', CASE WHEN (item ->> 'grantable')::boolean THEN ' WITH GRANT OPTION' ELSE '' END);
+        END LOOP;
+    END IF;
+    FOR item IN
+        SELECT g.value
+        FROM jsonb_array_elements(kept -> 'grants') AS g
+        JOIN pg_attribute AS t ON t.attrelid = object_oid AND t.attname = g.value ->> 'column'
+    LOOP
+        EXECUTE format('GRANT %s (%I) ON %s TO %s%s', item ->> 'privilege', item ->> 'column', object_name, item ->> 'grantee', CASE WHEN (item ->> 'grantable')::boolean THEN ' WITH GRANT OPTION' ELSE '' END);
+    END LOOP;
+    -- Last, because the current role may not be a member of the owner's.
+    IF kept ->> 'owner' <> owner THEN
+        EXECUTE format('ALTER %s %s OWNER TO %I', object_kind, object_name, kept ->> 'owner');
+    END IF;
+END
+$restore$

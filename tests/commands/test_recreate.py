@@ -1,0 +1,390 @@
+"""Materialized views, routines and namesakes of repeatable files that are dropped and re-created.
+
+`test_views.py` has the views.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from lfmigrate.errors import NOTHING_CHANGED, Refused, StatementFailed
+from tests.helpers.commands import statuses, up, verify
+from tests.helpers.databases import execute, value
+
+Write = Callable[[Mapping[str, str | bytes]], Path]
+Dump = Callable[..., str]
+
+RETYPE = "ALTER TABLE a ALTER y TYPE bigint;"
+
+TABLE = {"1_a.up.sql": "CREATE TABLE a (x int, y int, z text); INSERT INTO a VALUES (1, 2, 'c');"}
+MATVIEW = """
+DROP MATERIALIZED VIEW IF EXISTS mv;
+CREATE MATERIALIZED VIEW mv AS SELECT x, y, z FROM a;
+CREATE UNIQUE INDEX mv_x ON mv (x);
+"""
+MATERIALIZED = {**TABLE, "repeatable/mv.sql": MATVIEW}
+
+
+@pytest.fixture
+def reader(database: str) -> Iterator[str]:
+    """Return the name of a role that may be granted something; it is gone before the server."""
+    name = f"lf_role_{uuid4().hex[:12]}"
+    execute(database, f"CREATE ROLE {name}", f"GRANT CREATE ON SCHEMA public TO {name}")
+    yield name
+    execute(database, f"DROP OWNED BY {name}", f"DROP ROLE {name}")
+
+
+# What was made on the materialized view besides its file.
+def decorations(reader: str) -> tuple[str, ...]:
+    return (
+        "CREATE INDEX mv_y ON mv (y DESC) WHERE y > 0",
+        "COMMENT ON INDEX mv_y IS 'the index'",
+        "CREATE INDEX mv_c ON mv (z)",
+        "ALTER MATERIALIZED VIEW mv CLUSTER ON mv_c",
+        "CREATE STATISTICS mv_s ON x, z FROM mv",
+        "COMMENT ON MATERIALIZED VIEW mv IS 'it''s mine'",
+        "COMMENT ON COLUMN mv.z IS 'the z'",
+        "ALTER MATERIALIZED VIEW mv SET (autovacuum_enabled = false)",
+        f"GRANT SELECT ON mv TO {reader} WITH GRANT OPTION",
+        f"GRANT SELECT (x) ON mv TO {reader}",
+        f"ALTER MATERIALIZED VIEW mv OWNER TO {reader}",
+    )
+
+
+PROPERTIES = """
+    SELECT jsonb_build_object(
+        'owner', pg_get_userbyid(c.relowner), 'options', c.reloptions,
+        'acl', (SELECT jsonb_agg(a::text ORDER BY a::text) FROM unnest(c.relacl) AS a),
+        'comments', (SELECT jsonb_agg(d.description ORDER BY d.objsubid) FROM pg_description AS d
+                     WHERE d.objoid = c.oid),
+        'x acl', (SELECT attacl::text FROM pg_attribute WHERE attrelid = c.oid AND attname = 'x'),
+        'populated', c.relispopulated,
+        'indexes', (SELECT jsonb_agg(jsonb_build_array(pg_get_indexdef(i.indexrelid),
+                        obj_description(i.indexrelid), i.indisclustered)
+                        ORDER BY pg_get_indexdef(i.indexrelid))
+                    FROM pg_index AS i WHERE i.indrelid = c.oid),
+        'statistics', (SELECT jsonb_agg(pg_get_statisticsobjdef(s.oid)) FROM pg_statistic_ext AS s
+                       WHERE s.stxrelid = c.oid))
+    FROM pg_class AS c WHERE c.oid = 'mv'::regclass"""
+
+
+@pytest.mark.parametrize("populated", [True, False])
+@pytest.mark.parametrize(
+    "change", [RETYPE, "DO $$ BEGIN EXECUTE 'ALTER TABLE a ALTER y TYPE bigint'; END $$;"]
+)
+def test_a_materialized_view_gives_way_to_a_migration_and_loses_nothing(
+    database: str, folder: Write, reader: str, change: str, *, populated: bool
+) -> None:
+    """It is dropped and re-created like a view, and has what others have made on it."""
+    up(database, folder(MATERIALIZED))
+    execute(database, *decorations(reader))
+    if not populated:
+        execute(database, "REFRESH MATERIALIZED VIEW mv WITH NO DATA")
+    before = value(database, PROPERTIES)
+    path = folder({**MATERIALIZED, "2_b.up.sql": change})
+
+    planned = up(database, path, dry_run=True)
+    assert value(database, PROPERTIES) == before
+    report = up(database, path)
+
+    assert statuses(planned) == statuses(report)
+    assert statuses(report)["materialized view mv"] == "replaced"
+    assert value(database, PROPERTIES) == before
+    assert None not in before.values()
+    assert value(database, "SELECT pg_typeof(y)::text FROM a") == "bigint"
+    assert "replaced" not in statuses(up(database, path)).values()
+
+
+def test_a_materialized_view_without_rows_by_its_file_has_those_it_had(
+    database: str, folder: Write
+) -> None:
+    """WITH NO DATA is how it begins; it was refreshed since."""
+    text = MATVIEW.replace("FROM a;", "FROM a WITH NO DATA;")
+    files = {**TABLE, "repeatable/mv.sql": text}
+    up(database, folder(files))
+    execute(database, "REFRESH MATERIALIZED VIEW mv")
+
+    up(database, folder({**files, "2_b.up.sql": RETYPE}))
+
+    assert value(database, "SELECT count(*) FROM mv") == 1
+
+
+def test_an_edited_file_states_its_own_indexes_and_keeps_those_of_others(
+    database: str, folder: Write, reader: str
+) -> None:
+    """A column goes with the migration, and so does the index on it that the file has created."""
+    text = MATVIEW + "CREATE INDEX mv_y ON mv (y);"
+    files = {**TABLE, "repeatable/mv.sql": text}
+    index = {"2_b.up.sql": "SELECT 1;", "3_c.up.sql": "CREATE INDEX mv_z ON mv (z);"}
+    up(database, folder(files))
+    up(database, folder({**files, **index}))
+    execute(database, f"GRANT SELECT ON mv TO {reader}")
+
+    edited = MATVIEW.replace("x, y, z", "x, z")
+    path = folder(
+        {
+            **TABLE,
+            **index,
+            "4_d.up.sql": "ALTER TABLE a DROP COLUMN y;",
+            "repeatable/mv.sql": edited,
+        }
+    )
+    up(database, path)
+
+    indexes = "SELECT jsonb_agg(indexname ORDER BY indexname) FROM pg_indexes"
+    assert value(database, f"{indexes} WHERE tablename = 'mv'") == ["mv_x", "mv_z"]
+    assert value(database, f"SELECT has_table_privilege('{reader}', 'mv', 'SELECT')")
+    assert verify(database, path).ok
+
+
+def test_an_index_that_does_not_fit_any_more_is_named(
+    database: str, folder: Write, dump: Dump
+) -> None:
+    """It is not lost without a word."""
+    up(database, folder(MATERIALIZED))
+    execute(database, "CREATE INDEX mv_y ON mv (y)")
+    before = dump(database)
+    edited = MATVIEW.replace("x, y, z", "x, z")
+    files = {**TABLE, "2_b.up.sql": "ALTER TABLE a DROP COLUMN y;", "repeatable/mv.sql": edited}
+
+    with pytest.raises(StatementFailed) as caught:
+        up(database, folder(files))
+
+    assert caught.value.message.startswith(
+        'index "mv_y" does not fit the new columns of materialized view "mv": '
+    )
+    assert dump(database) == before
+
+
+VIEW = {"views/v.sql": "CREATE OR REPLACE VIEW v AS SELECT x, y, z FROM a;"}
+ROUTINES = {
+    **TABLE,
+    **VIEW,
+    "repeatable/f.sql": """
+        CREATE OR REPLACE FUNCTION all_of() RETURNS SETOF v LANGUAGE sql AS 'SELECT * FROM v';
+        CREATE OR REPLACE FUNCTION "Sum of"(int, v) RETURNS bigint
+            BEGIN ATOMIC SELECT sum(y) FROM v; END;
+        CREATE OR REPLACE FUNCTION "Sum of"(text, v) RETURNS bigint LANGUAGE sql AS 'SELECT 1';
+        REVOKE ALL ON FUNCTION "Sum of"(text, v) FROM public;
+        CREATE OR REPLACE PROCEDURE tidy() BEGIN ATOMIC DELETE FROM a WHERE y = 0; END;
+        CREATE OR REPLACE FUNCTION other() RETURNS int LANGUAGE sql AS 'SELECT 1';
+    """,
+    "repeatable/top.sql": "CREATE OR REPLACE VIEW top AS SELECT x FROM all_of();",
+}
+ROUTINE_PROPERTIES = """
+    SELECT jsonb_agg(jsonb_build_array(p.oid::regprocedure, pg_get_userbyid(p.proowner), p.proacl,
+        obj_description(p.oid)) ORDER BY p.oid::regprocedure::text)
+    FROM pg_proc AS p WHERE p.pronamespace = 'public'::regnamespace"""
+
+
+def test_routines_give_way_and_keep_their_privileges(
+    database: str, folder: Write, reader: str
+) -> None:
+    """Those that return rows of a view, have it as an argument, or read it in a body of SQL."""
+    up(database, folder(ROUTINES))
+    execute(
+        database,
+        f"GRANT EXECUTE ON ROUTINE all_of(), tidy() TO {reader} WITH GRANT OPTION",
+        "REVOKE ALL ON FUNCTION all_of() FROM public",
+        "COMMENT ON FUNCTION all_of() IS 'all''s well'",
+        f'ALTER FUNCTION "Sum of"(int, v) OWNER TO {reader}',
+    )
+    before = value(database, ROUTINE_PROPERTIES)
+    other = value(database, "SELECT 'other()'::regprocedure::oid::text")
+    path = folder({**ROUTINES, "2_b.up.sql": RETYPE})
+
+    planned = up(database, path, dry_run=True)
+    report = up(database, path)
+
+    assert statuses(planned) == statuses(report)
+    assert value(database, ROUTINE_PROPERTIES) == before
+    assert value(database, "SELECT 'other()'::regprocedure::oid::text") == other
+    assert value(database, "SELECT count(*) FROM top") == 1
+    assert verify(database, path).ok
+
+
+def test_a_routine_alone_gives_way(database: str, folder: Write) -> None:
+    """Its body reads a column that gets another type."""
+    files = {**TABLE, "repeatable/f.sql": ROUTINES["repeatable/f.sql"].split("CREATE")[-2]}
+    files["repeatable/f.sql"] = "CREATE " + files["repeatable/f.sql"]
+    up(database, folder(files))
+    path = folder({**files, "2_b.up.sql": RETYPE})
+
+    up(database, path)
+
+    assert verify(database, path).ok
+
+
+@pytest.mark.parametrize("text", ["SELECT x, y::text AS y, z FROM a", "SELECT x, z FROM a"])
+def test_a_view_takes_with_it_what_repeatable_files_create_on_it(
+    database: str, folder: Write, text: str
+) -> None:
+    """Its columns change; a materialized view and a function of other files depend on it."""
+    files = {
+        **ROUTINES,
+        "repeatable/f.sql": "CREATE OR REPLACE FUNCTION f() RETURNS SETOF v LANGUAGE sql"
+        " AS 'TABLE v';",
+        "repeatable/mv.sql": MATVIEW.replace("x, y, z FROM a", "x, z FROM v"),
+        "repeatable/top.sql": "CREATE OR REPLACE VIEW top AS SELECT x FROM f();",
+    }
+    up(database, folder(files))
+
+    path = folder({**files, "views/v.sql": f"CREATE OR REPLACE VIEW v AS {text};"})
+    report = up(database, path)
+
+    assert statuses(report)["materialized view mv"] in {"replaced", "unchanged"}
+    assert verify(database, path).ok
+
+
+def test_only_what_no_repeatable_file_creates_is_a_reason_to_refuse(
+    database: str, folder: Write, dump: Dump
+) -> None:
+    """And of that, only what someone has created: no TOAST table and no index of one."""
+    files = {**TABLE, **VIEW, "repeatable/mv.sql": MATVIEW.replace("FROM a", "FROM v")}
+    up(database, folder(files))
+    execute(
+        database,
+        "CREATE MATERIALIZED VIEW board AS SELECT z FROM mv",
+        "CREATE INDEX board_z ON board (z)",
+    )
+    before = dump(database)
+
+    with pytest.raises(Refused) as caught:
+        up(database, folder({**files, "2_b.up.sql": RETYPE}))
+
+    assert caught.value.message == (
+        '2_b.up.sql:1 cannot run until materialized view "mv", view "v" are dropped, but other'
+        " objects depend on them"
+    )
+    assert caught.value.detail == ("materialized view public.board",)
+    assert caught.value.outcome == NOTHING_CHANGED
+    assert dump(database) == before
+
+
+BEFORE = 'Drop materialized view "mv" before this statement; '
+
+
+@pytest.mark.parametrize("statement", [RETYPE, "ALTER TABLE a DROP COLUMN y;"])
+@pytest.mark.parametrize(
+    ("files", "hint"),
+    [
+        (
+            {"1_a.up.sql": TABLE["1_a.up.sql"] + MATVIEW},
+            BEFORE + "re-create it after it.",
+        ),
+        (
+            {**TABLE, "repeatable/mv.sql": f"DO $$ BEGIN {MATVIEW} END $$;"},
+            BEFORE + "repeatable/mv.sql creates it after the migrations.",
+        ),
+    ],
+)
+def test_what_cannot_give_way_is_named_with_what_to_do(
+    database: str, folder: Write, files: dict[str, str], hint: str, statement: str
+) -> None:
+    """A migration has created it, or no statement of the file does."""
+    up(database, folder(files))
+
+    with pytest.raises(StatementFailed) as caught:
+        up(database, folder({**files, "2_b.up.sql": statement}))
+
+    assert caught.value.hint == hint
+    assert caught.value.outcome == NOTHING_CHANGED
+
+
+def test_a_file_that_does_not_create_it_again_undoes_all(
+    database: str, folder: Write, dump: Dump
+) -> None:
+    """It creates the view in the schema of the session, which is another one now."""
+    files = {
+        "1_a.up.sql": TABLE["1_a.up.sql"] + "CREATE SCHEMA s;",
+        "repeatable/v.sql": "SET search_path = s, public;"
+        "DROP VIEW IF EXISTS v; CREATE VIEW v AS SELECT y FROM a;",
+    }
+    up(database, folder(files))
+    before = dump(database)
+    moved = files["repeatable/v.sql"].replace("s, public", "public")
+
+    with pytest.raises(StatementFailed) as caught:
+        up(database, folder({**files, "2_b.up.sql": RETYPE, "repeatable/v.sql": moved}))
+
+    assert caught.value.message == (
+        "view s.v had to be dropped, and its file did not create it again"
+    )
+    assert dump(database) == before
+
+
+NAMESAKES = {
+    "1_a.up.sql": "".join(
+        f"CREATE SCHEMA {schema}; CREATE TABLE {schema}.a (x int, y int);"
+        for schema in ("app", "audit")
+    ),
+    **{
+        f"repeatable/{schema}.sql": f"CREATE OR REPLACE VIEW {schema}.v"
+        f" AS SELECT y FROM {schema}.a;"
+        f"DROP MATERIALIZED VIEW IF EXISTS {schema}.mv;"
+        f"CREATE MATERIALIZED VIEW {schema}.mv AS SELECT y FROM {schema}.a;"
+        f"CREATE OR REPLACE FUNCTION {schema}.f() RETURNS SETOF {schema}.v LANGUAGE sql"
+        f" AS 'TABLE {schema}.v';"
+        for schema in ("app", "audit")
+    },
+}
+IDENTITIES = """
+    SELECT jsonb_object_agg(o.name, o.oid) FROM (
+        SELECT oid::regclass::text AS name, oid::text FROM pg_class WHERE relkind IN ('v', 'm')
+        UNION ALL SELECT oid::regprocedure::text, oid::text FROM pg_proc) AS o
+    WHERE o.name ~ '^(app|audit)[.]'"""
+
+
+@pytest.mark.parametrize("schema", ["app", "audit"])
+@pytest.mark.parametrize("set_path", [False, True])
+def test_namesakes_in_two_schemas_are_distinguished(
+    database: str, folder: Write, schema: str, *, set_path: bool
+) -> None:
+    """Views, materialized views and routines; the name may be qualified, or found by the path."""
+    files = dict(NAMESAKES)
+    change = f"ALTER TABLE {schema}.a ALTER y TYPE bigint;"
+    if set_path:
+        for name in ("app", "audit"):
+            file = f"repeatable/{name}.sql"
+            files[file] = f"SET search_path = {name};" + files[file].replace(f"{name}.", "")
+        change = f"SET search_path = {schema}; ALTER TABLE a ALTER y TYPE bigint;"
+    up(database, folder(files))
+    before = value(database, IDENTITIES)
+    path = folder({**files, "2_b.up.sql": change})
+
+    report = up(database, path)
+
+    after = value(database, IDENTITIES)
+    assert before.keys() == after.keys()
+    changed = {name for name in before if before[name] != after[name]}
+    assert {f"{schema}.{name}" for name in ("v", "mv", "f()")} <= changed
+    # A file that sets the path is not only about its own, and runs again.
+    again = {"app.mv", "audit.mv"} if set_path else set()
+    assert {name for name in changed if not name.startswith(f"{schema}.")} <= again
+    replaced = {v.relation.label for v in report.relations if v.status == "replaced"}
+    assert replaced - {f"{schema}.a.y"} <= changed
+    assert verify(database, path).ok
+
+
+def test_a_namesake_that_a_later_migration_reads_is_named_with_its_schema(
+    database: str, folder: Write
+) -> None:
+    """The view of the other schema is there all the time."""
+    up(database, folder(NAMESAKES))
+    change = {"2_b.up.sql": "ALTER TABLE app.a ALTER y TYPE bigint;"}
+
+    up(database, folder({**NAMESAKES, **change, "3_c.up.sql": "SELECT * FROM audit.v;"}))
+    files = {**NAMESAKES, **change, "3_c.up.sql": "SELECT * FROM audit.v;"}
+    files["4_d.up.sql"] = "ALTER TABLE app.a ALTER y TYPE numeric;"
+    with pytest.raises(StatementFailed) as caught:
+        up(database, folder({**files, "5_e.up.sql": "SELECT * FROM app.v;"}))
+
+    assert caught.value.file == "4_d.up.sql"
+    assert caught.value.detail[-1] == (
+        'With view "app.v" dropped before it, 5_e.up.sql:1:15 fails: relation "app.v" does not'
+        " exist."
+    )
