@@ -41,14 +41,20 @@ def reader(database: str) -> Iterator[str]:
 # What was made on the materialized view besides its file.
 def decorations(reader: str) -> tuple[str, ...]:
     return (
+        f"GRANT SELECT ON a TO {reader}",
         "CREATE INDEX mv_y ON mv (y DESC) WHERE y > 0",
         "COMMENT ON INDEX mv_y IS 'the index'",
         "CREATE INDEX mv_c ON mv (z)",
         "ALTER MATERIALIZED VIEW mv CLUSTER ON mv_c",
         "CREATE STATISTICS mv_s ON x, z FROM mv",
+        "ALTER STATISTICS mv_s SET STATISTICS 77",
+        f"ALTER STATISTICS mv_s OWNER TO {reader}",
+        "ALTER MATERIALIZED VIEW mv ALTER x SET STATISTICS 500",
+        "ALTER MATERIALIZED VIEW mv ALTER z SET (n_distinct = 5)",
         "COMMENT ON MATERIALIZED VIEW mv IS 'it''s mine'",
         "COMMENT ON COLUMN mv.z IS 'the z'",
         "ALTER MATERIALIZED VIEW mv SET (autovacuum_enabled = false)",
+        "ALTER MATERIALIZED VIEW mv SET (toast.autovacuum_enabled = false)",
         f"GRANT SELECT ON mv TO {reader} WITH GRANT OPTION",
         f"GRANT SELECT (x) ON mv TO {reader}",
         f"ALTER MATERIALIZED VIEW mv OWNER TO {reader}",
@@ -58,6 +64,9 @@ def decorations(reader: str) -> tuple[str, ...]:
 PROPERTIES = """
     SELECT jsonb_build_object(
         'owner', pg_get_userbyid(c.relowner), 'options', c.reloptions,
+        'toast options', (SELECT t.reloptions FROM pg_class AS t WHERE t.oid = c.reltoastrelid),
+        'columns', (SELECT jsonb_agg(jsonb_build_array(attstattarget, attoptions) ORDER BY attnum)
+                    FROM pg_attribute WHERE attrelid = c.oid AND attnum > 0),
         'acl', (SELECT jsonb_agg(a::text ORDER BY a::text) FROM unnest(c.relacl) AS a),
         'comments', (SELECT jsonb_agg(d.description ORDER BY d.objsubid) FROM pg_description AS d
                      WHERE d.objoid = c.oid),
@@ -67,8 +76,9 @@ PROPERTIES = """
                         obj_description(i.indexrelid), i.indisclustered)
                         ORDER BY pg_get_indexdef(i.indexrelid))
                     FROM pg_index AS i WHERE i.indrelid = c.oid),
-        'statistics', (SELECT jsonb_agg(pg_get_statisticsobjdef(s.oid)) FROM pg_statistic_ext AS s
-                       WHERE s.stxrelid = c.oid))
+        'statistics', (SELECT jsonb_agg(jsonb_build_array(pg_get_statisticsobjdef(s.oid),
+                           s.stxowner::regrole, s.stxstattarget))
+                       FROM pg_statistic_ext AS s WHERE s.stxrelid = c.oid))
     FROM pg_class AS c WHERE c.oid = 'mv'::regclass"""
 
 
@@ -97,6 +107,76 @@ def test_a_materialized_view_gives_way_to_a_migration_and_loses_nothing(
     assert None not in before.values()
     assert value(database, "SELECT pg_typeof(y)::text FROM a") == "bigint"
     assert "replaced" not in statuses(up(database, path)).values()
+
+
+# The rows that a role sees which is neither a superuser nor the owner of the table.
+SECURED = {
+    "1_a.up.sql": """
+        CREATE TABLE a (x int, y int); INSERT INTO a VALUES (1, 1), (2, 2);
+        ALTER TABLE a ENABLE ROW LEVEL SECURITY;
+        CREATE POLICY p ON a USING (x = 1);""",
+}
+ROWS = "SELECT count(*) FROM mv"
+
+
+@pytest.mark.parametrize(
+    ("file", "rows"),
+    [
+        ("CREATE MATERIALIZED VIEW mv AS SELECT x, y FROM a;", 1),
+        ("CREATE MATERIALIZED VIEW mv AS SELECT x, y FROM a WITH NO DATA;", 1),
+        # What the file says itself counts.
+        (
+            """CREATE MATERIALIZED VIEW mv AS SELECT x, y FROM a;
+            ALTER MATERIALIZED VIEW mv OWNER TO reader;""",
+            2,
+        ),
+        (
+            "SET ROLE reader; CREATE MATERIALIZED VIEW mv AS SELECT x, y FROM a; RESET ROLE;",
+            1,
+        ),
+    ],
+)
+def test_a_materialized_view_has_the_rows_that_its_owner_sees(
+    database: str, folder: Write, reader: str, file: str, rows: int
+) -> None:
+    """REFRESH runs as the owner; its file as the run."""
+    text = f"DROP MATERIALIZED VIEW IF EXISTS mv; {file.replace('reader', reader)}"
+    grant = {"0_a.up.sql": f"ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO {reader};"}
+    files = {**grant, **SECURED, "repeatable/mv.sql": text}
+    up(database, folder(files))
+    if rows == 1:
+        execute(
+            database,
+            f"ALTER MATERIALIZED VIEW mv OWNER TO {reader}",
+            "REFRESH MATERIALIZED VIEW mv",
+        )
+    assert value(database, ROWS) == rows
+
+    up(database, folder({**files, "2_b.up.sql": RETYPE}))
+
+    assert value(database, ROWS) == rows
+    assert value(database, "SELECT relowner::regrole FROM pg_class WHERE relname = 'mv'") == reader
+
+
+def test_a_materialized_view_that_its_owner_may_not_fill_is_not_filled_with_more(
+    database: str, folder: Write, reader: str, dump: Dump
+) -> None:
+    """Its last REFRESH showed the owner less than the run would see."""
+    text = "DROP MATERIALIZED VIEW IF EXISTS mv; CREATE MATERIALIZED VIEW mv AS SELECT y FROM a;"
+    files = {**SECURED, "repeatable/mv.sql": text}
+    up(database, folder(files))
+    execute(database, f"ALTER MATERIALIZED VIEW mv OWNER TO {reader}")
+    before = dump(database)
+
+    with pytest.raises(StatementFailed) as caught:
+        up(database, folder({**files, "2_b.up.sql": RETYPE}))
+
+    assert caught.value.message == (
+        "materialized view public.mv cannot be filled with the privileges of its owner:"
+        " permission denied for table a"
+    )
+    assert (caught.value.hint or "").startswith("Grant them to the owner, or set the owner")
+    assert dump(database) == before
 
 
 def test_a_materialized_view_without_rows_by_its_file_has_those_it_had(

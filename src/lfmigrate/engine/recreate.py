@@ -15,7 +15,7 @@ from lfmigrate.history.events import History
 from lfmigrate.schema.object import Item
 from lfmigrate.schema.relation import REPLACEABLE, ROUTINE_KINDS, Key
 from lfmigrate.source.folder import Folder
-from lfmigrate.source.repeatable import Creation, RepeatableFile
+from lfmigrate.source.repeatable import Creation, RepeatableFile, words_of
 from lfmigrate.source.sqlfile import SqlFile
 from lfmigrate.syntax.names import Cursor, Name
 from lfmigrate.syntax.scanner import Statement
@@ -276,6 +276,7 @@ def _recreatable(folder: Folder, state: DatabaseState) -> Iterator[Recreated]:
                 # A file drops a materialized view only because there is no CREATE OR REPLACE;
                 # others it states from the ground up.
                 kind == "materialized view" or not creations[0].drops_it_first,
+                any(_states_owner(each, creations[0].name) for each in file.file.statements),
                 frozenset(part.partition(" ")[2] for part in parts),
             )
 
@@ -310,6 +311,10 @@ def _keys_created(
     schemas = [key.schema for key in found if key.schema not in named]
     own = schema if schema in schemas or not schemas else schemas[-1]
     return [Key("relation", own, creation.name)]
+
+
+def _states_owner(statement: Statement, name: str) -> bool:
+    return statement.head[:1] == ("ALTER",) and {"owner", name} <= words_of(statement)
 
 
 def _is_of_kind(kind: str, created: str) -> bool:

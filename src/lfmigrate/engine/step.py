@@ -24,6 +24,8 @@ class Recreated:
         file: The name of the file.
         creations: The statements that create it, or another routine of its name.
         keeps_properties: Whether its owner, grants and the like are restored.
+        states_owner: Whether the file gives it an owner, whose privileges need not be enough to
+            fill it.
         restated: The indexes of a materialized view that an older text of the file has created,
             and that are not restored: the file states which ones there are.
     """
@@ -33,6 +35,7 @@ class Recreated:
     file: str
     creations: tuple[Statement, ...]
     keeps_properties: bool
+    states_owner: bool = False
     restated: frozenset[str] = frozenset()
 
     @property

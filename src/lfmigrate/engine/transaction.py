@@ -246,15 +246,16 @@ class Transaction:
         Options that someone has set may keep others from rows, and are not lost.
         """
         contents = [found for found in properties["contents"] if found["name"] not in each.restated]
+        stated: dict[str, Any] = {"contents": contents}
+        if each.states_owner:
+            stated["owner"] = None
         expected = self.state.history.expected.get(each.key)
-        live = self.state.live.get(each.key)
-        of_the_file = (
-            expected is not None
-            and live is not None
-            and expected.parts.get("options") == live.parts.get("options")
-        )
-        options = None if of_the_file else properties["options"]
-        return {**properties, "contents": contents, "options": options}
+        for part in ("options", "toast options"):
+            name = part.replace(" ", "_")
+            text = ", ".join(properties[name] or ()) or None
+            if expected is not None and expected.parts.get(part) == text:
+                stated[name] = None
+        return {**properties, **stated}
 
     def _restore(self, query: str, properties: str) -> None:
         self.flight.do("SELECT set_config('lfmigrate.recreated', $1, true)", properties)

@@ -1,6 +1,9 @@
 -- Restore what a materialized view contained that was dropped, after the last statement of its file: whether it has
 -- rows, and the indexes and statistics that the file does not create.
 --
+-- The file has filled it with the privileges of the run. If it belongs to another role, which may see fewer rows, it is
+-- filled again: REFRESH runs as the owner.
+--
 -- The setting lfmigrate.recreated has what recreated_properties.sql found. Of any object, check that the file has
 -- created it again.
 DO $restore$
@@ -18,8 +21,21 @@ BEGIN
     IF kept ->> 'kind' <> 'MATERIALIZED VIEW' THEN
         RETURN;
     END IF;
-    IF (kept ->> 'populated')::boolean <> (SELECT c.relispopulated FROM pg_class AS c WHERE c.oid = object_oid) THEN
-        EXECUTE format('REFRESH MATERIALIZED VIEW %s%s', object_name, CASE WHEN (kept ->> 'populated')::boolean THEN '' ELSE ' WITH NO DATA' END);
+    IF NOT (kept ->> 'populated')::boolean THEN
+        EXECUTE format('REFRESH MATERIALIZED VIEW %s WITH NO DATA', object_name);
+    ELSIF (
+        SELECT NOT c.relispopulated OR ((kept ->> 'owner')::oid = c.relowner AND r.rolname <> current_user)
+        FROM pg_class AS c
+        JOIN pg_roles AS r ON r.oid = c.relowner
+        WHERE c.oid = object_oid)
+    THEN
+        BEGIN
+            EXECUTE format('REFRESH MATERIALIZED VIEW %s', object_name);
+        EXCEPTION WHEN insufficient_privilege THEN
+            RAISE EXCEPTION USING ERRCODE = SQLSTATE,
+                MESSAGE = format('materialized view %s cannot be filled with the privileges of its owner: %s', object_name, SQLERRM),
+                HINT = 'Grant them to the owner, or set the owner in the file, which fills it with the privileges of the run.';
+        END;
     END IF;
     FOR item IN
         SELECT old.value
@@ -40,6 +56,12 @@ BEGIN
         END;
         IF item ->> 'comment' IS NOT NULL THEN
             EXECUTE format('COMMENT ON %s %I.%I IS %L', item ->> 'kind', item ->> 'schema', item ->> 'name', item ->> 'comment');
+        END IF;
+        IF item ->> 'statistics' IS NOT NULL THEN
+            EXECUTE format('ALTER STATISTICS %I.%I SET STATISTICS %s', item ->> 'schema', item ->> 'name', item ->> 'statistics');
+        END IF;
+        IF item ->> 'kind' = 'STATISTICS' AND EXISTS (SELECT FROM pg_roles AS r WHERE r.oid = (item ->> 'owner')::oid AND r.rolname <> current_user) THEN
+            EXECUTE format('ALTER STATISTICS %I.%I OWNER TO %I', item ->> 'schema', item ->> 'name', pg_get_userbyid((item ->> 'owner')::oid));
         END IF;
         IF (item ->> 'clustered')::boolean THEN
             EXECUTE format('ALTER MATERIALIZED VIEW %s CLUSTER ON %I', object_name, item ->> 'name');
