@@ -455,16 +455,18 @@ def test_a_namesake_that_a_later_migration_reads_is_named_with_its_schema(
 ) -> None:
     """The view of the other schema is there all the time."""
     up(database, folder(NAMESAKES))
-    change = {"2_b.up.sql": "ALTER TABLE app.a ALTER y TYPE bigint;"}
+    files = {**NAMESAKES, "2_b.up.sql": "ALTER TABLE app.a ALTER y TYPE bigint;"}
+    later = {
+        "4_d.up.sql": "ALTER TABLE app.a ADD q int;",
+        "repeatable/app.sql": NAMESAKES["repeatable/app.sql"].replace("SELECT y", "SELECT y, q"),
+    }
 
-    up(database, folder({**NAMESAKES, **change, "3_c.up.sql": "SELECT * FROM audit.v;"}))
-    files = {**NAMESAKES, **change, "3_c.up.sql": "SELECT * FROM audit.v;"}
-    files["4_d.up.sql"] = "ALTER TABLE app.a ALTER y TYPE numeric;"
     with pytest.raises(StatementFailed) as caught:
-        up(database, folder({**files, "5_e.up.sql": "SELECT * FROM app.v;"}))
+        up(database, folder({**files, **later, "3_c.up.sql": "SELECT * FROM app.v;"}))
+    up(database, folder({**files, **later, "3_c.up.sql": "SELECT * FROM audit.v;"}))
 
-    assert caught.value.file == "4_d.up.sql"
+    assert caught.value.file == "2_b.up.sql"
     assert caught.value.detail[-1] == (
-        'With view "app.v" dropped before it, 5_e.up.sql:1:15 fails: relation "app.v" does not'
+        'With view "app.v" dropped before it, 3_c.up.sql:1:15 fails: relation "app.v" does not'
         " exist."
     )

@@ -23,7 +23,7 @@ from lfmigrate.engine.repeatables import repeatable_steps
 from lfmigrate.engine.sequences import may_set_sequences, unmoved_sequences
 from lfmigrate.engine.session import Session
 from lfmigrate.engine.state import DatabaseState
-from lfmigrate.engine.step import Step
+from lfmigrate.engine.step import Step, not_yet_recreated
 from lfmigrate.engine.transaction import transaction
 from lfmigrate.engine.upgrade import after_upgrade
 from lfmigrate.engine.waiting import Attempts
@@ -129,8 +129,8 @@ def up(
     """
     session = Session(conn, folder, scope, progress=progress, on_wait=on_wait)
     outcomes: list[Outcome] = []
-    recreated = RecreatedObjects(session)
     order = RunOrder(folder.repeatables)
+    recreated = RecreatedObjects(session, order)
     with ExitStack() as stack:
         direct: Session | None = None
         for attempt in Attempts(session):
@@ -148,6 +148,7 @@ def up(
                     allow_out_of_order=allow_out_of_order,
                     resumable=resumable_edits(session, state),
                 )
+                steps = recreated.after_migrations(steps)
                 steps += repeatable_steps(folder, state, steps, recreated, order)
                 steps, untried = _split_untriable(steps) if dry_run else (steps, [])
                 steps = recreated.prepare(steps)
@@ -181,8 +182,9 @@ def _learn(
     error: StatementFailed, state: DatabaseState, recreated: RecreatedObjects, order: RunOrder
 ) -> None:
     """Change what runs, so that the next attempt does not fail with the same error; or raise it."""
-    if not order.learn(error.file, error.sqlstate, error.message):
-        recreated.add(state, error)
+    if recreated.wait(error) or order.learn(error.file, error.sqlstate, error.message):
+        return
+    recreated.add(state, error)
 
 
 def _choose(
@@ -239,7 +241,7 @@ def _batches(steps: Sequence[Step], *, dry_run: bool, per_migration: bool) -> It
     for step in steps:
         if step.action == "repair":
             continue
-        alone = per_migration and not any(each.drops for each in batch)
+        alone = per_migration and not not_yet_recreated(batch)
         if batch and (alone or step.file.no_transaction or batch[-1].file.no_transaction):
             yield batch
             batch = []

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
 from uuid import uuid4
 
 from lfmigrate import catalog
 from lfmigrate._version import __version__
+from lfmigrate.engine.dropped import Dropped
 from lfmigrate.engine.hidden_extension import add_hidden_extension
 from lfmigrate.engine.lost_commit import outcome_of_commit
 from lfmigrate.engine.outcome import Outcome, Results, add_drifted_relations, outcome_of
@@ -128,6 +128,7 @@ class Transaction:
         self._recorded = files is not None
         self._read_only = read_only
         self._results: Results | None = None
+        self._notes: list[str] = []
         self.watches_sequences = False
         self.moved: Answer[tuple[str, ...]] | None = None
         self.backup: Path | None = None
@@ -186,21 +187,26 @@ class Transaction:
         fingerprints = self.flight.ask(catalog.fingerprints())
         self.flight.reset(scope, defaults)
         statements: list[Answer[None]] = []
-        dropped: list[tuple[Recreated, str]] = []
-        for step in steps:
+        dropped: list[Dropped] = []
+        for place, step in enumerate(steps):
             if step.drops:
-                dropped += self._drop(step.drops)
-            own = [each for each in dropped if each[0].file == step.file.name]
+                dropped += self._drop(step.drops, place)
+            own = [each for each in dropped if each.recreated.file == step.file.name]
+            dropped = [each for each in dropped if each not in own]
+            migrations = [i for i, each in enumerate(steps[:place]) if each.version is not None]
+            for each in own:
+                if migrations and migrations[-1] > each.place:
+                    self._notes.append(each.note(state.schema, steps))
             self.flight.enter_file(defaults)
             run = self.flight.run_all(step.file.statements)
             for statement, answer in zip(step.file.statements, run, strict=True):
                 statements.append(answer)
-                for recreated, properties in own:
-                    if recreated.keeps_properties and statement in recreated.creations:
+                for each in own:
+                    if each.recreated.keeps_properties and statement in each.recreated.creations:
                         # Before the rest of the file, which may state them otherwise.
-                        self._restore("restore_properties", properties)
-            for _, properties in own:
-                self._restore("restore_contents", properties)
+                        self._restore("restore_properties", each)
+            for each in own:
+                self._restore("restore_contents", each)
             # As if each file had a run of its own.
             self.flight.reset(scope, defaults, release=self.releases)
             self.record(step)
@@ -222,8 +228,8 @@ class Transaction:
             recorded=flight.ask(ledger.recorded(scope, self.run_id)),
         )
 
-    def _drop(self, objects: Sequence[Recreated]) -> list[tuple[Recreated, str]]:
-        """Drop objects; return those that existed, with the properties to restore as JSON."""
+    def _drop(self, objects: Sequence[Recreated], place: int) -> list[Dropped]:
+        """Drop objects before the step of a place; return those that existed."""
         flight = self.flight
         flight.look_at(self.state.schema)
         keys = [each.key._asdict() for each in objects]
@@ -234,30 +240,15 @@ class Transaction:
         flight.do(catalog.query_text("drop_recreated"))
         flight.reset(self.session.scope, self.state.server.defaults)
         self.send()
+        expected = self.state.history.expected
         return [
-            (each, json.dumps(self._kept(each, asked.value[each.key])))
+            Dropped(each, place, asked.value[each.key], expected.get(each.key))
             for each in objects
             if each.key in asked.value
         ]
 
-    def _kept(self, each: Recreated, properties: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Return the properties without those that came from its file alone, which states them.
-
-        Options that someone has set may keep others from rows, and are not lost.
-        """
-        contents = [found for found in properties["contents"] if found["name"] not in each.restated]
-        stated: dict[str, Any] = {"contents": contents}
-        if each.states_owner:
-            stated["owner"] = None
-        expected = self.state.history.expected.get(each.key)
-        for part in ("options", "toast options"):
-            name = part.replace(" ", "_")
-            text = ", ".join(properties[name] or ()) or None
-            if expected is not None and expected.parts.get(part) == text:
-                stated[name] = None
-        return {**properties, **stated}
-
-    def _restore(self, query: str, properties: str) -> None:
+    def _restore(self, query: str, dropped: Dropped) -> None:
+        properties = json.dumps(dropped.kept)
         self.flight.do("SELECT set_config('lfmigrate.recreated', $1, true)", properties)
         self.flight.do(catalog.query_text(query))
 
@@ -283,7 +274,8 @@ class Transaction:
         if self.watches_sequences:
             self.moved = self.flight.ask(catalog.moved_sequences())
         self.send()
-        return outcome_of(self.session, self.state, self._results)
+        outcome = outcome_of(self.session, self.state, self._results)
+        return replace(outcome, notes=[*outcome.notes, *self._notes])
 
     def save_rows(
         self,

@@ -88,9 +88,10 @@ BEGIN
         END LOOP;
         FOR item, grantee IN
             SELECT g.value, coalesce(quote_ident(r.rolname), 'public')
-            FROM jsonb_array_elements(kept -> 'grants') AS g
+            FROM jsonb_array_elements(kept -> 'grants') WITH ORDINALITY AS g (value, number)
             LEFT JOIN pg_roles AS r ON r.oid = (g.value ->> 'grantee')::oid
             WHERE g.value ->> 'column' IS NULL AND (r.oid IS NOT NULL OR g.value ->> 'grantee' = '0')
+            ORDER BY g.number
         LOOP
             EXECUTE format('GRANT %s ON %s TO %s%s', item ->> 'privilege', granted_on, grantee, CASE WHEN (item ->> 'grantable')::boolean THEN ' WITH GRANT OPTION' ELSE '' END);
         END LOOP;

@@ -1,0 +1,71 @@
+"""What the server's messages call the objects of repeatable files, and what lfmigrate's do."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Sequence
+
+from lfmigrate.engine.step import Recreated
+from lfmigrate.schema.relation import Key
+
+# A name in a message of the server, which quotes either its parts or the whole.
+_NAME = re.compile(r'(?:("(?:[^"]|"")+"|\w+)\.)?("(?:[^"]|"")+"|\w+)')
+
+
+def named_in(
+    text: str, objects: Iterable[Recreated], path: Sequence[str], known: Collection[Key] = ()
+) -> set[Key]:
+    """Return which objects a message of the server names.
+
+    A name without a schema is that of the first one in the search path. If that cannot be meant, a
+    function may have set the path, and every object of that name is returned.
+
+    Args:
+        text: The message.
+        objects: Any.
+        path: The schemas that are searched.
+        known: Those that were found in an earlier message, which cannot be meant again.
+    """
+    names = names_of(text)
+    found: set[Key] = set()
+    unqualified: dict[str, list[Key]] = {}
+    for each in objects:
+        if (each.key.schema, each.name) in names:
+            found.add(each.key)
+        elif (None, each.name) in names:
+            unqualified.setdefault(each.name, []).append(each.key)
+    for keys in unqualified.values():
+        nearest = min((path.index(k.schema) for k in keys if k.schema in path), default=None)
+        meant = {k for k in keys if nearest is not None and k.schema == path[nearest]}
+        found |= meant if meant and not meant <= set(known) else set(keys)
+    return found
+
+
+def names_of(text: str) -> set[tuple[str | None, str]]:
+    """Return the names in a message of the server, unquoted, with the schema or None."""
+    found: set[tuple[str | None, str]] = set()
+    for first, last in _NAME.findall(text):
+        found.add((_unquoted(first) if first else None, _unquoted(last)))
+        if not first and last.startswith('"'):
+            # relation "s.v" does not exist
+            whole = _unquoted(last)
+            found.add((whole.partition(".")[0], whole.partition(".")[2]))
+    return found
+
+
+def _unquoted(name: str) -> str:
+    return name[1:-1].replace('""', '"') if name.startswith('"') else name
+
+
+def are_views(objects: Iterable[Recreated]) -> bool:
+    """Return whether all of them are views, and none a materialized one."""
+    return all(each.kind == "view" for each in objects)
+
+
+def listed(objects: Collection[Recreated], schema: str) -> str:
+    """Return what messages call several objects, with their kinds."""
+    ordered = sorted(objects, key=lambda each: each.label(schema))
+    if are_views(ordered):
+        labels = ", ".join(each.label(schema) for each in ordered)
+        return f"{'view' if len(ordered) == 1 else 'views'} {labels}"
+    return ", ".join(f"{each.kind} {each.label(schema)}" for each in ordered)
