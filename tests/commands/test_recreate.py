@@ -9,11 +9,13 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from uuid import uuid4
 
+import psycopg
 import pytest
 
 from lfmigrate.errors import NOTHING_CHANGED, Refused, StatementFailed
 from tests.helpers.commands import statuses, up, verify
 from tests.helpers.databases import execute, value
+from tests.helpers.threads import Threads
 
 Write = Callable[[Mapping[str, str | bytes]], Path]
 Dump = Callable[..., str]
@@ -470,3 +472,35 @@ def test_a_namesake_that_a_later_migration_reads_is_named_with_its_schema(
         'With view "app.v" dropped before it, 3_c.up.sql:1:15 fails: relation "app.v" does not'
         " exist."
     )
+
+
+def test_another_session_re_creates_the_view_while_it_is_looked_at(
+    database: str, folder: Write
+) -> None:
+    """As a second run of the same migrations does, which was faster."""
+    up(database, folder({**TABLE, **VIEW}))
+    waits = "SELECT FROM pg_locks WHERE NOT granted AND locktype = 'relation'"
+    reads = "SELECT FROM pg_locks WHERE locktype = 'advisory' AND objid = 2026"
+    # It holds the view until the other session waits for it, which has it once this one fails.
+    until = f"""SELECT count(*), pg_advisory_xact_lock(2026) FROM v; DO $$ BEGIN
+        WHILE to_regclass('done') IS NULL AND NOT EXISTS ({waits}) LOOP
+            PERFORM pg_sleep(0.01);
+        END LOOP; END $$;"""
+
+    def re_create() -> None:
+        with psycopg.connect(database, autocommit=True) as other:
+            poll = """DO $$ BEGIN WHILE NOT EXISTS ({}) LOOP PERFORM pg_sleep(0.01);
+                END LOOP; END $$"""
+            other.execute(poll.format(reads))
+            other.execute("BEGIN; DROP VIEW v; CREATE TABLE done ()")
+            other.execute(VIEW["views/v.sql"])
+            other.execute(poll.format(waits))
+            other.execute("COMMIT")
+
+    path = folder({**TABLE, **VIEW, "2_b.up.sql": until, "3_c.up.sql": RETYPE})
+    with Threads() as threads:
+        other = threads.submit(re_create)
+        report = up(database, path)
+        other.result()
+
+    assert statuses(report)["view v"] == "replaced"

@@ -22,7 +22,7 @@ from lfmigrate.engine.repair import Repairs, refuse_spoiled, repairs
 from lfmigrate.engine.repeatables import repeatable_steps
 from lfmigrate.engine.sequences import may_set_sequences, unmoved_sequences
 from lfmigrate.engine.session import Session
-from lfmigrate.engine.state import DatabaseState
+from lfmigrate.engine.state import DatabaseState, has_vanished
 from lfmigrate.engine.step import Step, not_yet_recreated
 from lfmigrate.engine.transaction import transaction
 from lfmigrate.engine.upgrade import after_upgrade
@@ -184,7 +184,12 @@ def _learn(
     """Change what runs, so that the next attempt does not fail with the same error; or raise it."""
     if recreated.wait(error) or order.learn(error.file, error.sqlstate, error.message):
         return
-    recreated.add(state, error)
+    try:
+        recreated.add(state, error)
+    except StatementFailed as failed:
+        # Another run may re-create the same; what is left to do is read again.
+        if failed is error or not has_vanished(failed):
+            raise
 
 
 def _choose(
