@@ -252,6 +252,56 @@ def test_what_create_or_replace_resets_is_drift_until_it_runs(
     assert verify(database, path, replay_files=True).ok
 
 
+SET_BACK = {
+    "1_a.up.sql": f"{TABLE} CREATE FUNCTION g() RETURNS trigger LANGUAGE plpgsql"
+    " AS 'BEGIN RETURN NEW; END';",
+    "views/v.sql": OLD,
+    "repeatable/f.sql": "CREATE OR REPLACE FUNCTION f(int) RETURNS int LANGUAGE sql AS 'SELECT 1';"
+    "CREATE OR REPLACE TRIGGER t BEFORE INSERT ON a FOR EACH ROW EXECUTE FUNCTION g();",
+}
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        ("ALTER VIEW v SET (security_barrier)", "options of view public.v, and views/v.sql"),
+        (
+            "ALTER TABLE a ALTER y TYPE bigint; --\nALTER VIEW v SET (security_barrier)",
+            "options of view public.v, and views/v.sql",
+        ),
+        (
+            "DO $$ BEGIN EXECUTE 'ALTER FUNCTION f(int) SECURITY DEFINER'; END $$; DROP TABLE b",
+            "definition of function public.f(integer), and repeatable/f.sql",
+        ),
+        (
+            "ALTER TABLE a DISABLE TRIGGER t",
+            "trigger t of table public.a, and repeatable/f.sql",
+        ),
+        (
+            "ALTER TABLE a RENAME y TO y2; ALTER TABLE a RENAME y2 TO y; COMMENT ON VIEW v IS ''",
+            None,
+        ),
+    ],
+)
+def test_a_change_that_a_repeatable_file_sets_back_is_reported(
+    database: str, folder: Write, change: str, what: str | None
+) -> None:
+    """CREATE OR REPLACE states the whole, so a migration before it has no effect."""
+    up(database, folder(SET_BACK))
+    execute(database, "CREATE TABLE b ()")
+    first, _, second = change.rpartition("--")
+    path = folder({**SET_BACK, "2_b.up.sql": first, "3_c.up.sql": second})
+
+    report = up(database, path)
+
+    assert report.notes == (
+        ()
+        if what is None
+        else (f"3_c has changed {what} has set that back; state it in that file instead",)
+    )
+    assert verify(database, path).ok
+
+
 def test_default_privileges_do_not_grant_again_what_was_revoked(
     viewed: tuple[str, Path], reader: str
 ) -> None:

@@ -18,6 +18,7 @@ from lfmigrate.engine.outcome import Outcome, Results, add_drifted_relations, ou
 from lfmigrate.engine.session import Session
 from lfmigrate.engine.state import DatabaseState
 from lfmigrate.engine.step import Recreated, Step
+from lfmigrate.engine.undone import Between, may_be_set_back
 from lfmigrate.errors import (
     COMMITTED,
     NOTHING_CHANGED,
@@ -128,6 +129,7 @@ class Transaction:
         self._recorded = files is not None
         self._read_only = read_only
         self._results: Results | None = None
+        self._between: Between | None = None
         self._notes: list[str] = []
         self.watches_sequences = False
         self.moved: Answer[tuple[str, ...]] | None = None
@@ -188,7 +190,12 @@ class Transaction:
         self.flight.reset(scope, defaults)
         statements: list[Answer[None]] = []
         dropped: list[Dropped] = []
+        after_migrations, writers = may_be_set_back(state, steps)
         for place, step in enumerate(steps):
+            if place == after_migrations and writers:
+                self.flight.look_at(state.schema)
+                self._between = Between(writers, self.flight.ask(catalog.relations(writers)))
+                self.flight.reset(scope, defaults)
             if step.drops:
                 dropped += self._drop(step.drops, place)
             own = [each for each in dropped if each.recreated.file == step.file.name]
@@ -275,6 +282,8 @@ class Transaction:
             self.moved = self.flight.ask(catalog.moved_sequences())
         self.send()
         outcome = outcome_of(self.session, self.state, self._results)
+        if self._between is not None:
+            self._notes += self._between.notes(self.state.live, outcome.state.live)
         return replace(outcome, notes=[*outcome.notes, *self._notes])
 
     def save_rows(
