@@ -289,6 +289,38 @@ def test_routines_give_way_and_keep_their_privileges(
     assert verify(database, path).ok
 
 
+OVERLOADS = """
+    CREATE OR REPLACE FUNCTION "F"(text, m mood) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT $1';
+    CREATE OR REPLACE FUNCTION "F"(int, m mood) RETURNS bigint
+        BEGIN ATOMIC SELECT sum(y) FROM a; END;
+"""
+
+
+def test_only_the_overload_in_the_way_is_dropped_and_a_renamed_type_is_the_same(
+    database: str, folder: Write, reader: str
+) -> None:
+    """Other objects depend on the one that the server does not name."""
+    table = {"1_a.up.sql": TABLE["1_a.up.sql"] + "CREATE TYPE mood AS ENUM ('ok');"}
+    files = {**table, "repeatable/f.sql": OVERLOADS}
+    up(database, folder(files))
+    files["2_b.up.sql"] = "ALTER TABLE a ADD CHECK (\"F\"(z, 'ok') <> '');"
+    up(database, folder(files))
+    execute(
+        database,
+        'REVOKE ALL ON FUNCTION "F"(int, mood) FROM public',
+        f'GRANT EXECUTE ON FUNCTION "F"(int, mood) TO {reader}',
+    )
+    files["3_c.up.sql"] = RETYPE
+    up(database, folder(files))
+    change = "ALTER TABLE a ALTER y TYPE numeric; ALTER TYPE mood RENAME TO humour;"
+    files["4_d.up.sql"] = change
+    files["repeatable/f.sql"] = OVERLOADS.replace("mood", "humour").replace("sum(y)", "sum(x)")
+    up(database, folder(files))
+
+    asked = f"""SELECT has_function_privilege('{reader}', '"F"(int, humour)', 'EXECUTE')"""
+    assert value(database, asked) is True
+
+
 def test_a_routine_alone_gives_way(database: str, folder: Write) -> None:
     """Its body reads a column that gets another type."""
     files = {**TABLE, "repeatable/f.sql": ROUTINES["repeatable/f.sql"].split("CREATE")[-2]}

@@ -18,7 +18,8 @@ def named_in(
     """Return which objects a message of the server names.
 
     A name without a schema is that of the first one in the search path. If that cannot be meant, a
-    function may have set the path, and every object of that name is returned.
+    function may have set the path, and every object of that name is returned. Of routines with one
+    name, those are that it names with their arguments, if any.
 
     Args:
         text: The message.
@@ -38,7 +39,25 @@ def named_in(
         nearest = min((path.index(k.schema) for k in keys if k.schema in path), default=None)
         meant = {k for k in keys if nearest is not None and k.schema == path[nearest]}
         found |= meant if meant and not meant <= set(known) else set(keys)
-    return found
+    exact = {key for key in found if key.space == "routine" and _is_signature_in(text, key)}
+    names_of_exact = {(key.schema, _base(key)) for key in exact}
+    return {
+        key
+        for key in found
+        if key in exact or key.space != "routine" or (key.schema, _base(key)) not in names_of_exact
+    }
+
+
+def _base(key: Key) -> str:
+    return key.name.partition("(")[0]
+
+
+def _is_signature_in(text: str, routine: Key) -> bool:
+    """Return whether a message names a routine with the types of its arguments."""
+    name, _, arguments = routine.name.partition("(")
+    quoted = name.replace('"', '""')
+    signature = f"({arguments.replace(', ', ',')}"
+    return f"{name}{signature}" in text or f'"{quoted}"{signature}' in text
 
 
 def names_of(text: str) -> set[tuple[str | None, str]]:

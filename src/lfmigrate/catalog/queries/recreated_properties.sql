@@ -2,17 +2,17 @@
 --
 -- For restore_properties.sql and restore_contents.sql. Definitions are the server's own texts: set search_path to no
 -- schema, so that they hold under any. One row: a jsonb array of
---   {space, schema, name, kind, identity, owner, options, toast_options, acl, grants: [{privilege, grantee, role, grantable, column}],
+--   {space, schema, name, kind, identity, namespace, proname, arguments, owner, options, toast_options, acl, grants: [{privilege, grantee, role, grantable, column}],
 --    comment, columns: [{name, comment, default, statistics, options}], parts: [{kind, name, definition, comment}],
 --    contents: [{kind, name, schema, definition, comment, clustered, owner, statistics}], populated}; `acl` is null where nothing was
 --   ever granted or revoked, `grants` has the owner's own privileges as well, `parts` are the triggers and rules, `contents` the
---   indexes and statistics of a materialized view, `statistics` are targets. Roles are oids, since a later migration may rename or
---   drop one; the grantee 0 is PUBLIC, `role` is only for messages
+--   indexes and statistics of a materialized view, `statistics` are targets. Roles, the schema and the types of arguments are oids, since
+--   a later migration may rename or drop one; the grantee 0 is PUBLIC, `role` is only for messages
 WITH asked AS MATERIALIZED (
     SELECT r.* FROM jsonb_to_recordset(current_setting('lfmigrate.recreated')::jsonb) AS r (space text, schema text, name text, kind text, oid oid)
 )
 SELECT coalesce(jsonb_agg(jsonb_build_object(
-    'space', w.space, 'schema', w.schema, 'name', w.name, 'kind', w.kind, 'identity', w.oid::regclass::text,
+    'space', w.space, 'schema', w.schema, 'name', w.name, 'kind', w.kind, 'identity', w.oid::regclass::text, 'namespace', c.relnamespace::bigint,
     'owner', c.relowner::bigint, 'options', to_jsonb(c.reloptions),
     'toast_options', (SELECT to_jsonb(o.reloptions) FROM pg_class AS o WHERE o.oid = c.reltoastrelid), 'acl', c.relacl::text,
     'grants', (
@@ -61,7 +61,7 @@ SELECT coalesce(jsonb_agg(jsonb_build_object(
     'populated', c.relispopulated)), '[]')
 || (
     SELECT coalesce(jsonb_agg(jsonb_build_object(
-        'space', w.space, 'schema', w.schema, 'name', w.name, 'kind', w.kind, 'identity', w.oid::regprocedure::text,
+        'space', w.space, 'schema', w.schema, 'name', w.name, 'kind', w.kind, 'identity', w.oid::regprocedure::text, 'namespace', p.pronamespace::bigint, 'proname', p.proname, 'arguments', p.proargtypes::text,
         'owner', p.proowner::bigint, 'options', NULL, 'toast_options', NULL, 'acl', p.proacl::text,
         'grants', (
             SELECT coalesce(jsonb_agg(jsonb_build_object('privilege', a.privilege_type, 'grantee', a.grantee::bigint, 'role', CASE a.grantee WHEN 0 THEN 'public' ELSE pg_get_userbyid(a.grantee) END,

@@ -9,13 +9,21 @@
 DO $restore$
 DECLARE
     kept CONSTANT jsonb := current_setting('lfmigrate.recreated')::jsonb;
-    object_name CONSTANT text := kept ->> 'identity';
-    object_oid CONSTANT oid := CASE kept ->> 'kind' WHEN 'ROUTINE' THEN to_regprocedure(object_name)::oid ELSE to_regclass(object_name)::oid END;
+    is_routine CONSTANT boolean := kept ->> 'kind' = 'ROUTINE';
+    object_oid CONSTANT oid := CASE
+        WHEN is_routine THEN coalesce(
+            (SELECT p.oid FROM pg_proc AS p WHERE p.pronamespace = (kept ->> 'namespace')::oid AND p.proname = kept ->> 'proname' AND p.proargtypes::text = kept ->> 'arguments'),
+            to_regprocedure(kept ->> 'identity')::oid)
+        ELSE coalesce(
+            (SELECT c.oid FROM pg_class AS c WHERE c.relnamespace = (kept ->> 'namespace')::oid AND c.relname = kept ->> 'name'),
+            to_regclass(kept ->> 'identity')::oid)
+    END;
+    object_name CONSTANT text := object_oid::regclass::text;
     item jsonb;
 BEGIN
     IF object_oid IS NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'undefined_object',
-            MESSAGE = format('%s %s had to be dropped, and its file did not create it again', lower(kept ->> 'kind'), object_name),
+            MESSAGE = format('%s %s had to be dropped, and its file did not create it again', lower(kept ->> 'kind'), kept ->> 'identity'),
             HINT = 'Drop it in a migration if it is not needed any more.';
     END IF;
     IF kept ->> 'kind' <> 'MATERIALIZED VIEW' THEN
@@ -33,7 +41,7 @@ BEGIN
             EXECUTE format('REFRESH MATERIALIZED VIEW %s', object_name);
         EXCEPTION WHEN insufficient_privilege THEN
             RAISE EXCEPTION USING ERRCODE = SQLSTATE,
-                MESSAGE = format('materialized view %s cannot be filled with the privileges of its owner: %s', object_name, SQLERRM),
+                MESSAGE = format('materialized view %s cannot be filled with the privileges of its owner: %s', kept ->> 'identity', SQLERRM),
                 HINT = 'Grant them to the owner, or set the owner in the file, which fills it with the privileges of the run.';
         END;
     END IF;

@@ -11,21 +11,30 @@ DO $restore$
 DECLARE
     kept CONSTANT jsonb := current_setting('lfmigrate.recreated')::jsonb;
     object_kind CONSTANT text := kept ->> 'kind';
-    object_name CONSTANT text := kept ->> 'identity';
     is_routine CONSTANT boolean := object_kind = 'ROUTINE';
     restored CONSTANT jsonb := coalesce(nullif(current_setting('lfmigrate.restored', true), ''), '[]');
-    object_oid CONSTANT oid := CASE WHEN is_routine THEN to_regprocedure(object_name)::oid ELSE object_name::regclass::oid END;
+    -- By its name, if the schema or the type of an argument was dropped and created again.
+    object_oid CONSTANT oid := CASE
+        WHEN is_routine THEN coalesce(
+            (SELECT p.oid FROM pg_proc AS p WHERE p.pronamespace = (kept ->> 'namespace')::oid AND p.proname = kept ->> 'proname' AND p.proargtypes::text = kept ->> 'arguments'),
+            to_regprocedure(kept ->> 'identity')::oid)
+        ELSE coalesce(
+            (SELECT c.oid FROM pg_class AS c WHERE c.relnamespace = (kept ->> 'namespace')::oid AND c.relname = kept ->> 'name'),
+            to_regclass(kept ->> 'identity')::oid)
+    END;
+    object_name CONSTANT text := CASE WHEN is_routine THEN object_oid::regprocedure::text ELSE object_oid::regclass::text END;
     granted_on CONSTANT text := CASE WHEN is_routine THEN 'ROUTINE ' ELSE '' END || object_name;
     owner oid;
     acl aclitem[];
     item jsonb;
     grantee text;
 BEGIN
-    IF is_routine AND (object_oid IS NULL OR restored @> to_jsonb(object_name)) THEN
+    -- If it is missing after the last statement of the file, restore_contents.sql says so.
+    IF object_oid IS NULL OR (is_routine AND restored @> to_jsonb(object_oid::bigint)) THEN
         RETURN;
     END IF;
     IF is_routine THEN
-        PERFORM set_config('lfmigrate.restored', (restored || to_jsonb(object_name))::text, true);
+        PERFORM set_config('lfmigrate.restored', (restored || to_jsonb(object_oid::bigint))::text, true);
         SELECT p.proowner, coalesce(p.proacl, acldefault('f', p.proowner)) INTO owner, acl FROM pg_proc AS p WHERE p.oid = object_oid;
     ELSE
         SELECT c.relowner, coalesce(c.relacl, acldefault('r', c.relowner)) INTO owner, acl FROM pg_class AS c WHERE c.oid = object_oid;
@@ -109,7 +118,7 @@ BEGIN
     IF (kept ->> 'owner')::oid <> owner THEN
         IF NOT EXISTS (SELECT FROM pg_roles AS r WHERE r.oid = (kept ->> 'owner')::oid) THEN
             RAISE EXCEPTION USING ERRCODE = 'undefined_object',
-                MESSAGE = format('the owner of %s %s was dropped before its file could create it again', lower(object_kind), object_name),
+                MESSAGE = format('the owner of %s %s was dropped before its file could create it again', lower(object_kind), kept ->> 'identity'),
                 HINT = 'Drop the role in a later run.';
         END IF;
         EXECUTE format('ALTER %s %s OWNER TO %I', object_kind, object_name, pg_get_userbyid((kept ->> 'owner')::oid));
