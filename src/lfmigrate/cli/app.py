@@ -393,7 +393,13 @@ def restore(
     short_help="Test the migrations on a disposable database.",
     epilog="Example: lfmigrate check --sql-dir migrations",
 )
-@takes("database_url", "sql_dir", "wait", *EVERYWHERE)
+@takes(
+    "database_url",
+    "sql_dir",
+    "wait",
+    *EVERYWHERE,
+    database_url="Server on which to create the database (default: the private one).",
+)
 def check(flags: Flags) -> None:
     """Test the migrations on a disposable database: apply, roll back, reapply.
 
@@ -420,10 +426,14 @@ def check(flags: Flags) -> None:
     short_help="Create the next pair of migration files.",
     epilog='Example: lfmigrate new "add risk scores" --sql-dir migrations',
 )
-@takes("sql_dir", *EVERYWHERE)
+@takes(
+    "sql_dir",
+    *EVERYWHERE,
+    sql_dir="Directory in which to create the files. [env: LFMIGRATE_SQL_DIR]",
+)
 def new(
     flags: Flags,
-    name: Annotated[str, typer.Argument(help="What the migration is about.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="What the migration is about.")],
 ) -> None:
     """Create the next pair of migration files, with headers to fill in."""
     with calling("new", flags) as call:

@@ -67,6 +67,7 @@ class UpReport:
             relation that it did not make (an index, say) is a row of its own.
         notes: What is worth a warning.
         dry_run: Whether all of it was rolled back on purpose.
+        undone: Whether all of it was rolled back: a dry run, or a strict run that met drift.
     """
 
     server: Server
@@ -75,6 +76,7 @@ class UpReport:
     relations: tuple[Verdict, ...]
     notes: tuple[str, ...]
     dry_run: bool
+    undone: bool = False
 
 
 def up(
@@ -374,6 +376,7 @@ def _refuse_drift(report: UpReport) -> None:
         ran = {"applied", "repaired"}
         error.report = replace(
             report,
+            undone=True,
             migrations=tuple(
                 replace(m, status="planned") if m.status in ran else m for m in report.migrations
             ),
@@ -398,6 +401,8 @@ def _with_untried(report: UpReport, untried: Sequence[Step]) -> UpReport:
         else f"{_reaches_outside(file)}; a rollback would not undo that, so a dry run executes"
         " neither the file nor what comes after it"
     )
+    if after := [step.file.name for step in untried if step.version is None]:
+        note += f": {', '.join(after)}"
     return replace(report, migrations=(*report.migrations, *planned), notes=(*report.notes, note))
 
 
@@ -431,6 +436,7 @@ def _report(
         relations=relations,
         notes=(*plan.notes(folder, state.history), *(n for o in outcomes for n in o.notes)),
         dry_run=dry_run,
+        undone=dry_run,
     )
 
 

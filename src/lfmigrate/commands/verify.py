@@ -76,7 +76,8 @@ class VerifyReport:
                 DifferenceFound(
                     f"schema drift: {wrong} of {len(self.relations)} objects"
                     f" {'differs' if wrong == 1 else 'differ'} from the migrations",
-                    hint='"lfmigrate up" creates missing objects; it never alters existing ones.',
+                    hint='"lfmigrate up" re-creates what is missing where its file can run again;'
+                    " it never alters what exists.",
                 )
             )
         if self.files is not None:

@@ -14,7 +14,7 @@ _COLUMNS = (
     Column("Version"),
     Column("Name", wraps=True),
     Column("Status"),
-    Column("Applied at", drop=3),
+    Column("Applied at (UTC)", drop=3),
     Column("By", drop=2),
     Column("ms", number=True, drop=1),
 )

@@ -27,15 +27,13 @@ _MOST_MIGRATIONS = 20
 @draw.register
 def _(report: UpReport, page: Page) -> None:
     ran = [m for m in report.migrations if m.status != "already_applied"]
-    # A strict run that met drift is rolled back, too.
-    undone = report.dry_run or any(m.status == "planned" for m in ran)
     shown = [v for v in report.relations if page.verbose or v.status != "unchanged"]
     if page.quiet:
         draw_verdicts(page, shown, report.schema)
         return
     page.headline("up --dry-run" if report.dry_run else "up", report)
     if shown:
-        draw_verdicts(page, shown, report.schema, names=_WOULD if undone else None)
+        draw_verdicts(page, shown, report.schema, names=_WOULD if report.undone else None)
         page.blank()
     if not ran and all(v.status == "unchanged" for v in report.relations):
         applied = f"{counted(len(report.migrations), 'migration')} applied"
@@ -47,7 +45,7 @@ def _(report: UpReport, page: Page) -> None:
         page.line(f"no pending migrations, {len(report.migrations):,} applied")
     if report.dry_run:
         page.line("dry run: rolled back, nothing was changed")
-    names = _WOULD_BE if undone else None
+    names = _WOULD_BE if report.undone else None
     page.line(f"{summary(report.relations, names)}; {page.seconds}")
 
 
