@@ -388,3 +388,22 @@ def test_a_namesake_that_a_later_migration_reads_is_named_with_its_schema(
         'With view "app.v" dropped before it, 5_e.up.sql:1:15 fails: relation "app.v" does not'
         " exist."
     )
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"2_b.up.sql": "ALTER MATERIALIZED VIEW app.mv RENAME y TO x;"},
+        {"repeatable/app.sql": NAMESAKES["repeatable/app.sql"].replace("SELECT y", "SELECT  y")},
+    ],
+)
+def test_a_file_does_not_run_again_because_of_a_namesake(
+    database: str, folder: Write, change: dict[str, str]
+) -> None:
+    """It would drop what others have made on its materialized view."""
+    up(database, folder(NAMESAKES))
+    execute(database, "CREATE INDEX audit_y ON audit.mv (y)")
+
+    up(database, folder({**NAMESAKES, **change}))
+
+    assert value(database, "SELECT to_regclass('audit.audit_y') IS NOT NULL")
