@@ -15,7 +15,7 @@ from lfmigrate.history.events import History
 from lfmigrate.schema.object import Item
 from lfmigrate.schema.relation import REPLACEABLE, ROUTINE_KINDS, Key
 from lfmigrate.source.folder import Folder
-from lfmigrate.source.repeatable import Creation, RepeatableFile
+from lfmigrate.source.repeatable import Creation, RepeatableFile, names_in
 from lfmigrate.source.sqlfile import SqlFile
 from lfmigrate.syntax.names import Cursor, Name
 from lfmigrate.syntax.scanner import Statement
@@ -30,9 +30,6 @@ _NOT_SUPPORTED = "0A000"
 _UNDEFINED = frozenset({"42P01", "42883"})
 
 _QUOTED = re.compile(r'"((?:[^"]|"")+)"')
-
-# A name in a message of the server, which quotes either its parts or the whole.
-_NAME = re.compile(r'(?:("(?:[^"]|"")+"|\w+)\.)?("(?:[^"]|"")+"|\w+)')
 
 
 class RecreatedObjects:
@@ -352,7 +349,7 @@ def _named_in(
         path: The schemas that are searched.
         known: Those that were found in an earlier message, which cannot be meant again.
     """
-    names = _names(text)
+    names = names_in(text)
     found: set[Key] = set()
     unqualified: dict[str, list[Key]] = {}
     for each in objects:
@@ -367,22 +364,6 @@ def _named_in(
     return found
 
 
-def _names(text: str) -> set[tuple[str | None, str]]:
-    """Return the names in a message of the server, unquoted, with the schema or None."""
-    found: set[tuple[str | None, str]] = set()
-    for first, last in _NAME.findall(text):
-        found.add((_unquoted(first) if first else None, _unquoted(last)))
-        if not first and last.startswith('"'):
-            # relation "s.v" does not exist
-            whole = _unquoted(last)
-            found.add((whole.partition(".")[0], whole.partition(".")[2]))
-    return found
-
-
-def _unquoted(name: str) -> str:
-    return name[1:-1].replace('""', '"') if name.startswith('"') else name
-
-
 def _wholes(item: Item) -> set[str | None]:
     """Return the objects that a part is dropped with; for a part of a column, also its table."""
     return {
@@ -394,7 +375,7 @@ def _wholes(item: Item) -> set[str | None]:
 
 def _add_hint(error: StatementFailed, history: History, schema: str) -> None:
     """Say what to do, if the server names a view or routine that no statement re-creates."""
-    names = _names("\n".join(error.detail[1:]))
+    names = names_in("\n".join(error.detail[1:]))
     found = [
         relation
         for key, relation in history.expected.items()

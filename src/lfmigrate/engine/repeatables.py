@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from lfmigrate.engine.recreate import RecreatedObjects
 from lfmigrate.engine.state import DatabaseState
@@ -11,7 +11,14 @@ from lfmigrate.history import plan
 from lfmigrate.history.events import REPEATABLE_ACTIONS, History
 from lfmigrate.schema.relation import Key
 from lfmigrate.source.folder import Folder
-from lfmigrate.source.repeatable import RepeatableFile, RunOrder, words_of
+from lfmigrate.source.repeatable import (
+    Mentioned,
+    RepeatableFile,
+    RunOrder,
+    may_mean,
+    mentioned_by,
+)
+from lfmigrate.syntax.names import Name
 from lfmigrate.syntax.scanner import Statement
 
 
@@ -52,7 +59,7 @@ def _chosen(
     missing = set(state.missing)
     incomplete = set(_incomplete(state))
     dropping = [s for step in steps for s in step.file.statements if _may_drop(s)]
-    changed: set[str] = set()
+    changed: set[Name] = set()
     for each in plan.repeatable_states(folder, state.history):
         file = each.repeatable
         if (
@@ -62,11 +69,11 @@ def _chosen(
                 not file.drops_its_own
                 and not incomplete.isdisjoint(_touched_by(file.name, state.history))
             )
-            or not changed.isdisjoint(file.words)
+            or _mentions_any(file.mentioned, changed)
         ):
-            changed |= file.names
+            changed |= file.created
         elif file.drops_its_own:
-            if not any(_may_drop_some_of(file.names, statement) for statement in dropping):
+            if not any(_may_drop_some_of(file.created, statement) for statement in dropping):
                 continue
         elif not (dropping if file.is_self_contained else steps or changed):
             continue
@@ -91,7 +98,11 @@ def _may_drop(statement: Statement) -> bool:
     return statement.head[:1] in {("DROP",), ("ALTER",)}
 
 
-def _may_drop_some_of(names: Collection[str], statement: Statement) -> bool:
+def _may_drop_some_of(names: Iterable[Name], statement: Statement) -> bool:
     """Return whether such a statement names one of them, or drops whatever depends on something."""
-    words = words_of(statement)
-    return "cascade" in words or not words.isdisjoint(names)
+    mentioned = mentioned_by([statement])
+    return "cascade" in mentioned or _mentions_any(mentioned, names)
+
+
+def _mentions_any(mentioned: Mentioned, names: Iterable[Name]) -> bool:
+    return any(may_mean(mentioned, name) for name in names)
