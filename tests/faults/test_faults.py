@@ -40,7 +40,7 @@ from lfmigrate.source.sqlfile import SqlFile, from_text
 from lfmigrate.syntax.scanner import Statement
 from tests.conftest import Cli
 from tests.helpers.commands import up
-from tests.helpers.databases import execute, files_in_history, has_history
+from tests.helpers.databases import execute, fetch, files_in_history, has_history
 from tests.helpers.faults import (
     HAS_COMMITTED,
     SAYS_COMMIT,
@@ -526,6 +526,28 @@ def test_a_no_transaction_file_continues_after_a_lost_acknowledgement(
     assert report.notes == (LOST_AT_COMMIT,)
     assert [m.status for m in report.migrations] == ["already_applied", "applied"]
     assert rows == ([1, 2],)
+
+
+@pytest.mark.parametrize("lost", [1, 3])
+def test_the_session_that_replaces_a_lost_one_holds_the_lock(
+    lost: int, database: str, folder: Write
+) -> None:
+    """Whichever commit was lost; and a file with a transaction that follows finds a connection."""
+    execute(
+        database,
+        "CREATE TABLE a (held bigint)",
+        "CREATE PROCEDURE look() LANGUAGE sql AS $$INSERT INTO a SELECT count(*) FROM pg_locks"
+        " WHERE pid = pg_backend_pid() AND locktype = 'advisory' AND granted$$",
+    )
+    row = "INSERT INTO a VALUES (1);"
+    text = f"{OUTSIDE}{row}\nCALL look();\nCALL look();\n{row}"
+    files = read_folder(folder({"1_b.up.sql": text, "2_c.up.sql": "CREATE TABLE c (n int)"}))
+    with Cutter(target_of(database), HAS_COMMITTED, way="down", skips=lost) as proxy:
+        report = up(through(database, proxy.port), files)
+
+    assert report.notes == (LOST_AT_COMMIT,)
+    assert [m.status for m in report.migrations] == ["applied", "applied"]
+    assert fetch(database, "SELECT held FROM a") == [1, 1, 1, 1]
 
 
 @pytest.mark.parametrize("isolation", ["read committed", "repeatable read", "serializable"])

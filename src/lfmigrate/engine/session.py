@@ -66,6 +66,7 @@ class Session:
         self._conn = conn
         self._lost: str | None = None
         self._reopened: Connection | None = None
+        self._followed: Session | None = None
         self._has_read = False
         self._may_replace = False
         self._progress = progress
@@ -79,6 +80,11 @@ class Session:
         If `lost` was called, or the server has ended it while it was idle, another one is opened,
         unless the caller had changed its session.
         """
+        if self._followed is not None and self._lost is None:
+            # It may have opened another one since.
+            conn = self._followed.conn
+            if conn is not self._conn:
+                self._use(conn)
         if self._may_replace and self._lost is None and was_ended(self._conn):
             self.lost(address_of(self._conn))
             self._conn.close()
@@ -89,6 +95,7 @@ class Session:
             else:
                 conn = connect(address, wait_s=RECONNECT_S)
             self.close()
+            self._followed = None
             self._reopened = conn
             self._use(conn)
             if self.on_reopen is not None:
@@ -100,8 +107,9 @@ class Session:
         self._lost = address
 
     def continue_on(self, other: Session) -> None:
-        """Continue on the connection of another session of the command."""
+        """Continue on the connection that another session of the command has by then."""
         self.is_direct = other.is_direct
+        self._followed = other
         self._use(other.conn)
 
     def abandon(self) -> None:
