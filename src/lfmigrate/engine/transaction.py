@@ -302,13 +302,22 @@ class Transaction:
             The archive; it is complete, and on the disk.
 
         Raises:
-            Refused: The folder could not be written.
+            Refused: The folder could not be written, or the role may not see all rows.
             DatabaseError: The rows could not be read.
         """
         # Reading rows changes settings that the rest of the transaction does not expect.
         self.flight.do(f"SAVEPOINT {_SAVE}")
         flight, self.flight = self.flight, self.session.flight()
-        saved = dump.dump(self.conn, tables, sequences, target, about, flight=flight, watch=watch)
+        saved = dump.dump(
+            self.conn,
+            tables,
+            sequences,
+            target,
+            about,
+            flight=flight,
+            may_lift=not self._read_only,
+            watch=watch,
+        )
         self.backup = saved.path
         self.flight.do(f"ROLLBACK TO SAVEPOINT {_SAVE}")
         # What follows is written by the transaction itself, by which its entries are recognized.
