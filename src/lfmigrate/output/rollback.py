@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from lfmigrate.commands.rollback import CHANGED, Lost, RollbackReport
+from lfmigrate.commands.rollback import RollbackReport
+from lfmigrate.engine.counting import CHANGED, Lost
 from lfmigrate.output.dispatch import draw, question, to_json
 from lfmigrate.output.page import Page, counted, size, word
 from lfmigrate.output.tables import Column
@@ -97,10 +98,16 @@ def _rows(report: RollbackReport) -> tuple[int, int]:
     """Return how many rows are deleted, and in how many tables that stay rows are changed."""
     every = (*report.lost, *report.dependents)
     return (
-        sum(lost.rows or 0 for lost in every if lost.kind != CHANGED),
-        sum(1 for lost in every if lost.kind == CHANGED),
+        sum((lost.deleted if lost.kind == CHANGED else lost.rows) or 0 for lost in every),
+        sum(1 for lost in every if lost.kind == CHANGED and lost.rows != lost.deleted),
     )
 
 
 def _lost_json(lost: Lost) -> dict[str, Any]:
-    return {"kind": lost.kind, "name": lost.name, "rows": lost.rows, "bytes": lost.bytes}
+    return {
+        "kind": lost.kind,
+        "name": lost.name,
+        "rows": lost.rows,
+        "deleted": lost.deleted,
+        "bytes": lost.bytes,
+    }
