@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from lfmigrate.commands.status import StatusReport, status
     from lfmigrate.commands.up import MigrationResult, UpReport, up
     from lfmigrate.commands.verify import Edit, VerifyReport, verify
-    from lfmigrate.engine.counting import Lost
+    from lfmigrate.engine.losses import Lost
     from lfmigrate.errors import (
         ArchiveError,
         ConnectionFailed,
@@ -114,7 +114,7 @@ _NAMES = {
     "commands.new": ("NewReport", "new"),
     "commands.restore": ("RestoreReport", "restore"),
     "commands.rollback": ("RollbackReport", "Undone", "rollback"),
-    "engine.counting": ("Lost",),
+    "engine.losses": ("Lost",),
     "commands.seed": ("SeedReport", "SeededTable", "seed"),
     "commands.seed_check": ("CheckReport", "CheckResult", "check_seed"),
     "commands.status": ("StatusReport", "status"),

@@ -9,8 +9,12 @@ from typing import Any
 
 from lfmigrate.catalog.query import query_text
 from lfmigrate.postgres.pipeline import Query
+from lfmigrate.postgres.wire import Answer
 from lfmigrate.schema.object import TableName
 from lfmigrate.syntax.names import quote_name
+
+# The SQLSTATE of the notices with what was measured.
+_MEASURED = "LF005"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +26,13 @@ class WrittenTable(TableName):
         lockable: Whether the role may lock it against writers.
         changed: How many rows the session has changed or deleted, by the server's statistics; None
             if it keeps none.
+        file: The file of its rows, which changes if they are emptied or rewritten.
     """
 
     readable: bool
     lockable: bool
     changed: int | None
+    file: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +72,18 @@ def traces() -> Query[Traces]:
     return Query(query_text("traces"), (), decode)
 
 
-def type_users(relations: Iterable[str]) -> Query[tuple[TableName, ...]]:
-    """Ask which tables have columns with values of the row types of relations, given by id."""
+def type_users(relations: Iterable[str] | None) -> Query[tuple[TableName, ...]]:
+    """Ask which tables have columns with values of the row types of relations.
+
+    Args:
+        relations: Their ids; None for those of which the open transaction has dropped a column.
+    """
 
     def decode(value: Any) -> tuple[TableName, ...]:  # noqa: ANN401 (parsed JSON)
         return tuple(TableName(**table) for table in value)
 
-    return Query(query_text("type_users"), (json.dumps(sorted(relations)),), decode)
+    asked = None if relations is None else json.dumps(sorted(relations))
+    return Query(query_text("type_users"), (asked,), decode)
 
 
 def existing(ids: Iterable[str]) -> Query[tuple[str, ...]]:
@@ -105,3 +116,73 @@ def rows_left(table: WrittenTable) -> Query[Rows]:
         (),
         lambda value: Rows(value[0], value[1]),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class MeasuredColumn:
+    """A column, how many of its values are not null, and a digest of them, if asked for."""
+
+    name: str
+    type: str
+    filled: int
+    digest: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Measured(TableName):
+    """A table when it was measured.
+
+    Attributes:
+        file: The file of its rows.
+        rows: Their number.
+        columns: Its columns by number.
+    """
+
+    file: str
+    rows: int
+    columns: Mapping[int, MeasuredColumn]
+
+
+def measure(
+    *,
+    names: Iterable[str] = (),
+    ids: Iterable[str] = (),
+    digest: bool,
+    again: bool = False,
+    earlier: Mapping[str, Measured] | None = None,
+) -> tuple[dict[str, str], str]:
+    """Return the settings and the statement that lock and measure tables; see the query.
+
+    Args:
+        names: As SQL has them; they resolve as the next statement would resolve them.
+        ids: As in `catalog.inventory`.
+        digest: Whether to digest the values of each column.
+        again: Whether to measure those again that were measured last, with the types of then.
+        earlier: What was measured then, if that was not the last time.
+    """
+    document = {
+        "names": list(names),
+        "ids": [item_id.partition(":")[2] for item_id in sorted(ids)],
+        "digest": digest,
+        "again": again,
+    }
+    settings = {"lfmigrate.measure": json.dumps(document)}
+    if earlier is not None:
+        settings["lfmigrate.measured"] = json.dumps(
+            {
+                item_id: {"columns": {n: (c.name, c.type) for n, c in table.columns.items()}}
+                for item_id, table in earlier.items()
+            }
+        )
+    return settings, query_text("measure")
+
+
+def measured(answer: Answer[None]) -> Mapping[str, Measured]:
+    """Return what a statement of `measure` found, by id."""
+    found = {}
+    for notice in answer.notices:
+        if notice.sqlstate == _MEASURED:
+            value = json.loads(notice.message)
+            columns = {int(n): MeasuredColumn(*each) for n, each in value.pop("columns").items()}
+            found[value["id"]] = Measured(**value, columns=columns)
+    return found

@@ -10,7 +10,8 @@ from typing import Literal
 
 from lfmigrate import catalog
 from lfmigrate.catalog import Server
-from lfmigrate.engine.counting import Counted, Lost, lock_and_count
+from lfmigrate.engine.counting import Counted, lock_and_count
+from lfmigrate.engine.losses import Lost
 from lfmigrate.engine.outcome import Outcome
 from lfmigrate.engine.owned import OwnedObjects, owned_objects
 from lfmigrate.engine.sequences import may_set_sequences, unmoved_sequences

@@ -7,6 +7,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 
 from lfmigrate import catalog
+from lfmigrate.engine.losses import CHANGED, Lost
 from lfmigrate.engine.transaction import Transaction
 from lfmigrate.engine.trial import Trial, lock_tables
 from lfmigrate.history.ownership import Losses
@@ -16,31 +17,8 @@ from lfmigrate.rows.policies import all_rows_visible
 from lfmigrate.schema.object import Item
 from lfmigrate.syntax.names import quote_name
 
-# The kind of a table that stays, and whose rows a down file changes, deletes or rewrites.
-CHANGED = "changed table"
-
 # That of a sequence that stays, and is set back or restarted.
 _CHANGED_SEQUENCE = "changed sequence"
-
-
-@dataclass(frozen=True, slots=True)
-class Lost:
-    """Something that is lost.
-
-    Attributes:
-        kind: In the server's words.
-        name: Qualified and quoted where needed.
-        rows: The number of rows of a table; of one that stays, those that are deleted or changed. A
-            partition has None if its table is lost as well, whose rows include its own.
-        bytes: The size of a table on the disk, indexes included; like ``rows``.
-        deleted: How many of the rows are deleted, if the table stays; the others are changed.
-    """
-
-    kind: str
-    name: str
-    rows: int | None = None
-    bytes: int | None = None
-    deleted: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

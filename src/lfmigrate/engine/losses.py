@@ -21,6 +21,30 @@ from lfmigrate.postgres.wire import Answer
 _ASK_S = 5.0
 
 
+# The kind of a table that stays, and whose rows a down file changes, deletes or rewrites.
+CHANGED = "changed table"
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """Something that is lost.
+
+    Attributes:
+        kind: In the server's words.
+        name: Qualified and quoted where needed.
+        rows: The number of rows of a table; of one that stays, those that are deleted or changed. A
+            partition has None if its table is lost as well, whose rows include its own.
+        bytes: The size of a table on the disk, indexes included; like ``rows``.
+        deleted: How many of the rows are deleted, if the table stays; the others are changed.
+    """
+
+    kind: str
+    name: str
+    rows: int | None = None
+    bytes: int | None = None
+    deleted: int | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Moment:
     """What exists, and what the open transaction has locked so far."""

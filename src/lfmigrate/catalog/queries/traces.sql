@@ -3,11 +3,12 @@
 -- Every DROP holds an ACCESS EXCLUSIVE lock on what it drops, and what writes rows holds a ROW EXCLUSIVE lock on their table,
 -- until the end of the transaction; a savepoint that was rolled back leaves none. Neither statistics nor notices are
 -- needed, which can be switched off. lfmigrate's own history is left out. One row:
---   {locked: [id], written: [id], tables: [{id, schema, name, readable, lockable, changed}]}
+--   {locked: [id], written: [id], tables: [{id, schema, name, readable, lockable, changed, file}]}
 -- `locked` are the ids, as in inventory.sql, of what is locked in ACCESS EXCLUSIVE mode, whether it still exists or not, and of
 -- the columns that this transaction has dropped from such relations. `written` are those of the tables whose rows it may
 -- have changed, partitioned tables apart, which have none. `tables` are the tables in either: whether the role may read all rows,
--- and lock out writers, and how many rows the session has changed or deleted, null if the server keeps no statistics.
+-- and lock out writers, and how many rows the session has changed or deleted, null if the server keeps no statistics;
+-- and the file of its rows.
 WITH held AS MATERIALIZED (
     SELECT l.mode = 'AccessExclusiveLock' AS exclusive, l.classid, coalesce(l.objid, l.relation) AS oid, c.relkind, c.relowner, n.nspname, c.relname
     FROM pg_locks AS l
@@ -41,5 +42,6 @@ SELECT jsonb_build_object(
             'readable', has_table_privilege(t.oid, 'SELECT') AND (NOT row_security_active(t.oid) OR pg_has_role(t.relowner, 'USAGE')),
             'lockable', has_table_privilege(t.oid, 'UPDATE') OR has_table_privilege(t.oid, 'DELETE') OR has_table_privilege(t.oid, 'TRUNCATE'),
             'changed', CASE WHEN current_setting('track_counts')::boolean THEN
-                coalesce((SELECT s.n_tup_upd + s.n_tup_del FROM pg_stat_xact_all_tables AS s WHERE s.relid = t.oid), 0) END)), '[]')
+                pg_stat_get_xact_tuples_updated(t.oid) + pg_stat_get_xact_tuples_deleted(t.oid) END,
+            'file', pg_relation_filenode(t.oid)::text)), '[]')
         FROM (SELECT DISTINCT h.oid, h.nspname, h.relname, h.relowner FROM held AS h WHERE h.relkind = 'r') AS t))
