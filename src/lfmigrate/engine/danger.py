@@ -103,16 +103,20 @@ class Danger:
         self._end.append((flight.ask(catalog.traces()), flight.ask(catalog.type_users(None))))
 
     def found(
-        self, begun: Mapping[str, Measured], ended: Mapping[str, Measured] | None = None
+        self,
+        first: Collection[str],
+        begun: Mapping[str, Measured],
+        ended: Mapping[str, Measured] | None = None,
     ) -> Found:
         """Return what was lost, when the files have run.
 
         Args:
+            first: The ids of what existed when the command began.
             begun: What was measured before the files ran, by id.
             ended: What of it was measured again afterwards; None if nothing was yet.
         """
         traces, users = (self._end[-1][0].value, self._end[-1][1].value)
-        search = _Search(self.schema, traces, self._tables(), self._around(), begun, ended)
+        search = _Search(self.schema, traces, self._tables(first), self._around(), begun, ended)
         losses = (
             *search.dropped_tables(),
             *search.dropped_columns(),
@@ -121,21 +125,21 @@ class Danger:
         )
         return Found(losses, frozenset(search.unmeasured), frozenset(search.uncompared))
 
-    def _tables(self) -> Mapping[str, tuple[int, str]]:
-        """Return the number of columns, and the file, of each table that existed."""
+    def _tables(self, first: Collection[str]) -> Mapping[str, tuple[int, str]]:
+        """Return the number of columns, and the file, of each table that existed at first."""
         return {
             item_id: (int(columns), file)
             for item_id, fingerprint in self.existing.value.items()
-            if item_id.startswith("pg_class:")
+            if item_id.startswith("pg_class:") and item_id in first
             for columns, colon, file in [fingerprint.partition(":")]
             if colon
         }
 
-    def changed(self) -> str | None:
-        """Return a line about rows of existing tables that were updated or deleted; or None."""
+    def changed(self, first: Collection[str]) -> str | None:
+        """Return a line about updated or deleted rows of what existed at first; None if none."""
         traces = self._end[-1][0].value
         rows = sum(answer.changed for answer in self._statements)
-        tables = traces.written & self.existing.value.keys()
+        tables = traces.written.intersection(first)
         names = sorted(traces.tables[i].name for i in tables if i in traces.tables)
         if not rows or not names:
             return None

@@ -31,6 +31,7 @@ class RowPolicy:
         lost: What was lost.
         backups: The folders with what was saved.
         notes: What is worth a warning.
+        existing: The ids of what existed when the command began; empty until its files run.
     """
 
     accepts: bool = False
@@ -39,6 +40,7 @@ class RowPolicy:
     lost: list[Lost] = field(default_factory=list)
     backups: list[Path] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    existing: set[str] = field(default_factory=set)
 
 
 @dataclass(slots=True)
@@ -98,7 +100,6 @@ class RowGuard:
         unsaved = tables - self._saves if self.policy.parent is not None else set[str]()
         self._suspects |= found.unmeasured | unsaved
         self._saves |= unsaved
-        self._changed = tx.danger.changed() if tx.danger is not None else None
         known = not found.unmeasured and not unsaved
         if not known and self._attempts == _ATTEMPTS:
             raise Refused(
@@ -143,7 +144,11 @@ class RowGuard:
     def _find(self, tx: Transaction) -> Found:
         if tx.danger is None:
             raise LookupError("no file was guarded")
-        found = tx.danger.found(self._begun)
+        first = self.policy.existing
+        if not first:
+            first.update(tx.danger.existing.value)
+        self._changed = tx.danger.changed(first)
+        found = tx.danger.found(first, self._begun)
         if not found.uncompared:
             return found
         earlier = {item_id: self._begun[item_id] for item_id in found.uncompared}
@@ -152,7 +157,7 @@ class RowGuard:
         asked = tx.flight.do(sql)
         tx.send()
         ended = catalog.measured(asked)
-        return tx.danger.found(self._begun, ended)
+        return tx.danger.found(first, self._begun, ended)
 
 
 def _is_marked(loss: Loss, steps: Sequence[Step]) -> bool:

@@ -120,6 +120,24 @@ def test_empty_tables_and_fresh_databases_are_not_guarded(database: str, folder:
     assert up(database, files).lost == ()
 
 
+def test_rows_that_the_command_has_inserted_itself_are_no_loss(
+    database: str, folder: Write
+) -> None:
+    """One transaction or several: a new database has nothing to lose."""
+    files = folder(
+        {
+            "001_a.up.sql": "CREATE TABLE a (n int, m int); INSERT INTO a VALUES (1, 2)",
+            "002_b.up.sql": "UPDATE a SET n = 2; ALTER TABLE a DROP COLUMN m",
+            "003_c.up.sql": "-- lfmigrate: no-transaction\nVACUUM a",
+            "004_d.up.sql": "DROP TABLE a",
+        }
+    )
+    report = up(database, files, per_migration=True)
+
+    assert report.lost == ()
+    assert report.notes == ()
+
+
 def test_it_is_decided_in_the_file_by_an_option_or_with_a_backup(
     database: str, filled: Callable[[str], Path], tmp_path: Path, cli: Cli
 ) -> None:
