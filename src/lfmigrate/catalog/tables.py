@@ -62,11 +62,6 @@ class Table:
     triggers: tuple[Trigger, ...]
 
 
-def changed_rows() -> Query[Mapping[str, int]]:
-    """Ask how many rows of each table, by id, the session has changed; see the query."""
-    return Query(query_text("changed_rows"), (), dict)
-
-
 def tables(names: Iterable[tuple[str, str]]) -> Query[tuple[Table, ...]]:
     """Ask what saving and restoring some tables, given by schema and name, requires."""
     document = [{"schema": schema, "name": name} for schema, name in names]

@@ -54,19 +54,18 @@ def up(
     per_migration: Annotated[
         bool, typer.Option("--per-migration", help="Commit after each file instead of once.")
     ] = False,
-    allow_out_of_order: Annotated[
-        bool,
-        typer.Option(
-            "--allow-out-of-order",
-            help="Also run pending migrations older than the newest applied one.",
-        ),
-    ] = False,
+    allow_out_of_order: options.AllowOutOfOrder = False,
+    accept_data_loss: options.AcceptDataLoss = False,
+    backup: options.Backup = False,
+    backup_dir: options.BackupDir = None,
 ) -> None:
     """Run all pending migrations and changed views in a single transaction.
 
     A file with "-- lfmigrate: no-transaction" in its header runs statement by statement.
     """
     with calling("up", flags) as call:
+        from lfmigrate.rows.archive import DEFAULT_PARENT  # noqa: PLC0415 (imports the driver)
+
         with call.screen.progress() as working:
             report = run(
                 call,
@@ -79,7 +78,10 @@ def up(
                     strict=strict,
                     per_migration=per_migration,
                     allow_out_of_order=allow_out_of_order,
+                    accept_data_loss=accept_data_loss,
+                    backup_dir=backup_dir or (DEFAULT_PARENT if backup else None),
                     progress=working.statement,
+                    watch=working.rows,
                     on_wait=call.screen.say,
                 ),
             )
@@ -204,12 +206,7 @@ def rollback(
         bool,
         typer.Option("--recorded", help="Run the down script recorded at apply time."),
     ] = False,
-    backup_dir: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR", help="Parent directory for the backup (default: lfmigrate-backups)."
-        ),
-    ] = None,
+    backup_dir: options.BackupDir = None,
     no_backup: Annotated[bool, typer.Option("--no-backup", help="Make no backup.")] = False,
 ) -> None:
     """Roll back the newest migration: show what is lost, ask, back it up, and drop it."""

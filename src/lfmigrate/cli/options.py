@@ -188,3 +188,26 @@ Yes = Annotated[bool, typer.Option("--yes", help="Skip the confirmation prompt."
 Replace = Annotated[
     bool, typer.Option("--replace", help="Truncate the tables first, after a backup of their rows.")
 ]
+
+AllowOutOfOrder = Annotated[
+    bool,
+    typer.Option(
+        "--allow-out-of-order",
+        help="Also run pending migrations older than the newest applied one.",
+    ),
+]
+
+AcceptDataLoss = Annotated[
+    bool, typer.Option("--accept-data-loss", help="Lose existing rows, whatever the files say.")
+]
+
+Backup = Annotated[
+    bool, typer.Option("--backup", help="Save the existing rows that would be lost, and lose them.")
+]
+
+BackupDir = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DIR", help="Parent directory for the backup (default: lfmigrate-backups)."
+    ),
+]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from lfmigrate import catalog
 from lfmigrate.catalog import Server, Table
-from lfmigrate.engine.empty_tables import lock_and_count, save_and_empty
+from lfmigrate.engine.empty_tables import lock_and_count, save_and_empty, tables_with_rows
 from lfmigrate.engine.session import Session
 from lfmigrate.engine.state import DatabaseState
 from lfmigrate.engine.transaction import transaction
@@ -17,7 +17,7 @@ from lfmigrate.errors import DifferenceFound, Refused
 from lfmigrate.postgres.connection import Connection
 from lfmigrate.rows import archive, dump
 from lfmigrate.rows.archive import DEFAULT_PARENT, Archive, SavedTable
-from lfmigrate.rows.dump import Emptied, OnCopy, emptied
+from lfmigrate.rows.dump import Emptied, OnCopy
 from lfmigrate.settings import Scope
 from lfmigrate.source.folder import Folder
 
@@ -156,9 +156,7 @@ def preview_replace(
             with session.reading(state.schema) as flight:
                 asked = flight.ask(catalog.tables(names))
             tables = [table for _, table in _pairs(saved, names, asked.value)]
-            with session.reading(state.schema) as flight:
-                counts = [flight.ask(dump.count_rows(table)) for table in tables]
-    lost = emptied(tables, [count.value for count in counts])
+            lost = tables_with_rows(session, state.schema, tables)
     return RestoreReport(state.server, state.schema, saved.path, (), lost)
 
 

@@ -314,7 +314,8 @@ def _created_parts(found: Found, before: Before, after: After) -> frozenset[str]
     key = before.ids.get(found.id)
     was = before.live[key].parts if key is not None else {}
     is_table = found.relation.kind in {"table", "foreign table"}
-    columns = int(before.fingerprints.get(found.id) or 0) if is_table else 0
+    fingerprint = before.fingerprints.get(found.id, "").partition(":")[0]
+    columns = int(fingerprint or 0) if is_table else 0
     foreign = after.foreign.get(found.id, ())
     created = set()
     for part in found.written:

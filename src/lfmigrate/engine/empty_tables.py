@@ -6,20 +6,49 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lfmigrate.catalog import Table
+from lfmigrate.engine.session import Session
 from lfmigrate.engine.transaction import Transaction
 from lfmigrate.errors import Refused, StatementFailed
 from lfmigrate.rows import archive, dump
 from lfmigrate.rows.dump import Emptied, OnCopy, emptied
+from lfmigrate.rows.policies import all_rows_visible, see_all_rows
 
 
 def lock_and_count(transaction: Transaction, tables: Sequence[Table]) -> tuple[Emptied, ...]:
-    """Lock tables against all other sessions, and return those that have rows."""
+    """Lock tables against all other sessions, and return those that have rows.
+
+    Raises:
+        Refused: The role may not see all rows.
+    """
     if not tables:
         return ()
-    dump.lock(transaction.flight, tables)
-    asked = [transaction.flight.ask(dump.count_rows(table)) for table in tables]
+    flight = transaction.flight
+    dump.lock(flight, tables)
+    with all_rows_visible(flight, _names(tables)):
+        asked = [flight.ask(dump.count_rows(table)) for table in tables]
     transaction.send()
     return emptied(tables, [answer.value for answer in asked])
+
+
+def tables_with_rows(session: Session, schema: str, tables: Sequence[Table]) -> tuple[Emptied, ...]:
+    """Return the tables that have rows. Only reads.
+
+    Args:
+        session: The command.
+        schema: The schema whose definitions are read.
+        tables: The tables; not locked, unless their rows are hidden from their owner.
+
+    Raises:
+        Refused: The role may not see all rows.
+    """
+    with session.reading(schema, read_only=False) as flight:
+        see_all_rows(flight, _names(tables), may_lift=True)
+        asked = [flight.ask(dump.count_rows(table)) for table in tables]
+    return emptied(tables, [answer.value for answer in asked])
+
+
+def _names(tables: Sequence[Table]) -> list[tuple[str, str]]:
+    return [(table.schema, table.name) for table in tables]
 
 
 def save_and_empty(
@@ -47,10 +76,9 @@ def save_and_empty(
     """
     backup = None
     if backup_parent is not None:
-        names = [(table.schema, table.name) for table in tables]
         about = transaction.state.about(reason)
         target = archive.default_folder(backup_parent, about.database)
-        backup = transaction.save_rows(names, (), target, about, watch=watch).path
+        backup = transaction.save_rows(_names(tables), (), target, about, watch=watch).path
     dump.empty(transaction.flight, tables)
     try:
         transaction.send()

@@ -12,17 +12,16 @@ from uuid import uuid4
 
 from lfmigrate import catalog
 from lfmigrate._version import __version__
+from lfmigrate.engine.danger import Danger
 from lfmigrate.engine.hidden_extension import add_hidden_extension
 from lfmigrate.engine.lost_commit import outcome_of_commit
 from lfmigrate.engine.outcome import Outcome, Results, add_drifted_relations, outcome_of
 from lfmigrate.engine.session import Session
-from lfmigrate.engine.state import DatabaseState
+from lfmigrate.engine.state import DatabaseState, refuse_read_only
 from lfmigrate.engine.step import Recreated, Step
 from lfmigrate.errors import (
     COMMITTED,
-    NOTHING_CHANGED,
     ConnectionFailed,
-    DatabaseError,
     Interrupted,
     LfmigrateError,
     StatementFailed,
@@ -111,6 +110,7 @@ class Transaction:
         on_failure: What is true of the database if the transaction is rolled back.
         watches_sequences: Whether `outcome` also asks which sequences the files have moved.
         moved: The answer to that; None if it was not asked.
+        danger: What guarded files did to rows; None if none ran.
     """
 
     def __init__(
@@ -130,6 +130,7 @@ class Transaction:
         self._results: Results | None = None
         self.watches_sequences = False
         self.moved: Answer[tuple[str, ...]] | None = None
+        self.danger: Danger | None = None
         self.backup: Path | None = None
         self.on_failure = session.outcome
         self._ended = False
@@ -138,7 +139,7 @@ class Transaction:
         self.flight.begin(session.scope, read_only=read_only)
         if read_only:
             return
-        _refuse_read_only(state)
+        refuse_read_only(state)
         ledger.lock(self.flight, state.history)
         self._xid: Answer[str] = self.flight.ask(ledger.transaction_id())
         if files is not None:
@@ -171,8 +172,13 @@ class Transaction:
         flight, self.flight = self.flight, self.session.flight()
         flight.go()
 
-    def run(self, steps: Sequence[Step]) -> None:
+    def run(self, steps: Sequence[Step], *, guarded: bool = False) -> None:
         """Queue files, each followed by its entry, and the questions about their effects.
+
+        Args:
+            steps: The files.
+            guarded: Whether to measure, before each statement, the tables whose rows it endangers,
+                and to ask in the end what was dropped and rewritten; see ``danger``.
 
         What is queued before a step that drops something is sent, because the properties of that
         have to be known before it is re-created.
@@ -187,12 +193,13 @@ class Transaction:
         self.flight.reset(scope, defaults)
         statements: list[Answer[None]] = []
         dropped: list[tuple[Recreated, str]] = []
+        danger = Danger(state.schema, fingerprints)
         for step in steps:
             if step.drops:
                 dropped += self._drop(step.drops)
             own = [each for each in dropped if each[0].file == step.file.name]
             self.flight.enter_file(defaults)
-            run = self.flight.run_all(step.file.statements)
+            run = self.flight.run_all(step.file.statements, danger.of(step) if guarded else None)
             for statement, answer in zip(step.file.statements, run, strict=True):
                 statements.append(answer)
                 for recreated, properties in own:
@@ -206,6 +213,9 @@ class Transaction:
             self.record(step)
         flight = self.flight
         flight.look_at(state.schema)
+        if guarded:
+            danger.queue_end(flight, statements)
+            self.danger = danger
         self._results = Results(
             steps=steps,
             fingerprints_before=fingerprints,
@@ -307,13 +317,22 @@ class Transaction:
             The archive; it is complete, and on the disk.
 
         Raises:
-            Refused: The folder could not be written.
+            Refused: The folder could not be written, or the role may not see all rows.
             DatabaseError: The rows could not be read.
         """
         # Reading rows changes settings that the rest of the transaction does not expect.
         self.flight.do(f"SAVEPOINT {_SAVE}")
         flight, self.flight = self.flight, self.session.flight()
-        saved = dump.dump(self.conn, tables, sequences, target, about, flight=flight, watch=watch)
+        saved = dump.dump(
+            self.conn,
+            tables,
+            sequences,
+            target,
+            about,
+            flight=flight,
+            may_lift=not self._read_only,
+            watch=watch,
+        )
         self.backup = saved.path
         self.flight.do(f"ROLLBACK TO SAVEPOINT {_SAVE}")
         # What follows is written by the transaction itself, by which its entries are recognized.
@@ -431,21 +450,3 @@ def _explain(error: StatementFailed, session: Session) -> None:
     home = (f"SCHEMA {session.scope.history_schema} ", "DATABASE ")
     if any(word in line for line in error.detail for word in home):
         error.hint += " The history may live in a schema of the role's own: --history-schema."
-
-
-def _refuse_read_only(state: DatabaseState) -> None:
-    """Refuse to write to a read-only database, before anything is sent."""
-    server = state.server
-    if server.standby:
-        raise DatabaseError(
-            "this server is a standby, which is read-only",
-            outcome=NOTHING_CHANGED,
-            hint="Connect to the primary server; verify and status work here too.",
-        )
-    if server.read_only:
-        raise DatabaseError(
-            "transactions are read-only here (default_transaction_read_only is on)",
-            outcome=NOTHING_CHANGED,
-            hint=f'Connect with a role that may write; it is set for role "{server.role}", for'
-            f' database "{server.database}" or for the server.',
-        )

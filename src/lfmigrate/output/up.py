@@ -6,6 +6,7 @@ from typing import Any
 
 from lfmigrate.commands.up import MigrationResult, UpReport
 from lfmigrate.output.dispatch import draw, to_json
+from lfmigrate.output.losses import draw_losses, lost_json
 from lfmigrate.output.page import Page, counted, word
 from lfmigrate.output.relations import draw_verdicts, summary, verdict_json
 
@@ -43,6 +44,12 @@ def _(report: UpReport, page: Page) -> None:
     _draw_migrations(page, ran)
     if not ran:
         page.line(f"no pending migrations, {len(report.migrations):,} applied")
+    if report.lost:
+        page.line((f"existing rows{' that would be' if report.undone else ''} lost", "bold red"))
+        draw_losses(page, report.lost)
+    for backup in report.backups:
+        page.line("backup:")
+        page.path(backup)
     if report.dry_run:
         page.line("dry run: rolled back, nothing was changed")
     names = _WOULD_BE if report.undone else None
@@ -63,6 +70,8 @@ def _(report: UpReport) -> dict[str, Any]:
             for m in report.migrations
         ],
         "relations": [verdict_json(v, counts=False) for v in report.relations],
+        "lost": [lost_json(lost) for lost in report.lost],
+        "backups": [str(backup) for backup in report.backups],
         "notes": list(report.notes),
     }
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple
 
@@ -90,6 +90,9 @@ class Defaults(NamedTuple):
     jit: str
     settings: Mapping[str, str]
     own: Collection[str] = ()
+
+
+Guard = Callable[["Flight", Statement], AbstractContextManager[None]]
 
 
 class Flight:
@@ -203,8 +206,14 @@ class Flight:
         self.reset(scope, defaults, release=release)
         return answers
 
-    def run_all(self, statements: Iterable[Statement]) -> Iterator[Answer[None]]:
+    def run_all(
+        self, statements: Iterable[Statement], guard: Guard | None = None
+    ) -> Iterator[Answer[None]]:
         """Queue the statements of a file, and keep notices on, whatever they set; see `enter_file`.
+
+        Args:
+            statements: The statements.
+            guard: Queues what has to be asked before and after each of them.
 
         Yields:
             An answer per statement, as soon as it is queued.
@@ -214,7 +223,9 @@ class Flight:
             if is_set and may_skip(statement):
                 self.set({"client_min_messages": "notice"})
                 is_set = False
-            yield self.run(statement)
+            with nullcontext() if guard is None else guard(self, statement):
+                answer = self.run(statement)
+            yield answer
             is_set = is_set or may_set(statement)
 
     def enter_file(self, defaults: Defaults, *schemas: str) -> None:
@@ -269,6 +280,7 @@ class Flight:
         sql: str,
         *params: str | None,
         raises: Mapping[str, type[StatementFailed]] | None = None,
+        about: Statement | None = None,
     ) -> Answer[None]:
         """Queue one of lfmigrate's own statements and discard its rows.
 
@@ -276,8 +288,9 @@ class Flight:
             sql: The statement.
             params: The parameters in text form.
             raises: The classes of the errors that it raises itself, by SQLSTATE.
+            about: The statement of a file that it prepares, where an error of it is reported.
         """
-        return self._add(Answer(sql, params, raises=raises or {}))
+        return self._add(Answer(sql, params, raises=raises or {}, about=about))
 
     def ask(self, query: Query[T]) -> Answer[T]:
         """Queue a question; the answer is available when the flight has completed."""

@@ -14,6 +14,7 @@ from lfmigrate.postgres.copy import Buffer, copy_in, copy_out
 from lfmigrate.postgres.pipeline import Flight, Query
 from lfmigrate.rows import archive
 from lfmigrate.rows.archive import About, Archive, SavedSequence, SavedTable
+from lfmigrate.rows.policies import see_all_rows
 from lfmigrate.syntax.names import quote_name
 
 # The number of rows per write. With thousands, the processor's cache is too small: 20 % slower.
@@ -31,8 +32,6 @@ _EXACT = {
     "bytea_output": "hex",
     "lc_monetary": "C",
     "xmloption": "content",
-    # Rows that a policy would hide are an error, instead of being left out silently.
-    "row_security": "off",
 }
 
 
@@ -64,6 +63,7 @@ def dump(
     about: About,
     *,
     flight: Flight,
+    may_lift: bool,
     watch: OnCopy | None = None,
 ) -> Archive:
     """Save the rows of some tables. Only reads, in the open transaction.
@@ -78,15 +78,19 @@ def dump(
         target: The folder to create.
         about: The manifest's general information.
         flight: What is sent with the first question.
+        may_lift: Whether row-level security that is forced on the owner may be lifted; see
+            `see_all_rows`.
         watch: Called every few hundred rows.
 
     Returns:
         The archive, complete and synced to disk.
 
     Raises:
-        Refused: The folder could not be written.
+        Refused: The folder could not be written, or the role may not see all rows.
         DatabaseError: The rows could not be read.
     """
+    names = list(names)
+    see_all_rows(flight, names, may_lift=may_lift)
     # Without a search path, names in values are written with their schema.
     flight.set({**_EXACT, "search_path": ""})
     asked = flight.ask(catalog.tables(names))

@@ -167,7 +167,7 @@ class Reading:
 
 
 # By `Found.id`: a short text that changes with the definition of a view or routine; the number of
-# columns that a table has ever had; an empty text for everything else that exists.
+# columns that a table has ever had, and the file of its rows; an empty text for all else.
 Fingerprints = Mapping[str, str]
 
 

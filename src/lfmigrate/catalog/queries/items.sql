@@ -6,7 +6,7 @@
 -- `ancestors` are the partitioned tables that a partition's rows also belong to.
 -- `relation` and `part` name a part of a relation as relations.sql does. `definition` is a statement
 -- that re-creates it, or null. Names are qualified by the server. One row: a jsonb array of
---   {id, kind, name, schema, relname, relkind, owners: [id], ancestors: [id], relation, part, definition}
+--   {id, kind, name, schema, relname, relkind, owners: [id], ancestors: [id], relation, part, definition, populated}
 WITH asked AS MATERIALIZED (
     SELECT i.id, split_part(i.id, ':', 1)::regclass::oid AS classid, split_part(i.id, ':', 2)::oid AS objid,
         coalesce(nullif(split_part(i.id, ':', 3), ''), '0')::int AS objsubid
@@ -26,7 +26,8 @@ SELECT coalesce(jsonb_agg(jsonb_build_object(
             SELECT 'pg_class:' || o.objid WHERE o.objsubid > 0
         ) AS w),
     'ancestors', (SELECT coalesce(jsonb_agg('pg_class:' || r.relid::oid), '[]') FROM pg_partition_ancestors(c.oid) AS r WHERE r.relid <> c.oid),
-    'relation', CASE WHEN p.row_type <> 0 THEN 'pg_type:' || p.row_type ELSE 'pg_class:' || p.relation END, 'part', p.part, 'definition', p.definition)), '[]')
+    'relation', CASE WHEN p.row_type <> 0 THEN 'pg_type:' || p.row_type ELSE 'pg_class:' || p.relation END, 'part', p.part, 'definition', p.definition,
+    'populated', coalesce(c.relkind = 'm' AND c.relispopulated, false))), '[]')
 FROM asked AS o
 CROSS JOIN LATERAL pg_identify_object(o.classid, o.objid, o.objsubid) AS t
 LEFT JOIN pg_class AS c ON o.classid = 'pg_class'::regclass AND o.objsubid = 0 AND c.oid = o.objid
