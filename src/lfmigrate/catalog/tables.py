@@ -49,13 +49,12 @@ class Trigger:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """What saving and restoring a table's rows requires; ``bytes`` is its size on the server."""
+    """What saving and restoring a table's rows requires."""
 
     id: str
     schema: str
     name: str
     partitioned: bool
-    bytes: int
     columns: tuple[Column, ...]
     sequences: tuple[Sequence, ...]
     foreign_keys: tuple[ForeignKey, ...]
@@ -78,7 +77,6 @@ def tables(names: Iterable[tuple[str, str]]) -> Query[tuple[Table, ...]]:
                 schema=found["schema"],
                 name=found["name"],
                 partitioned=found["partitioned"],
-                bytes=found["bytes"],
                 columns=tuple(Column(**column) for column in found["columns"]),
                 sequences=tuple(Sequence(**sequence) for sequence in found["sequences"]),
                 foreign_keys=tuple(ForeignKey(**key) for key in found["foreign_keys"]),

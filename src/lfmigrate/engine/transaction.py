@@ -67,6 +67,7 @@ def transaction(
     files: Sequence[SqlFile] | None = None,
     *,
     read_only: bool = False,
+    locks: str = "",
 ) -> Iterator[Transaction]:
     """Open a transaction that holds lfmigrate's lock; leaving without commit rolls it back.
 
@@ -76,6 +77,7 @@ def transaction(
         files: What will run; the privileges that it needs are checked first. None if nothing
             is recorded in the history.
         read_only: Read one snapshot, without the lock.
+        locks: The tables to lock in ACCESS SHARE mode before that snapshot; see `Flight.begin`.
 
     Raises:
         StatementFailed: A statement failed, or the lock is held by another run.
@@ -84,7 +86,7 @@ def transaction(
         DatabaseError: The database is read-only.
         Interrupted: A signal arrived.
     """
-    opened = Transaction(session, state, files, read_only=read_only)
+    opened = Transaction(session, state, files, read_only=read_only, locks=locks)
     try:
         yield opened
         opened.roll_back()
@@ -129,6 +131,7 @@ class Transaction:
         files: Sequence[SqlFile] | None,
         *,
         read_only: bool,
+        locks: str,
     ) -> None:
         self.session = session
         self.state = state
@@ -144,7 +147,7 @@ class Transaction:
         self._ended = False
         # Where to ask, and what, once COMMIT is about to be sent.
         self._commit: tuple[str, Query[bool] | None] | None = None
-        self.flight.begin(session.scope, read_only=read_only)
+        self.flight.begin(session.scope, read_only=read_only, locks=locks)
         if read_only:
             return
         _refuse_read_only(state)

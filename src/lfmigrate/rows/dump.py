@@ -117,7 +117,7 @@ def dump(
 def lock(flight: Flight, tables: Sequence[Table]) -> None:
     """Queue an ACCESS EXCLUSIVE lock on tables."""
     if tables:
-        flight.do(f"LOCK TABLE {_listed(tables)} IN ACCESS EXCLUSIVE MODE")
+        flight.do(f"LOCK TABLE {listed(tables)} IN ACCESS EXCLUSIVE MODE")
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,14 +137,14 @@ def emptied(tables: Sequence[Table], rows: Sequence[int]) -> tuple[Emptied, ...]
 
 def count_rows(table: Table) -> Query[int]:
     """Ask for the number of rows of a table. Only reads."""
-    return Query(f"SELECT to_jsonb(count(*)) FROM {_listed([table])}", (), int)
+    return Query(f"SELECT to_jsonb(count(*)) FROM {listed([table])}", (), int)
 
 
 def empty(flight: Flight, tables: Sequence[Table]) -> None:
     """Queue a TRUNCATE; it fails with `REFERENCED` if other tables reference these."""
     if tables:
         # One statement, because they may reference each other.
-        flight.do(f"TRUNCATE {_listed(tables)}")
+        flight.do(f"TRUNCATE {listed(tables)}")
 
 
 def load(
@@ -234,7 +234,8 @@ def copy_from(name: str, columns: Iterable[str]) -> str:
     return f"COPY {_with_columns(name, columns)} FROM STDIN (FORMAT csv, HEADER, ENCODING 'UTF8')"
 
 
-def _listed(tables: Sequence[Table]) -> str:
+def listed(tables: Sequence[Table]) -> str:
+    """Return tables as LOCK and TRUNCATE take them: without children, but with partitions."""
     return ", ".join(f"{'' if table.partitioned else 'ONLY '}{_name(table)}" for table in tables)
 
 

@@ -3,9 +3,9 @@
 -- $1  jsonb array of {"schema", "name"}; anything that is not a table is left out.
 --
 -- Partitions are left out if their parent is asked for, because its rows are theirs. `enabled` is the letter
--- in pg_trigger. `references` is the id of the referenced table.
+-- in pg_trigger. `references` is the id of the referenced table. Waits for no lock on any of them.
 -- One row: a jsonb array, by name, of
---   {id, schema, name, partitioned, bytes, columns: [{name, type, generated}],
+--   {id, schema, name, partitioned, columns: [{name, type, generated}],
 --    sequences: [{column, schema, name}], foreign_keys: [{name, references, deferrable, deferred}],
 --    triggers: [{name, enabled}]}
 WITH asked AS MATERIALIZED (
@@ -17,7 +17,6 @@ WITH asked AS MATERIALIZED (
 )
 SELECT coalesce(jsonb_agg(jsonb_build_object(
     'id', 'pg_class:' || t.oid, 'schema', t.nspname, 'name', t.relname, 'partitioned', t.relkind = 'p',
-    'bytes', (SELECT coalesce(sum(pg_total_relation_size(x.relid)), 0) FROM (SELECT t.oid UNION SELECT p.relid::oid FROM pg_partition_tree(t.oid) AS p) AS x (relid)),
     'columns', (
         SELECT coalesce(jsonb_agg(jsonb_build_object('name', a.attname, 'type', format_type(a.atttypid, a.atttypmod), 'generated', a.attgenerated <> '') ORDER BY a.attnum), '[]')
         FROM pg_attribute AS a
