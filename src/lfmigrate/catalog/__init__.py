@@ -13,12 +13,19 @@ from lfmigrate.catalog.relations import (
     snapshot,
     view_properties,
 )
-from lfmigrate.catalog.sequences import SequencePosition, moved_sequences, sequence_positions
+from lfmigrate.catalog.sequences import (
+    SequencePosition,
+    missing_sequences,
+    moved_sequences,
+    sequence_positions,
+)
 from lfmigrate.catalog.sessions import Server, blockers, server, session_state
 from lfmigrate.catalog.tables import (
     CheckConstraint,
     Column,
     ForeignKey,
+    Member,
+    NotValid,
     Sequence,
     StagingTable,
     Table,
@@ -26,6 +33,7 @@ from lfmigrate.catalog.tables import (
     Written,
     changed_rows,
     check_constraint,
+    not_valid,
     staging,
     tables,
     written_rows,
@@ -36,6 +44,8 @@ __all__ = [
     "Column",
     "ForeignKey",
     "Index",
+    "Member",
+    "NotValid",
     "Sequence",
     "SequencePosition",
     "Server",
@@ -54,7 +64,9 @@ __all__ = [
     "indexes",
     "inventory",
     "items",
+    "missing_sequences",
     "moved_sequences",
+    "not_valid",
     "query_text",
     "relations",
     "sequence_positions",

@@ -31,34 +31,59 @@ class Sequence:
 
 @dataclass(frozen=True, slots=True)
 class ForeignKey:
-    """A foreign key to the table with the id ``references``."""
+    """A foreign key to the table with the id ``references``, or to a partition of that."""
 
     name: str
     references: str
     deferrable: bool
-    deferred: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Trigger:
-    """An enabled user-defined trigger; ``enabled`` is the letter in pg_trigger."""
+    """A user-defined trigger that is enabled; ``enabled`` is the letter in pg_trigger."""
 
     name: str
     enabled: str
 
 
 @dataclass(frozen=True, slots=True)
+class Member:
+    """A table that rows go to, and what checks or changes them there; keys are validated ones."""
+
+    schema: str
+    name: str
+    foreign_keys: tuple[ForeignKey, ...]
+    triggers: tuple[Trigger, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Table:
-    """What saving and restoring a table's rows requires."""
+    """What saving and restoring a table's rows requires.
+
+    Attributes:
+        id: Its oid, as text after ``pg_class:``.
+        schema: Its schema, unquoted.
+        name: Its name, unquoted.
+        partitioned: Whether its rows are in partitions.
+        forced: Whether row-level security applies to the role although it owns the table.
+        columns: Its columns, in order.
+        sequences: The sequences that its columns own.
+        members: The table itself, and its partitions.
+    """
 
     id: str
     schema: str
     name: str
     partitioned: bool
+    forced: bool
     columns: tuple[Column, ...]
     sequences: tuple[Sequence, ...]
-    foreign_keys: tuple[ForeignKey, ...]
-    triggers: tuple[Trigger, ...]
+    members: tuple[Member, ...]
+
+    @property
+    def references(self) -> frozenset[str]:
+        """Return the ids of the tables that its foreign keys reference."""
+        return frozenset(key.references for m in self.members for key in m.foreign_keys)
 
 
 def changed_rows() -> Query[Mapping[str, int]]:
@@ -77,15 +102,55 @@ def tables(names: Iterable[tuple[str, str]]) -> Query[tuple[Table, ...]]:
                 schema=found["schema"],
                 name=found["name"],
                 partitioned=found["partitioned"],
+                forced=found["forced"],
                 columns=tuple(Column(**column) for column in found["columns"]),
                 sequences=tuple(Sequence(**sequence) for sequence in found["sequences"]),
-                foreign_keys=tuple(ForeignKey(**key) for key in found["foreign_keys"]),
-                triggers=tuple(Trigger(**trigger) for trigger in found["triggers"]),
+                members=tuple(map(_member, found["members"])),
             )
             for found in value
         )
 
     return Query(query_text("tables"), (json.dumps(document),), decode)
+
+
+def _member(found: Any) -> Member:  # noqa: ANN401 (parsed JSON)
+    return Member(
+        schema=found["schema"],
+        name=found["name"],
+        foreign_keys=tuple(ForeignKey(**key) for key in found["foreign_keys"]),
+        triggers=tuple(Trigger(**trigger) for trigger in found["triggers"]),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class NotValid:
+    """A constraint that need not hold for all rows, or is inherited from one.
+
+    Attributes:
+        target: What it is on, such as ``TABLE public.a``, quoted where needed.
+        name: Its name, unquoted.
+        definition: As ALTER takes it after ``ADD CONSTRAINT name``.
+        comment: The comment on it, or None.
+        drop: Whether it has to be dropped by itself, and not with that of the parent.
+        validate: Whether it was validated, although that of the parent was not.
+    """
+
+    target: str
+    name: str
+    definition: str
+    comment: str | None
+    drop: bool
+    validate: bool
+
+
+def not_valid(found: Iterable[Table]) -> Query[tuple[NotValid, ...]]:
+    """Ask which constraints of some tables need not hold for all rows; parents come first."""
+    ids = [table.id.removeprefix("pg_class:") for table in found]
+
+    def decode(value: Any) -> tuple[NotValid, ...]:  # noqa: ANN401 (parsed JSON)
+        return tuple(NotValid(**constraint) for constraint in value)
+
+    return Query(query_text("not_valid"), (json.dumps(ids),), decode)
 
 
 @dataclass(frozen=True, slots=True)

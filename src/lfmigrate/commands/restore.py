@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from dataclasses import replace as replaced
 from pathlib import Path
 
 from lfmigrate import catalog
@@ -15,9 +16,12 @@ from lfmigrate.engine.transaction import transaction
 from lfmigrate.engine.waiting import Attempts
 from lfmigrate.errors import DifferenceFound, Refused
 from lfmigrate.postgres.connection import Connection
-from lfmigrate.rows import archive, dump
+from lfmigrate.postgres.pipeline import Flight
+from lfmigrate.postgres.wire import Answer
+from lfmigrate.rows import archive
 from lfmigrate.rows.archive import DEFAULT_PARENT, Archive, SavedTable
 from lfmigrate.rows.dump import Emptied, OnCopy
+from lfmigrate.rows.load import load
 from lfmigrate.settings import Scope
 from lfmigrate.source.folder import Folder
 
@@ -86,17 +90,17 @@ def restore(
         with attempt:
             state = session.state(relations=False)
             _refuse_another_database(saved, state)
-            names = _names(saved, state)
+            schema_of = _schemas(saved, state)
             backup = None
             with transaction(session, state) as tx:
-                asked = tx.flight.ask(catalog.tables(names))
+                found = _Found.queue(tx.flight, saved, schema_of)
                 tx.send()
-                tables = [table for _, table in _pairs(saved, names, asked.value)]
+                tables = [table for _, table in found.pairs()]
                 lost = lock_and_count(tx, tables)
                 # Again, because another session may have altered one before it was locked.
-                asked = tx.flight.ask(catalog.tables(names))
+                found = _Found.queue(tx.flight, saved, schema_of)
                 tx.send()
-                pairs = _pairs(saved, names, asked.value)
+                pairs = found.pairs()
                 if lost and not replace:
                     raise _not_empty(lost, tables)
                 if lost:
@@ -107,13 +111,19 @@ def restore(
                         reason="restore --replace",
                         watch=watch,
                     )
-                dump.load(tx.conn, saved, pairs, watch=watch)
+                load(
+                    tx.conn,
+                    saved,
+                    pairs,
+                    schema_of=schema_of,
+                    watch=watch,
+                )
                 tx.commit()
     return RestoreReport(
         state.server,
         state.schema,
         saved.path,
-        saved.tables,
+        tuple(replaced(table, schema=schema_of(table.schema)) for table in saved.tables),
         lost,
         backup,
         notes=tuple(session.notes),
@@ -152,10 +162,10 @@ def preview_replace(
         with attempt:
             state = session.state(relations=False)
             _refuse_another_database(saved, state)
-            names = _names(saved, state)
+            schema_of = _schemas(saved, state)
             with session.reading(state.schema) as flight:
-                asked = flight.ask(catalog.tables(names))
-            tables = [table for _, table in _pairs(saved, names, asked.value)]
+                found = _Found.queue(flight, saved, schema_of)
+            tables = [table for _, table in found.pairs()]
             lost = tables_with_rows(session, state.schema, tables)
     return RestoreReport(state.server, state.schema, saved.path, (), lost)
 
@@ -177,44 +187,74 @@ def _refuse_another_database(saved: Archive, state: DatabaseState) -> None:
         )
 
 
-def _names(saved: Archive, state: DatabaseState) -> list[tuple[str, str]]:
-    """Return schema and name of each table; the backup's own schema stands for the command's."""
-    own = saved.about.schema
-    return [(state.schema if t.schema == own else t.schema, t.name) for t in saved.tables]
+def _schemas(saved: Archive, state: DatabaseState) -> Callable[[str], str]:
+    """Return what maps a schema of the backup: its own one stands for the command's."""
+    own, now = saved.about.schema, state.schema
+    return lambda schema: now if schema == own else schema
 
 
-def _pairs(
-    saved: Archive, names: Sequence[tuple[str, str]], tables: Sequence[Table]
-) -> list[tuple[SavedTable, Table]]:
-    """Pair the saved tables with those of the database, and name every difference."""
-    by_name = {(table.schema, table.name): table for table in tables}
-    problems = []
-    pairs = []
-    for name, saved_table in zip(names, saved.tables, strict=True):
-        label = f"table {name[0]}.{name[1]}"
-        table = by_name.get(name)
-        if table is None:
-            problems.append(f"{label} does not exist")
-            continue
-        there = {column.name: column for column in table.columns}
-        then = dict(saved_table.columns)
-        problems += [f"{label} has no column {c} any more" for c in then if c not in there]
-        problems += [
-            f"{label}: column {c} is computed by the server now"
-            for c in then
-            if c in there and there[c].generated
-        ]
-        problems += [
-            f"{label} has a column {c.name} that the backup does not have"
-            for c in table.columns
-            if c.name not in then and not c.generated
-        ]
-        pairs.append((saved_table, table))
-    if problems:
-        raise DifferenceFound(
-            "the tables are not those that were saved",
-            detail=problems,
-            hint='Bring them to the state of the backup first ("applied" in its manifest.json says'
-            " which migrations it had).",
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What the database has of what was saved, when asked."""
+
+    saved: Archive
+    schema_of: Callable[[str], str]
+    tables: Answer[tuple[Table, ...]]
+    missing_sequences: Answer[tuple[tuple[str, str], ...]]
+
+    @classmethod
+    def queue(cls, flight: Flight, saved: Archive, schema_of: Callable[[str], str]) -> _Found:
+        """Queue the questions."""
+        names = [(schema_of(table.schema), table.name) for table in saved.tables]
+        free = [(schema_of(sequence.schema), sequence.name) for sequence in saved.sequences]
+        return cls(
+            saved,
+            schema_of,
+            flight.ask(catalog.tables(names)),
+            flight.ask(catalog.missing_sequences(free)),
         )
-    return pairs
+
+    def pairs(self) -> list[tuple[SavedTable, Table]]:
+        """Pair the saved tables with those of the database.
+
+        Raises:
+            DifferenceFound: Something is missing, or differs.
+        """
+        by_name = {(table.schema, table.name): table for table in self.tables.value}
+        problems = []
+        pairs = []
+        for saved_table in self.saved.tables:
+            schema = self.schema_of(saved_table.schema)
+            table = by_name.get((schema, saved_table.name))
+            if table is None:
+                problems.append(f"table {schema}.{saved_table.name} does not exist")
+            else:
+                problems += _differences(saved_table, table)
+                pairs.append((saved_table, table))
+        problems += [
+            f"sequence {schema}.{name} does not exist"
+            for schema, name in self.missing_sequences.value
+        ]
+        if problems:
+            raise DifferenceFound(
+                "the tables are not those that were saved",
+                detail=problems,
+                hint='Bring them to the state of the backup first ("applied" in its manifest.json'
+                " says which migrations it had).",
+            )
+        return pairs
+
+
+def _differences(saved: SavedTable, table: Table) -> Iterator[str]:
+    """Return how the columns of a table differ from those that were saved."""
+    label = f"table {table.schema}.{table.name}"
+    there = {column.name: column for column in table.columns}
+    then = dict(saved.columns)
+    for name in then:
+        if name not in there:
+            yield f"{label} has no column {name} any more"
+        elif there[name].generated:
+            yield f"{label}: column {name} is computed by the server now"
+    for column in table.columns:
+        if column.name not in then and not column.generated:
+            yield f"{label} has a column {column.name} that the backup does not have"

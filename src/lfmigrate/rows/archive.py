@@ -14,13 +14,13 @@ import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field, is_dataclass
+from dataclasses import MISSING, asdict, dataclass, field, fields, is_dataclass
 from datetime import UTC, datetime
 from functools import cache
 from hashlib import file_digest, sha256
 from itertools import chain, count, takewhile
 from pathlib import Path
-from typing import Any, BinaryIO, NoReturn, get_args, get_origin, get_type_hints
+from typing import Any, BinaryIO, Literal, NoReturn, get_args, get_origin, get_type_hints
 
 from lfmigrate.errors import ArchiveError, Refused
 
@@ -33,6 +33,9 @@ DEFAULT_PARENT = Path("lfmigrate-backups")
 _FORMAT = 1
 
 _BLOCK_BYTES = 1 << 18
+
+# What COPY calls the encodings of files.
+Encoding = Literal["UTF8", "SQL_ASCII"]
 
 # The names of files in a folder: valid on every file system, and no path to anywhere else.
 _FILE_NAME = re.compile(r"[a-z0-9_-][a-z0-9_.-]*\.csv")
@@ -104,6 +107,7 @@ class About:
         tool_version: The version of lfmigrate.
         server_version: As a number: 180004 is 18.4.
         dropped: The objects that ``--cascade`` dropped.
+        encoding: The encoding of the files, as COPY takes it.
     """
 
     reason: str
@@ -113,6 +117,7 @@ class About:
     tool_version: str
     server_version: int
     dropped: tuple[Dropped, ...] = ()
+    encoding: Encoding = "UTF8"
 
 
 @dataclass(frozen=True, slots=True)
@@ -365,8 +370,19 @@ def _refuse_constant(name: str) -> NoReturn:
 
 def _load(kind: Any, value: Any) -> Any:  # noqa: ANN401 (any type, and parsed JSON)
     """Return a value of a type, be it one of the dataclasses above, from parsed JSON."""
-    if is_dataclass(kind):
-        return kind(**{name: _load(hint, value[name]) for name, hint in _hints(kind).items()})  # type: ignore[operator]  # a class
+    if isinstance(kind, type) and is_dataclass(kind):
+        optional = {field.name for field in fields(kind) if field.default is not MISSING}
+        return kind(
+            **{
+                name: _load(hint, value[name])
+                for name, hint in _hints(kind).items()
+                if name in value or name not in optional
+            }
+        )
+    if get_origin(kind) is Literal:
+        if value not in get_args(kind):
+            raise ValueError(f"expected one of {', '.join(get_args(kind))}, found {value!r}")
+        return value
     if get_origin(kind) is tuple:
         if not isinstance(value, list):
             raise TypeError(f"expected a list, found {value!r}")
@@ -382,8 +398,10 @@ def _load(kind: Any, value: Any) -> Any:  # noqa: ANN401 (any type, and parsed J
     return value
 
 
-# Each annotation is text, and has to be compiled.
-_hints = cache(get_type_hints)
+@cache
+def _hints(kind: type) -> Mapping[str, Any]:
+    """Return the types of a dataclass's fields; each annotation is text, and has to be compiled."""
+    return get_type_hints(kind)
 
 
 def _is_text(value: str) -> bool:

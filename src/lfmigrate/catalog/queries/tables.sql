@@ -2,21 +2,38 @@
 --
 -- $1  jsonb array of {"schema", "name"}; anything that is not a table is left out.
 --
--- Partitions are left out if their parent is asked for, because its rows are theirs. `enabled` is the letter
--- in pg_trigger. `references` is the id of the referenced table. Waits for no lock on any of them.
+-- Partitions are left out if their parent is asked for, because its rows are theirs; `members` are the table and its
+-- partitions, the table first. `triggers` are the enabled ones that users defined; `enabled` is the letter in pg_trigger.
+-- `foreign_keys` are those that are validated; `references` is the id of the referenced table or, for a partition of a
+-- table that is asked for, of that table. `forced` tells whether policies apply to the role although it owns the table.
+-- Waits for no lock on any of them.
 -- One row: a jsonb array, by name, of
---   {id, schema, name, partitioned, columns: [{name, type, generated}],
---    sequences: [{column, schema, name}], foreign_keys: [{name, references, deferrable, deferred}],
---    triggers: [{name, enabled}]}
-WITH asked AS MATERIALIZED (
-    SELECT c.oid, n.nspname, c.relname, c.relkind
+--   {id, schema, name, partitioned, forced, columns: [{name, type, generated}],
+--    sequences: [{column, schema, name}], members: [{schema, name, triggers: [{name, enabled}],
+--    foreign_keys: [{name, references, deferrable}]}]}
+WITH RECURSIVE asked AS MATERIALIZED (
+    SELECT c.oid, n.nspname, c.relname, c.relkind, c.relforcerowsecurity
     FROM jsonb_to_recordset($1::jsonb) AS t (schema text, name text)
     JOIN pg_namespace AS n ON n.nspname = t.schema
     JOIN pg_class AS c ON c.relnamespace = n.oid AND c.relname = t.name
     WHERE c.relkind IN ('r', 'p')
+),
+chosen AS MATERIALIZED (
+    SELECT a.*
+    FROM asked AS a
+    WHERE NOT EXISTS (SELECT FROM pg_partition_ancestors(a.oid) AS p JOIN asked AS parent ON parent.oid = p.relid AND parent.oid <> a.oid)
+),
+members (root, oid, depth) AS (
+    SELECT t.oid, t.oid, 0 FROM chosen AS t
+    UNION ALL
+    SELECT m.root, i.inhrelid, m.depth + 1
+    FROM members AS m
+    JOIN pg_inherits AS i ON i.inhparent = m.oid
+    JOIN pg_class AS c ON c.oid = i.inhrelid AND c.relispartition
 )
 SELECT coalesce(jsonb_agg(jsonb_build_object(
     'id', 'pg_class:' || t.oid, 'schema', t.nspname, 'name', t.relname, 'partitioned', t.relkind = 'p',
+    'forced', t.relforcerowsecurity AND row_security_active(t.oid),
     'columns', (
         SELECT coalesce(jsonb_agg(jsonb_build_object('name', a.attname, 'type', format_type(a.atttypid, a.atttypmod), 'generated', a.attgenerated <> '') ORDER BY a.attnum), '[]')
         FROM pg_attribute AS a
@@ -28,14 +45,22 @@ SELECT coalesce(jsonb_agg(jsonb_build_object(
         JOIN pg_namespace AS n ON n.oid = s.relnamespace
         JOIN pg_attribute AS a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
         WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = t.oid AND d.deptype IN ('a', 'i')),
-    'foreign_keys', (
-        SELECT coalesce(jsonb_agg(jsonb_build_object('name', k.conname, 'references', 'pg_class:' || k.confrelid, 'deferrable', k.condeferrable, 'deferred', k.condeferred) ORDER BY k.conname), '[]')
-        FROM pg_constraint AS k
-        WHERE k.conrelid = t.oid AND k.contype = 'f' AND k.conparentid = 0),
-    'triggers', (
-        SELECT coalesce(jsonb_agg(jsonb_build_object('name', g.tgname, 'enabled', g.tgenabled) ORDER BY g.tgname), '[]')
-        FROM pg_trigger AS g
-        WHERE g.tgrelid = t.oid AND NOT g.tgisinternal AND g.tgenabled IN ('O', 'A')))
+    'members', (
+        SELECT jsonb_agg(jsonb_build_object('schema', n.nspname, 'name', c.relname,
+            'triggers', (
+                SELECT coalesce(jsonb_agg(jsonb_build_object('name', g.tgname, 'enabled', g.tgenabled) ORDER BY g.tgname), '[]')
+                FROM pg_trigger AS g
+                LEFT JOIN pg_constraint AS k ON k.oid = g.tgconstraint
+                -- On 14, a partition's copy of its table's trigger is internal.
+                WHERE g.tgrelid = c.oid AND (NOT g.tgisinternal OR g.tgparentid <> 0) AND coalesce(k.contype, 't') = 't' AND g.tgenabled <> 'D'),
+            'foreign_keys', (
+                SELECT coalesce(jsonb_agg(jsonb_build_object('name', k.conname, 'references', 'pg_class:' || coalesce((SELECT r.root FROM members AS r WHERE r.oid = k.confrelid), k.confrelid), 'deferrable', k.condeferrable) ORDER BY k.conname), '[]')
+                FROM pg_constraint AS k
+                WHERE k.conrelid = c.oid AND k.contype = 'f' AND k.conparentid = 0 AND k.convalidated))
+            ORDER BY m.depth, n.nspname COLLATE "C", c.relname COLLATE "C")
+        FROM members AS m
+        JOIN pg_class AS c ON c.oid = m.oid
+        JOIN pg_namespace AS n ON n.oid = c.relnamespace
+        WHERE m.root = t.oid))
     ORDER BY t.nspname COLLATE "C", t.relname COLLATE "C"), '[]')
-FROM asked AS t
-WHERE NOT EXISTS (SELECT FROM pg_partition_ancestors(t.oid) AS p JOIN asked AS parent ON parent.oid = p.relid AND parent.oid <> t.oid)
+FROM chosen AS t
