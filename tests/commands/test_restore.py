@@ -340,3 +340,182 @@ def test_a_database_without_an_encoding_keeps_its_bytes(
         assert b"\xff\xe4\n" in (path / "a.csv").read_bytes()
     finally:
         drop_databases(server_url, name)
+
+
+# Type and value, the type afterwards, and what is restored; None if it is refused.
+RETYPED = [
+    ("numeric(12,4)", "1.2345", "numeric(12,1)", None),
+    ("numeric(12,4)", "1.5000", "numeric(12,1)", "1.5"),
+    ("numeric(12,4)", "3.0000", "integer", "3"),
+    ("numeric(12,4)", "3.5000", "integer", None),
+    ("numeric", "1e400", "double precision", None),
+    ("timestamp", "2020-01-01 10:00", "date", None),
+    ("timestamp", "2020-01-01 00:00", "date", "2020-01-01"),
+    ("timestamptz", "2020-01-01 10:00+02", "timestamp", "2020-01-01 08:00:00"),
+    ("timestamp(6)", "2020-01-01 10:00:00.123456", "timestamp(3)", None),
+    ("integer", "7", "bigint", "7"),
+    ("bigint", "7", "integer", "7"),
+    ("bigint", "9999999999", "integer", None),
+    ("integer", "1", "boolean", "t"),
+    ("integer", "2", "boolean", None),
+    ("text", "abc", "varchar(3)", "abc"),
+    ("text", "abcd", "varchar(3)", None),
+    ("text", "abcd", "integer", None),
+    ("text", "12", "integer", "12"),
+    ("text", "012", "integer", None),
+    ("char(5)", "ab", "char(3)", "ab "),
+    ("bit(3)", "101", "bit(2)", None),
+    ("double precision", "0.1", "real", None),
+    ("double precision", "0.5", "real", "0.5"),
+    ("real", "0.1", "double precision", "0.10000000149011612"),
+    ("json", '{"a": 1}', "jsonb", '{"a": 1}'),
+    ("json", '{"a":1, "a":2}', "jsonb", None),
+    ("jsonb", '{"a": 1}', "json", '{"a": 1}'),
+    ("mood", "sad", "text", "sad"),
+    ("text", "sad", "mood", "sad"),
+    ("text", "glad", "mood", None),
+    ("interval", "1 day 02:00", "interval day", None),
+    ("integer[]", "{1,NULL}", "bigint[]", "{1,NULL}"),
+    ("numeric(5,2)[]", "{1.25}", "numeric(5,1)[]", None),
+]
+
+
+def test_a_type_that_has_changed_changes_no_value(
+    database: str, folder: Write, tmp_path: Path
+) -> None:
+    """What is the same in the new type is converted; anything else is refused, and counted."""
+    columns = [f"c{n} {old}" for n, (old, *_) in enumerate(RETYPED)]
+    values = ", ".join(f"'{value}'" for _, value, *_ in RETYPED)
+    files = folder(
+        {
+            "001_a.up.sql": "CREATE TYPE mood AS ENUM ('sad');"
+            f"CREATE TABLE a (id int GENERATED ALWAYS AS IDENTITY, {', '.join(columns)});"
+            f"INSERT INTO a ({', '.join(f'c{n}' for n in range(len(RETYPED)))})"
+            f" VALUES ({values}), ({', '.join(['NULL'] * len(RETYPED))});"
+            "CREATE RULE no AS ON INSERT TO a DO INSTEAD NOTHING"
+        }
+    )
+    up(database, files)
+    path = backup(database, files, tmp_path / "out")
+    bad = [n for n, (*_, expected) in enumerate(RETYPED) if expected is None]
+    execute(database, "TRUNCATE a", *(_to(n, RETYPED[n][2]) for n in range(len(RETYPED))))
+
+    with pytest.raises(DifferenceFound) as caught:
+        restore(database, files, path)
+
+    assert caught.value.message == "the columns have other types than those that were saved"
+    assert [line.split()[3] for line in caught.value.detail] == [f"c{n}" for n in bad]
+    assert caught.value.detail[0] == (
+        "table public.a: column c0 was numeric(12,4) and is numeric(12,1) now;"
+        " rows that would change: 1"
+    )
+    assert all(line.endswith(" rows that would change: 1") for line in caught.value.detail)
+    assert value(database, "SELECT count(*) FROM a") == 0
+
+    execute(database, *(_to(n, RETYPED[n][0]) for n in bad))
+    report = restore(database, files, path)
+
+    cells = ", ".join(f"c{n}::text" for n in range(len(RETYPED)))
+    found = value(database, f"SELECT ARRAY[{cells}] FROM a WHERE id = 1")
+    for cell, (*_, new, expected) in zip(found, RETYPED, strict=True):
+        if expected is not None:
+            assert cell.strip() == {"t": "true"}.get(expected, expected).strip(), new
+    assert value(database, "SELECT num_nonnulls(c0, c1, c2) FROM a WHERE id = 2") == 0
+    assert len(report.notes) == len(RETYPED) - len(bad)
+    assert report.notes[0] == (
+        "table public.a: column c1 was numeric(12,4) and is numeric(12,1) now;"
+        " every value is the same"
+    )
+    assert value(database, "SELECT ev_enabled FROM pg_rewrite WHERE rulename = 'no'") == "O"
+
+
+def _to(number: int, kind: str) -> str:
+    return f"ALTER TABLE a ALTER c{number} TYPE {kind} USING NULL"
+
+
+@pytest.mark.parametrize(
+    ("created", "filled", "changed", "words"),
+    [
+        (
+            "CREATE TYPE addr AS (city text, share numeric(12,4)); CREATE TABLE a (x addr[])",
+            "INSERT INTO a VALUES (ARRAY[ROW('a,b', 0.1234)::addr])",
+            (
+                "ALTER TABLE a ALTER x TYPE text;"
+                " ALTER TYPE addr ALTER ATTRIBUTE share TYPE numeric(12,1);"
+                " ALTER TABLE a ALTER x TYPE addr[] USING NULL"
+            ),
+            (
+                "was public.addr row (city text, share numeric(12,4))"
+                " and is public.addr row (city text, share numeric(12,1)) now"
+            ),
+        ),
+        (
+            "CREATE TYPE addr AS (city text, zip text); CREATE TABLE a (x addr)",
+            "INSERT INTO a VALUES (ROW('a,b', 'c'))",
+            "ALTER TYPE addr DROP ATTRIBUTE zip CASCADE",
+            "was public.addr row (city text, zip text) and is public.addr row (city text) now",
+        ),
+        (
+            "CREATE DOMAIN share AS numeric(12,4); CREATE TABLE a (x share)",
+            "INSERT INTO a VALUES (0.1234)",
+            (
+                "ALTER TABLE a ALTER x TYPE numeric; DROP DOMAIN share;"
+                " CREATE DOMAIN share AS numeric(12,1); ALTER TABLE a ALTER x TYPE share"
+            ),
+            (
+                "was public.share domain over numeric(12,4)"
+                " and is public.share domain over numeric(12,1) now"
+            ),
+        ),
+        (
+            "CREATE TYPE mood AS ENUM ('sad', 'glad'); CREATE TABLE a (x mood)",
+            "INSERT INTO a VALUES ('glad')",
+            "ALTER TYPE mood RENAME VALUE 'glad' TO 'merry'",
+            'was public.mood enum ["sad", "glad"] and is public.mood enum ["sad", "merry"] now',
+        ),
+    ],
+    ids=["attribute", "dropped attribute", "domain", "enum"],
+)  # fmt: skip
+def test_a_type_of_users_that_was_redefined_changes_no_value(
+    created: str, filled: str, changed: str, words: str, request: pytest.FixtureRequest
+) -> None:
+    """Its name alone says nothing."""
+    url: str = request.getfixturevalue("database")
+    tmp_path: Path = request.getfixturevalue("tmp_path")
+    files = request.getfixturevalue("folder")({"001_a.up.sql": created})
+    up(url, files)
+    execute(url, filled)
+    path = backup(url, files, tmp_path / "out")
+    before = value(url, "SELECT x::text FROM a")
+    restore(url, files, path, replace=True, backup_dir=tmp_path)
+    assert value(url, "SELECT x::text FROM a") == before
+    execute(url, "TRUNCATE a", *changed.split(";"))
+
+    with pytest.raises(DifferenceFound) as caught:
+        restore(url, files, path)
+    assert caught.value.detail == (f"table public.a: column x {words}; rows that would change: 1",)
+
+
+def test_types_of_the_schema_go_with_it(database: str, folder: Write, tmp_path: Path) -> None:
+    """They have another name then, and are the same."""
+    files = folder(
+        {
+            "001_a.up.sql": """CREATE TYPE mood AS ENUM ('sad');
+                CREATE TYPE "Odd pair" AS (a mood, b mood[]);
+                CREATE TABLE a (x mood, y "Odd pair"[])"""
+        }
+    )
+    one, two = lfmigrate.Scope(schema="One"), lfmigrate.Scope(schema="two")
+    execute(database, 'CREATE SCHEMA "One"', "CREATE SCHEMA two")
+    up(database, files, scope=one)
+    up(database, files, scope=two)
+    execute(database, """INSERT INTO "One".a VALUES ('sad', '{"(sad,{sad})"}')""")
+    path = backup(database, files, tmp_path / "out", scope=one)
+
+    report = restore(database, files, path, scope=two)
+
+    assert report.notes == ()
+    assert [table.schema for table in report.tables] == ["two"]
+    assert value(database, "SELECT (x, y)::text FROM two.a") == value(
+        database, 'SELECT (x, y)::text FROM "One".a'
+    )

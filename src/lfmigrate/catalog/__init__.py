@@ -21,6 +21,7 @@ from lfmigrate.catalog.sequences import (
 )
 from lfmigrate.catalog.sessions import Server, blockers, server, session_state
 from lfmigrate.catalog.tables import (
+    ChangedValues,
     CheckConstraint,
     Column,
     ForeignKey,
@@ -32,6 +33,7 @@ from lfmigrate.catalog.tables import (
     Trigger,
     Written,
     changed_rows,
+    changed_values,
     check_constraint,
     not_valid,
     staging,
@@ -40,6 +42,7 @@ from lfmigrate.catalog.tables import (
 )
 
 __all__ = [
+    "ChangedValues",
     "CheckConstraint",
     "Column",
     "ForeignKey",
@@ -55,6 +58,7 @@ __all__ = [
     "Written",
     "blockers",
     "changed_rows",
+    "changed_values",
     "check_constraint",
     "committed",
     "dependents",

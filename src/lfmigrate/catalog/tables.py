@@ -13,11 +13,19 @@ from lfmigrate.postgres.pipeline import Query
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of a table, its type as the server writes it, and whether it is generated."""
+    """A column of a table.
+
+    Attributes:
+        name: Its name, unquoted.
+        type: Its type as the server writes it.
+        generated: Whether the server computes it.
+        definition: What the types of users are that its type uses; empty if there are none.
+    """
 
     name: str
     type: str
     generated: bool = False
+    definition: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +48,7 @@ class ForeignKey:
 
 @dataclass(frozen=True, slots=True)
 class Trigger:
-    """A user-defined trigger that is enabled; ``enabled`` is the letter in pg_trigger."""
+    """A trigger of a user, or a rule, that is enabled; ``enabled`` is the letter in pg_trigger."""
 
     name: str
     enabled: str
@@ -54,6 +62,7 @@ class Member:
     name: str
     foreign_keys: tuple[ForeignKey, ...]
     triggers: tuple[Trigger, ...]
+    rules: tuple[Trigger, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +76,7 @@ class Table:
         partitioned: Whether its rows are in partitions.
         forced: Whether row-level security applies to the role although it owns the table.
         columns: Its columns, in order.
+        primary_key: The names of the columns of its primary key, in order.
         sequences: The sequences that its columns own.
         members: The table itself, and its partitions.
     """
@@ -77,6 +87,7 @@ class Table:
     partitioned: bool
     forced: bool
     columns: tuple[Column, ...]
+    primary_key: tuple[str, ...]
     sequences: tuple[Sequence, ...]
     members: tuple[Member, ...]
 
@@ -104,6 +115,7 @@ def tables(names: Iterable[tuple[str, str]]) -> Query[tuple[Table, ...]]:
                 partitioned=found["partitioned"],
                 forced=found["forced"],
                 columns=tuple(Column(**column) for column in found["columns"]),
+                primary_key=tuple(found["primary_key"]),
                 sequences=tuple(Sequence(**sequence) for sequence in found["sequences"]),
                 members=tuple(map(_member, found["members"])),
             )
@@ -119,6 +131,7 @@ def _member(found: Any) -> Member:  # noqa: ANN401 (parsed JSON)
         name=found["name"],
         foreign_keys=tuple(ForeignKey(**key) for key in found["foreign_keys"]),
         triggers=tuple(Trigger(**trigger) for trigger in found["triggers"]),
+        rules=tuple(Trigger(**rule) for rule in found["rules"]),
     )
 
 
@@ -218,6 +231,33 @@ def written_rows() -> Query[Mapping[tuple[str, str], Written] | None]:
         }
 
     return Query(query_text("written_rows"), (), decode)
+
+
+@dataclass(frozen=True, slots=True)
+class ChangedValues:
+    """The values of a column that another type would change.
+
+    Attributes:
+        rows: How many there are.
+        expression: What converts a value, given as text; None if nothing does.
+    """
+
+    rows: int
+    expression: str | None
+
+
+def changed_values() -> Query[ChangedValues]:
+    """Ask how many values of a column another type would change.
+
+    The settings ``lfmigrate.table``, ``lfmigrate.column``, ``lfmigrate.old`` and ``lfmigrate.new``
+    say which; see the query.
+    """
+    return Query(
+        "SELECT current_setting('lfmigrate.changed')::jsonb",
+        (),
+        lambda value: ChangedValues(**value),
+        first=(query_text("changed_values"), ()),
+    )
 
 
 @dataclass(frozen=True, slots=True)

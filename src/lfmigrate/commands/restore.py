@@ -22,6 +22,8 @@ from lfmigrate.rows import archive
 from lfmigrate.rows.archive import DEFAULT_PARENT, Archive, SavedTable
 from lfmigrate.rows.dump import Emptied, OnCopy
 from lfmigrate.rows.load import load
+from lfmigrate.rows.retyped import retyped, stage
+from lfmigrate.rows.suspended import empty_path
 from lfmigrate.settings import Scope
 from lfmigrate.source.folder import Folder
 
@@ -81,7 +83,8 @@ def restore(
     Raises:
         ArchiveError: The backup is damaged or incomplete.
         Refused: It is of another database, or a table has rows and ``replace`` is not given.
-        DifferenceFound: A table is missing or has other columns than the backup.
+        DifferenceFound: A table is missing or has other columns than the backup, or a column has
+            a type that would change values.
         DatabaseError: The server refused; all was rolled back.
     """
     session = Session(conn, folder, scope, on_wait=on_wait)
@@ -103,6 +106,9 @@ def restore(
                 pairs = found.pairs()
                 if lost and not replace:
                     raise _not_empty(lost, tables)
+                own, now = saved.about.schema, state.schema
+                changed = [(s, t, tuple(retyped(s, t, own, now))) for s, t in pairs]
+                staged = stage(tx.conn, saved, [each for each in changed if each[2]], watch)
                 if lost:
                     backup = save_and_empty(
                         tx,
@@ -116,6 +122,7 @@ def restore(
                     saved,
                     pairs,
                     schema_of=schema_of,
+                    staged=staged,
                     watch=watch,
                 )
                 tx.commit()
@@ -126,7 +133,7 @@ def restore(
         tuple(replaced(table, schema=schema_of(table.schema)) for table in saved.tables),
         lost,
         backup,
-        notes=tuple(session.notes),
+        notes=(*(note for each in staged.values() for note in each.notes), *session.notes),
     )
 
 
@@ -207,12 +214,10 @@ class _Found:
         """Queue the questions."""
         names = [(schema_of(table.schema), table.name) for table in saved.tables]
         free = [(schema_of(sequence.schema), sequence.name) for sequence in saved.sequences]
-        return cls(
-            saved,
-            schema_of,
-            flight.ask(catalog.tables(names)),
-            flight.ask(catalog.missing_sequences(free)),
-        )
+        # The names of types have their schemas, as in the manifest.
+        with empty_path(flight):
+            tables = flight.ask(catalog.tables(names))
+        return cls(saved, schema_of, tables, flight.ask(catalog.missing_sequences(free)))
 
     def pairs(self) -> list[tuple[SavedTable, Table]]:
         """Pair the saved tables with those of the database.

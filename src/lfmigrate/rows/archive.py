@@ -74,6 +74,7 @@ class SavedTable:
         bytes: The file's size.
         sha256: The file's checksum, in hex.
         sequences: The sequences of its serial and identity columns.
+        definitions: What the types of users were, by the column that used them.
     """
 
     schema: str
@@ -84,6 +85,7 @@ class SavedTable:
     bytes: int
     sha256: str
     sequences: tuple[SavedSequence, ...] = ()
+    definitions: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +147,8 @@ class Writer:
         columns: Sequence[tuple[str, str]],
         lines: Iterator[Sequence[bytes | memoryview]],
         sequences: Sequence[SavedSequence],
+        *,
+        definitions: Sequence[tuple[str, str]] = (),
     ) -> SavedTable:
         """Write a table's file.
 
@@ -154,6 +158,7 @@ class Writer:
             columns: The name and type of each column.
             lines: The file's lines in blocks, beginning with the header.
             sequences: The sequences of its columns.
+            definitions: What the types of users are, by the column that uses them.
         """
         file_name = self._file_name(name)
         digest = sha256()
@@ -174,6 +179,7 @@ class Writer:
             size,
             digest.hexdigest(),
             tuple(sequences),
+            tuple(definitions),
         )
         self.tables.append(saved)
         return saved

@@ -122,6 +122,7 @@ def dump(
                 [(c.name, c.type) for c in table.columns if not c.generated],
                 _lines(conn, table, about.encoding, watch),
                 [answer.value for answer in positions],
+                definitions=[(c.name, c.definition) for c in table.columns if c.definition],
             )
         return archive.finish(writer, target, about, [answer.value for answer in free])
 

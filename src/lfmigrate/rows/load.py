@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import groupby
 
 from lfmigrate import catalog
 from lfmigrate.catalog.tables import ForeignKey, Member, Table
@@ -12,6 +13,7 @@ from lfmigrate.postgres.pipeline import Flight
 from lfmigrate.rows import archive
 from lfmigrate.rows.archive import Archive, SavedSequence, SavedTable
 from lfmigrate.rows.dump import OnCopy, copy_from, qualified, watched
+from lfmigrate.rows.retyped import Staged
 from lfmigrate.rows.suspended import suspend
 from lfmigrate.syntax.names import quote_name
 
@@ -22,6 +24,7 @@ def load(
     pairs: Sequence[tuple[SavedTable, Table]],
     *,
     schema_of: Callable[[str], str],
+    staged: Mapping[str, Staged],
     watch: OnCopy | None = None,
 ) -> None:
     """Load the rows of an archive into empty tables, in the open transaction.
@@ -35,6 +38,7 @@ def load(
         saved: The archive.
         pairs: Each table as it was saved, and as it is now; their columns match.
         schema_of: Returns the schema for a sequence that was saved in another.
+        staged: The tables whose rows are in a temporary table already, by id.
         watch: Called after every block.
 
     Raises:
@@ -44,8 +48,15 @@ def load(
     order, circular = _load_order([table for _, table in pairs])
     suspended = suspend(conn, order, circular)
     saved_tables = {table.id: saved_table for saved_table, table in pairs}
-    for _ in copy_in(conn, [_filling(saved, t, saved_tables[t.id], watch) for t in order]):
-        pass  # the rows are counted in the manifest
+    for is_staged, tables in groupby(order, key=lambda table: table.id in staged):
+        if is_staged:
+            flight = Flight(conn)
+            for table in tables:
+                flight.do(_inserting(table, staged[table.id]))
+            flight.go()
+            continue
+        for _ in copy_in(conn, [_filling(saved, t, saved_tables[t.id], watch) for t in tables]):
+            pass  # the rows are counted in the manifest
     flight = Flight(conn)
     suspended.resume(flight)
     for table in order:
@@ -95,6 +106,16 @@ def _filling(
     return (
         copy_from(qualified(table), columns, saved.about.encoding),
         watched(blocks, table.name, saved_table.bytes, watch),
+    )
+
+
+def _inserting(table: Table, staged: Staged) -> str:
+    """Return the statement that fills a table from a temporary one."""
+    columns = ", ".join(map(quote_name, staged.expressions))
+    values = ", ".join(staged.expressions.values())
+    return (
+        f"INSERT INTO {qualified(table)} ({columns}) OVERRIDING SYSTEM VALUE"
+        f" SELECT {values} FROM {staged.name}"
     )
 
 

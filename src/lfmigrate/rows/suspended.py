@@ -13,7 +13,7 @@ from lfmigrate.postgres.pipeline import Flight
 from lfmigrate.rows.dump import EXACT, qualified
 from lfmigrate.syntax.names import quote_name
 
-# How pg_trigger and ALTER TABLE say which sessions a trigger fires in.
+# How pg_trigger and ALTER TABLE say in which sessions a trigger fires, or a rule applies.
 _ENABLE = {"O": "ENABLE", "A": "ENABLE ALWAYS", "R": "ENABLE REPLICA"}
 
 
@@ -27,7 +27,7 @@ class Suspended:
         """Queue the check of what was deferred, and the statements."""
         # First, because a table with pending trigger events cannot be altered.
         flight.do("SET CONSTRAINTS ALL IMMEDIATE")
-        with _empty_path(flight):
+        with empty_path(flight):
             for statement in self.statements:
                 flight.do(statement)
 
@@ -37,7 +37,7 @@ def suspend(
     tables: Sequence[Table],
     circular: Sequence[tuple[Member, ForeignKey]] = (),
 ) -> Suspended:
-    """Suspend triggers of users, and constraints that are NOT VALID; defer the others.
+    """Suspend triggers of users, rules, and constraints that are NOT VALID; defer the others.
 
     Row-level security that is forced on the owner is lifted. Values are read as `EXACT` says.
 
@@ -55,12 +55,12 @@ def suspend(
     """
     flight = Flight(conn)
     flight.set(EXACT)
-    with _empty_path(flight):
+    with empty_path(flight):
         asked = flight.ask(catalog.not_valid(tables))
     flight.go()
     pairs = [*_policies(tables), *_triggers(tables), *_deferrals(circular)]
     flight = Flight(conn)
-    with _empty_path(flight):
+    with empty_path(flight):
         for statement in (*(do for do, _ in pairs), *_drop(asked.value)):
             flight.do(statement)
     flight.do("SET CONSTRAINTS ALL DEFERRED")
@@ -69,7 +69,7 @@ def suspend(
 
 
 @contextmanager
-def _empty_path(flight: Flight) -> Iterator[None]:
+def empty_path(flight: Flight) -> Iterator[None]:
     """Let what is queued in the block find an empty search path: definitions have full names."""
     flight.do("SELECT set_config('lfmigrate.path', current_setting('search_path'), true)")
     flight.set({"search_path": ""})
@@ -95,6 +95,12 @@ def _triggers(tables: Sequence[Table]) -> Iterator[tuple[str, str]]:
             yield (
                 f"ALTER TABLE ONLY {qualified(member)} DISABLE {name}",
                 f"ALTER TABLE ONLY {qualified(member)} {_ENABLE[trigger.enabled]} {name}",
+            )
+        for rule in member.rules:
+            name = f"RULE {quote_name(rule.name)}"
+            yield (
+                f"ALTER TABLE {qualified(member)} DISABLE {name}",
+                f"ALTER TABLE {qualified(member)} {_ENABLE[rule.enabled]} {name}",
             )
 
 
