@@ -17,15 +17,19 @@ class Column:
 
     Attributes:
         name: Its name, unquoted.
+        number: Its attnum.
         type: Its type as the server writes it.
         generated: Whether the server computes it.
+        default: The expression of its default, or what it is computed from; or None.
         definition: What the types of users are that its type uses; empty if there are none.
     """
 
     name: str
+    number: int
     type: str
-    generated: bool = False
-    definition: str = ""
+    generated: bool
+    default: str | None
+    definition: str
 
 
 @dataclass(frozen=True, slots=True)

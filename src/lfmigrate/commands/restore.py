@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from dataclasses import replace as replaced
 from pathlib import Path
@@ -12,7 +12,7 @@ from lfmigrate.catalog import Server, Table
 from lfmigrate.engine.empty_tables import lock_and_count, save_and_empty, tables_with_rows
 from lfmigrate.engine.session import Session
 from lfmigrate.engine.state import DatabaseState
-from lfmigrate.engine.transaction import transaction
+from lfmigrate.engine.transaction import Transaction, transaction
 from lfmigrate.engine.waiting import Attempts
 from lfmigrate.errors import DifferenceFound, Refused
 from lfmigrate.postgres.connection import Connection
@@ -20,9 +20,10 @@ from lfmigrate.postgres.pipeline import Flight
 from lfmigrate.postgres.wire import Answer
 from lfmigrate.rows import archive
 from lfmigrate.rows.archive import DEFAULT_PARENT, Archive, SavedTable
+from lfmigrate.rows.columns import RestoredColumns, by_primary_key, count_columns, describe
 from lfmigrate.rows.dump import Emptied, OnCopy
 from lfmigrate.rows.load import load
-from lfmigrate.rows.retyped import retyped, stage
+from lfmigrate.rows.retyped import Retyped, Staged, retyped, stage
 from lfmigrate.rows.suspended import empty_path
 from lfmigrate.settings import Scope
 from lfmigrate.source.folder import Folder
@@ -40,6 +41,7 @@ class RestoreReport:
         lost: What was emptied before; none without ``replace``.
         saved: The backup of what was there before; None where there was nothing.
         notes: What is worth a warning.
+        columns: The columns that were restored in tables that had kept their rows.
     """
 
     server: Server
@@ -49,6 +51,11 @@ class RestoreReport:
     lost: tuple[Emptied, ...] = ()
     saved: Path | None = None
     notes: tuple[str, ...] = ()
+    columns: tuple[RestoredColumns, ...] = ()
+
+
+# Tables as they were saved, and as they are now.
+_Pairs = list[tuple[SavedTable, Table]]
 
 
 def restore(
@@ -98,23 +105,26 @@ def restore(
             with transaction(session, state) as tx:
                 found = _Found.queue(tx.flight, saved, schema_of)
                 tx.send()
-                tables = [table for _, table in found.pairs()]
-                lost = lock_and_count(tx, tables)
+                counted = lock_and_count(tx, [table for _, table in found.pairs()])
                 # Again, because another session may have altered one before it was locked.
                 found = _Found.queue(tx.flight, saved, schema_of)
                 tx.send()
-                pairs = found.pairs()
+                pairs, partial = found.split(counted)
+                tables = [table for _, table in pairs]
+                lost = _of(tables, counted)
                 if lost and not replace:
                     raise _not_empty(lost, tables)
-                own, now = saved.about.schema, state.schema
-                changed = [(s, t, tuple(retyped(s, t, own, now))) for s, t in pairs]
-                staged = stage(tx.conn, saved, [each for each in changed if each[2]], watch)
-                if lost:
+                staged = stage(tx.conn, saved, _to_stage(pairs, partial, saved, state), watch)
+                columns = _count_columns(tx, partial, staged)
+                if any(each.overwritten for each in columns) and not replace:
+                    raise _overwritten(columns)
+                if lost or any(each.overwritten for each in columns):
                     backup = save_and_empty(
                         tx,
                         tables,
                         backup_parent=backup_dir or DEFAULT_PARENT,
                         reason="restore --replace",
+                        kept=[table for _, table in partial],
                         watch=watch,
                     )
                 load(
@@ -123,6 +133,7 @@ def restore(
                     pairs,
                     schema_of=schema_of,
                     staged=staged,
+                    partial=partial,
                     watch=watch,
                 )
                 tx.commit()
@@ -130,10 +141,15 @@ def restore(
         state.server,
         state.schema,
         saved.path,
-        tuple(replaced(table, schema=schema_of(table.schema)) for table in saved.tables),
+        tuple(replaced(table, schema=schema_of(table.schema)) for table, _ in pairs),
         lost,
         backup,
-        notes=(*(note for each in staged.values() for note in each.notes), *session.notes),
+        columns=columns,
+        notes=(
+            *(note for each in staged.values() for note in each.notes),
+            *describe(columns),
+            *session.notes,
+        ),
     )
 
 
@@ -172,16 +188,62 @@ def preview_replace(
             schema_of = _schemas(saved, state)
             with session.reading(state.schema) as flight:
                 found = _Found.queue(flight, saved, schema_of)
-            tables = [table for _, table in found.pairs()]
-            lost = tables_with_rows(session, state.schema, tables)
-    return RestoreReport(state.server, state.schema, saved.path, (), lost)
+            counted = tables_with_rows(session, state.schema, [t for _, t in found.pairs()])
+            pairs, partial = found.split(counted)
+    rows = {(table.schema, table.name): table.rows for table in counted}
+    columns = tuple(
+        RestoredColumns(t.schema, t.name, s.dropped, rows[t.schema, t.name]) for s, t in partial
+    )
+    lost = _of([table for _, table in pairs], counted)
+    return RestoreReport(state.server, state.schema, saved.path, (), lost, columns=columns)
+
+
+def _of(tables: Sequence[Table], counted: Sequence[Emptied]) -> tuple[Emptied, ...]:
+    """Return those of some tables that have rows."""
+    names = {(table.schema, table.name) for table in tables}
+    return tuple(each for each in counted if (each.schema, each.name) in names)
+
+
+def _to_stage(
+    pairs: _Pairs, partial: _Pairs, saved: Archive, state: DatabaseState
+) -> list[tuple[SavedTable, Table, tuple[Retyped, ...]]]:
+    """Return the tables that are not copied directly, with the columns whose type has changed."""
+    own, now = saved.about.schema, state.schema
+    chosen = [(s, t, tuple(retyped(s, t, own, now))) for s, t in pairs]
+    chosen = [each for each in chosen if each[2]]
+    for s, t in partial:
+        used = {*s.dropped, *t.primary_key}
+        chosen.append((s, t, tuple(r for r in retyped(s, t, own, now) if r.name in used)))
+    return chosen
+
+
+def _count_columns(
+    tx: Transaction, partial: _Pairs, staged: Mapping[str, Staged]
+) -> tuple[RestoredColumns, ...]:
+    asked = [tx.flight.ask(count_columns(s, t, staged[t.id])) for s, t in partial]
+    tx.send()
+    return tuple(answer.value for answer in asked)
 
 
 def _not_empty(lost: Sequence[Emptied], tables: Sequence[Table]) -> Refused:
     return Refused(
         f"{len(lost)} of {len(tables)} tables are not empty",
         detail=[f"table {t.schema}.{t.name}, rows: {t.rows:,}" for t in lost],
-        hint='Empty them first, or let "--replace --yes" do it, which backs them up.',
+        hint='Empty them first, or let "--replace --yes" do it, which backs them up; --into loads'
+        " the backup into a schema of its own.",
+    )
+
+
+def _overwritten(columns: Sequence[RestoredColumns]) -> Refused:
+    return Refused(
+        "columns to restore have other values now",
+        detail=[
+            f"table {c.schema}.{c.name}, {', '.join(c.columns)}, rows: {c.overwritten:,}"
+            for c in columns
+            if c.overwritten
+        ],
+        hint='Let "--replace --yes" overwrite them, which backs them up, or look at the backup with'
+        " --into.",
     )
 
 
@@ -219,8 +281,30 @@ class _Found:
             tables = flight.ask(catalog.tables(names))
         return cls(saved, schema_of, tables, flight.ask(catalog.missing_sequences(free)))
 
-    def pairs(self) -> list[tuple[SavedTable, Table]]:
+    def split(self, counted: Sequence[Emptied]) -> tuple[_Pairs, _Pairs]:
         """Pair the saved tables with those of the database.
+
+        Args:
+            counted: Those that have rows.
+
+        Returns:
+            Those that are restored as a whole, and those that get columns back.
+
+        Raises:
+            DifferenceFound: Something is missing, or differs.
+        """
+        filled = {(table.schema, table.name) for table in counted}
+        pairs = self.pairs(filled)
+        partial = [
+            (s, t) for s, t in pairs if (t.schema, t.name) in filled and by_primary_key(s, t)
+        ]
+        return [pair for pair in pairs if pair not in partial], partial
+
+    def pairs(self, filled: Collection[tuple[str, str]] | None = None) -> _Pairs:
+        """Pair the saved tables with those of the database.
+
+        Args:
+            filled: Schema and name of those that have rows; None if that is not known.
 
         Raises:
             DifferenceFound: Something is missing, or differs.
@@ -234,7 +318,12 @@ class _Found:
             if table is None:
                 problems.append(f"table {schema}.{saved_table.name} does not exist")
             else:
-                problems += _differences(saved_table, table)
+                may_be_partial = filled is None or (schema, table.name) in filled
+                problems += _differences(
+                    saved_table,
+                    table,
+                    columns_only=may_be_partial and by_primary_key(saved_table, table),
+                )
                 pairs.append((saved_table, table))
         problems += [
             f"sequence {schema}.{name} does not exist"
@@ -250,16 +339,24 @@ class _Found:
         return pairs
 
 
-def _differences(saved: SavedTable, table: Table) -> Iterator[str]:
-    """Return how the columns of a table differ from those that were saved."""
+def _differences(saved: SavedTable, table: Table, *, columns_only: bool) -> Iterator[str]:
+    """Return how the columns of a table differ from those that were saved.
+
+    Args:
+        saved: The table as it was saved.
+        table: The table as it is now.
+        columns_only: Whether only the columns that were dropped matter.
+    """
     label = f"table {table.schema}.{table.name}"
     there = {column.name: column for column in table.columns}
-    then = dict(saved.columns)
+    then = [name for name, _ in saved.columns]
+    if columns_only:
+        then = list(saved.dropped)
     for name in then:
         if name not in there:
             yield f"{label} has no column {name} any more"
         elif there[name].generated:
             yield f"{label}: column {name} is computed by the server now"
     for column in table.columns:
-        if column.name not in then and not column.generated:
+        if column.name not in then and not column.generated and not columns_only:
             yield f"{label} has a column {column.name} that the backup does not have"

@@ -392,7 +392,8 @@ def _save(
     undone = ", ".join(f"{m.version}_{m.name}" for m in report.migrations)
     about = tx.state.about(f"rollback of {undone}", kept)
     target = default_folder(parent, about.database)
-    return tx.save_rows(tables, sequences, target, about, watch=watch).path
+    saved = tx.save_rows(tables, sequences, target, about, dropped=trial.dropped, watch=watch)
+    return saved.path
 
 
 def _over(owned: OwnedObjects, outcome: Outcome) -> list[Key]:

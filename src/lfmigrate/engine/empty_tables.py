@@ -57,6 +57,7 @@ def save_and_empty(
     *,
     backup_parent: Path | None,
     reason: str,
+    kept: Sequence[Table] = (),
     watch: OnCopy | None,
 ) -> Path | None:
     """Delete all rows of locked tables, after a backup.
@@ -66,6 +67,7 @@ def save_and_empty(
         tables: The tables.
         backup_parent: Where the backup's folder is created; None for no backup.
         reason: What the manifest says of it.
+        kept: Tables that are saved, too, and keep their rows.
         watch: Called as rows are copied.
 
     Returns:
@@ -78,7 +80,9 @@ def save_and_empty(
     if backup_parent is not None:
         about = transaction.state.about(reason)
         target = archive.default_folder(backup_parent, about.database)
-        backup = transaction.save_rows(_names(tables), (), target, about, watch=watch).path
+        backup = transaction.save_rows(
+            _names([*tables, *kept]), (), target, about, watch=watch
+        ).path
     dump.empty(transaction.flight, tables)
     try:
         transaction.send()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -289,6 +289,7 @@ class Transaction:
         target: Path,
         about: About,
         *,
+        dropped: Collection[str] = (),
         watch: OnCopy | None = None,
     ) -> Archive:
         """Write rows to a backup; what is queued is sent first.
@@ -299,6 +300,7 @@ class Transaction:
             sequences: Schema and name of each sequence that belongs to no column.
             target: The folder to create.
             about: What the manifest says of the whole.
+            dropped: The ids of what is about to be dropped; see `dump.dump`.
             watch: Called as rows are copied.
 
         Returns:
@@ -319,6 +321,7 @@ class Transaction:
             about,
             flight=flight,
             may_lift=not self._read_only,
+            dropped=dropped,
             watch=watch,
         )
         self.backup = saved.path

@@ -75,6 +75,7 @@ class SavedTable:
         sha256: The file's checksum, in hex.
         sequences: The sequences of its serial and identity columns.
         definitions: What the types of users were, by the column that used them.
+        dropped: The columns that were lost, if the rows were not.
     """
 
     schema: str
@@ -86,6 +87,7 @@ class SavedTable:
     sha256: str
     sequences: tuple[SavedSequence, ...] = ()
     definitions: tuple[tuple[str, str], ...] = ()
+    dropped: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +151,7 @@ class Writer:
         sequences: Sequence[SavedSequence],
         *,
         definitions: Sequence[tuple[str, str]] = (),
+        dropped: Sequence[str] = (),
     ) -> SavedTable:
         """Write a table's file.
 
@@ -159,6 +162,7 @@ class Writer:
             lines: The file's lines in blocks, beginning with the header.
             sequences: The sequences of its columns.
             definitions: What the types of users are, by the column that uses them.
+            dropped: The columns that are lost, if the rows are not.
         """
         file_name = self._file_name(name)
         digest = sha256()
@@ -180,6 +184,7 @@ class Writer:
             digest.hexdigest(),
             tuple(sequences),
             tuple(definitions),
+            tuple(dropped),
         )
         self.tables.append(saved)
         return saved
@@ -354,6 +359,9 @@ def _parse(path: Path, document: Mapping[str, Any]) -> Archive:
         if not _FILE_NAME.fullmatch(table.file):
             raise ValueError(f"{table.file!r} is not a file of a backup")
         _refuse_twice("column", (column for column, _ in table.columns))
+        unknown = set(table.dropped) - {column for column, _ in table.columns}
+        if unknown:
+            raise ValueError(f"{', '.join(sorted(unknown))} is not a column of {table.name}")
     _refuse_twice("file", (table.file for table in tables))
     _refuse_twice("table", (f"{table.schema}.{table.name}" for table in tables))
     sequences: tuple[SavedSequence, ...] = _load(tuple[SavedSequence, ...], document["sequences"])

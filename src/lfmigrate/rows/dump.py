@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -73,6 +73,7 @@ def dump(
     *,
     flight: Flight,
     may_lift: bool,
+    dropped: Collection[str] = (),
     watch: OnCopy | None = None,
 ) -> Archive:
     """Save the rows of some tables. Only reads, in the open transaction.
@@ -89,6 +90,8 @@ def dump(
         flight: What is sent with the first question.
         may_lift: Whether row-level security that is forced on the owner may be lifted; see
             `see_all_rows`.
+        dropped: The ids of what is about to be dropped, as in `catalog.inventory`. Of a table
+            that is not among them, the manifest names the columns that are.
         watch: Called every few hundred rows.
 
     Returns:
@@ -123,6 +126,13 @@ def dump(
                 _lines(conn, table, about.encoding, watch),
                 [answer.value for answer in positions],
                 definitions=[(c.name, c.definition) for c in table.columns if c.definition],
+                dropped=[
+                    c.name
+                    for c in table.columns
+                    if table.id not in dropped
+                    and f"{table.id}:{c.number}" in dropped
+                    and not c.generated
+                ],
             )
         return archive.finish(writer, target, about, [answer.value for answer in free])
 

@@ -12,6 +12,7 @@ from lfmigrate.postgres.copy import copy_in
 from lfmigrate.postgres.pipeline import Flight
 from lfmigrate.rows import archive
 from lfmigrate.rows.archive import Archive, SavedSequence, SavedTable
+from lfmigrate.rows.columns import update_columns
 from lfmigrate.rows.dump import OnCopy, copy_from, qualified, watched
 from lfmigrate.rows.retyped import Staged
 from lfmigrate.rows.suspended import suspend
@@ -25,6 +26,7 @@ def load(
     *,
     schema_of: Callable[[str], str],
     staged: Mapping[str, Staged],
+    partial: Sequence[tuple[SavedTable, Table]] = (),
     watch: OnCopy | None = None,
 ) -> None:
     """Load the rows of an archive into empty tables, in the open transaction.
@@ -39,6 +41,7 @@ def load(
         pairs: Each table as it was saved, and as it is now; their columns match.
         schema_of: Returns the schema for a sequence that was saved in another.
         staged: The tables whose rows are in a temporary table already, by id.
+        partial: The tables that have kept their rows, and get columns back; all are staged.
         watch: Called after every block.
 
     Raises:
@@ -46,7 +49,7 @@ def load(
         DatabaseError: A row was rejected.
     """
     order, circular = _load_order([table for _, table in pairs])
-    suspended = suspend(conn, order, circular)
+    suspended = suspend(conn, [*order, *(table for _, table in partial)], circular)
     saved_tables = {table.id: saved_table for saved_table, table in pairs}
     for is_staged, tables in groupby(order, key=lambda table: table.id in staged):
         if is_staged:
@@ -58,10 +61,14 @@ def load(
         for _ in copy_in(conn, [_filling(saved, t, saved_tables[t.id], watch) for t in tables]):
             pass  # the rows are counted in the manifest
     flight = Flight(conn)
+    for saved_table, table in partial:
+        update_columns(flight, saved_table, table, staged[table.id])
     suspended.resume(flight)
-    for table in order:
-        for sequence, live in _owned_sequences(saved_tables[table.id], table):
-            _set_position(flight, live.schema, live.name, sequence)
+    for saved_table, table in (*pairs, *partial):
+        for sequence, live in _owned_sequences(saved_table, table):
+            # Of a table that has kept its rows, the others have moved on.
+            if (saved_table, table) in pairs or sequence.column in saved_table.dropped:
+                _set_position(flight, live.schema, live.name, sequence)
     for sequence in saved.sequences:
         _set_position(flight, schema_of(sequence.schema), sequence.name, sequence)
     flight.go()

@@ -49,7 +49,9 @@ def retyped(saved: SavedTable, table: Table, own: str, now: str) -> Iterator[Ret
     live = {column.name: column for column in table.columns}
     definitions = dict(saved.definitions)
     for name, before in saved.columns:
-        after = live[name]
+        after = live.get(name)
+        if after is None or after.generated:
+            continue
         if _with_schema(before, own, "@") != _with_schema(after.type, now, "@"):
             old = before if own == now else _with_schema(before, own, quote_name(now))
             yield Retyped(name, old, after.type, f"was {before} and is {after.type} now")
