@@ -14,7 +14,7 @@ from lfmigrate.engine.session import Session
 from lfmigrate.engine.state import DatabaseState
 from lfmigrate.engine.transaction import Transaction, transaction
 from lfmigrate.engine.waiting import Attempts
-from lfmigrate.errors import DifferenceFound, Refused
+from lfmigrate.errors import DifferenceFound, Refused, UsageError
 from lfmigrate.postgres.connection import Connection
 from lfmigrate.postgres.pipeline import Flight
 from lfmigrate.postgres.wire import Answer
@@ -22,6 +22,7 @@ from lfmigrate.rows import archive
 from lfmigrate.rows.archive import DEFAULT_PARENT, Archive, SavedTable
 from lfmigrate.rows.columns import RestoredColumns, by_primary_key, count_columns, describe
 from lfmigrate.rows.dump import Emptied, OnCopy
+from lfmigrate.rows.into import load_into
 from lfmigrate.rows.load import load
 from lfmigrate.rows.retyped import Retyped, Staged, retyped, stage
 from lfmigrate.rows.suspended import empty_path
@@ -65,6 +66,7 @@ def restore(
     *,
     scope: Scope | None = None,
     replace: bool = False,
+    into: str | None = None,
     backup_dir: Path | None = None,
     watch: OnCopy | None = None,
     on_wait: Callable[[str], None] | None = None,
@@ -80,6 +82,8 @@ def restore(
         path: The backup's folder.
         scope: The schema; tables of the backup's own schema go there.
         replace: Empty the tables first, after a backup of the rows that are in them.
+        into: A schema in which new tables are created for the rows, whatever database they are of;
+            those that they came from are left alone.
         backup_dir: Where that backup goes.
         watch: Called as rows go.
         on_wait: Called once with a line if another run holds the lock.
@@ -89,13 +93,18 @@ def restore(
 
     Raises:
         ArchiveError: The backup is damaged or incomplete.
+        UsageError: Both ``into`` and ``replace`` are given.
         Refused: It is of another database, or a table has rows and ``replace`` is not given.
         DifferenceFound: A table is missing or has other columns than the backup, or a column has
             a type that would change values.
         DatabaseError: The server refused; all was rolled back.
     """
+    if into is not None and replace:
+        raise UsageError("--into and --replace exclude each other")
     session = Session(conn, folder, scope, on_wait=on_wait)
     saved = archive.read(path)
+    if into is not None:
+        return _restore_into(session, saved, into, watch)
     for attempt in Attempts(session):
         with attempt:
             state = session.state(relations=False)
@@ -151,6 +160,19 @@ def restore(
             *session.notes,
         ),
     )
+
+
+def _restore_into(
+    session: Session, saved: Archive, schema: str, watch: OnCopy | None
+) -> RestoreReport:
+    for attempt in Attempts(session):
+        with attempt:
+            state = session.state(relations=False)
+            with transaction(session, state) as tx:
+                tx.send()
+                tables, notes = load_into(tx.conn, saved, schema, watch=watch)
+                tx.commit()
+    return RestoreReport(state.server, schema, saved.path, tables, notes=(*notes, *session.notes))
 
 
 def preview_replace(
@@ -252,7 +274,7 @@ def _refuse_another_database(saved: Archive, state: DatabaseState) -> None:
         raise Refused(
             f'the backup is of database "{saved.about.database}", and this one is'
             f' "{state.server.database}"',
-            hint="docs/commands/restore.md explains how psql loads it into another database.",
+            hint="--into loads it into a schema of its own, whatever database it is of.",
         )
 
 
