@@ -15,11 +15,13 @@ from lfmigrate.engine.waiting import Attempts
 from lfmigrate.errors import Refused, StatementFailed
 from lfmigrate.history import ledger
 from lfmigrate.postgres.connection import Connection
+from lfmigrate.postgres.pipeline import Query
 from lfmigrate.rows import archive
 from lfmigrate.rows.archive import DEFAULT_PARENT, SavedTable
-from lfmigrate.rows.dump import OnCopy, listed
+from lfmigrate.rows.dump import OnCopy, listed, qualified
 from lfmigrate.settings import Scope
 from lfmigrate.source.folder import Folder
+from lfmigrate.syntax.names import quote_name
 
 # Kinds that have rows, but are not copied.
 _NOT_SAVED = frozenset({"materialized view", "foreign table"})
@@ -92,8 +94,36 @@ def backup(
                     state.about("backup"),
                     watch=watch,
                 )
+                large_objects = _count_large_objects(tx, asked.value)
     notes = [f"not saved: {r.kind} {r.label}" for r in owned.relations if r.kind in _NOT_SAVED]
+    notes += large_objects
     return BackupReport(state.server, state.schema, saved.path, saved.tables, tuple(notes))
+
+
+def _count_large_objects(tx: Transaction, tables: Sequence[Table]) -> list[str]:
+    """Return a note for each column with the numbers of large objects, of which rows are saved."""
+    asked = {
+        f"{table.schema}.{table.name}.{column.name}": tx.flight.ask(
+            Query(
+                "SELECT to_jsonb(count(*)) FROM pg_largeobject_metadata AS o"
+                f" WHERE EXISTS (SELECT FROM {qualified(table)} AS t"
+                f" WHERE t.{quote_name(column.name)} = o.oid)",
+                (),
+                int,
+            )
+        )
+        for table in tables
+        for column in table.columns
+        # The type of the extension lo is such a domain.
+        if column.type == "oid" or column.definition.endswith(" domain over oid")
+    }
+    if asked:
+        tx.send()
+    return [
+        f"not saved: large objects whose numbers column {name} has: {answer.value:,}"
+        for name, answer in asked.items()
+        if answer.value
+    ]
 
 
 def _has_changed(
