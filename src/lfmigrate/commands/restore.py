@@ -210,7 +210,7 @@ def preview_replace(
             schema_of = _schemas(saved, state)
             with session.reading(state.schema) as flight:
                 found = _Found.queue(flight, saved, schema_of)
-            counted = tables_with_rows(session, state.schema, [t for _, t in found.pairs()])
+            counted = tables_with_rows(session, state, [t for _, t in found.pairs()])
             pairs, partial = found.split(counted)
     rows = {(table.schema, table.name): table.rows for table in counted}
     columns = tuple(

@@ -30,10 +30,9 @@ BEGIN
     IF old IS NOT NULL THEN
         as_old := format(E'CAST(%s AS %s\n)', value, old);
         converted := format(E'CAST(%s AS %s\n)', as_old, current_setting('lfmigrate.new'));
-        -- By the casts between the types, or else by their texts; by equality or, if a type has none, by the texts.
+        -- By the casts between the types, or else by their texts.
         ways := jsonb_build_array(
             jsonb_build_array(converted, as_old, format(E'CAST(%s AS %s\n)', converted, old)),
-            jsonb_build_array(converted, as_old || '::text', format(E'CAST(%s AS %s\n)::text', converted, old)),
             jsonb_build_array(as_new, as_old, format(E'CAST(%s::text AS %s\n)', as_new, old)));
     END IF;
     ways := ways || jsonb_build_array(jsonb_build_array(as_new, value, as_new || '::text'));
