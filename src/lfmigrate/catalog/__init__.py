@@ -14,19 +14,29 @@ from lfmigrate.catalog.relations import (
     snapshot,
     stamp,
 )
-from lfmigrate.catalog.sequences import SequencePosition, moved_sequences, sequence_positions
+from lfmigrate.catalog.sequences import (
+    SequencePosition,
+    missing_sequences,
+    moved_sequences,
+    sequence_positions,
+)
 from lfmigrate.catalog.sessions import Server, blockers, server, session_state
 from lfmigrate.catalog.tables import (
+    ChangedValues,
     CheckConstraint,
     Column,
     ForeignKey,
+    Member,
+    NotValid,
     Sequence,
     StagingTable,
     Table,
     Trigger,
     UniqueKey,
     Written,
+    changed_values,
     check_constraint,
+    not_valid,
     staging,
     tables,
     unique_key,
@@ -46,11 +56,14 @@ from lfmigrate.catalog.traces import (
 )
 
 __all__ = [
+    "ChangedValues",
     "CheckConstraint",
     "Column",
     "ForeignKey",
     "Index",
     "Measured",
+    "Member",
+    "NotValid",
     "Rows",
     "Sequence",
     "SequencePosition",
@@ -63,6 +76,7 @@ __all__ = [
     "Written",
     "WrittenTable",
     "blockers",
+    "changed_values",
     "check_constraint",
     "committed",
     "dependents",
@@ -75,7 +89,9 @@ __all__ = [
     "items",
     "measure",
     "measured",
+    "missing_sequences",
     "moved_sequences",
+    "not_valid",
     "query_text",
     "recreated_properties",
     "relations",

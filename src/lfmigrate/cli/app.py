@@ -358,6 +358,12 @@ def restore(
     path: Annotated[Path, typer.Argument(metavar="DIR", help="Directory of the backup.")],
     *,
     replace: Replace = False,
+    into: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SCHEMA", help="Load the backup into new tables in this schema, to look at it."
+        ),
+    ] = None,
     yes: Yes = False,
 ) -> None:
     """Restore the rows of a backup, all or nothing, into empty tables."""
@@ -368,7 +374,7 @@ def restore(
         ) -> lfmigrate.RestoreReport:
             from lfmigrate.commands.restore import preview_replace  # noqa: PLC0415 (as above)
 
-            if replace and not yes:
+            if replace and not yes and into is None:
                 preview = preview_replace(conn, folder, path, scope=scope, on_wait=call.screen.say)
                 ask(call, working, preview)
             return lfmigrate.restore(
@@ -377,6 +383,7 @@ def restore(
                 path,
                 scope=scope,
                 replace=replace,
+                into=into,
                 watch=working.rows,
                 on_wait=call.screen.say,
             )

@@ -162,7 +162,9 @@ def rollback(
                     if trial.failure is not None:
                         raise trial.failure
                     if backup_dir is not None and not dry_run:
-                        saved = _save(tx, counted, losses, report, parent=backup_dir, watch=watch)
+                        saved = _save(
+                            tx, trial, counted, losses, report, parent=backup_dir, watch=watch
+                        )
                         report = replace(report, backup=saved)
                     run = Rerun.queue(tx, steps, trial, counted.unsaved)
                     outcome = tx.outcome()
@@ -326,6 +328,7 @@ def _refuse_outside(losses: Losses, *, cascade: bool) -> None:
 
 def _save(
     tx: Transaction,
+    trial: Trial,
     counted: Counted,
     losses: Losses,
     report: RollbackReport,
@@ -341,7 +344,15 @@ def _save(
     undone = ", ".join(f"{m.version}_{m.name}" for m in report.migrations)
     about = tx.state.about(f"rollback of {undone}", kept)
     target = default_folder(parent, about.database)
-    return tx.save_rows(counted.tables, counted.sequences, target, about, watch=watch).path
+    saved = tx.save_rows(
+        counted.tables,
+        counted.sequences,
+        target,
+        about,
+        dropped=trial.changes.dropped,
+        watch=watch,
+    )
+    return saved.path
 
 
 def _refuse_large_objects(counted: Counted) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -57,6 +57,7 @@ def transaction(
     files: Sequence[SqlFile] | None = None,
     *,
     read_only: bool = False,
+    locks: str = "",
 ) -> Iterator[Transaction]:
     """Open a transaction that holds lfmigrate's lock; leaving without commit rolls it back.
 
@@ -66,6 +67,7 @@ def transaction(
         files: What will run; the privileges that it needs are checked first. None if nothing
             is recorded in the history.
         read_only: Read one snapshot, without the lock.
+        locks: The tables to lock in ACCESS SHARE mode before that snapshot; see `Flight.begin`.
 
     Raises:
         StatementFailed: A statement failed, or the lock is held by another run.
@@ -74,7 +76,7 @@ def transaction(
         DatabaseError: The database is read-only.
         Interrupted: A signal arrived.
     """
-    opened = Transaction(session, state, files, read_only=read_only)
+    opened = Transaction(session, state, files, read_only=read_only, locks=locks)
     try:
         yield opened
         opened.roll_back()
@@ -120,6 +122,7 @@ class Transaction:
         files: Sequence[SqlFile] | None,
         *,
         read_only: bool,
+        locks: str,
     ) -> None:
         self.session = session
         self.state = state
@@ -136,7 +139,7 @@ class Transaction:
         self._ended = False
         # Where to ask, and what, once COMMIT is about to be sent.
         self._commit: tuple[str, Query[bool] | None] | None = None
-        self.flight.begin(session.scope, read_only=read_only)
+        self.flight.begin(session.scope, read_only=read_only, locks=locks)
         if read_only:
             return
         refuse_read_only(state)
@@ -301,6 +304,7 @@ class Transaction:
         target: Path,
         about: About,
         *,
+        dropped: Collection[str] = (),
         watch: OnCopy | None = None,
     ) -> Archive:
         """Write rows to a backup; what is queued is sent first.
@@ -311,6 +315,7 @@ class Transaction:
             sequences: Schema and name of each sequence that belongs to no column.
             target: The folder to create.
             about: What the manifest says of the whole.
+            dropped: The ids of what is about to be dropped; see `dump.dump`.
             watch: Called as rows are copied.
 
         Returns:
@@ -331,6 +336,7 @@ class Transaction:
             about,
             flight=flight,
             may_lift=not self._read_only,
+            dropped=dropped,
             watch=watch,
         )
         self.backup = saved.path

@@ -121,7 +121,9 @@ class Flight:
         self._groups: list[tuple[list[Answer[Any]], frozenset[str]]] = []
         self._open: list[Answer[Any]] = []
 
-    def begin(self, scope: Scope, *, read_only: bool = False, again: bool = False) -> None:
+    def begin(
+        self, scope: Scope, *, read_only: bool = False, again: bool = False, locks: str = ""
+    ) -> None:
         """Begin a transaction in a scope.
 
         Every setting is the transaction's own, because behind a pooler the session belongs to
@@ -130,8 +132,20 @@ class Flight:
 
         An empty transaction that `read_state` left open is ended first, in the same flight; so is
         the one that the flight has begun, if ``again`` is set.
+
+        Args:
+            scope: The schema, and how long to wait.
+            read_only: Whether the transaction only reads, as of one moment.
+            again: Whether the flight has begun a transaction before.
+            locks: The tables to lock against changes of their definition before that moment, as
+                LOCK TABLE takes them: what another session truncates or rewrites after it would
+                look empty.
         """
         self.open(read_only=read_only, again=again)
+        if locks:
+            # Neither of them takes the snapshot, as any SELECT would.
+            self.do(f"SET LOCAL lock_timeout = {scope.lock_timeout_ms}")
+            self.do(f"LOCK TABLE {locks} IN ACCESS SHARE MODE")
         self.arm(scope)
 
     def open(self, *, read_only: bool, again: bool = False) -> None:
