@@ -14,6 +14,7 @@ from lfmigrate.schema.relation import (
     Fingerprints,
     Found,
     Key,
+    PartsSoFar,
     Relation,
     Snapshot,
 )
@@ -84,6 +85,7 @@ class After:
         found: What is there of the expected, and whatever the run wrote.
         fingerprints: Of everything that exists.
         step_ends: The command that ended each step, ascending: what a step wrote has a lower one.
+        parts: The parts that the run had written when each step but the last ended.
         locked: The ids of what was expected, and is now locked by the run against all others; None
             if it has committed already, and holds no lock any more.
         others: Whether another session has changed the catalogs meanwhile.
@@ -99,6 +101,7 @@ class After:
     locked: Collection[str] | None
     others: bool = False
     foreign: Mapping[str, Collection[str]] = field(default_factory=dict)
+    parts: Sequence[PartsSoFar] = ()
     would_be: Mapping[Key, WouldBe] | None = None
     skipped: Mapping[Key, Found] = field(default_factory=dict)
 
@@ -170,7 +173,7 @@ def judge(before: Before, after: After) -> Judgement:
         key = found.relation.key
         expected, rows[key] = _judge_found(found, before, after)
         if expected != before.expected.get(key):
-            _record(found, expected, before, after.step_ends, effects)
+            _record(found, expected, before, after, effects)
     effects[-1] = _without_gone(effects[-1], rows, before, after)
     if after.would_be is not None:
         # The files drop what someone had dropped before.
@@ -334,18 +337,28 @@ def _record(
     found: Found,
     expected: Relation,
     before: Before,
-    ends: Sequence[int],
+    after: After,
     effects: list[StepEffects],
 ) -> None:
     """Record a relation for the steps that wrote it."""
-    key = expected.key
+    key, ends = expected.key, after.step_ends
     steps = _steps(found, ends)
     if key in before.expected and found.id not in before.ids:
         # Another object by the same name: what is known of the old one is over.
         effects[min(steps)] = effects[min(steps)].removing(key)
     written = {part: _step(cid, ends) for part, cid in found.written.items()}
+    # What an earlier step has created, it has created, whatever a later one has done to it.
+    former = [
+        {p: name for p in written if (name := parts.name_of(found, p))} for parts in after.parts
+    ]
+    steps |= {index for index, names in enumerate(former) if names.keys() - _before(former, index)}
     for index in steps:
-        effects[index] = effects[index].making(_as_of(expected, written, index))
+        names = former[index] if index < len(former) else {}
+        effects[index] = effects[index].making(_as_of(expected, written, index, names))
+
+
+def _before(former: Sequence[Mapping[str, str]], index: int) -> Collection[str]:
+    return former[index - 1].keys() if index else ()
 
 
 def _judge_known(found: Found, before: Before, after: After) -> tuple[Relation, list[Verdict]]:
@@ -454,10 +467,26 @@ def _step(cid: int, ends: Sequence[int]) -> int:
     return min(bisect_left(ends, cid), len(ends) - 1)
 
 
-def _as_of(relation: Relation, part_steps: Mapping[str, int], step: int) -> Relation:
-    """Return a relation without the parts that only a later step has written.
+def _as_of(
+    relation: Relation,
+    part_steps: Mapping[str, int],
+    step: int,
+    names: Mapping[str, str] | None = None,
+) -> Relation:
+    """Return a relation without the parts that did not exist when a step ended.
 
     What a step is recorded to have created is what undoing it may drop.
+
+    Args:
+        relation: As the last step leaves it.
+        part_steps: The step that wrote each part last.
+        step: The step.
+        names: What the parts were called then that later steps have written as well.
     """
-    parts = {p: text for p, text in relation.parts.items() if part_steps.get(p, step) <= step}
+    former = names or {}
+    parts = {
+        former.get(p, p): text
+        for p, text in relation.parts.items()
+        if p in former or part_steps.get(p, step) <= step
+    }
     return replace(relation, parts=parts)

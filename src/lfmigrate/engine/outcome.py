@@ -29,7 +29,7 @@ from lfmigrate.history.events import Event, History
 from lfmigrate.history.ledger import Recorded
 from lfmigrate.postgres.wire import Answer
 from lfmigrate.schema.compare import Verdict, compare
-from lfmigrate.schema.relation import Fingerprints, Found, Key, Reading, Snapshot
+from lfmigrate.schema.relation import Fingerprints, Found, Key, PartsSoFar, Reading, Snapshot
 from lfmigrate.source.sqlfile import SqlFile
 
 
@@ -77,6 +77,7 @@ class Results:
     fingerprints_after: Answer[Fingerprints]
     reading: Answer[Reading]
     recorded: Answer[tuple[Recorded, ...]]
+    parts: Sequence[Answer[PartsSoFar]] = ()
 
     @property
     def skipped(self) -> tuple[str, ...]:
@@ -109,6 +110,7 @@ def outcome_of(session: Session, state: DatabaseState, results: Results) -> Outc
         step_ends=[entry.cid for entry in recorded],
         locked=reading.locked,
         others=not reading.committed <= state.horizon.seen,
+        parts=[answer.value for answer in results.parts],
     )
     after = replace(after, foreign=_foreign_parts(session, unclear_parts(before, after)))
     horizon = replace(state.horizon, seen=state.horizon.seen | reading.own)

@@ -38,6 +38,7 @@ from lfmigrate.postgres.wire import Answer
 from lfmigrate.rows import dump
 from lfmigrate.rows.archive import About, Archive
 from lfmigrate.rows.dump import OnCopy
+from lfmigrate.schema.relation import PartsSoFar
 from lfmigrate.source.sqlfile import SqlFile
 from lfmigrate.syntax.privileges import required_privileges
 
@@ -196,6 +197,7 @@ class Transaction:
         self.flight.reset(scope, defaults)
         statements: list[Answer[None]] = []
         dropped: list[tuple[Recreated, str]] = []
+        parts: list[Answer[PartsSoFar]] = []
         danger = Danger(state.schema, fingerprints)
         for step in steps:
             if step.drops:
@@ -214,6 +216,8 @@ class Transaction:
             # As if each file had a run of its own.
             self.flight.reset(scope, defaults, release=self.releases)
             self.record(step)
+            if step is not steps[-1]:
+                parts.append(self.flight.ask(catalog.parts_so_far()))
         flight = self.flight
         flight.look_at(state.schema)
         if guarded:
@@ -233,6 +237,7 @@ class Transaction:
                 )
             ),
             recorded=flight.ask(ledger.recorded(scope, self.run_id)),
+            parts=parts,
         )
 
     def _drop(self, objects: Sequence[Recreated]) -> list[tuple[Recreated, str]]:

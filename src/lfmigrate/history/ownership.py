@@ -72,9 +72,11 @@ class Losses:
 def owned_by(history: History, numbers: Iterable[int]) -> Owned:
     """Return what the applied migrations with these numbers created, as far as it still exists.
 
-    What repeatable files created on their relations, such as a trigger, goes with those.
+    What repeatable files created on their relations, such as a trigger, goes with those. What the
+    rollback of a newer migration has re-created belongs to those that were left.
     """
     rolled_back = frozenset(numbers)
+    newest = max(rolled_back, default=0)
     owned = Owned()
     expected: dict[Key, Relation] = {}
     for event in history.events:
@@ -83,7 +85,8 @@ def owned_by(history: History, numbers: Iterable[int]) -> Owned:
             owned.forget(key)
         for relation in event.expected:
             on_top = event.action in REPEATABLE_ACTIONS and relation.key in owned.whole
-            if on_top or _is_by(event, rolled_back):
+            re_created = event.action == "rollback" and (event.number or 0) > newest
+            if on_top or re_created or _is_by(event, rolled_back):
                 owned.add(relation, expected.get(relation.key))
             expected[relation.key] = relation
     return owned

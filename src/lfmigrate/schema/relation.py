@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -131,6 +131,31 @@ class Found:
     cids: tuple[int, ...] = ()
     written: Mapping[str, int] = field(default_factory=dict)
     numbers: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class PartsSoFar:
+    """The parts of relations that a transaction had written at some moment.
+
+    Attributes:
+        names: Their names at that moment, by the relation's id, the part's kind and its number.
+        pairs: The relation's id and the name of each.
+    """
+
+    names: Mapping[tuple[str, str, int], str]
+    pairs: Collection[tuple[str, str]]
+
+    def name_of(self, found: Found, part: str) -> str | None:
+        """Return what a part was called then; None if it did not exist.
+
+        A column is known by its number. What belongs to it, such as an index, gets a new oid when
+        its type is changed, and keeps the name.
+        """
+        kind = part.partition(" ")[0]
+        name = self.names.get((found.id, kind, found.numbers.get(part, 0)))
+        if name is None and kind != "column" and (found.id, part) in self.pairs:
+            return part
+        return name
 
 
 @dataclass(frozen=True, slots=True)
