@@ -138,12 +138,15 @@ def up(
         UsageError: ``to`` is no version of the folder, a transaction is open, or a file is marked
             no-transaction and the connection leads to a pooler.
         DifferenceFound: ``strict`` met drift or a file that differs, or something is missing and
-            cannot be re-created; ``report`` has what was found. All was rolled back.
-        DatabaseError: The server refused. All was rolled back.
+            cannot be re-created; ``report`` has what was found.
+        DatabaseError: The server refused.
         Refused: Another run held the lock for too long, versions are out of order, or one is that
             of another migration in the history; or existing rows would be lost, and ``report`` says
             which.
-        Interrupted: A signal arrived. All was rolled back.
+        Interrupted: A signal arrived.
+
+    The error's ``outcome`` says what was committed before it: nothing, unless there were several
+    transactions.
     """
     session = Session(conn, folder, scope, progress=progress, on_wait=on_wait)
     outcomes: list[Outcome] = []
@@ -445,7 +448,16 @@ def _report(
         schema=state.schema,
         migrations=tuple(done[number] for number in sorted(done)),
         relations=relations,
-        notes=(*plan.notes(folder, state.history), *(n for o in outcomes for n in o.notes)),
+        notes=(
+            *plan.notes(folder, state.history),
+            *(
+                f"{step.file.name} has no statements"
+                for outcome in outcomes
+                for step in outcome.steps
+                if step.action == "up" and not step.file.statements
+            ),
+            *(n for o in outcomes for n in o.notes),
+        ),
         dry_run=dry_run,
         undone=dry_run,
     )

@@ -202,7 +202,7 @@ def position(scope: Scope) -> Query[int]:
 
 
 def was_recorded(scope: Scope, run_id: str) -> Query[bool]:
-    """Ask whether a run's events are there: they are committed with what they tell of."""
+    """Ask whether a run's events are there: they are committed with what they record."""
     return Query(
         f"SELECT to_jsonb(EXISTS (SELECT FROM {table(scope)} WHERE run_id = $1::uuid))",
         (run_id,),

@@ -475,7 +475,7 @@ def roll_back(conn: Connection, defaults: Defaults | None = None) -> None:
 
 
 def roll_back_and_release(conn: Connection, defaults: Defaults | None) -> None:
-    """Do the same, and raise what goes wrong.
+    """Roll back as `roll_back` does, but raise what goes wrong.
 
     In one message, because a pooler takes the connection when it sees the transaction end.
 

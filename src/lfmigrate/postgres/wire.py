@@ -28,8 +28,8 @@ SIGNAL_CHECK_S = 0.1
 
 # Hints of our own.
 HINTS = {
-    "25001": "It cannot run in a transaction: give it a migration of its own that begins with the"
-    ' line "-- lfmigrate: no-transaction".',
+    "25001": "It cannot run in a transaction: give it a file of its own that begins with the line"
+    ' "-- lfmigrate: no-transaction"; a down file may begin with it, too.',
     "55P04": "A new value can be used when the transaction that adds it has ended: run the"
     " migrations with --per-migration, if another one adds it, or add it in a migration of its own"
     ' that begins with the line "-- lfmigrate: no-transaction".',
