@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -158,7 +158,7 @@ def rollback(
                         dependents=counted.dependents,
                         notes=(*report.notes, *counted.notes),
                     )
-                    _refuse_outside(losses, cascade=cascade)
+                    _refuse_outside(losses, owned, cascade=cascade)
                     if trial.failure is not None:
                         raise trial.failure
                     if backup_dir is not None and not dry_run:
@@ -168,7 +168,10 @@ def rollback(
                     outcome = tx.outcome()
                     refuse_more(tx, trial, run, counted.unsaved)
                     over = _over(owned, outcome)
-                    report = replace(report, notes=(*report.notes, *_left(over, outcome)))
+                    report = replace(
+                        report,
+                        notes=(*report.notes, *_left(set(over) - owned.owned.found, outcome)),
+                    )
                     if not dry_run:
                         tx.commit(outcome.forgetting(over))
                         report = _done(report)
@@ -309,12 +312,21 @@ def _losses(trial: Trial, steps: Sequence[Step], owned: OwnedObjects) -> Losses:
     )
 
 
-def _refuse_outside(losses: Losses, *, cascade: bool) -> None:
+def _refuse_outside(losses: Losses, owned: OwnedObjects, *, cascade: bool) -> None:
     """Refuse to drop what the migrations did not create."""
     outside = losses.outside
     if not outside or cascade:
         return
     many = len(outside) != 1
+    found = {owned.ids[key] for key in owned.owned.found if key in owned.ids}
+    if found.issuperset(item.id for item in outside):
+        raise Refused(
+            f"{len(outside)} {'objects' if many else 'object'} that existed before the migration"
+            " would be dropped",
+            detail=[f"{item.kind} {item.name}" for item in outside],
+            hint="Leave it out of the down file, or drop it with --cascade; the backup's manifest"
+            " then keeps its definition.",
+        )
     raise Refused(
         f"{len(outside)} {'objects' if many else 'object'} outside the migration"
         f" {'depend' if many else 'depends'} on what would be dropped",
@@ -366,12 +378,12 @@ def _over(owned: OwnedObjects, outcome: Outcome) -> list[Key]:
     ids = {key: item_id for item_id, key in outcome.state.ids.items()}
     return [
         key
-        for key in owned.owned.whole.keys() - on_top
+        for key in (owned.owned.whole.keys() | owned.owned.found) - on_top
         if key not in ids or ids[key] == owned.ids.get(key)
     ]
 
 
-def _left(over: Sequence[Key], outcome: Outcome) -> list[str]:
+def _left(over: Collection[Key], outcome: Outcome) -> list[str]:
     live = outcome.state.live
     return [
         f"the down file left {live[key].kind} {live[key].label} in place"

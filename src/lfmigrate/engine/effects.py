@@ -27,14 +27,26 @@ _STATED_BY_VIEW = frozenset({"column", "definition", "options"})
 
 @dataclass(frozen=True, slots=True)
 class StepEffects:
-    """What one file created or changed, as it is expected from now on, and what it removed."""
+    """What one file created or changed, as it is expected from now on, and what it removed.
+
+    Attributes:
+        made: The relations that it created or changed, or found as it creates them.
+        gone: Those that it removed.
+        found: Those of ``made`` that existed before, and that no file had created; with the parts
+            that it created on them.
+    """
 
     made: tuple[Relation, ...] = ()
     gone: tuple[Key, ...] = ()
+    found: Mapping[Key, Collection[str]] = field(default_factory=dict)
 
     def making(self, *relations: Relation) -> StepEffects:
         """Return these effects and some relations."""
         return replace(self, made=(*self.made, *relations))
+
+    def finding(self, key: Key, created: Collection[str]) -> StepEffects:
+        """Return these effects and a relation that existed before."""
+        return replace(self, found={**self.found, key: created})
 
     def removing(self, *keys: Key) -> StepEffects:
         """Return these effects and the removal of some relations."""
@@ -170,7 +182,7 @@ def judge(before: Before, after: After) -> Judgement:
         key = found.relation.key
         expected, rows[key] = _judge_found(found, before, after)
         if expected != before.expected.get(key):
-            _record(found, expected, before, after.step_ends, effects)
+            _record(found, expected, before, after, effects)
     effects[-1] = _without_gone(effects[-1], rows, before, after)
     if after.would_be is not None:
         # The files drop what someone had dropped before.
@@ -184,7 +196,7 @@ def judge(before: Before, after: After) -> Judgement:
     for key, (found, would_be) in skipped.items():
         for index in {would_be.step, *would_be.part_steps.values()}:
             made = _as_of(would_be.relation, would_be.part_steps, index)
-            effects[index] = effects[index].making(made)
+            effects[index] = effects[index].making(made).finding(key, ())
         rows[key] = [verdict_of("skipped", would_be.relation, found.relation)]
 
     there = [*after.found, *(found for found, _ in skipped.values())]
@@ -334,18 +346,24 @@ def _record(
     found: Found,
     expected: Relation,
     before: Before,
-    ends: Sequence[int],
+    after: After,
     effects: list[StepEffects],
 ) -> None:
     """Record a relation for the steps that wrote it."""
+    ends = after.step_ends
     key = expected.key
     steps = _steps(found, ends)
     if key in before.expected and found.id not in before.ids:
         # Another object by the same name: what is known of the old one is over.
         effects[min(steps)] = effects[min(steps)].removing(key)
     written = {part: _step(cid, ends) for part, cid in found.written.items()}
+    existed = key not in before.expected and found.id not in before.ids
+    created = _created_parts(found, before, after)
     for index in steps:
         effects[index] = effects[index].making(_as_of(expected, written, index))
+        if existed and expected.complete and not _is_created(found, before):
+            mine = [part for part in created if written.get(part) == index]
+            effects[index] = effects[index].finding(key, mine)
 
 
 def _judge_known(found: Found, before: Before, after: After) -> tuple[Relation, list[Verdict]]:

@@ -356,7 +356,7 @@ class Transaction:
                 self.flight,
                 scope,
                 {
-                    entry.id: (effects.made, effects.gone)
+                    entry.id: (effects.made, effects.gone, effects.found)
                     for entry, effects in zip(outcome.recorded, outcome.effects, strict=True)
                 },
             )
