@@ -490,3 +490,36 @@ def test_a_down_file_may_leave_what_the_migration_has_found(
     execute(database, "DROP TABLE x")
     with closing(lfmigrate.connect(database)) as conn:
         assert lfmigrate.verify(conn, lfmigrate.read_folder(files), allow_pending=True).ok
+
+
+def test_partitions_of_others_are_re_created_from_the_manifest(
+    database: str, folder: Write, dump: Callable[..., str], tmp_path: Path
+) -> None:
+    """With their bounds, and in an order in which each finds what it belongs to."""
+    files = folder(
+        {
+            "001_a.up.sql": "CREATE TABLE p (n int, m int) PARTITION BY RANGE (n)",
+            "001_a.down.sql": "DROP TABLE p",
+        }
+    )
+    up(database, files)
+    execute(
+        database,
+        "CREATE TABLE b PARTITION OF p FOR VALUES FROM (0) TO (10) PARTITION BY LIST (m)",
+        "CREATE TABLE a PARTITION OF b FOR VALUES IN (1, 2)",
+        "CREATE TABLE c PARTITION OF p DEFAULT",
+        "CREATE VIEW z AS SELECT n FROM a",
+        "CREATE VIEW y AS SELECT n FROM z",
+        "INSERT INTO p VALUES (1, 1), (2, 2), (50, 1)",
+    )
+    before = dump(database)
+
+    report = rollback(database, files, tmp_path, cascade=True)
+
+    assert sum(one.rows or 0 for one in (*report.lost, *report.dependents)) == 3
+    assert report.backup is not None
+    up(database, files)
+    for each in read(report.backup).about.dropped:
+        assert each.definition is not None
+        execute(database, each.definition)
+    assert dump(database) == before

@@ -347,7 +347,9 @@ def _save(
 ) -> Path | None:
     """Save the rows that are lost, and the definitions of what others created."""
     _refuse_large_objects(counted)
-    kept = [Dropped(item.kind, item.name, item.definition) for item in losses.outside]
+    # In the order in which they were created: a partition or a view comes after what it needs.
+    created = sorted(losses.outside, key=lambda item: int(item.id.split(":")[1]))
+    kept = [Dropped(item.kind, item.name, item.definition) for item in created]
     if not counted.has_content and not kept:
         return None
     undone = ", ".join(f"{m.version}_{m.name}" for m in report.migrations)
