@@ -167,3 +167,20 @@ def test_a_seed_does_not_take_hidden_rows_for_missing_ones(
     ):
         lfmigrate.check_seed(conn, files)
     assert failed.value.file == "seed/checks/01_tenants.sql"
+
+
+def test_a_restore_lifts_force_and_sets_it_again(
+    owner: str, database: str, forced: Path, tmp_path: Path
+) -> None:
+    """COPY does not work under a policy; who owns the table need not be under it."""
+    files = lfmigrate.read_folder(forced)
+    with closing(lfmigrate.connect(database)) as conn:
+        path = lfmigrate.backup(conn, files, out=tmp_path / "out").path
+    with closing(lfmigrate.connect(owner)) as conn:
+        with pytest.raises(Refused, match="1 of 1 tables are not empty") as caught:
+            lfmigrate.restore(conn, files, path)
+        assert caught.value.detail == ("table public.note, rows: 2",)
+        lfmigrate.restore(conn, files, path, replace=True, backup_dir=tmp_path)
+    assert fetch(database, "SELECT id FROM note ORDER BY id") == [1, 2]
+    assert value(database, "SELECT relforcerowsecurity FROM pg_class WHERE relname = 'note'")
+    assert value(owner, "SELECT count(*) FROM note") == 0

@@ -13,18 +13,28 @@ from lfmigrate.catalog.relations import (
     snapshot,
     view_properties,
 )
-from lfmigrate.catalog.sequences import SequencePosition, moved_sequences, sequence_positions
+from lfmigrate.catalog.sequences import (
+    SequencePosition,
+    missing_sequences,
+    moved_sequences,
+    sequence_positions,
+)
 from lfmigrate.catalog.sessions import Server, blockers, server, session_state
 from lfmigrate.catalog.tables import (
+    ChangedValues,
     CheckConstraint,
     Column,
     ForeignKey,
+    Member,
+    NotValid,
     Sequence,
     StagingTable,
     Table,
     Trigger,
     Written,
+    changed_values,
     check_constraint,
+    not_valid,
     staging,
     tables,
     written_rows,
@@ -43,11 +53,14 @@ from lfmigrate.catalog.traces import (
 )
 
 __all__ = [
+    "ChangedValues",
     "CheckConstraint",
     "Column",
     "ForeignKey",
     "Index",
     "Measured",
+    "Member",
+    "NotValid",
     "Rows",
     "Sequence",
     "SequencePosition",
@@ -59,6 +72,7 @@ __all__ = [
     "Written",
     "WrittenTable",
     "blockers",
+    "changed_values",
     "check_constraint",
     "committed",
     "dependents",
@@ -71,7 +85,9 @@ __all__ = [
     "items",
     "measure",
     "measured",
+    "missing_sequences",
     "moved_sequences",
+    "not_valid",
     "query_text",
     "relations",
     "rows_left",

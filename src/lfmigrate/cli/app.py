@@ -48,12 +48,8 @@ def up(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Run everything, show the result, then roll back.")
     ] = False,
-    strict: Annotated[
-        bool, typer.Option("--strict", help="Roll back and exit 3 on drift or an edited file.")
-    ] = False,
-    per_migration: Annotated[
-        bool, typer.Option("--per-migration", help="Commit after each file instead of once.")
-    ] = False,
+    strict: options.Strict = False,
+    per_migration: options.PerMigration = False,
     allow_out_of_order: options.AllowOutOfOrder = False,
     accept_data_loss: options.AcceptDataLoss = False,
     backup: options.Backup = False,
@@ -358,6 +354,12 @@ def restore(
     path: Annotated[Path, typer.Argument(metavar="DIR", help="Directory of the backup.")],
     *,
     replace: Replace = False,
+    into: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SCHEMA", help="Load the backup into new tables in this schema, to look at it."
+        ),
+    ] = None,
     yes: Yes = False,
 ) -> None:
     """Restore the rows of a backup, all or nothing, into empty tables."""
@@ -368,7 +370,7 @@ def restore(
         ) -> lfmigrate.RestoreReport:
             from lfmigrate.commands.restore import preview_replace  # noqa: PLC0415 (as above)
 
-            if replace and not yes:
+            if replace and not yes and into is None:
                 preview = preview_replace(conn, folder, path, scope=scope, on_wait=call.screen.say)
                 ask(call, working, preview)
             return lfmigrate.restore(
@@ -377,6 +379,7 @@ def restore(
                 path,
                 scope=scope,
                 replace=replace,
+                into=into,
                 watch=working.rows,
                 on_wait=call.screen.say,
             )

@@ -355,7 +355,10 @@ def _save(
     undone = ", ".join(f"{m.version}_{m.name}" for m in report.migrations)
     about = tx.state.about(f"rollback of {undone}", kept)
     target = default_folder(parent, about.database)
-    return tx.save_rows(counted.tables, counted.sequences, target, about, watch=watch).path
+    saved = tx.save_rows(
+        counted.tables, counted.sequences, target, about, dropped=counted.dropped, watch=watch
+    )
+    return saved.path
 
 
 def _refuse_large_objects(counted: Counted) -> None:

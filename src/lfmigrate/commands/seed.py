@@ -186,7 +186,7 @@ def preview_replace(
             state = session.state()
             plan.refuse_pending(folder, state.history)
             tables = _tables(session, state)
-            lost = tables_with_rows(session, state.schema, tables)
+            lost = tables_with_rows(session, state, tables)
     return SeedReport(state.server, state.schema, lost=lost)
 
 

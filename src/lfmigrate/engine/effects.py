@@ -32,8 +32,7 @@ class StepEffects:
     Attributes:
         made: The relations that it created or changed, or found as it creates them.
         gone: Those that it removed.
-        found: Those of ``made`` that existed before, and that no file had created; with the parts
-            that it created on them.
+        found: Those of ``made`` that existed before, and the parts that it created on them.
     """
 
     made: tuple[Relation, ...] = ()

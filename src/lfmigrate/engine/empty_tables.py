@@ -7,6 +7,7 @@ from pathlib import Path
 
 from lfmigrate.catalog import Table
 from lfmigrate.engine.session import Session
+from lfmigrate.engine.state import DatabaseState
 from lfmigrate.engine.transaction import Transaction
 from lfmigrate.errors import Refused, StatementFailed
 from lfmigrate.rows import archive, dump
@@ -30,19 +31,22 @@ def lock_and_count(transaction: Transaction, tables: Sequence[Table]) -> tuple[E
     return emptied(tables, [answer.value for answer in asked])
 
 
-def tables_with_rows(session: Session, schema: str, tables: Sequence[Table]) -> tuple[Emptied, ...]:
+def tables_with_rows(
+    session: Session, state: DatabaseState, tables: Sequence[Table]
+) -> tuple[Emptied, ...]:
     """Return the tables that have rows. Only reads.
 
     Args:
         session: The command.
-        schema: The schema whose definitions are read.
+        state: The database as it was read.
         tables: The tables; not locked, unless their rows are hidden from their owner.
 
     Raises:
         Refused: The role may not see all rows.
     """
-    with session.reading(schema, read_only=False) as flight:
-        see_all_rows(flight, _names(tables), may_lift=True)
+    standby = state.server.standby
+    with session.reading(state.schema, read_only=standby) as flight:
+        see_all_rows(flight, _names(tables), may_lift=not standby)
         asked = [flight.ask(dump.count_rows(table)) for table in tables]
     return emptied(tables, [answer.value for answer in asked])
 
@@ -57,6 +61,7 @@ def save_and_empty(
     *,
     backup_parent: Path | None,
     reason: str,
+    kept: Sequence[Table] = (),
     watch: OnCopy | None,
 ) -> Path | None:
     """Delete all rows of locked tables, after a backup.
@@ -66,6 +71,7 @@ def save_and_empty(
         tables: The tables.
         backup_parent: Where the backup's folder is created; None for no backup.
         reason: What the manifest says of it.
+        kept: Tables that are saved, too, and keep their rows.
         watch: Called as rows are copied.
 
     Returns:
@@ -78,7 +84,9 @@ def save_and_empty(
     if backup_parent is not None:
         about = transaction.state.about(reason)
         target = archive.default_folder(backup_parent, about.database)
-        backup = transaction.save_rows(_names(tables), (), target, about, watch=watch).path
+        backup = transaction.save_rows(
+            _names([*tables, *kept]), (), target, about, watch=watch
+        ).path
     dump.empty(transaction.flight, tables)
     try:
         transaction.send()

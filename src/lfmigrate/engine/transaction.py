@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -30,12 +30,12 @@ from lfmigrate.errors import (
 from lfmigrate.history import ledger
 from lfmigrate.postgres.connection import Connection, address_of, connect, is_idle
 from lfmigrate.postgres.pipeline import (
-    Defaults,
     Flight,
     Query,
     roll_back,
     roll_back_and_release,
 )
+from lfmigrate.postgres.release import Defaults
 from lfmigrate.postgres.wire import Answer
 from lfmigrate.rows import dump
 from lfmigrate.rows.archive import About, Archive
@@ -67,6 +67,7 @@ def transaction(
     files: Sequence[SqlFile] | None = None,
     *,
     read_only: bool = False,
+    locks: str = "",
 ) -> Iterator[Transaction]:
     """Open a transaction that holds lfmigrate's lock; leaving without commit rolls it back.
 
@@ -76,6 +77,7 @@ def transaction(
         files: What will run; the privileges that it needs are checked first. None if nothing
             is recorded in the history.
         read_only: Read one snapshot, without the lock.
+        locks: The tables to lock in ACCESS SHARE mode before that snapshot; see `Flight.begin`.
 
     Raises:
         StatementFailed: A statement failed, or the lock is held by another run.
@@ -84,7 +86,7 @@ def transaction(
         DatabaseError: The database is read-only.
         Interrupted: A signal arrived.
     """
-    opened = Transaction(session, state, files, read_only=read_only)
+    opened = Transaction(session, state, files, read_only=read_only, locks=locks)
     try:
         yield opened
         opened.roll_back()
@@ -130,6 +132,7 @@ class Transaction:
         files: Sequence[SqlFile] | None,
         *,
         read_only: bool,
+        locks: str,
     ) -> None:
         self.session = session
         self.state = state
@@ -146,7 +149,7 @@ class Transaction:
         self._ended = False
         # Where to ask, and what, once COMMIT is about to be sent.
         self._commit: tuple[str, Query[bool] | None] | None = None
-        self.flight.begin(session.scope, read_only=read_only)
+        self.flight.begin(session.scope, read_only=read_only, locks=locks)
         if read_only:
             return
         refuse_read_only(state)
@@ -180,13 +183,12 @@ class Transaction:
     def run(self, steps: Sequence[Step], *, guarded: bool = False) -> None:
         """Queue files, each followed by its entry, and the questions about their effects.
 
-        Args:
-            steps: The files.
-            guarded: Whether to measure, before each statement, the tables whose rows it endangers,
-                and to ask in the end what was dropped and rewritten; see ``danger``.
-
         What is queued before a step that drops views is sent, because their properties have to be
         known before they are re-created.
+
+        Args:
+            steps: The files.
+            guarded: Whether to find out, for ``danger``, what they do to existing rows.
 
         Raises:
             StatementFailed: What was sent failed.
@@ -297,6 +299,7 @@ class Transaction:
         target: Path,
         about: About,
         *,
+        dropped: Collection[str] = (),
         watch: OnCopy | None = None,
     ) -> Archive:
         """Write rows to a backup; what is queued is sent first.
@@ -307,6 +310,7 @@ class Transaction:
             sequences: Schema and name of each sequence that belongs to no column.
             target: The folder to create.
             about: What the manifest says of the whole.
+            dropped: The ids of what is about to be dropped; see `dump.dump`.
             watch: Called as rows are copied.
 
         Returns:
@@ -327,6 +331,7 @@ class Transaction:
             about,
             flight=flight,
             may_lift=not self._read_only,
+            dropped=dropped,
             watch=watch,
         )
         self.backup = saved.path

@@ -7,10 +7,10 @@ round trip, however many statements it has. Each statement keeps its own result,
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import Any, Generic, NamedTuple
+from typing import Any, Generic
 
 import psycopg
 
@@ -22,7 +22,7 @@ from lfmigrate.errors import (
     StatementFailed,
 )
 from lfmigrate.postgres.connection import Connection, abandon, is_idle
-from lfmigrate.postgres.release import releases
+from lfmigrate.postgres.release import Defaults, releases
 from lfmigrate.postgres.wire import (
     Answer,
     OnStall,
@@ -72,26 +72,6 @@ class Query(Generic[T]):
     first: tuple[str, tuple[str | None, ...]] | None = None
 
 
-class Defaults(NamedTuple):
-    """The settings under which files run: the connection's own, read before the run.
-
-    Attributes:
-        search_path: With the scope's schema first.
-        session_user: The session's user, which the caller may have changed.
-        role: ``none``, or the role that the caller has set.
-        jit: ``on`` or ``off``.
-        settings: Those that the session has changed, by name.
-        own: The kinds of what else the session had before the run, which it keeps.
-    """
-
-    search_path: str
-    session_user: str
-    role: str
-    jit: str
-    settings: Mapping[str, str]
-    own: Collection[str] = ()
-
-
 Guard = Callable[["Flight", Statement], AbstractContextManager[None]]
 
 
@@ -121,7 +101,7 @@ class Flight:
         self._groups: list[tuple[list[Answer[Any]], frozenset[str]]] = []
         self._open: list[Answer[Any]] = []
 
-    def begin(self, scope: Scope, *, read_only: bool = False) -> None:
+    def begin(self, scope: Scope, *, read_only: bool = False, locks: str = "") -> None:
         """Begin a transaction in a scope.
 
         Every setting is the transaction's own, because behind a pooler the session belongs to
@@ -129,8 +109,19 @@ class Flight:
         connection's own search path, so that extensions are found.
 
         An empty transaction that `read_state` left open is ended first, in the same flight.
+
+        Args:
+            scope: The schema, and how long to wait.
+            read_only: Whether the transaction only reads, as of one moment.
+            locks: The tables to lock against changes of their definition before that moment, as
+                LOCK TABLE takes them: what another session truncates or rewrites after it would
+                look empty.
         """
         self.open(read_only=read_only)
+        if locks:
+            # Neither of them takes the snapshot, as any SELECT would.
+            self.do(f"SET LOCAL lock_timeout = {scope.lock_timeout_ms}")
+            self.do(f"LOCK TABLE {locks} IN ACCESS SHARE MODE")
         self.arm(scope)
 
     def open(self, *, read_only: bool) -> None:
