@@ -420,3 +420,106 @@ def test_large_objects_are_not_deleted_unsaved(
     report = rollback(database, files, None)
     assert report.lost == preview.lost
     assert value(database, "SELECT count(*) FROM pg_largeobject_metadata") == 0
+
+
+@pytest.mark.parametrize(
+    ("theirs", "text", "down"),
+    [
+        ("CREATE TABLE x (n int)", "CREATE TABLE IF NOT EXISTS x (n int)", "DROP TABLE x"),
+        ("CREATE SEQUENCE x", "CREATE SEQUENCE IF NOT EXISTS x", "DROP SEQUENCE x"),
+        (
+            "CREATE VIEW x AS SELECT 1 AS n",
+            "CREATE OR REPLACE VIEW x AS SELECT 2 AS n",
+            "DROP VIEW x",
+        ),
+        (
+            "CREATE FUNCTION x() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+            "CREATE OR REPLACE FUNCTION x() RETURNS int LANGUAGE sql AS 'SELECT 2'",
+            "DROP FUNCTION x()",
+        ),
+        ("CREATE SCHEMA x", "CREATE SCHEMA IF NOT EXISTS x", "DROP SCHEMA x"),
+    ],
+)
+def test_what_a_migration_has_only_found_is_not_dropped(
+    theirs: str,
+    text: str,
+    down: str,
+    *,
+    database: str,
+    folder: Write,
+    tmp_path: Path,
+) -> None:
+    """It existed before, whoever created it; --cascade drops it."""
+    files = folder(
+        {
+            "001_a.up.sql": f"CREATE TABLE own (n int); {text}",
+            "001_a.down.sql": f"DROP TABLE own; {down}",
+        }
+    )
+    execute(database, theirs)
+    up(database, files)
+
+    with pytest.raises(Refused, match="1 object") as caught:
+        rollback(database, files, tmp_path)
+    assert caught.value.exit_code == 5
+    assert value(database, "SELECT to_regclass('own') IS NOT NULL")
+
+    report = rollback(database, files, tmp_path, cascade=True)
+    assert [one.name for one in report.dependents] in (["x"], ["x()"])
+    with closing(lfmigrate.connect(database)) as conn:
+        assert lfmigrate.verify(conn, lfmigrate.read_folder(files), allow_pending=True).ok
+
+
+def test_a_down_file_may_leave_what_the_migration_has_found(
+    database: str, folder: Write, tmp_path: Path
+) -> None:
+    """It stays, and is not expected any more; a backup has its rows as long as it is."""
+    files = folder(
+        {
+            "001_a.up.sql": "CREATE TABLE IF NOT EXISTS x (n int); ALTER TABLE x ADD m int",
+            "001_a.down.sql": "ALTER TABLE x DROP m",
+        }
+    )
+    execute(database, "CREATE TABLE x (n int)", "INSERT INTO x VALUES (1)")
+    up(database, files)
+    with closing(lfmigrate.connect(database)) as conn:
+        whole = lfmigrate.backup(conn, lfmigrate.read_folder(files), out=tmp_path / "out")
+    assert [t.rows for t in whole.tables] == [1]
+
+    rollback(database, files, tmp_path)
+    execute(database, "DROP TABLE x")
+    with closing(lfmigrate.connect(database)) as conn:
+        assert lfmigrate.verify(conn, lfmigrate.read_folder(files), allow_pending=True).ok
+
+
+def test_partitions_of_others_are_re_created_from_the_manifest(
+    database: str, folder: Write, dump: Callable[..., str], tmp_path: Path
+) -> None:
+    """With their bounds, and in an order in which each finds what it belongs to."""
+    files = folder(
+        {
+            "001_a.up.sql": "CREATE TABLE p (n int, m int) PARTITION BY RANGE (n)",
+            "001_a.down.sql": "DROP TABLE p",
+        }
+    )
+    up(database, files)
+    execute(
+        database,
+        "CREATE TABLE b PARTITION OF p FOR VALUES FROM (0) TO (10) PARTITION BY LIST (m)",
+        "CREATE TABLE a PARTITION OF b FOR VALUES IN (1, 2)",
+        "CREATE TABLE c PARTITION OF p DEFAULT",
+        "CREATE VIEW z AS SELECT n FROM a",
+        "CREATE VIEW y AS SELECT n FROM z",
+        "INSERT INTO p VALUES (1, 1), (2, 2), (50, 1)",
+    )
+    before = dump(database)
+
+    report = rollback(database, files, tmp_path, cascade=True)
+
+    assert sum(one.rows or 0 for one in (*report.lost, *report.dependents)) == 3
+    assert report.backup is not None
+    up(database, files)
+    for each in read(report.backup).about.dropped:
+        assert each.definition is not None
+        execute(database, each.definition)
+    assert dump(database) == before

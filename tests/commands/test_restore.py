@@ -473,8 +473,21 @@ def _to(number: int, kind: str) -> str:
             "ALTER TYPE mood RENAME VALUE 'glad' TO 'merry'",
             'was public.mood enum ["sad", "glad"] and is public.mood enum ["sad", "merry"] now',
         ),
+        (
+            'CREATE TYPE addr AS (city text, "the zip" text); CREATE TABLE a (x addr)',
+            "INSERT INTO a VALUES (ROW('a', 'b'))",
+            (
+                "ALTER TABLE a ALTER x TYPE text; DROP TYPE addr;"
+                ' CREATE TYPE addr AS ("the zip" text, city text);'
+                " ALTER TABLE a ALTER x TYPE addr USING NULL"
+            ),
+            (
+                'was public.addr row (city text, "the zip" text)'
+                ' and is public.addr row ("the zip" text, city text) now'
+            ),
+        ),
     ],
-    ids=["attribute", "dropped attribute", "domain", "enum"],
+    ids=["attribute", "dropped attribute", "domain", "enum", "attributes in another order"],
 )  # fmt: skip
 def test_a_type_of_users_that_was_redefined_changes_no_value(
     created: str, filled: str, changed: str, words: str, request: pytest.FixtureRequest

@@ -20,6 +20,7 @@ class Column:
         number: Its attnum.
         type: Its type as the server writes it.
         generated: Whether the server computes it.
+        always: Whether it is an identity column that is GENERATED ALWAYS.
         default: The expression of its default, or what it is computed from; or None.
         definition: What the types of users are that its type uses; empty if there are none.
     """
@@ -28,6 +29,7 @@ class Column:
     number: int
     type: str
     generated: bool
+    always: bool
     default: str | None
     definition: str
 

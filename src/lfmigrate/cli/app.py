@@ -48,12 +48,8 @@ def up(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Run everything, show the result, then roll back.")
     ] = False,
-    strict: Annotated[
-        bool, typer.Option("--strict", help="Roll back and exit 3 on drift or an edited file.")
-    ] = False,
-    per_migration: Annotated[
-        bool, typer.Option("--per-migration", help="Commit after each file instead of once.")
-    ] = False,
+    strict: options.Strict = False,
+    per_migration: options.PerMigration = False,
     allow_out_of_order: options.AllowOutOfOrder = False,
     accept_data_loss: options.AcceptDataLoss = False,
     backup: options.Backup = False,

@@ -189,6 +189,14 @@ Replace = Annotated[
     bool, typer.Option("--replace", help="Truncate the tables first, after a backup of their rows.")
 ]
 
+Strict = Annotated[
+    bool, typer.Option("--strict", help="Roll back and exit 3 on drift or an edited file.")
+]
+
+PerMigration = Annotated[
+    bool, typer.Option("--per-migration", help="Commit after each file instead of once.")
+]
+
 AllowOutOfOrder = Annotated[
     bool,
     typer.Option(

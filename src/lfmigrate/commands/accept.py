@@ -224,8 +224,11 @@ def _record(
         tx.record(step)
         entries = tx.flight.ask(ledger.recorded(session.scope, tx.run_id))
         tx.send()
-        effects = {entry.id: (effect.made, effect.gone) for entry in entries.value}
-        ledger.complete(tx.flight, session.scope, effects)
+        ledger.complete(
+            tx.flight,
+            session.scope,
+            {entry.id: (effect.made, effect.gone, {}) for entry in entries.value},
+        )
         tx.commit()
 
 

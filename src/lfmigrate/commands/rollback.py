@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -158,19 +158,20 @@ def rollback(
                         dependents=counted.dependents,
                         notes=(*report.notes, *counted.notes),
                     )
-                    _refuse_outside(losses, cascade=cascade)
+                    _refuse_outside(losses, owned, cascade=cascade)
                     if trial.failure is not None:
                         raise trial.failure
                     if backup_dir is not None and not dry_run:
-                        saved = _save(
-                            tx, trial, counted, losses, report, parent=backup_dir, watch=watch
-                        )
+                        saved = _save(tx, counted, losses, report, parent=backup_dir, watch=watch)
                         report = replace(report, backup=saved)
                     run = Rerun.queue(tx, steps, trial, counted.unsaved)
                     outcome = tx.outcome()
                     refuse_more(tx, trial, run, counted.unsaved)
                     over = _over(owned, outcome)
-                    report = replace(report, notes=(*report.notes, *_left(over, outcome)))
+                    report = replace(
+                        report,
+                        notes=(*report.notes, *_left(set(over) - owned.owned.found, outcome)),
+                    )
                     if not dry_run:
                         tx.commit(outcome.forgetting(over))
                         report = _done(report)
@@ -311,12 +312,21 @@ def _losses(trial: Trial, steps: Sequence[Step], owned: OwnedObjects) -> Losses:
     )
 
 
-def _refuse_outside(losses: Losses, *, cascade: bool) -> None:
+def _refuse_outside(losses: Losses, owned: OwnedObjects, *, cascade: bool) -> None:
     """Refuse to drop what the migrations did not create."""
     outside = losses.outside
     if not outside or cascade:
         return
     many = len(outside) != 1
+    found = {owned.ids[key] for key in owned.owned.found if key in owned.ids}
+    if found.issuperset(item.id for item in outside):
+        raise Refused(
+            f"{len(outside)} {'objects' if many else 'object'} that existed before the migration"
+            " would be dropped",
+            detail=[f"{item.kind} {item.name}" for item in outside],
+            hint="Leave it out of the down file, or drop it with --cascade; the backup's manifest"
+            " then keeps its definition.",
+        )
     raise Refused(
         f"{len(outside)} {'objects' if many else 'object'} outside the migration"
         f" {'depend' if many else 'depends'} on what would be dropped",
@@ -328,7 +338,6 @@ def _refuse_outside(losses: Losses, *, cascade: bool) -> None:
 
 def _save(
     tx: Transaction,
-    trial: Trial,
     counted: Counted,
     losses: Losses,
     report: RollbackReport,
@@ -338,19 +347,16 @@ def _save(
 ) -> Path | None:
     """Save the rows that are lost, and the definitions of what others created."""
     _refuse_large_objects(counted)
-    kept = [Dropped(item.kind, item.name, item.definition) for item in losses.outside]
+    # In the order in which they were created: a partition or a view comes after what it needs.
+    created = sorted(losses.outside, key=lambda item: int(item.id.split(":")[1]))
+    kept = [Dropped(item.kind, item.name, item.definition) for item in created]
     if not counted.has_content and not kept:
         return None
     undone = ", ".join(f"{m.version}_{m.name}" for m in report.migrations)
     about = tx.state.about(f"rollback of {undone}", kept)
     target = default_folder(parent, about.database)
     saved = tx.save_rows(
-        counted.tables,
-        counted.sequences,
-        target,
-        about,
-        dropped=trial.changes.dropped,
-        watch=watch,
+        counted.tables, counted.sequences, target, about, dropped=counted.dropped, watch=watch
     )
     return saved.path
 
@@ -377,12 +383,12 @@ def _over(owned: OwnedObjects, outcome: Outcome) -> list[Key]:
     ids = {key: item_id for item_id, key in outcome.state.ids.items()}
     return [
         key
-        for key in owned.owned.whole.keys() - on_top
+        for key in (owned.owned.whole.keys() | owned.owned.found) - on_top
         if key not in ids or ids[key] == owned.ids.get(key)
     ]
 
 
-def _left(over: Sequence[Key], outcome: Outcome) -> list[str]:
+def _left(over: Collection[Key], outcome: Outcome) -> list[str]:
     live = outcome.state.live
     return [
         f"the down file left {live[key].kind} {live[key].label} in place"

@@ -32,6 +32,7 @@ class Counted:
         sequences: Those of the sequences that are saved without a table.
         large_objects: The numbers of the large objects that are deleted.
         unsaved: How many rows the tables have that are written to without a loss, by id.
+        dropped: The ids of all that is dropped.
         has_content: Whether there is anything in the tables and sequences.
         notes: What is worth a warning.
     """
@@ -42,6 +43,7 @@ class Counted:
     sequences: tuple[tuple[str, str], ...]
     large_objects: tuple[str, ...]
     unsaved: Mapping[str, int]
+    dropped: frozenset[str]
     has_content: bool
     notes: tuple[str, ...]
 
@@ -106,6 +108,7 @@ def lock_and_count(
         sequences=_names([*dropped_sequences, *changed_sequences]),
         large_objects=trial.large_objects,
         unsaved=unsaved,
+        dropped=trial.changes.dropped,
         has_content=any(rows[item.id][0] for item in saved)
         or any(answer.value for answer in used)
         or bool(changed_sequences),

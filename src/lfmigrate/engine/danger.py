@@ -30,11 +30,13 @@ class Loss:
         what: What it is, for reports.
         table: The id of the table that it was in.
         step: The file whose statement says so; None if no text does.
+        dropped: The id of the table or column that is dropped; None if none is.
     """
 
     what: Lost
     table: str
     step: Step | None
+    dropped: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +175,7 @@ class _Search:
         for table in sorted(self.tables.keys() & self.traces.locked - self.traces.tables.keys()):
             was, step = self._first(table)
             if was is not None and was.rows:
-                yield Loss(Lost("table", self._label(was), was.rows), table, step)
+                yield Loss(Lost("table", self._label(was), was.rows), table, step, table)
 
     def dropped_columns(self) -> Iterator[Loss]:
         """Return the columns that are gone from tables that stay, and had values."""
@@ -185,7 +187,8 @@ class _Search:
             column = None if was is None else was.columns.get(number)
             if was is not None and column is not None and column.filled:
                 label = f"{self._label(was)}.{column.name}"
-                yield Loss(Lost("table column", label, column.filled), table, step)
+                lost = Lost("table column", label, column.filled)
+                yield Loss(lost, table, step, f"{table}:{number}")
 
     def rewritten_tables(self) -> Iterator[Loss]:
         """Return what is lost of the tables that have another file now."""

@@ -28,14 +28,25 @@ _STATED_BY_VIEW = frozenset({"column", "definition", "options"})
 
 @dataclass(frozen=True, slots=True)
 class StepEffects:
-    """What one file created or changed, as it is expected from now on, and what it removed."""
+    """What one file created or changed, as it is expected from now on, and what it removed.
+
+    Attributes:
+        made: The relations that it created or changed, or found as it creates them.
+        gone: Those that it removed.
+        found: Those of ``made`` that existed before, and the parts that it created on them.
+    """
 
     made: tuple[Relation, ...] = ()
     gone: tuple[Key, ...] = ()
+    found: Mapping[Key, Collection[str]] = field(default_factory=dict)
 
     def making(self, *relations: Relation) -> StepEffects:
         """Return these effects and some relations."""
         return replace(self, made=(*self.made, *relations))
+
+    def finding(self, key: Key, created: Collection[str]) -> StepEffects:
+        """Return these effects and a relation that existed before."""
+        return replace(self, found={**self.found, key: created})
 
     def removing(self, *keys: Key) -> StepEffects:
         """Return these effects and the removal of some relations."""
@@ -187,7 +198,7 @@ def judge(before: Before, after: After) -> Judgement:
     for key, (found, would_be) in skipped.items():
         for index in {would_be.step, *would_be.part_steps.values()}:
             made = _as_of(would_be.relation, would_be.part_steps, index)
-            effects[index] = effects[index].making(made)
+            effects[index] = effects[index].making(made).finding(key, ())
         rows[key] = [verdict_of("skipped", would_be.relation, found.relation)]
 
     there = [*after.found, *(found for found, _ in skipped.values())]
@@ -351,14 +362,19 @@ def _record(
     former = [
         {p: name for p in written if (name := parts.name_of(found, p))} for parts in after.parts
     ]
-    steps |= {index for index, names in enumerate(former) if names.keys() - _before(former, index)}
+    first = {
+        part: next((index for index, names in enumerate(former) if part in names), last)
+        for part, last in written.items()
+    }
+    steps |= set(first.values())
+    existed = key not in before.expected and found.id not in before.ids
+    created = _created_parts(found, before, after)
     for index in steps:
         names = former[index] if index < len(former) else {}
         effects[index] = effects[index].making(_as_of(expected, written, index, names))
-
-
-def _before(former: Sequence[Mapping[str, str]], index: int) -> Collection[str]:
-    return former[index - 1].keys() if index else ()
+        if existed and expected.complete and not _is_created(found, before):
+            mine = [part for part in created if first.get(part) == index]
+            effects[index] = effects[index].finding(key, mine)
 
 
 def _judge_known(found: Found, before: Before, after: After) -> tuple[Relation, list[Verdict]]:

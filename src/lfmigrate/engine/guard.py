@@ -59,6 +59,7 @@ class RowGuard:
     _changed: str | None = None
     _suspects: set[str] = field(default_factory=set)
     _saves: set[str] = field(default_factory=set)
+    _dropped: set[str] = field(default_factory=set)
     _begun: dict[str, Measured] = field(default_factory=dict)
     _losses: tuple[Loss, ...] = ()
 
@@ -83,6 +84,7 @@ class RowGuard:
                 (),
                 default_folder(self.policy.parent, about.database),
                 about,
+                dropped=self._dropped,
                 watch=self.policy.watch,
             ).path
 
@@ -100,6 +102,7 @@ class RowGuard:
         unsaved = tables - self._saves if self.policy.parent is not None else set[str]()
         self._suspects |= found.unmeasured | unsaved
         self._saves |= unsaved
+        self._dropped |= {loss.dropped for loss in found.losses if loss.dropped is not None}
         known = not found.unmeasured and not unsaved
         if not known and self._attempts == _ATTEMPTS:
             raise Refused(

@@ -323,6 +323,7 @@ def _state_after(
             executed_at="",
             executed_by=state.server.role,
             elapsed_ms=entry.elapsed_ms,
+            found=effects.found,
         )
         for step, entry, effects in zip(steps, recorded, judgement.effects, strict=True)
     ]

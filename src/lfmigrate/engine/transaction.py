@@ -29,11 +29,11 @@ from lfmigrate.errors import (
 from lfmigrate.history import ledger
 from lfmigrate.postgres.connection import Connection, address_of, is_idle
 from lfmigrate.postgres.pipeline import (
-    Defaults,
     Query,
     roll_back,
     roll_back_and_release,
 )
+from lfmigrate.postgres.release import Defaults
 from lfmigrate.postgres.wire import Answer
 from lfmigrate.rows import dump
 from lfmigrate.rows.archive import About, Archive
@@ -179,13 +179,12 @@ class Transaction:
     def run(self, steps: Sequence[Step], *, guarded: bool = False) -> None:
         """Queue files, each followed by its entry, and the questions about their effects.
 
-        Args:
-            steps: The files.
-            guarded: Whether to measure, before each statement, the tables whose rows it endangers,
-                and to ask in the end what was dropped and rewritten; see ``danger``.
-
         What is queued before a step that drops something is sent, because the properties of that
         have to be known before it is re-created.
+
+        Args:
+            steps: The files.
+            guarded: Whether to find out, for ``danger``, what they do to existing rows.
 
         Raises:
             StatementFailed: What was sent failed.
@@ -371,7 +370,7 @@ class Transaction:
                 self.flight,
                 scope,
                 {
-                    entry.id: (effects.made, effects.gone)
+                    entry.id: (effects.made, effects.gone, effects.found)
                     for entry, effects in zip(outcome.recorded, outcome.effects, strict=True)
                 },
             )

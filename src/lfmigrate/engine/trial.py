@@ -242,7 +242,7 @@ def roots(owned: OwnedObjects) -> Iterable[tuple[str, str | None]]:
         For `catalog.dependents`: an id, and a part of it if only that is theirs.
     """
     on_top = {key for keys in owned.repeatables.values() for key in keys}
-    for key in owned.owned.whole:
+    for key in (*owned.owned.whole, *owned.owned.found):
         if key in owned.ids and key not in on_top:
             yield owned.ids[key], None
     for key, parts in owned.owned.parts.items():
@@ -260,7 +260,7 @@ def _try(
     transaction: Transaction, steps: Sequence[Step], owned: OwnedObjects
 ) -> tuple[Moment, Moment, list[Answer[None]]]:
     flight, schema = transaction.flight, transaction.state.schema
-    keys = owned.owned.whole.keys() | owned.owned.parts.keys()
+    keys = owned.owned.whole.keys() | owned.owned.parts.keys() | owned.owned.found
     tables = [r for r in owned.live.values() if r.kind == "table" and r.key in keys]
     lock_tables(flight, [f"{quote_name(r.schema)}.{quote_name(r.name)}" for r in tables])
     scope, defaults = transaction.session.scope, transaction.state.server.defaults

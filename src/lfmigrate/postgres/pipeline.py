@@ -7,10 +7,10 @@ round trip, however many statements it has. Each statement keeps its own result,
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import Any, Generic, NamedTuple
+from typing import Any, Generic
 
 import psycopg
 
@@ -22,7 +22,7 @@ from lfmigrate.errors import (
     StatementFailed,
 )
 from lfmigrate.postgres.connection import Connection, abandon, is_idle
-from lfmigrate.postgres.release import releases
+from lfmigrate.postgres.release import Defaults, releases
 from lfmigrate.postgres.wire import (
     Answer,
     OnStall,
@@ -70,26 +70,6 @@ class Query(Generic[T]):
     params: tuple[str | None, ...]
     decode: Callable[[Any], T]
     first: tuple[str, tuple[str | None, ...]] | None = None
-
-
-class Defaults(NamedTuple):
-    """The settings under which files run: the connection's own, read before the run.
-
-    Attributes:
-        search_path: With the scope's schema first.
-        session_user: The session's user, which the caller may have changed.
-        role: ``none``, or the role that the caller has set.
-        jit: ``on`` or ``off``.
-        settings: Those that the session has changed, by name.
-        own: The kinds of what else the session had before the run, which it keeps.
-    """
-
-    search_path: str
-    session_user: str
-    role: str
-    jit: str
-    settings: Mapping[str, str]
-    own: Collection[str] = ()
 
 
 Guard = Callable[["Flight", Statement], AbstractContextManager[None]]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from lfmigrate.catalog.tables import Column, Table
 from lfmigrate.postgres.pipeline import Flight, Query
 from lfmigrate.rows.archive import SavedTable
-from lfmigrate.rows.dump import qualified
+from lfmigrate.rows.dump import listed
 from lfmigrate.rows.retyped import Staged
 from lfmigrate.syntax.names import quote_name
 
@@ -57,7 +57,7 @@ def count_columns(saved: SavedTable, table: Table, staged: Staged) -> Query[Rest
         f"SELECT jsonb_build_array(count(*) FILTER (WHERE {_found(table)} AND ({differs})),"
         f" count(*) FILTER (WHERE {_found(table)} AND ({edited})),"
         f" count(*) FILTER (WHERE NOT {_found(table)}))"
-        f" FROM {staged.name} AS s LEFT JOIN {qualified(table)} AS t ON {_matches(table, staged)}",
+        f" FROM {staged.name} AS s LEFT JOIN {listed([table])} AS t ON {_matches(table, staged)}",
         (),
         lambda value: RestoredColumns(
             table.schema, table.name, tuple(column.name for column in dropped), *value
@@ -71,7 +71,7 @@ def update_columns(flight: Flight, saved: SavedTable, table: Table, staged: Stag
     values = ", ".join(f"{quote_name(c.name)} = {_value(c.name, staged)}" for c in dropped)
     differs = " OR ".join(_differs(column, staged) for column in dropped)
     flight.do(
-        f"UPDATE {qualified(table)} AS t SET {values} FROM {staged.name} AS s"
+        f"UPDATE {listed([table])} AS t SET {values} FROM {staged.name} AS s"
         f" WHERE {_matches(table, staged)} AND ({differs})"
     )
 

@@ -49,7 +49,8 @@ def load(
         DatabaseError: A row was rejected.
     """
     order, circular = _load_order([table for _, table in pairs])
-    suspended = suspend(conn, [*order, *(table for _, table in partial)], circular)
+    always = [(t, c) for s, t in partial for c in t.columns if c.always and c.name in s.dropped]
+    suspended = suspend(conn, [*order, *(table for _, table in partial)], circular, always)
     saved_tables = {table.id: saved_table for saved_table, table in pairs}
     for is_staged, tables in groupby(order, key=lambda table: table.id in staged):
         if is_staged:

@@ -29,12 +29,15 @@ class Retyped:
         old: Its type when it was saved, with the schemas of now; empty if it has the same name.
         new: Its type now.
         words: What has changed, for people.
+        moved: Whether attributes of a composite type have other places, so that a value would be
+            read as one of another attribute.
     """
 
     name: str
     old: str
     new: str
     words: str
+    moved: bool = False
 
 
 def retyped(saved: SavedTable, table: Table, own: str, now: str) -> Iterator[Retyped]:
@@ -60,7 +63,22 @@ def retyped(saved: SavedTable, table: Table, own: str, now: str) -> Iterator[Ret
             _with_schema(after.definition, now, "@"),
         }:
             words = f"was {definitions[name]} and is {after.definition} now"
-            yield Retyped(name, "", after.type, words)
+            moved = _has_moved(definitions[name], after.definition)
+            yield Retyped(name, "", after.type, words, moved)
+
+
+# An attribute's name, at the beginning of a list or after a comma.
+_ATTRIBUTE = re.compile(r'(?:row \(|, )("(?:[^"]|"")*"|[^\s,()"]+) ')
+
+
+def _has_moved(before: str, after: str) -> bool:
+    """Return whether an attribute of a composite type has another place."""
+    for then, now in zip(before.split("; "), after.split("; "), strict=False):
+        places = {name: place for place, name in enumerate(_ATTRIBUTE.findall(now))}
+        for place, name in enumerate(_ATTRIBUTE.findall(then)):
+            if places.get(name, place) != place:
+                return True
+    return False
 
 
 def _with_schema(types: str, schema: str, other: str) -> str:
@@ -122,9 +140,10 @@ def stage(
         found = dict(zip(changed, (answer.value for answer in asked[number]), strict=True))
         label = f"table {table.schema}.{table.name}: column"
         problems += [
-            f"{label} {column.name} {column.words}; rows that would change: {values.rows:,}"
+            f"{label} {column.name} {column.words}; rows that would change:"
+            f" {saved_table.rows if column.moved else values.rows:,}"
             for column, values in found.items()
-            if values.rows or values.expression is None
+            if values.rows or values.expression is None or column.moved
         ]
         staged[table.id] = Staged(
             _temporary(number),

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from lfmigrate import catalog
-from lfmigrate.catalog.tables import ForeignKey, Member, NotValid, Table
+from lfmigrate.catalog.tables import Column, ForeignKey, Member, NotValid, Table
 from lfmigrate.postgres.connection import Connection
 from lfmigrate.postgres.pipeline import Flight
 from lfmigrate.rows.dump import EXACT, qualified
@@ -36,6 +36,7 @@ def suspend(
     conn: Connection,
     tables: Sequence[Table],
     circular: Sequence[tuple[Member, ForeignKey]] = (),
+    always: Sequence[tuple[Table, Column]] = (),
 ) -> Suspended:
     """Suspend triggers of users, rules, and constraints that are NOT VALID; defer the others.
 
@@ -46,6 +47,7 @@ def suspend(
         tables: The tables.
         circular: The foreign keys that no order of the tables satisfies, with their tables. They
             are deferred, too.
+        always: Identity columns that are GENERATED ALWAYS, and will be updated.
 
     Returns:
         What to resume in the same transaction.
@@ -58,7 +60,7 @@ def suspend(
     with empty_path(flight):
         asked = flight.ask(catalog.not_valid(tables))
     flight.go()
-    pairs = [*_policies(tables), *_triggers(tables), *_deferrals(circular)]
+    pairs = [*_policies(tables), *_triggers(tables), *_deferrals(circular), *_identities(always)]
     flight = Flight(conn)
     with empty_path(flight):
         for statement in (*(do for do, _ in pairs), *_drop(asked.value)):
@@ -109,6 +111,12 @@ def _deferrals(circular: Sequence[tuple[Member, ForeignKey]]) -> Iterator[tuple[
         if not key.deferrable:
             alter = f"ALTER TABLE {qualified(member)} ALTER CONSTRAINT {quote_name(key.name)}"
             yield f"{alter} DEFERRABLE INITIALLY DEFERRED", f"{alter} NOT DEFERRABLE"
+
+
+def _identities(always: Sequence[tuple[Table, Column]]) -> Iterator[tuple[str, str]]:
+    for table, column in always:
+        alter = f"ALTER TABLE {qualified(table)} ALTER {quote_name(column.name)} SET GENERATED"
+        yield f"{alter} BY DEFAULT", f"{alter} ALWAYS"
 
 
 def _drop(constraints: Sequence[NotValid]) -> Iterator[str]:

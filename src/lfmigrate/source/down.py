@@ -38,8 +38,32 @@ def in_one_transaction(down: SqlFile) -> tuple[SqlFile, str | None]:
 
 
 def cascades(file: SqlFile) -> bool:
-    """Return whether a statement may drop more than it names."""
-    return any(re.search(r"(?i)\bcascade\b", statement.text) for statement in file.statements)
+    """Return whether a statement may drop more than it names.
+
+    A comment or ``ON DELETE CASCADE`` does not; what a block drops is not known.
+    """
+    return any(map(_cascades, file.statements))
+
+
+def _cascades(statement: Statement) -> bool:
+    if statement.head[:1] == ("DO",):
+        return re.search(r"(?i)\bcascade\b", statement.text) is not None
+    return any(
+        token.kind == "word" and token.value == "cascade"
+        for action in _drops(statement)
+        for token, _, _ in action
+    )
+
+
+def _drops(statement: Statement) -> Iterator[Action]:
+    """Return the parts of a statement that drop something, each as its tokens."""
+    head = statement.head
+    if head[:1] == ("DROP",):
+        yield list(placed_tokens(statement.text))
+        return
+    for action in actions(statement):
+        if [token.value for token, _, _ in action[:1] if token.kind == "word"] == ["drop"]:
+            yield action
 
 
 def cascading(file: SqlFile) -> SqlFile:
@@ -60,16 +84,13 @@ def _ends_of_drops(statement: Statement) -> Iterator[int]:
 
     There are several in ``ALTER TABLE a DROP COLUMN b, DROP CONSTRAINT c``.
     """
-    head = statement.head
-    drops: list[Action] = []
-    if head[:1] == ("DROP",):
-        if head[1:2] and head[1] not in _WITHOUT_CASCADE:
-            drops.append(list(placed_tokens(statement.text)))
-    else:
-        drops += actions(statement)
-    for action in drops:
+    if statement.head[:1] == ("DROP",) and (
+        not statement.head[1:2] or statement.head[1] in _WITHOUT_CASCADE
+    ):
+        return
+    for action in _drops(statement):
         values = [token.value for token, _, _ in action if token.kind == "word"]
-        if values[:1] == ["drop"] and values[1:2] not in (["not"], ["default"]):  # of a domain
+        if values[1:2] not in (["not"], ["default"]):  # of a domain
             _, _, end = action[-1]
             if values[-1] not in {"cascade", "restrict"}:
                 yield end

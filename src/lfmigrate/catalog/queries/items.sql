@@ -77,14 +77,17 @@ LEFT JOIN LATERAL (
     SELECT NULL, NULL, format('CREATE %s %s AS %s', CASE c.relkind WHEN 'm' THEN 'MATERIALIZED VIEW' ELSE 'VIEW' END, c.oid::regclass, pg_get_viewdef(c.oid)), NULL
     WHERE c.relkind IN ('v', 'm')
     UNION ALL
-    SELECT NULL, NULL, format('CREATE TABLE %s (%s)', c.oid::regclass, (
+    SELECT NULL, NULL, CASE WHEN c.relispartition THEN format('CREATE TABLE %s PARTITION OF %s %s', c.oid::regclass,
+            (SELECT h.inhparent::regclass FROM pg_inherits AS h WHERE h.inhrelid = c.oid), pg_get_expr(c.relpartbound, c.oid))
+        ELSE format('CREATE TABLE %s (%s)', c.oid::regclass, (
             SELECT string_agg(concat_ws(' ', quote_ident(a.attname), format_type(a.atttypid, a.atttypmod),
                 CASE WHEN a.attgenerated = '' THEN 'DEFAULT ' || pg_get_expr(d.adbin, d.adrelid) ELSE 'GENERATED ALWAYS AS (' || pg_get_expr(d.adbin, d.adrelid) || ') STORED' END,
                 CASE WHEN a.attnotnull THEN 'NOT NULL' END), ', ' ORDER BY a.attnum)
             FROM pg_attribute AS a
             LEFT JOIN pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
             WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attislocal))
-        || coalesce((SELECT ' INHERITS (' || string_agg(h.inhparent::regclass::text, ', ' ORDER BY h.inhseqno) || ')' FROM pg_inherits AS h WHERE h.inhrelid = c.oid AND NOT c.relispartition), ''), NULL
+        || coalesce((SELECT ' INHERITS (' || string_agg(h.inhparent::regclass::text, ', ' ORDER BY h.inhseqno) || ')' FROM pg_inherits AS h WHERE h.inhrelid = c.oid AND NOT c.relispartition), '')
+        END || CASE c.relkind WHEN 'p' THEN ' PARTITION BY ' || pg_get_partkeydef(c.oid) ELSE '' END, NULL
     WHERE c.relkind IN ('r', 'p')
     UNION ALL
     SELECT NULL, NULL, CASE WHEN f.prokind <> 'a' THEN pg_get_functiondef(f.oid) END, NULL

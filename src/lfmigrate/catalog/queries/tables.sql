@@ -9,7 +9,7 @@
 -- table that is asked for, of that table. `forced` tells whether policies apply to the role although it owns the table.
 -- Waits for no lock on any of them.
 -- One row: a jsonb array, by name, of
---   {id, schema, name, partitioned, forced, columns: [{name, number, type, generated, default, definition}], primary_key: [name],
+--   {id, schema, name, partitioned, forced, columns: [{name, number, type, generated, always, default, definition}], primary_key: [name],
 --    sequences: [{column, schema, name}], members: [{schema, name, triggers: [{name, enabled}],
 --    rules: [{name, enabled}], foreign_keys: [{name, references, deferrable}]}]}
 WITH RECURSIVE asked AS MATERIALIZED (
@@ -36,7 +36,7 @@ SELECT coalesce(jsonb_agg(jsonb_build_object(
     'id', 'pg_class:' || t.oid, 'schema', t.nspname, 'name', t.relname, 'partitioned', t.relkind = 'p',
     'forced', t.relforcerowsecurity AND row_security_active(t.oid),
     'columns', (
-        SELECT coalesce(jsonb_agg(jsonb_build_object('name', a.attname, 'number', a.attnum, 'type', format_type(a.atttypid, a.atttypmod), 'generated', a.attgenerated <> '',
+        SELECT coalesce(jsonb_agg(jsonb_build_object('name', a.attname, 'number', a.attnum, 'type', format_type(a.atttypid, a.atttypmod), 'generated', a.attgenerated <> '', 'always', a.attidentity = 'a',
             'default', (SELECT pg_get_expr(e.adbin, e.adrelid) FROM pg_attrdef AS e WHERE e.adrelid = a.attrelid AND e.adnum = a.attnum),
             'definition', (
                 WITH RECURSIVE types (oid) AS (
