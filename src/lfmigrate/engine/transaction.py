@@ -14,11 +14,10 @@ from lfmigrate._version import __version__
 from lfmigrate.engine.hidden_extension import add_hidden_extension
 from lfmigrate.engine.outcome import Outcome, Results, add_drifted_relations, outcome_of
 from lfmigrate.engine.session import RECONNECT_S, Session
-from lfmigrate.engine.state import DatabaseState
+from lfmigrate.engine.state import DatabaseState, refuse_read_only
 from lfmigrate.engine.step import Step
 from lfmigrate.errors import (
     COMMITTED,
-    NOTHING_CHANGED,
     UNKNOWN,
     ConnectionFailed,
     DatabaseError,
@@ -150,7 +149,7 @@ class Transaction:
         self.flight.begin(session.scope, read_only=read_only, locks=locks)
         if read_only:
             return
-        _refuse_read_only(state)
+        refuse_read_only(state)
         ledger.lock(self.flight, state.history)
         self._xid: Answer[str] = self.flight.ask(ledger.transaction_id())
         if files is not None:
@@ -314,15 +313,7 @@ class Transaction:
         self.flight.do(f"SAVEPOINT {_SAVE}")
         flight, self.flight = self.flight, self.session.flight()
         saved = dump.dump(
-            self.conn,
-            tables,
-            sequences,
-            target,
-            about,
-            flight=flight,
-            may_lift=not self._read_only,
-            dropped=dropped,
-            watch=watch,
+            self.conn, tables, sequences, target, about, flight=flight, dropped=dropped, watch=watch
         )
         self.backup = saved.path
         self.flight.do(f"ROLLBACK TO SAVEPOINT {_SAVE}")
@@ -469,21 +460,3 @@ def _explain(error: StatementFailed, session: Session) -> None:
     home = (f"SCHEMA {session.scope.history_schema} ", "DATABASE ")
     if any(word in line for line in error.detail for word in home):
         error.hint += " The history may live in a schema of the role's own: --history-schema."
-
-
-def _refuse_read_only(state: DatabaseState) -> None:
-    """Refuse to write to a read-only database, before anything is sent."""
-    server = state.server
-    if server.standby:
-        raise DatabaseError(
-            "this server is a standby, which is read-only",
-            outcome=NOTHING_CHANGED,
-            hint="Connect to the primary server; verify and status work here too.",
-        )
-    if server.read_only:
-        raise DatabaseError(
-            "transactions are read-only here (default_transaction_read_only is on)",
-            outcome=NOTHING_CHANGED,
-            hint=f'Connect with a role that may write; it is set for role "{server.role}", for'
-            f' database "{server.database}" or for the server.',
-        )
