@@ -184,6 +184,28 @@ def refuse_unusable(conn: Connection) -> None:
         )
 
 
+def refuse_read_only(state: DatabaseState) -> None:
+    """Refuse to write to a read-only database, before anything is sent.
+
+    Raises:
+        DatabaseError: It is a standby, or its transactions are read-only.
+    """
+    server = state.server
+    if server.standby:
+        raise DatabaseError(
+            "this server is a standby, which is read-only",
+            outcome=NOTHING_CHANGED,
+            hint="Connect to the primary server; verify and status work here too.",
+        )
+    if server.read_only:
+        raise DatabaseError(
+            "transactions are read-only here (default_transaction_read_only is on)",
+            outcome=NOTHING_CHANGED,
+            hint=f'Connect with a role that may write; it is set for role "{server.role}", for'
+            f' database "{server.database}" or for the server.',
+        )
+
+
 def _read(
     conn: Connection, scope: Scope, *, relations: bool, on_stall: OnStall | None
 ) -> DatabaseState:

@@ -333,15 +333,7 @@ class Transaction:
         self.flight.do(f"SAVEPOINT {_SAVE}")
         flight, self.flight = self.flight, self.session.flight()
         saved = dump.dump(
-            self.conn,
-            tables,
-            sequences,
-            target,
-            about,
-            flight=flight,
-            may_lift=not self._read_only,
-            dropped=dropped,
-            watch=watch,
+            self.conn, tables, sequences, target, about, flight=flight, dropped=dropped, watch=watch
         )
         self.backup = saved.path
         self.flight.do(f"ROLLBACK TO SAVEPOINT {_SAVE}")

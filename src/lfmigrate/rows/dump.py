@@ -72,7 +72,6 @@ def dump(
     about: About,
     *,
     flight: Flight,
-    may_lift: bool,
     dropped: Collection[str] = (),
     watch: OnCopy | None = None,
 ) -> Archive:
@@ -88,8 +87,6 @@ def dump(
         target: The folder to create.
         about: The manifest's general information.
         flight: What is sent with the first question.
-        may_lift: Whether row-level security that is forced on the owner may be lifted; see
-            `see_all_rows`.
         dropped: The ids of what is about to be dropped, as in `catalog.inventory`. Of a table
             that is not among them, the manifest names the columns that are.
         watch: Called every few hundred rows.
@@ -102,7 +99,7 @@ def dump(
         DatabaseError: The rows could not be read.
     """
     names = list(names)
-    see_all_rows(flight, names, may_lift=may_lift)
+    see_all_rows(flight, names, may_lift=True)
     # Without a search path, names in values are written with their schema.
     flight.set({**EXACT, "search_path": ""})
     asked = flight.ask(catalog.tables(names))

@@ -36,8 +36,9 @@ def see_all_rows(flight: Flight, tables: Iterable[tuple[str, str]], *, may_lift:
         flight: In a transaction.
         tables: Schema and name of each table that will be read. Those of a partitioned table need
             not be named, because its own policies apply when it is read.
-        may_lift: Whether ``FORCE ROW LEVEL SECURITY`` may be lifted from tables of the role's own.
-            They are then locked in ACCESS EXCLUSIVE mode; roll back to a savepoint afterwards.
+        may_lift: Whether ``FORCE ROW LEVEL SECURITY`` may be lifted from tables of the role's own,
+            unless the transaction is read-only. They are then locked in ACCESS EXCLUSIVE mode; roll
+            back to a savepoint afterwards.
     """
     named = [{"schema": schema, "name": name} for schema, name in tables]
     flight.set(

@@ -2,8 +2,8 @@
 --
 -- The setting lfmigrate.tables is a jsonb array of {schema, name}; what is not a table is left out, and so is a
 -- partition if its parent is asked for, because its rows are then read through the parent, whose policies alone apply.
--- If the setting lfmigrate.may_lift is true, a table of the role's own that has FORCE ROW LEVEL SECURITY loses that
--- first. This takes an ACCESS EXCLUSIVE lock, and is to be rolled back.
+-- If the setting lfmigrate.may_lift is true and the transaction may write, a table of the role's own that has
+-- FORCE ROW LEVEL SECURITY loses that first. This takes an ACCESS EXCLUSIVE lock, and is to be rolled back.
 DO $rows$
 DECLARE
     hidden text[] := '{}';
@@ -28,7 +28,7 @@ BEGIN
             AND NOT EXISTS (SELECT FROM pg_partition_ancestors(t.oid) AS p JOIN asked AS parent ON parent.oid = p.relid AND parent.oid <> t.oid)
         ORDER BY t.nspname COLLATE "C", t.relname COLLATE "C"
     LOOP
-        IF found.own AND current_setting('lfmigrate.may_lift')::boolean THEN
+        IF found.own AND current_setting('lfmigrate.may_lift')::boolean AND NOT current_setting('transaction_read_only')::boolean THEN
             EXECUTE format('ALTER TABLE %s NO FORCE ROW LEVEL SECURITY', found.name);
             CONTINUE;
         END IF;
