@@ -147,7 +147,11 @@ class Moments:
 
 
 def refuse_read_only(state: DatabaseState) -> None:
-    """Refuse to write to a read-only database, before anything is sent."""
+    """Refuse to write to a read-only database, before anything is sent.
+
+    Raises:
+        DatabaseError: It is a standby, or its transactions are read-only.
+    """
     server = state.server
     if server.standby:
         raise DatabaseError(
@@ -181,28 +185,6 @@ def refuse_unusable(conn: Connection) -> None:
         raise UsageError(
             f"the connection's encoding is {encoding}, and SQL files are UTF-8",
             hint='Connect with client_encoding="UTF8", as lfmigrate.connect does.',
-        )
-
-
-def refuse_read_only(state: DatabaseState) -> None:
-    """Refuse to write to a read-only database, before anything is sent.
-
-    Raises:
-        DatabaseError: It is a standby, or its transactions are read-only.
-    """
-    server = state.server
-    if server.standby:
-        raise DatabaseError(
-            "this server is a standby, which is read-only",
-            outcome=NOTHING_CHANGED,
-            hint="Connect to the primary server; verify and status work here too.",
-        )
-    if server.read_only:
-        raise DatabaseError(
-            "transactions are read-only here (default_transaction_read_only is on)",
-            outcome=NOTHING_CHANGED,
-            hint=f'Connect with a role that may write; it is set for role "{server.role}", for'
-            f' database "{server.database}" or for the server.',
         )
 
 
