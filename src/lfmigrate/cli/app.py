@@ -192,16 +192,8 @@ def rollback(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what would be lost, then stop.")
     ] = False,
-    cascade: Annotated[
-        bool,
-        typer.Option(
-            "--cascade", help="Also drop dependent objects; the backup keeps their definitions."
-        ),
-    ] = False,
-    recorded: Annotated[
-        bool,
-        typer.Option("--recorded", help="Run the down script recorded at apply time."),
-    ] = False,
+    cascade: options.Cascade = False,
+    recorded: options.Recorded = False,
     backup_dir: options.BackupDir = None,
     no_backup: Annotated[bool, typer.Option("--no-backup", help="Make no backup.")] = False,
 ) -> None:
@@ -354,12 +346,7 @@ def restore(
     path: Annotated[Path, typer.Argument(metavar="DIR", help="Directory of the backup.")],
     *,
     replace: Replace = False,
-    into: Annotated[
-        str | None,
-        typer.Option(
-            metavar="SCHEMA", help="Load the backup into new tables in this schema, to look at it."
-        ),
-    ] = None,
+    into: options.Into = None,
     yes: Yes = False,
 ) -> None:
     """Restore the rows of a backup, all or nothing, into empty tables."""

@@ -219,3 +219,21 @@ BackupDir = Annotated[
         metavar="DIR", help="Parent directory for the backup (default: lfmigrate-backups)."
     ),
 ]
+
+Cascade = Annotated[
+    bool,
+    typer.Option(
+        "--cascade", help="Also drop dependent objects; the backup keeps their definitions."
+    ),
+]
+
+Recorded = Annotated[
+    bool, typer.Option("--recorded", help="Run the down script recorded at apply time.")
+]
+
+Into = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SCHEMA", help="Load the backup into new tables in this schema, to look at it."
+    ),
+]

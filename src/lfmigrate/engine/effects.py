@@ -6,15 +6,14 @@ from bisect import bisect_left
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from lfmigrate.engine.evidence import After, Before
 from lfmigrate.schema.compare import Verdict, advance, compare, differs, rank, verdict_of
 from lfmigrate.schema.relation import (
     NAMED_PARTS,
     REPLACEABLE,
     VIEW_KINDS,
-    Fingerprints,
     Found,
     Key,
-    PartsSoFar,
     Relation,
     Snapshot,
 )
@@ -51,74 +50,6 @@ class StepEffects:
     def removing(self, *keys: Key) -> StepEffects:
         """Return these effects and the removal of some relations."""
         return replace(self, gone=(*self.gone, *keys))
-
-
-@dataclass(frozen=True, slots=True)
-class WouldBe:
-    """A relation as the files make it in an empty schema.
-
-    Attributes:
-        relation: As the last one leaves it.
-        step: The step that makes it.
-        part_steps: The step that wrote each part last.
-        stated: The parts that a repeatable file of the run makes. It may state them otherwise than
-            when it ran last.
-    """
-
-    relation: Relation
-    step: int
-    part_steps: Mapping[str, int]
-    stated: frozenset[str] = frozenset()
-
-
-@dataclass(frozen=True, slots=True)
-class Before:
-    """What was known when the run began.
-
-    Attributes:
-        expected: What the history expects.
-        live: What was there of it.
-        ids: The keys of what was there, by `Found.id`.
-        fingerprints: Of everything that existed, expected or not.
-    """
-
-    expected: Snapshot
-    live: Snapshot
-    ids: Mapping[str, Key]
-    fingerprints: Fingerprints
-
-
-@dataclass(frozen=True, slots=True)
-class After:
-    """What the catalogs say when the files have run.
-
-    Attributes:
-        found: What is there of the expected, and whatever the run wrote.
-        fingerprints: Of everything that exists.
-        step_ends: The command that ended each step, ascending: what a step wrote has a lower one.
-        parts: The parts that the run had written when each step but the last ended.
-        locked: The ids of what was expected, and is now locked by the run against all others; None
-            if it has committed already, and holds no lock any more.
-        others: Whether another session has changed the catalogs meanwhile.
-        foreign: By `Found.id`, the parts with names that the run wrote, but did not create.
-        would_be: What the files make in an empty schema; None if that is not known.
-        skipped: What is there under the names of ``would_be`` and was not found otherwise; empty
-            if no statement was skipped.
-    """
-
-    found: Sequence[Found]
-    fingerprints: Fingerprints
-    step_ends: Sequence[int]
-    locked: Collection[str] | None
-    others: bool = False
-    foreign: Mapping[str, Collection[str]] = field(default_factory=dict)
-    parts: Sequence[PartsSoFar] = ()
-    would_be: Mapping[Key, WouldBe] | None = None
-    skipped: Mapping[Key, Found] = field(default_factory=dict)
-
-    def replayed(self, key: Key) -> WouldBe | None:
-        """Return what the files make of a relation; None if that is nothing, or is not known."""
-        return None if self.would_be is None else self.would_be.get(key)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,16 +9,14 @@ from lfmigrate import catalog
 from lfmigrate.engine.applied import applied_files
 from lfmigrate.engine.blocking import ask_aside
 from lfmigrate.engine.effects import (
-    After,
-    Before,
     Judgement,
     StepEffects,
-    WouldBe,
     judge,
     needs_replay,
     still_missing,
     unclear_parts,
 )
+from lfmigrate.engine.evidence import After, Before, WouldBe
 from lfmigrate.engine.replay import NOT_RECREATED, Made, place_of, replay
 from lfmigrate.engine.session import Session
 from lfmigrate.engine.shadow import NoShadowDatabase
