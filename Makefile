@@ -3,11 +3,11 @@
 # The first that is new enough, whatever it is called here. Or name one: make test PYTHON=/opt/py/bin/python
 PYTHON ?=
 CANDIDATES = python3 python3.14 python3.13 python3.12 python3.11 python
-# What pytest gets besides: make test PYTEST_ARGS='-k rollback -x'
+# Further arguments for pytest: make test PYTEST_ARGS='-k rollback -x'
 PYTEST_ARGS ?=
-# What the schema page gets: make schema SCHEMA_ARGS=--check
+# Arguments for the schema page: make schema SCHEMA_ARGS=--check
 SCHEMA_ARGS ?=
-# What the benchmarks get: make bench BENCH_ARGS='flights --peers'
+# Arguments for the benchmarks: make bench BENCH_ARGS='flights --peers'
 BENCH_ARGS ?= all
 
 BIN = .venv/bin
@@ -37,16 +37,16 @@ types: $(INSTALLED) ## check the types
 
 check: lint types ## lint and types
 
-picture: $(INSTALLED) ## draw the README's picture anew from a real run
+picture: $(INSTALLED) ## redraw the README's picture from a real run
 	$(BIN)/python docs/make_picture.py
 
-schema: $(INSTALLED) ## write docs/schema.md anew from a database
+schema: $(INSTALLED) ## regenerate docs/schema.md from a database
 	$(BIN)/python docs/make_schema.py $(SCHEMA_ARGS)
 
 bench: $(INSTALLED) ## measure; bench/README.md says what
 	$(BIN)/python -m bench $(BENCH_ARGS)
 
-# Not .lfmigrate: the demo's database lives there, and somebody may have put rows into it.
+# Not .lfmigrate: the demo's database lives there, which may have rows of yours.
 clean: ## remove .venv, caches and built packages
 	rm -rf .venv dist .coverage .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find bench docs src tests .ci -name __pycache__ -type d -prune -exec rm -rf {} +

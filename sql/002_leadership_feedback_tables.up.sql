@@ -63,13 +63,48 @@ COMMENT ON FUNCTION leadership_feedback_set_updated_at() IS
 -- else is known at that moment, so it is stamped like a change. An update that does not change the
 -- status never stamps: it would claim a change that did not happen. The status is compared as text,
 -- because an older table may use an enum that does not have the word.
+--
+-- So is a name that the client sends, NULL included. Without one the role is recorded: the name that
+-- is there belongs to the person before, who may also be the one who sends it again. Only whether
+-- the statement sets the column tells these two apart, and only a trigger that is fired by the
+-- column knows that. It comes first, by its name and with an argument, and leaves a mark where the
+-- name is the same as before. A row that is inserted with a time and without a name is a late entry
+-- of a decision by someone who is not known. An older table may lack the column.
 CREATE OR REPLACE FUNCTION leadership_feedback_stamp_status_change()
 RETURNS trigger
 LANGUAGE plpgsql
 AS $function$
+DECLARE
+    same_name_again CONSTANT text := E'\x01';
+    is_named boolean := true;
 BEGIN
+    IF TG_NARGS > 0 THEN
+        IF NEW.status_changed_by IS NOT DISTINCT FROM OLD.status_changed_by THEN
+            NEW.status_changed_by := same_name_again;
+        ELSIF NEW.status_changed_by = same_name_again THEN
+            NEW.status_changed_by := current_user;  -- the mark of a client is no name
+        END IF;
+        RETURN NEW;
+    END IF;
+
+    IF to_jsonb(NEW) ? 'status_changed_by' THEN
+        IF TG_OP = 'UPDATE' THEN
+            is_named := NEW.status_changed_by IS DISTINCT FROM OLD.status_changed_by;
+            IF NEW.status_changed_by = same_name_again THEN
+                NEW.status_changed_by := OLD.status_changed_by;
+            END IF;
+        ELSE
+            is_named := NEW.status_changed_by IS NOT NULL OR NEW.status_changed_at IS NOT NULL
+                        OR NEW.status::text = 'not_started';
+        END IF;
+    END IF;
+
     IF TG_OP = 'UPDATE' AND NEW.status IS NOT DISTINCT FROM OLD.status THEN
         RETURN NEW;
+    END IF;
+
+    IF NOT is_named THEN
+        NEW.status_changed_by := current_user;
     END IF;
 
     IF TG_OP = 'UPDATE' AND NEW.status_changed_at IS NOT DISTINCT FROM OLD.status_changed_at THEN
@@ -83,7 +118,8 @@ END
 $function$;
 
 COMMENT ON FUNCTION leadership_feedback_stamp_status_change() IS
-    'Trigger function: sets status_changed_at when the status changes and the writer gave no time.';
+    'Trigger function: sets status_changed_at and status_changed_by when the status changes and the '
+    'writer gave no time or no name.';
 
 
 -- ------------------------------------------------------------------------------------------------
@@ -112,6 +148,9 @@ CREATE TABLE IF NOT EXISTS performance_periods (
     -- Both days are part of the period, so a period of one day starts and ends on it.
     CONSTRAINT performance_periods_end_date_check
         CHECK (end_date >= start_date),
+    -- A reader may count the days, and a driver may have no date for infinity.
+    CONSTRAINT performance_periods_infinity_check
+        CHECK (isfinite(start_date) AND isfinite(end_date)),
     -- A denominator. Zero would be a division by zero in waiting; unknown is NULL.
     CONSTRAINT performance_periods_member_months_check
         CHECK (member_months > 0)
@@ -321,7 +360,12 @@ CREATE TABLE IF NOT EXISTS recommendations (
         CHECK (can_convert_to_workflow OR workflow_type IS NULL),
     -- The trigger fills the time in; this refuses the update that would erase it.
     CONSTRAINT recommendations_status_changed_at_check
-        CHECK (status = 'not_started' OR status_changed_at IS NOT NULL)
+        CHECK (status = 'not_started' OR status_changed_at IS NOT NULL),
+    CONSTRAINT recommendations_infinity_check
+        CHECK (isfinite(status_changed_at)),
+    -- One line. It also keeps the mark of the trigger out, if only one of its two is disabled.
+    CONSTRAINT recommendations_status_changed_by_check
+        CHECK (status_changed_by !~ '[[:cntrl:]]')
 );
 
 CREATE INDEX IF NOT EXISTS recommendations_status_idx
@@ -362,7 +406,8 @@ CREATE INDEX IF NOT EXISTS recommendation_cost_categories_cost_category_id_idx
     ON recommendation_cost_categories (cost_category_id);
 
 COMMENT ON TABLE recommendation_cost_categories IS
-    'A category that a recommendation touches, and the part of the savings that is expected there.';
+    'A category that a recommendation touches, and the part of the savings that is expected there. '
+    'The category is of one period, in the seed of the active one: join by slug for another period.';
 
 
 -- ------------------------------------------------------------------------------------------------
@@ -645,22 +690,34 @@ DECLARE
     missing record;
 BEGIN
     FOR missing IN
-        WITH wanted (table_name, action, event, needed_columns) AS (VALUES
-            ('performance_periods', 'set_updated_at',      'UPDATE',           '{updated_at}'),
-            ('performance_metrics', 'set_updated_at',      'UPDATE',           '{updated_at}'),
-            ('cost_categories',     'set_updated_at',      'UPDATE',           '{updated_at}'),
-            ('recommendations',     'set_updated_at',      'UPDATE',           '{updated_at}'),
-            ('recommendations',     'stamp_status_change', 'INSERT OR UPDATE', '{status, status_changed_at}'),
-            ('efficiency_kpis',     'set_updated_at',      'UPDATE',           '{updated_at}'),
-            ('cost_opportunities',  'set_updated_at',      'UPDATE',           '{updated_at}')
+        WITH wanted (table_name, trigger_name, event, call, needed_columns) AS (VALUES
+            ('performance_periods', 'set_updated_at',
+                 'UPDATE', 'set_updated_at()', '{updated_at}'),
+            ('performance_metrics', 'set_updated_at',
+                 'UPDATE', 'set_updated_at()', '{updated_at}'),
+            ('cost_categories', 'set_updated_at',
+                 'UPDATE', 'set_updated_at()', '{updated_at}'),
+            ('recommendations', 'set_updated_at',
+                 'UPDATE', 'set_updated_at()', '{updated_at}'),
+            -- The server fires triggers in the order of their names, and this one has to come
+            -- before the next.
+            ('recommendations', 'stamp_given_name',
+                 'UPDATE OF status_changed_by', 'stamp_status_change(''named'')',
+                 '{status, status_changed_at, status_changed_by}'),
+            ('recommendations', 'stamp_status_change',
+                 'INSERT OR UPDATE', 'stamp_status_change()', '{status, status_changed_at}'),
+            ('efficiency_kpis', 'set_updated_at',
+                 'UPDATE', 'set_updated_at()', '{updated_at}'),
+            ('cost_opportunities', 'set_updated_at',
+                 'UPDATE', 'set_updated_at()', '{updated_at}')
         ), defined AS (
             SELECT to_regclass(quote_ident(wanted.table_name)) AS table_oid,
                    wanted.needed_columns::text[] AS needed_columns,
-                   format('TRIGGER %I BEFORE %s ON %I FOR EACH ROW EXECUTE FUNCTION %I()',
-                          wanted.table_name || '_' || wanted.action,
+                   format('TRIGGER %I BEFORE %s ON %I FOR EACH ROW EXECUTE FUNCTION %s',
+                          wanted.table_name || '_' || wanted.trigger_name,
                           wanted.event,
                           wanted.table_name,
-                          'leadership_feedback_' || wanted.action) AS definition
+                          'leadership_feedback_' || wanted.call) AS definition
             FROM wanted
         )
         SELECT defined.definition
@@ -841,7 +898,8 @@ BEGIN
                  'When the status last changed. Stamped by the server unless the writer gives a '
                  'time; NULL only while not_started.'),
             ('recommendations', 'status_changed_by',
-                 'Who changed the status last, as the application names its users.'),
+                 'Who changed the status last, as the application names its users; the role if it '
+                 'gives no name.'),
             ('recommendations', 'created_at',
                  'When the row was inserted.'),
             ('recommendations', 'updated_at',

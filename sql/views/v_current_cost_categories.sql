@@ -36,7 +36,7 @@ SELECT category.id,
        period.period_key,
        CASE category.performance_status
            WHEN 'green'  THEN 'Efficient'
-           WHEN 'yellow' THEN 'Opportunity'
+           WHEN 'yellow' THEN 'Watch'
            WHEN 'red'    THEN 'Priority'
            ELSE 'Unknown'
        END AS status_label
@@ -106,5 +106,5 @@ COMMENT ON COLUMN v_current_cost_categories.period_label IS
 COMMENT ON COLUMN v_current_cost_categories.period_key IS
     'Name of the active period for programs.';
 COMMENT ON COLUMN v_current_cost_categories.status_label IS
-    'performance_status in a word: green Efficient, yellow Opportunity, red Priority, anything '
-    'else Unknown.';
+    'performance_status in a word: green Efficient, yellow Watch, red Priority, anything else '
+    'Unknown. What to save is in is_opportunity.';

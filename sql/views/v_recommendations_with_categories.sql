@@ -93,7 +93,7 @@ COMMENT ON COLUMN v_recommendations_with_categories.status_changed_at IS
     'When the status last changed. Stamped by the server unless the writer gives a time; NULL '
     'only while not_started.';
 COMMENT ON COLUMN v_recommendations_with_categories.status_changed_by IS
-    'Who changed the status last, as the application names its users.';
+    'Who changed the status last, as the application names its users; the role if it gives no name.';
 COMMENT ON COLUMN v_recommendations_with_categories.created_at IS
     'When the row was inserted.';
 COMMENT ON COLUMN v_recommendations_with_categories.updated_at IS

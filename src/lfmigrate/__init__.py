@@ -23,12 +23,13 @@ if TYPE_CHECKING:
     from lfmigrate.commands.check import FolderReport, Proof, check
     from lfmigrate.commands.new import NewReport, new
     from lfmigrate.commands.restore import RestoreReport, restore
-    from lfmigrate.commands.rollback import Lost, RollbackReport, Undone, rollback
+    from lfmigrate.commands.rollback import RollbackReport, Undone, rollback
     from lfmigrate.commands.seed import SeededTable, SeedReport, seed
     from lfmigrate.commands.seed_check import CheckReport, CheckResult, check_seed
     from lfmigrate.commands.status import StatusReport, status
     from lfmigrate.commands.up import MigrationResult, UpReport, up
     from lfmigrate.commands.verify import Edit, VerifyReport, verify
+    from lfmigrate.engine.losses import Lost
     from lfmigrate.errors import (
         ArchiveError,
         ConnectionFailed,
@@ -112,7 +113,8 @@ _NAMES = {
     "commands.check": ("FolderReport", "Proof", "check"),
     "commands.new": ("NewReport", "new"),
     "commands.restore": ("RestoreReport", "restore"),
-    "commands.rollback": ("Lost", "RollbackReport", "Undone", "rollback"),
+    "commands.rollback": ("RollbackReport", "Undone", "rollback"),
+    "engine.losses": ("Lost",),
     "commands.seed": ("SeedReport", "SeededTable", "seed"),
     "commands.seed_check": ("CheckReport", "CheckResult", "check_seed"),
     "commands.status": ("StatusReport", "status"),

@@ -22,8 +22,14 @@ _IN_URL = r"(:/{1,2}[^\s:/]{0,300}:)(?!password@host:)\S{1,4000}@"
 
 _AS_KEYWORD = r"(?i)((?:ssl)?password=)('(?:[^'\\]|\\.)*'|(?:\\.|[^\s\\])+)"
 
-# ALTER ROLE me PASSWORD 'x', in a statement that is quoted.
-_IN_SQL = r"(?i)(\bpassword\s+e?)'(?:[^']|'')*(?:'|$)"
+# ALTER ROLE me PASSWORD 'x', in a statement that is quoted; also in dollars, continued on the next
+# line, or inside of another literal, where each quote is doubled. What follows may be cut off.
+_IN_SQL = r"""(?isx)
+    (\bpass(?:word|wd)\s+(?:e|n|u&)?)
+    (?: ''+ [^']+ (?:'{4} [^']+)* (?:''+|$)
+      | ' (?:[^']|'')* (?:'|$) (?:[ \t]*\n\s* ' (?:[^']|'')* (?:'|$))*
+      | \$ (?P<tag>\w*) \$ (?: .*? \$ (?P=tag) \$ | .* )
+    )"""
 
 _KEYWORD_VALUE = (
     r"(?i)password\s*=\s*(?:'(?P<quoted>(?:[^'\\]|\\.)*)'?|(?P<plain>(?:\\.|[^\s\\])*))"

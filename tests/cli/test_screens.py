@@ -49,11 +49,13 @@ def rows(url: str, table: str) -> int:
 def on_a_terminal(
     *arguments: str | Path,
     answer: str | signal.Signals | None = None,
+    hasty: str = "",
     columns: int = 80,
     env: Mapping[str, str] | None = None,
 ) -> tuple[int, str]:
     """Run lfmigrate on a terminal, answer its question, and return exit code and output.
 
+    What is ``hasty`` was typed before.
     What is printed before the question arrived is all of it, so there is no need to wait longer.
     """
     ours, theirs = pty.openpty()
@@ -61,6 +63,7 @@ def on_a_terminal(
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, size)
     unwanted = ("LFMIGRATE_", "PG", "DATABASE_URL", "COLUMNS", "NO_COLOR", "LC_", "LANG")
     kept = {n: v for n, v in os.environ.items() if not n.startswith(unwanted)}
+    os.write(ours, hasty.encode())
     said = b""
     running = subprocess.Popen(
         [sys.executable, "-m", "lfmigrate", *map(str, arguments)],
@@ -94,6 +97,20 @@ def on_a_terminal(
 # --------------------------------------------------------------------------------------------------
 # Previews and questions
 # --------------------------------------------------------------------------------------------------
+
+
+def test_what_was_typed_before_the_question_does_not_answer_it(
+    cli: Cli, database: str, folder: Write
+) -> None:
+    """Nobody has seen yet what would be lost."""
+    where = ("--database-url", database, "--sql-dir", folder(NOTES))
+    cli("up", *where)
+
+    code, said = on_a_terminal("rollback", *where, hasty="y\n", answer="n\n")
+
+    assert code == 5
+    assert "error: not confirmed" in said
+    assert rows(database, "note") == 338
 
 
 def test_rollback_previews_and_asks_about_exactly_what_it_would_do(

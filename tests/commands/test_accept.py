@@ -154,7 +154,7 @@ def test_an_edit_that_the_live_schema_does_not_have_is_a_difference(
     before = history(database)
     path = folder({**FILES, "001_a.up.sql": A.replace("id int", "id bigint, note text")})
 
-    with pytest.raises(DifferenceFound, match="2 of 2 objects of 001_a differ") as caught:
+    with pytest.raises(DifferenceFound, match="2 objects of 001_a differ") as caught:
         accept(database, path)
     done = cli(
         *("accept", "1", "--yes", "--json", "--database-url", database, "--sql-dir", str(path))

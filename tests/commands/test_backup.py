@@ -795,3 +795,22 @@ def test_the_csv_is_what_a_spreadsheet_reads(
     with (path.path / "a.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert rows == [{"id": "1", "n": "1"}, {"id": "2", "n": "2"}]
+
+
+def test_large_objects_are_not_saved_and_that_is_said(
+    database: str, folder: Write, tmp_path: Path
+) -> None:
+    """A row has only the number of one; other numbers are none."""
+    files = folder(
+        {
+            "001_a.up.sql": "CREATE DOMAIN lo AS oid; CREATE TABLE a (body oid, more lo, kind oid);"
+            "INSERT INTO a VALUES (lo_from_bytea(0, 'x'), lo_from_bytea(0, 'y'), 1259),"
+            " (lo_from_bytea(0, 'z'), NULL, NULL)"
+        }
+    )
+    up(database, files)
+
+    assert backup(database, files, tmp_path / "out").notes == (
+        "not saved: large objects whose numbers column public.a.body has: 2",
+        "not saved: large objects whose numbers column public.a.more has: 1",
+    )

@@ -1,4 +1,4 @@
-"""What a file leaves in the session is released after it: one run or several give the same."""
+"""One run or several give the same: what files leave in the session, and what they own."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from lfmigrate.errors import StatementFailed
-from tests.helpers.commands import up, verify
-from tests.helpers.databases import fetch
+from lfmigrate.errors import Refused, StatementFailed
+from tests.helpers.commands import rollback, up, verify
+from tests.helpers.databases import fetch, value
 
 Write = Callable[[Mapping[str, str]], Path]
 
@@ -120,3 +120,106 @@ def test_a_replay_that_begins_again_finds_nothing_of_the_first_try(
 
     assert report.ok
     assert ["left out" in note for note in report.notes] == [True]
+
+
+# What the second file does to what the first one has created, and how that is undone.
+CREATED = """
+    CREATE TABLE a (id int PRIMARY KEY, x int, y text);
+    ALTER TABLE a ADD CONSTRAINT a_x CHECK (x > 0);
+    CREATE INDEX a_y ON a (y);
+    CREATE INDEX a_xy ON a (x, y);
+    CREATE STATISTICS a_s ON x, y FROM a;
+    CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NEW; END $$;
+    CREATE TRIGGER a_t BEFORE INSERT ON a FOR EACH ROW EXECUTE FUNCTION f();
+    CREATE POLICY a_p ON a USING (x > 0);
+    CREATE RULE a_r AS ON DELETE TO a WHERE old.x = 1 DO INSTEAD NOTHING;
+"""
+TOUCHED = {
+    "retyped column": (
+        "DROP POLICY a_p ON a; DROP RULE a_r ON a; ALTER TABLE a ALTER x TYPE bigint;",
+        "ALTER TABLE a ALTER COLUMN x TYPE int; CREATE POLICY a_p ON a USING (x > 0);",
+    ),
+    "renamed column": (
+        "ALTER TABLE a RENAME COLUMN x TO z;",
+        "ALTER TABLE a RENAME COLUMN z TO x;",
+    ),
+    "not null": (
+        "ALTER TABLE a ALTER COLUMN y SET NOT NULL;",
+        "ALTER TABLE a ALTER COLUMN y DROP NOT NULL;",
+    ),
+    "default": (
+        "ALTER TABLE a ALTER COLUMN y SET DEFAULT 'y';",
+        "ALTER TABLE a ALTER COLUMN y DROP DEFAULT;",
+    ),
+    "renamed constraint": (
+        "ALTER TABLE a RENAME CONSTRAINT a_x TO b_x;",
+        "ALTER TABLE a RENAME CONSTRAINT b_x TO a_x;",
+    ),
+    "dropped index": ("DROP INDEX a_y;", "CREATE INDEX a_y ON a (y);"),
+    "dropped table": ("DROP TABLE a;", "CREATE TABLE a (id int PRIMARY KEY, x int, y text);"),
+    "renamed index": ("ALTER INDEX a_y RENAME TO b_y;", "ALTER INDEX b_y RENAME TO a_y;"),
+    "renamed statistics": (
+        "ALTER STATISTICS a_s RENAME TO b_s;",
+        "ALTER STATISTICS b_s RENAME TO a_s;",
+    ),
+    "disabled trigger": (
+        "ALTER TABLE a DISABLE TRIGGER a_t;",
+        "ALTER TABLE a ENABLE TRIGGER a_t;",
+    ),
+    "policy": (
+        "ALTER POLICY a_p ON a USING (x > 1);",
+        "ALTER POLICY a_p ON a USING (x > 0);",
+    ),
+    "renamed rule": (
+        "ALTER RULE a_r ON a RENAME TO b_r;",
+        "ALTER RULE b_r ON a RENAME TO a_r;",
+    ),
+    "in a subtransaction": (
+        "DO $$ BEGIN ALTER TABLE a ALTER y SET DEFAULT ''; EXCEPTION WHEN others THEN END $$;",
+        "ALTER TABLE a ALTER y DROP DEFAULT;",
+    ),
+}
+
+
+@pytest.mark.parametrize("touch", TOUCHED)
+def test_what_an_earlier_file_has_created_stays_its_own(
+    touch: str, database: str, folder: Write
+) -> None:
+    """Whether a later one that changes it runs in the same transaction or not."""
+    does, undoes = TOUCHED[touch]
+    path = folder(
+        {
+            "1_a.up.sql": CREATED,
+            "1_a.down.sql": "DROP TABLE a; DROP FUNCTION f;",
+            "2_b.up.sql": does,
+            "2_b.down.sql": undoes,
+        }
+    )
+    for in_one_run in (True, False):
+        if not in_one_run:
+            up(database, path, to="1")
+        up(database, path, strict=True)
+        rollback(database, path)
+        assert verify(database, path, allow_pending=True).ok
+        rollback(database, path)
+
+    assert value(database, "SELECT to_regclass('a')") is None
+
+
+def test_a_column_of_an_earlier_file_is_not_dropped_with_the_later_one(
+    database: str, folder: Write
+) -> None:
+    """Its values belong to a migration that stays."""
+    path = folder(
+        {
+            "1_a.up.sql": "CREATE TABLE a (id int, x int);",
+            "2_b.up.sql": "ALTER TABLE a ALTER COLUMN x TYPE bigint;",
+            "2_b.down.sql": "ALTER TABLE a DROP COLUMN x;",
+        }
+    )
+    up(database, path)
+
+    with pytest.raises(Refused) as refused:
+        rollback(database, path)
+
+    assert refused.value.detail == ("table column public.a.x",)

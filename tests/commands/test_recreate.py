@@ -536,3 +536,61 @@ def test_another_session_re_creates_the_view_while_it_is_looked_at(
         other.result()
 
     assert statuses(report)["view v"] == "replaced"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"2_b.up.sql": "ALTER MATERIALIZED VIEW app.mv RENAME y TO x;"},
+        {"repeatable/app.sql": NAMESAKES["repeatable/app.sql"].replace("SELECT y", "SELECT  y")},
+    ],
+)
+def test_a_file_does_not_run_again_because_of_a_namesake(
+    database: str, folder: Write, change: dict[str, str]
+) -> None:
+    """It would drop what others have made on its materialized view."""
+    up(database, folder(NAMESAKES))
+    execute(database, "CREATE INDEX audit_y ON audit.mv (y)")
+
+    up(database, folder({**NAMESAKES, **change}))
+
+    assert value(database, "SELECT to_regclass('audit.audit_y') IS NOT NULL")
+
+
+def test_a_file_gets_past_the_views_on_what_it_drops_itself(
+    database: str, folder: Write, reader: str
+) -> None:
+    """An edited file drops its materialized view first, and a view file reads it."""
+    files = {**MATERIALIZED, "views/w.sql": "CREATE OR REPLACE VIEW w AS SELECT x FROM mv;"}
+    up(database, folder(files))
+    execute(database, f"GRANT SELECT ON w TO {reader}")
+    path = folder({**files, "repeatable/mv.sql": MATVIEW.replace("x, y, z", "x, y + 1 AS y")})
+
+    up(database, path)
+
+    assert value(database, f"SELECT has_table_privilege('{reader}', 'w', 'SELECT')")
+    assert value(database, "SELECT y FROM mv") == 3
+    assert verify(database, path).ok
+
+
+@pytest.mark.parametrize("options", [{"per_migration": True}, {"dry_run": True}])
+def test_a_materialized_view_gives_way_however_files_are_committed(
+    database: str, folder: Write, options: dict[str, bool]
+) -> None:
+    """Earlier migrations of the run may read it, and its file may set the path."""
+    files = {
+        **TABLE,
+        "repeatable/mv.sql": f"SET search_path = public, pg_catalog; {MATVIEW}",
+    }
+    up(database, folder(files))
+    execute(database, "CREATE INDEX mv_y ON mv (y)")
+    changes = {"2_b.up.sql": "CREATE TABLE b AS TABLE mv;", "3_c.up.sql": RETYPE}
+    path = folder({**files, **changes, "4_d.up.sql": "CREATE TABLE d ();"})
+
+    up(database, path, **options)
+
+    assert value(database, "SELECT to_regclass('mv_y') IS NOT NULL")
+    assert value(database, "SELECT relispopulated FROM pg_class WHERE oid = 'mv'::regclass")
+    assert value(database, "SELECT pg_typeof(y)::text FROM a") == (
+        "integer" if options.get("dry_run") else "bigint"
+    )

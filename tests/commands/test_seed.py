@@ -905,6 +905,7 @@ def line_of(rows: list[list[str]], row: int) -> int:
     return 1 + sum(1 + cell.count("\n") for each in rows[:row] for cell in [",".join(each)])
 
 
+@of_files
 def test_a_value_never_becomes_sql_where_a_key_is_repeated(database: str, folder: Write) -> None:
     """A hundred unique indexes, each violated by a value; the server puts it into its message."""
     names = [f"c{n}" for n in range(len(HOSTILE))]
@@ -948,6 +949,25 @@ def test_any_key_is_read_from_the_catalogs(
     assert (found or [error.line or 0]) == lines
 
 
+def test_a_null_repeats_another_one_where_the_index_says_so(database: str, folder: Write) -> None:
+    """NULLS NOT DISTINCT, which PostgreSQL 14 does not have."""
+    if value(database, "SELECT current_setting('server_version_num')::int") < 150000:
+        pytest.skip("PostgreSQL 15 or later")
+    path = folder(
+        {
+            "001_a.up.sql": "CREATE TABLE a (n int, k text)",
+            "seed/load.sql": "CREATE TEMP TABLE seed_a (n int, k text) ON COMMIT DROP;"
+            " CREATE UNIQUE INDEX ON seed_a (k, n) NULLS NOT DISTINCT;",
+            "seed/a.csv": "n,k\n,A\n1,A\n,A\n",
+        }
+    )
+    up(database, path)
+
+    error = refused(database, path / "seed", path)
+
+    assert (error.line, error.message) == (4, "this row repeats an earlier one: (k, n) = (A)")
+
+
 @of_files
 @pytest.mark.parametrize("column", ["n", "d"])
 def test_a_value_never_becomes_sql_or_a_place_where_copy_rejects_it(
@@ -985,6 +1005,40 @@ def test_a_value_in_a_problem_is_only_text(database: str, folder: Write) -> None
     error = hostile(database, folder, found, rows)
 
     assert error.message == "100 problems in the files, of which these are the first 20"
+
+
+@of_files
+@pytest.mark.parametrize(
+    ("rule", "sqlstate"),
+    [
+        ("CREATE UNIQUE INDEX ON t (c0); INSERT INTO t (c0) SELECT c0 FROM seed_t;", "23505"),
+        ("ALTER TABLE t ADD FOREIGN KEY (c0) REFERENCES parent;", "23503"),
+        ("ALTER TABLE t ADD EXCLUDE (c0 WITH =); INSERT INTO t (c0) TABLE keys;", "23P01"),
+        ("ALTER TABLE t ALTER c1 SET NOT NULL;", "23502"),
+        ("ALTER TABLE t ALTER c0 TYPE varchar(4);", "22001"),
+        ("ALTER TABLE t ALTER c0 TYPE date USING NULL;", "22007"),
+    ],
+)
+def test_a_value_never_becomes_sql_where_an_insert_rejects_it(
+    database: str, folder: Write, rule: str, sqlstate: str
+) -> None:
+    """The server's message has it, and lfmigrate asks the server nothing about it."""
+    rows = [["c0", "n"], *([bad, "1"] for bad in HOSTILE[:25])]
+    load = (
+        "ALTER TABLE t DROP CONSTRAINT short; CREATE TABLE parent (k text PRIMARY KEY);"
+        " CREATE VIEW keys AS SELECT c0 FROM seed_t;"
+    )
+
+    error = hostile(
+        database,
+        folder,
+        f"{load} {rule} INSERT INTO t (c0) SELECT c0::{'date' if 'date' in rule else 'text'}"
+        " FROM seed_t;",
+        rows,
+    )
+
+    assert isinstance(error, StatementFailed)
+    assert error.sqlstate == sqlstate
 
 
 @of_files

@@ -686,6 +686,20 @@ def test_the_timeouts_of_a_role_do_not_end_what_creates_and_drops_a_database(own
     assert said == []
 
 
+def test_a_database_that_is_read_only_by_default_can_be_replayed(
+    database: str, folder: Write
+) -> None:
+    """The shadow database is created from a session that may write."""
+    path = folder({"001_a.up.sql": TABLE})
+    up(database, path)
+    name = conninfo_to_dict(database)["dbname"]
+    execute(database, f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+
+    report = verify(database, path, replay_files=True)
+
+    assert (statuses(report), report.notes) == ({"table a": "ok"}, ())
+
+
 def test_the_timeouts_of_a_role_do_not_end_a_replay_in_a_database_that_was_named(
     owned: Owned, database: str, folder: Write
 ) -> None:

@@ -952,20 +952,28 @@ def test_a_table_without_updated_at_can_still_be_updated(conn: Conn, table: str)
     assert update(conn, table, row["id"])["id"] == row["id"]
 
 
-@pytest.mark.parametrize("missing", ["updated_at", "status_changed_at"])
-def test_a_missing_column_costs_only_the_trigger_that_needs_it(conn: Conn, missing: str) -> None:
-    """The other trigger of recommendations is made all the same."""
+@pytest.mark.parametrize(
+    ("missing", "left"),
+    [
+        ("updated_at", ["stamp_given_name", "stamp_status_change"]),
+        ("status_changed_at", ["set_updated_at"]),
+        ("status_changed_by", ["set_updated_at", "stamp_status_change"]),
+    ],
+)
+def test_a_missing_column_costs_only_the_trigger_that_needs_it(
+    conn: Conn, missing: str, left: list[str]
+) -> None:
+    """The other triggers of recommendations are made all the same, and work."""
     make_older(conn, "recommendations", [missing])
-    needed_by = {
-        "updated_at": "recommendations_set_updated_at",
-        "status_changed_at": "recommendations_stamp_status_change",
-    }
 
     conn.execute(UP.read_bytes())
 
-    assert set(column(conn, TRIGGERS, table="recommendations")) == set(needed_by.values()) - {
-        needed_by[missing]
-    }
+    triggers = column(conn, TRIGGERS, table="recommendations")
+    assert sorted(triggers) == [f"recommendations_{name}" for name in left]
+    row = insert(conn, "recommendations", status="accepted")
+    changed = update(conn, "recommendations", row["id"], status="completed")
+    if "stamp_status_change" in left:
+        assert changed["status_changed_at"] is not None
 
 
 def test_an_older_table_gets_the_comments_and_triggers_that_fit(conn: Conn) -> None:
@@ -1026,6 +1034,8 @@ REFUSED: list[tuple[str, Row]] = [
     ("performance_periods_period_label_check", {"period_label": ""}),
     ("performance_periods_period_label_check", {"period_label": " \t\n"}),
     ("performance_periods_end_date_check", {"end_date": date(2024, 9, 30)}),
+    ("performance_periods_infinity_check", {"end_date": "infinity"}),
+    ("performance_periods_infinity_check", {"start_date": "-infinity"}),
     ("performance_periods_member_months_check", {"member_months": 0}),
     ("performance_periods_member_months_check", {"member_months": -1}),
     ("performance_metrics_metric_type_check", {"metric_type": "Cost PMPM"}),
@@ -1077,6 +1087,9 @@ REFUSED: list[tuple[str, Row]] = [
     ("recommendations_video_url_check", {"video_url": "https://example.org/a film"}),
     ("recommendations_video_url_check", {"video_url": " https://example.org"}),
     ("recommendations_workflow_type_check", {"workflow_type": "referral"}),
+    ("recommendations_infinity_check", {"status_changed_at": "infinity"}),
+    ("recommendations_infinity_check", {"status": "accepted", "status_changed_at": "-infinity"}),
+    ("recommendations_status_changed_by_check", {"status_changed_by": "a\nb"}),
     ("recommendation_cost_categories_impact_amount_check", {"impact_amount": "-0.01"}),
     ("recommendation_cost_categories_impact_amount_check", {"impact_amount": "NaN"}),
     ("program_resources_resource_type_check", {"resource_type": "film"}),
@@ -1571,6 +1584,93 @@ def test_a_changed_status_has_the_time_of_the_change(
     )
 
 
+@pytest.mark.parametrize("before", ["anna", None])
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        # The name is not that of the person before, if the client sends none.
+        ({"status": "completed"}, "role"),
+        ({"status": "completed", "status_changed_at": LONG_AGO}, "role"),
+        ({"status": "not_started", "status_changed_at": None}, "role"),
+        # What the statement sets counts, if it is the name that is there or none, too.
+        ({"status": "completed", "status_changed_by": "anna"}, "anna"),
+        ({"status": "completed", "status_changed_by": "bert"}, "bert"),
+        ({"status": "completed", "status_changed_by": None}, None),
+        ({"status": "completed", "status_changed_by": "\x01"}, "role"),
+        # The status does not change, so the person before has changed it last.
+        ({"status": "accepted"}, "before"),
+        ({"title": "Another"}, "before"),
+        ({"status_changed_by": "bert"}, "bert"),
+        ({"status_changed_by": "anna", "title": "Another"}, "anna"),
+        ({"status": "accepted", "status_changed_by": None}, None),
+    ],
+    ids=described,
+)
+def test_a_changed_status_has_the_name_of_who_changed_it(
+    conn: Conn, before: str | None, changes: Row, expected: str | None
+) -> None:
+    """The columns that the statement sets decide, and not their values."""
+    row = insert(
+        conn,
+        "recommendations",
+        status="accepted",
+        status_changed_at=LONG_AGO,
+        status_changed_by=before,
+    )
+    assert row["status_changed_by"] == before
+
+    updated = update(conn, "recommendations", row["id"], **changes)
+
+    role = column(conn, "SELECT current_user")[0]
+    assert updated["status_changed_by"] == {"role": role, "before": before}.get(
+        expected or "", expected
+    )
+
+
+@pytest.mark.parametrize("name", ["anna", "bert"])
+def test_each_row_of_an_update_has_the_name_that_it_sets(conn: Conn, name: str) -> None:
+    """The one before does not matter, nor does a join."""
+    for before in ("anna", "bert", None):
+        insert(conn, "recommendations", status="accepted", status_changed_by=before)
+
+    rows = conn.execute(
+        "UPDATE recommendations AS r SET status = 'completed', status_changed_by = given.name"
+        " FROM (VALUES (%(name)s)) AS given (name) WHERE r.status = 'accepted'"
+        " RETURNING r.status_changed_by",
+        {"name": name},
+    ).fetchall()
+
+    assert {row["status_changed_by"] for row in rows} == {name}
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ({}, None),
+        ({"status": "accepted"}, "role"),
+        ({"status": "accepted", "status_changed_by": "anna"}, "anna"),
+        # A late entry of a decision by someone who is not known.
+        ({"status": "accepted", "status_changed_at": LONG_AGO}, None),
+    ],
+    ids=described,
+)
+def test_an_inserted_status_has_a_name(conn: Conn, values: Row, expected: str | None) -> None:
+    """That of the role, if it is stamped with the present time."""
+    row = insert(conn, "recommendations", **values)
+
+    role = column(conn, "SELECT current_user")[0]
+    assert row["status_changed_by"] == (role if expected == "role" else expected)
+
+
+def test_a_trigger_that_is_disabled_leaves_no_mark(conn: Conn) -> None:
+    """The one of the two that takes the mark away; the constraint refuses it."""
+    row = insert(conn, "recommendations", status="accepted", status_changed_by="anna")
+    conn.execute("ALTER TABLE recommendations DISABLE TRIGGER recommendations_stamp_status_change")
+
+    with pytest.raises(psycopg.errors.CheckViolation):
+        update(conn, "recommendations", row["id"], status_changed_by="anna")
+
+
 def test_the_time_of_a_status_cannot_be_erased(conn: Conn) -> None:
     """An accepted recommendation was accepted at some time."""
     row = insert(conn, "recommendations", status="accepted")
@@ -1612,7 +1712,7 @@ def test_there_are_no_current_categories_without_an_active_period(conn: Conn) ->
     ("status", "label"),
     [
         ("green", "Efficient"),
-        ("yellow", "Opportunity"),
+        ("yellow", "Watch"),
         ("red", "Priority"),
         ("purple", "Unknown"),
     ],

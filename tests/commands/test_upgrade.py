@@ -134,6 +134,36 @@ def test_a_rollback_drops_only_what_its_migration_created(database: str, folder:
     assert value(database, "SELECT to_regclass('t')") is None
 
 
+def test_what_the_files_no_longer_create_is_missed_all_the_same(
+    database: str, folder: Write
+) -> None:
+    """The older version has created it; verify and up say the same of it."""
+    version = "current_setting('server_version_num')::int"
+    path = folder(
+        {
+            "1_a.up.sql": "CREATE TABLE t (id integer);"
+            f"DO $$ BEGIN IF {version} = 130000 THEN CREATE TABLE old (id integer); END IF; END $$;"
+        }
+    )
+    up(database, path)
+    execute(database, "CREATE TABLE old (id integer)")
+    described_by_13(database)
+    old = '{"kind": "table", "name": "old", "schema": "public", "parts": [["column id", "int"]]}'
+    execute(
+        database,
+        "UPDATE lfmigrate.lfmigrate_history SET expected ="
+        f" jsonb_insert(expected::jsonb, '{{relations,0}}', '{old}')",
+    )
+
+    there = verify(database, path)
+    execute(database, "DROP TABLE old")
+    gone = verify(database, path)
+
+    assert there.ok
+    assert any("not compared: table public.old" in note for note in there.notes)
+    assert statuses(gone) == {"table t": "ok", "table old": "missing"}
+
+
 def test_what_cannot_be_replayed_is_expected_as_it_is(database: str, folder: Write) -> None:
     """The report says so, and `--strict` refuses."""
     execute(database, "CREATE TABLE theirs (id integer)")

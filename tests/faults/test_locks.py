@@ -72,7 +72,7 @@ def test_a_lock_that_comes_free_is_had_by_one_of_the_tries(
 
     assert [m.status for m in report.migrations] == ["applied"]
     assert [line for line in reported if "retries left" in line] == [
-        "could not acquire a lock within 1000 ms; 3 retries left"
+        "could not acquire a lock within 1 s; 3 retries left"
     ]
     assert any("waiting for a lock: process" in line and '"report"' in line for line in reported)
 

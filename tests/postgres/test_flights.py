@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Callable
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import psycopg
@@ -102,6 +103,18 @@ def test_adopting_what_is_there_takes_the_flights_of_a_shadow_database(applied: 
         conn.execute("DROP SCHEMA lfmigrate CASCADE")
 
     assert flights_of(applied, lambda conn: lfmigrate.up(conn, files)) <= 17
+
+
+def test_guarding_tables_without_rows_takes_no_flights(database: str, folder: Write) -> None:
+    """They are counted in the flight of the statements that drop or rewrite them."""
+    base = {"1_a.up.sql": "CREATE TABLE a (n int, m int); CREATE TABLE b (n int)"}
+    harmless = {**base, "2_b.up.sql": "CREATE TABLE c (n int)"}
+    drops = "DROP TABLE b; TRUNCATE a; ALTER TABLE a DROP m; ALTER TABLE a ALTER n TYPE bigint"
+    taken = []
+    for files in (base, harmless, {**harmless, "3_c.up.sql": drops}):
+        chosen = read_folder(folder(files))
+        taken.append(flights_of(database, partial(lfmigrate.up, folder=chosen)))
+    assert taken[1] == taken[2]
 
 
 def test_rolling_back_one_table_takes_twelve_flights(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lfmigrate.source.down import cascading
+from lfmigrate.source.down import cascades, cascading
 from lfmigrate.source.sqlfile import from_text
 
 
@@ -36,3 +36,21 @@ def test_cascade_is_added_wherever_a_drop_could_say_it(text: str) -> None:
     file = cascading(from_text("1_a.down.sql", text.replace("^", "")))
 
     assert file.text == text.replace("^", " CASCADE")
+
+
+@pytest.mark.parametrize(
+    ("text", "whether"),
+    [
+        ("DROP TABLE a CASCADE", True),
+        ("ALTER TABLE a DROP b cascade, ADD c int", True),
+        ("DO $$ BEGIN DROP TABLE a CASCADE; END $$", True),
+        ("DROP TABLE a -- CASCADE", False),
+        ('DROP TABLE "cascade"', False),
+        ("/* cascade */ DROP TABLE a; COMMENT ON TABLE b IS 'cascade'", False),
+        ("ALTER TABLE a ADD FOREIGN KEY (b) REFERENCES c ON DELETE CASCADE", False),
+        ("CREATE TABLE a (b int REFERENCES c ON DELETE CASCADE)", False),
+    ],
+)
+def test_only_what_drops_with_cascade_drops_more_than_it_names(text: str, whether: bool) -> None:  # noqa: FBT001 (a parameter of the test)
+    """A comment, a name or a foreign key may have the word."""
+    assert cascades(from_text("1_a.down.sql", text)) == whether

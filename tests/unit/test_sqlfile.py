@@ -610,7 +610,7 @@ def test_an_unknown_directive_is_refused(
 
         assert error.message == f'unknown directive "{word}"'
         assert (error.file, error.line, error.column) == (file, line, column)
-        assert error.hint == "Known directives are no-transaction and rerunnable."
+        assert error.hint == "Known directives are loses-data, no-transaction and rerunnable."
 
 
 REPEATABLE = [

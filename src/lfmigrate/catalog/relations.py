@@ -8,7 +8,7 @@ from typing import Any
 
 from lfmigrate.catalog.query import query_text
 from lfmigrate.postgres.pipeline import Query
-from lfmigrate.schema.relation import Fingerprints, Found, Key, Reading, Relation
+from lfmigrate.schema.relation import Fingerprints, Found, Key, PartsSoFar, Reading, Relation
 
 
 def relations(
@@ -89,6 +89,18 @@ def stamp() -> Query[str]:
 def fingerprints() -> Query[Fingerprints]:
     """Ask what exists, with a short text each; see `Fingerprints`."""
     return Query(query_text("fingerprints"), (), dict)
+
+
+def parts_so_far() -> Query[PartsSoFar]:
+    """Ask which parts of relations this transaction has written so far; see the query."""
+
+    def decode(value: Any) -> PartsSoFar:  # noqa: ANN401 (parsed JSON)
+        return PartsSoFar(
+            {(relation, part.partition(" ")[0], number): part for relation, part, number in value},
+            {(relation, part) for relation, part, _ in value},
+        )
+
+    return Query(query_text("parts_so_far"), (), decode)
 
 
 def existing_parts(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,6 +40,20 @@ class SequencePosition:
 def moved_sequences() -> Query[tuple[str, ...]]:
     """Ask which sequences the transaction has moved: their oids, and those of written tables."""
     return Query(query_text("moved_sequences"), (), tuple)
+
+
+def missing_sequences(names: Iterable[tuple[str, str]]) -> Query[tuple[tuple[str, str], ...]]:
+    """Ask which of some sequences, given by schema and name, do not exist."""
+    document = [{"schema": schema, "name": name} for schema, name in names]
+    return Query(
+        "SELECT coalesce(jsonb_agg(jsonb_build_array(s.schema, s.name)), '[]')"
+        " FROM jsonb_to_recordset($1::jsonb) AS s (schema text, name text)"
+        " WHERE NOT EXISTS (SELECT FROM pg_class AS c JOIN pg_namespace AS n"
+        " ON n.oid = c.relnamespace"
+        " WHERE n.nspname = s.schema AND c.relname = s.name AND c.relkind = 'S')",
+        (json.dumps(document),),
+        lambda value: tuple((schema, name) for schema, name in value),
+    )
 
 
 def sequence_positions() -> Query[Mapping[str, SequencePosition]]:

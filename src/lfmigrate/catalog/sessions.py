@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from lfmigrate.catalog.query import query_text
-from lfmigrate.postgres.pipeline import Defaults, Query
+from lfmigrate.postgres.pipeline import Query
+from lfmigrate.postgres.release import Defaults
 
 
 @dataclass(frozen=True, slots=True)

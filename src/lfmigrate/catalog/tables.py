@@ -13,11 +13,25 @@ from lfmigrate.postgres.pipeline import Query
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of a table, its type as the server writes it, and whether it is generated."""
+    """A column of a table.
+
+    Attributes:
+        name: Its name, unquoted.
+        number: Its attnum.
+        type: Its type as the server writes it.
+        generated: Whether the server computes it.
+        always: Whether it is an identity column that is GENERATED ALWAYS.
+        default: The expression of its default, or what it is computed from; or None.
+        definition: What the types of users are that its type uses; empty if there are none.
+    """
 
     name: str
+    number: int
     type: str
-    generated: bool = False
+    generated: bool
+    always: bool
+    default: str | None
+    definition: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,40 +45,62 @@ class Sequence:
 
 @dataclass(frozen=True, slots=True)
 class ForeignKey:
-    """A foreign key to the table with the id ``references``."""
+    """A foreign key to the table with the id ``references``, or to a partition of that."""
 
     name: str
     references: str
     deferrable: bool
-    deferred: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Trigger:
-    """An enabled user-defined trigger; ``enabled`` is the letter in pg_trigger."""
+    """A trigger of a user, or a rule, that is enabled; ``enabled`` is the letter in pg_trigger."""
 
     name: str
     enabled: str
 
 
 @dataclass(frozen=True, slots=True)
+class Member:
+    """A table that rows go to, and what checks or changes them there; keys are validated ones."""
+
+    schema: str
+    name: str
+    foreign_keys: tuple[ForeignKey, ...]
+    triggers: tuple[Trigger, ...]
+    rules: tuple[Trigger, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Table:
-    """What saving and restoring a table's rows requires; ``bytes`` is its size on the server."""
+    """What saving and restoring a table's rows requires.
+
+    Attributes:
+        id: Its oid, as text after ``pg_class:``.
+        schema: Its schema, unquoted.
+        name: Its name, unquoted.
+        partitioned: Whether its rows are in partitions.
+        forced: Whether row-level security applies to the role although it owns the table.
+        columns: Its columns, in order.
+        primary_key: The names of the columns of its primary key, in order.
+        sequences: The sequences that its columns own.
+        members: The table itself, and its partitions.
+    """
 
     id: str
     schema: str
     name: str
     partitioned: bool
-    bytes: int
+    forced: bool
     columns: tuple[Column, ...]
+    primary_key: tuple[str, ...]
     sequences: tuple[Sequence, ...]
-    foreign_keys: tuple[ForeignKey, ...]
-    triggers: tuple[Trigger, ...]
+    members: tuple[Member, ...]
 
-
-def changed_rows() -> Query[Mapping[str, int]]:
-    """Ask how many rows of each table, by id, the session has changed; see the query."""
-    return Query(query_text("changed_rows"), (), dict)
+    @property
+    def references(self) -> frozenset[str]:
+        """Return the ids of the tables that its foreign keys reference."""
+        return frozenset(key.references for m in self.members for key in m.foreign_keys)
 
 
 def tables(names: Iterable[tuple[str, str]]) -> Query[tuple[Table, ...]]:
@@ -78,16 +114,57 @@ def tables(names: Iterable[tuple[str, str]]) -> Query[tuple[Table, ...]]:
                 schema=found["schema"],
                 name=found["name"],
                 partitioned=found["partitioned"],
-                bytes=found["bytes"],
+                forced=found["forced"],
                 columns=tuple(Column(**column) for column in found["columns"]),
+                primary_key=tuple(found["primary_key"]),
                 sequences=tuple(Sequence(**sequence) for sequence in found["sequences"]),
-                foreign_keys=tuple(ForeignKey(**key) for key in found["foreign_keys"]),
-                triggers=tuple(Trigger(**trigger) for trigger in found["triggers"]),
+                members=tuple(map(_member, found["members"])),
             )
             for found in value
         )
 
     return Query(query_text("tables"), (json.dumps(document),), decode)
+
+
+def _member(found: Any) -> Member:  # noqa: ANN401 (parsed JSON)
+    return Member(
+        schema=found["schema"],
+        name=found["name"],
+        foreign_keys=tuple(ForeignKey(**key) for key in found["foreign_keys"]),
+        triggers=tuple(Trigger(**trigger) for trigger in found["triggers"]),
+        rules=tuple(Trigger(**rule) for rule in found["rules"]),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class NotValid:
+    """A constraint that need not hold for all rows, or is inherited from one.
+
+    Attributes:
+        target: What it is on, such as ``TABLE public.a``, quoted where needed.
+        name: Its name, unquoted.
+        definition: As ALTER takes it after ``ADD CONSTRAINT name``.
+        comment: The comment on it, or None.
+        drop: Whether it has to be dropped by itself, and not with that of the parent.
+        validate: Whether it was validated, although that of the parent was not.
+    """
+
+    target: str
+    name: str
+    definition: str
+    comment: str | None
+    drop: bool
+    validate: bool
+
+
+def not_valid(found: Iterable[Table]) -> Query[tuple[NotValid, ...]]:
+    """Ask which constraints of some tables need not hold for all rows; parents come first."""
+    ids = [table.id.removeprefix("pg_class:") for table in found]
+
+    def decode(value: Any) -> tuple[NotValid, ...]:  # noqa: ANN401 (parsed JSON)
+        return tuple(NotValid(**constraint) for constraint in value)
+
+    return Query(query_text("not_valid"), (json.dumps(ids),), decode)
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +261,33 @@ def unique_key(table: str) -> Query[UniqueKey | None]:
         return UniqueKey(**{**value, "keys": tuple(value["keys"])})
 
     return Query(query_text("unique_key"), (table,), decode)
+
+
+@dataclass(frozen=True, slots=True)
+class ChangedValues:
+    """The values of a column that another type would change.
+
+    Attributes:
+        rows: How many there are.
+        expression: What converts a value, given as text; None if nothing does.
+    """
+
+    rows: int
+    expression: str | None
+
+
+def changed_values() -> Query[ChangedValues]:
+    """Ask how many values of a column another type would change.
+
+    The settings ``lfmigrate.table``, ``lfmigrate.column``, ``lfmigrate.old`` and ``lfmigrate.new``
+    say which; see the query.
+    """
+    return Query(
+        "SELECT current_setting('lfmigrate.changed')::jsonb",
+        (),
+        lambda value: ChangedValues(**value),
+        first=(query_text("changed_values"), ()),
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,25 +48,20 @@ def up(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Run everything, show the result, then roll back.")
     ] = False,
-    strict: Annotated[
-        bool, typer.Option("--strict", help="Roll back and exit 3 on drift or an edited file.")
-    ] = False,
-    per_migration: Annotated[
-        bool, typer.Option("--per-migration", help="Commit after each file instead of once.")
-    ] = False,
-    allow_out_of_order: Annotated[
-        bool,
-        typer.Option(
-            "--allow-out-of-order",
-            help="Also run pending migrations older than the newest applied one.",
-        ),
-    ] = False,
+    strict: options.Strict = False,
+    per_migration: options.PerMigration = False,
+    allow_out_of_order: options.AllowOutOfOrder = False,
+    accept_data_loss: options.AcceptDataLoss = False,
+    backup: options.Backup = False,
+    backup_dir: options.BackupDir = None,
 ) -> None:
     """Run all pending migrations and changed views in a single transaction.
 
     A file with "-- lfmigrate: no-transaction" in its header runs statement by statement.
     """
     with calling("up", flags) as call:
+        from lfmigrate.rows.archive import DEFAULT_PARENT  # noqa: PLC0415 (imports the driver)
+
         with call.screen.progress() as working:
             report = run(
                 call,
@@ -79,7 +74,10 @@ def up(
                     strict=strict,
                     per_migration=per_migration,
                     allow_out_of_order=allow_out_of_order,
+                    accept_data_loss=accept_data_loss,
+                    backup_dir=backup_dir or (DEFAULT_PARENT if backup else None),
                     progress=working.statement,
+                    watch=working.rows,
                     on_wait=call.screen.say,
                 ),
             )
@@ -194,22 +192,9 @@ def rollback(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what would be lost, then stop.")
     ] = False,
-    cascade: Annotated[
-        bool,
-        typer.Option(
-            "--cascade", help="Also drop dependent objects; the backup keeps their definitions."
-        ),
-    ] = False,
-    recorded: Annotated[
-        bool,
-        typer.Option("--recorded", help="Run the down script recorded at apply time."),
-    ] = False,
-    backup_dir: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR", help="Parent directory for the backup (default: lfmigrate-backups)."
-        ),
-    ] = None,
+    cascade: options.Cascade = False,
+    recorded: options.Recorded = False,
+    backup_dir: options.BackupDir = None,
     no_backup: Annotated[bool, typer.Option("--no-backup", help="Make no backup.")] = False,
 ) -> None:
     """Roll back the newest migration: show what is lost, ask, back it up, and drop it."""
@@ -361,6 +346,7 @@ def restore(
     path: Annotated[Path, typer.Argument(metavar="DIR", help="Directory of the backup.")],
     *,
     replace: Replace = False,
+    into: options.Into = None,
     yes: Yes = False,
 ) -> None:
     """Restore the rows of a backup, all or nothing, into empty tables."""
@@ -371,7 +357,7 @@ def restore(
         ) -> lfmigrate.RestoreReport:
             from lfmigrate.commands.restore import preview_replace  # noqa: PLC0415 (as above)
 
-            if replace and not yes:
+            if replace and not yes and into is None:
                 preview = preview_replace(conn, folder, path, scope=scope, on_wait=call.screen.say)
                 ask(call, working, preview)
             return lfmigrate.restore(
@@ -380,6 +366,7 @@ def restore(
                 path,
                 scope=scope,
                 replace=replace,
+                into=into,
                 watch=working.rows,
                 on_wait=call.screen.say,
             )
@@ -393,7 +380,13 @@ def restore(
     short_help="Test the migrations on a disposable database.",
     epilog="Example: lfmigrate check --sql-dir migrations",
 )
-@takes("database_url", "sql_dir", "wait", *EVERYWHERE)
+@takes(
+    "database_url",
+    "sql_dir",
+    "wait",
+    *EVERYWHERE,
+    database_url="Server on which to create the database (default: the private one).",
+)
 def check(flags: Flags) -> None:
     """Test the migrations on a disposable database: apply, roll back, reapply.
 
@@ -420,10 +413,14 @@ def check(flags: Flags) -> None:
     short_help="Create the next pair of migration files.",
     epilog='Example: lfmigrate new "add risk scores" --sql-dir migrations',
 )
-@takes("sql_dir", *EVERYWHERE)
+@takes(
+    "sql_dir",
+    *EVERYWHERE,
+    sql_dir="Directory in which to create the files. [env: LFMIGRATE_SQL_DIR]",
+)
 def new(
     flags: Flags,
-    name: Annotated[str, typer.Argument(help="What the migration is about.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="What the migration is about.")],
 ) -> None:
     """Create the next pair of migration files, with headers to fill in."""
     with calling("new", flags) as call:

@@ -239,6 +239,7 @@ def confirm(call: Call, question: str) -> None:
     if call.flags.json or not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise Refused("not confirmed", hint="Add --yes to skip the confirmation prompt.")
     try:
+        _discard_typed()
         sys.stderr.write(f"{question} [y/N]: ")
         sys.stderr.flush()
         answer = sys.stdin.readline()
@@ -249,6 +250,17 @@ def confirm(call: Call, question: str) -> None:
         sys.stderr.write("\n")
     if answer.strip().lower() not in {"y", "yes"}:
         raise Refused("not confirmed")
+
+
+def _discard_typed() -> None:
+    """Discard what was typed before the question was asked: it is no answer to it."""
+    try:
+        import termios  # noqa: PLC0415 (Windows has none)
+    except ImportError:
+        return
+    # Where the terminal cannot do it, the question is still asked.
+    with suppress(termios.error):
+        termios.tcflush(sys.stdin, termios.TCIFLUSH)
 
 
 def hidden_words() -> tuple[str, ...]:

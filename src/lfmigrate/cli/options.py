@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable
+from copy import copy
 from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any
@@ -35,8 +36,7 @@ _OPTIONS: dict[str, Any] = {
         Path | None,
         typer.Option(
             metavar="DIR",
-            help="Directory of the SQL files (default: the bundled ones, but none for new)."
-            " [env: LFMIGRATE_SQL_DIR]",
+            help="Directory of the SQL files (default: the bundled ones). [env: LFMIGRATE_SQL_DIR]",
         ),
     ],
     "schema": Annotated[
@@ -109,8 +109,13 @@ _OPTIONS: dict[str, Any] = {
 EVERYWHERE = ("json", "quiet", "verbose")
 
 
-def takes(*names: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Add common options to a command, which gets them as one `Flags`, its parameter ``flags``."""
+def takes(*names: str, **help_texts: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Add common options to a command, which gets them as one `Flags`, its parameter ``flags``.
+
+    Args:
+        names: The options.
+        help_texts: What to say of one of them, where it is not what it is elsewhere.
+    """
 
     def decorate(function: Callable[..., None]) -> Callable[..., None]:
         signature = inspect.signature(function, eval_str=True)
@@ -121,7 +126,7 @@ def takes(*names: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
                 name,
                 inspect.Parameter.KEYWORD_ONLY,
                 default=defaults[name],
-                annotation=_OPTIONS[name],
+                annotation=_with_help(name, help_texts.get(name)),
             )
             for name in names
         ]
@@ -143,6 +148,15 @@ def takes(*names: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
         return command
 
     return decorate
+
+
+def _with_help(name: str, text: str | None) -> Any:  # noqa: ANN401 (a type as Typer reads it)
+    annotated = _OPTIONS[name]
+    if text is None:
+        return annotated
+    option = copy(annotated.__metadata__[0])
+    option.help = text
+    return Annotated[annotated.__origin__, option]
 
 
 def _check_value(name: str, value: object) -> None:
@@ -173,4 +187,53 @@ Yes = Annotated[bool, typer.Option("--yes", help="Skip the confirmation prompt."
 
 Replace = Annotated[
     bool, typer.Option("--replace", help="Truncate the tables first, after a backup of their rows.")
+]
+
+Strict = Annotated[
+    bool, typer.Option("--strict", help="Roll back and exit 3 on drift or an edited file.")
+]
+
+PerMigration = Annotated[
+    bool, typer.Option("--per-migration", help="Commit after each file instead of once.")
+]
+
+AllowOutOfOrder = Annotated[
+    bool,
+    typer.Option(
+        "--allow-out-of-order",
+        help="Also run pending migrations older than the newest applied one.",
+    ),
+]
+
+AcceptDataLoss = Annotated[
+    bool, typer.Option("--accept-data-loss", help="Lose existing rows, whatever the files say.")
+]
+
+Backup = Annotated[
+    bool, typer.Option("--backup", help="Save the existing rows that would be lost, and lose them.")
+]
+
+BackupDir = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DIR", help="Parent directory for the backup (default: lfmigrate-backups)."
+    ),
+]
+
+Cascade = Annotated[
+    bool,
+    typer.Option(
+        "--cascade", help="Also drop dependent objects; the backup keeps their definitions."
+    ),
+]
+
+Recorded = Annotated[
+    bool, typer.Option("--recorded", help="Run the down script recorded at apply time.")
+]
+
+Into = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SCHEMA", help="Load the backup into new tables in this schema, to look at it."
+    ),
 ]

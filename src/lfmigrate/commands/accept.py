@@ -224,8 +224,11 @@ def _record(
         tx.record(step)
         entries = tx.flight.ask(ledger.recorded(session.scope, tx.run_id))
         tx.send()
-        effects = {entry.id: (effect.made, effect.gone) for entry in entries.value}
-        ledger.complete(tx.flight, session.scope, effects)
+        ledger.complete(
+            tx.flight,
+            session.scope,
+            {entry.id: (effect.made, effect.gone, {}) for entry in entries.value},
+        )
         tx.commit()
 
 
@@ -234,11 +237,13 @@ def _refuse_differences(report: AcceptReport) -> None:
     if not wrong:
         return
     error = DifferenceFound(
-        f"{len(wrong)} of {len(report.relations)} objects of {report.label}"
-        f" {'differs' if len(wrong) == 1 else 'differ'} from what its file creates",
+        f"1 object of {report.label} differs from what its file creates"
+        if len(wrong) == 1
+        else f"{len(wrong)} objects of {report.label} differ from what its file creates",
         detail=[f"{v.status}: {v.relation.kind} {v.relation.label}" for v in wrong],
         outcome=NOTHING_CHANGED,
-        hint="Restore the text and write a new migration, or change the schema first.",
+        hint="Restore the text and write a new migration, or first change the schema to what the"
+        " file creates.",
     )
     error.report = report
     raise error

@@ -189,11 +189,11 @@ class _Trial:
         self.proofs.append(Proof(name, "broken" if problems else "ok", tuple(problems)))
 
     def _up(self) -> list[str]:
-        up(self.conn, self.folder)
+        up(self.conn, self.folder, accept_data_loss=True)
         return []
 
     def _again(self) -> list[str]:
-        report = up(self.conn, self.folder)
+        report = up(self.conn, self.folder, accept_data_loss=True)
         return [
             f"{v.relation.kind} {v.relation.schema}.{v.relation.name} was {v.status}"
             for v in report.relations

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from dataclasses import replace as replaced
 from pathlib import Path
 
 from lfmigrate import catalog
 from lfmigrate.catalog import Server, Table
-from lfmigrate.engine.empty_tables import lock_and_count, save_and_empty
+from lfmigrate.engine.empty_tables import lock_and_count, save_and_empty, tables_with_rows
 from lfmigrate.engine.session import Session
 from lfmigrate.engine.state import DatabaseState
-from lfmigrate.engine.transaction import transaction
+from lfmigrate.engine.transaction import Transaction, transaction
 from lfmigrate.engine.waiting import Attempts
-from lfmigrate.errors import DifferenceFound, Refused
+from lfmigrate.errors import DifferenceFound, Refused, UsageError
 from lfmigrate.postgres.connection import Connection
-from lfmigrate.rows import archive, dump
+from lfmigrate.postgres.pipeline import Flight
+from lfmigrate.postgres.wire import Answer
+from lfmigrate.rows import archive
 from lfmigrate.rows.archive import DEFAULT_PARENT, Archive, SavedTable
-from lfmigrate.rows.dump import Emptied, OnCopy, emptied
+from lfmigrate.rows.columns import RestoredColumns, by_primary_key, count_columns, describe
+from lfmigrate.rows.dump import Emptied, OnCopy
+from lfmigrate.rows.into import load_into
+from lfmigrate.rows.load import load
+from lfmigrate.rows.retyped import Retyped, Staged, retyped, stage
+from lfmigrate.rows.suspended import empty_path
 from lfmigrate.settings import Scope
 from lfmigrate.source.folder import Folder
 
@@ -34,6 +42,7 @@ class RestoreReport:
         lost: What was emptied before; none without ``replace``.
         saved: The backup of what was there before; None where there was nothing.
         notes: What is worth a warning.
+        columns: The columns that were restored in tables that had kept their rows.
     """
 
     server: Server
@@ -43,6 +52,11 @@ class RestoreReport:
     lost: tuple[Emptied, ...] = ()
     saved: Path | None = None
     notes: tuple[str, ...] = ()
+    columns: tuple[RestoredColumns, ...] = ()
+
+
+# Tables as they were saved, and as they are now.
+_Pairs = list[tuple[SavedTable, Table]]
 
 
 def restore(
@@ -52,6 +66,7 @@ def restore(
     *,
     scope: Scope | None = None,
     replace: bool = False,
+    into: str | None = None,
     backup_dir: Path | None = None,
     watch: OnCopy | None = None,
     on_wait: Callable[[str], None] | None = None,
@@ -67,6 +82,8 @@ def restore(
         path: The backup's folder.
         scope: The schema; tables of the backup's own schema go there.
         replace: Empty the tables first, after a backup of the rows that are in them.
+        into: A schema in which new tables are created for the rows, whatever database they are of;
+            those that they came from are left alone.
         backup_dir: Where that backup goes.
         watch: Called as rows go.
         on_wait: Called once with a line if another run holds the lock.
@@ -76,48 +93,86 @@ def restore(
 
     Raises:
         ArchiveError: The backup is damaged or incomplete.
+        UsageError: Both ``into`` and ``replace`` are given.
         Refused: It is of another database, or a table has rows and ``replace`` is not given.
-        DifferenceFound: A table is missing or has other columns than the backup.
+        DifferenceFound: A table is missing or has other columns than the backup, or a column has
+            a type that would change values.
         DatabaseError: The server refused; all was rolled back.
     """
+    if into is not None and replace:
+        raise UsageError("--into and --replace exclude each other")
     session = Session(conn, folder, scope, on_wait=on_wait)
     saved = archive.read(path)
+    if into is not None:
+        return _restore_into(session, saved, into, watch)
     for attempt in Attempts(session):
         with attempt:
             state = session.state(relations=False)
             _refuse_another_database(saved, state)
-            names = _names(saved, state)
+            schema_of = _schemas(saved, state)
             backup = None
             with transaction(session, state) as tx:
-                asked = tx.flight.ask(catalog.tables(names))
+                found = _Found.queue(tx.flight, saved, schema_of)
                 tx.send()
-                tables = [table for _, table in _pairs(saved, names, asked.value)]
-                lost = lock_and_count(tx, tables)
+                counted = lock_and_count(tx, [table for _, table in found.pairs()])
                 # Again, because another session may have altered one before it was locked.
-                asked = tx.flight.ask(catalog.tables(names))
+                found = _Found.queue(tx.flight, saved, schema_of)
                 tx.send()
-                pairs = _pairs(saved, names, asked.value)
+                pairs, partial = found.split(counted)
+                tables = [table for _, table in pairs]
+                lost = _of(tables, counted)
                 if lost and not replace:
                     raise _not_empty(lost, tables)
-                if lost:
+                staged = stage(tx.conn, saved, _to_stage(pairs, partial, saved, state), watch)
+                columns = _count_columns(tx, partial, staged)
+                if any(each.overwritten for each in columns) and not replace:
+                    raise _overwritten(columns)
+                if lost or any(each.overwritten for each in columns):
                     backup = save_and_empty(
                         tx,
                         tables,
                         backup_parent=backup_dir or DEFAULT_PARENT,
                         reason="restore --replace",
+                        kept=[table for _, table in partial],
                         watch=watch,
                     )
-                dump.load(tx.conn, saved, pairs, watch=watch)
+                load(
+                    tx.conn,
+                    saved,
+                    pairs,
+                    schema_of=schema_of,
+                    staged=staged,
+                    partial=partial,
+                    watch=watch,
+                )
                 tx.commit()
     return RestoreReport(
         state.server,
         state.schema,
         saved.path,
-        saved.tables,
+        tuple(replaced(table, schema=schema_of(table.schema)) for table, _ in pairs),
         lost,
         backup,
-        notes=tuple(session.notes),
+        columns=columns,
+        notes=(
+            *(note for each in staged.values() for note in each.notes),
+            *describe(columns),
+            *session.notes,
+        ),
     )
+
+
+def _restore_into(
+    session: Session, saved: Archive, schema: str, watch: OnCopy | None
+) -> RestoreReport:
+    for attempt in Attempts(session):
+        with attempt:
+            state = session.state(relations=False)
+            with transaction(session, state) as tx:
+                tx.send()
+                tables, notes = load_into(tx.conn, saved, schema, watch=watch)
+                tx.commit()
+    return RestoreReport(state.server, schema, saved.path, tables, notes=(*notes, *session.notes))
 
 
 def preview_replace(
@@ -152,21 +207,65 @@ def preview_replace(
         with attempt:
             state = session.state(relations=False)
             _refuse_another_database(saved, state)
-            names = _names(saved, state)
+            schema_of = _schemas(saved, state)
             with session.reading(state.schema) as flight:
-                asked = flight.ask(catalog.tables(names))
-            tables = [table for _, table in _pairs(saved, names, asked.value)]
-            with session.reading(state.schema) as flight:
-                counts = [flight.ask(dump.count_rows(table)) for table in tables]
-    lost = emptied(tables, [count.value for count in counts])
-    return RestoreReport(state.server, state.schema, saved.path, (), lost)
+                found = _Found.queue(flight, saved, schema_of)
+            counted = tables_with_rows(session, state, [t for _, t in found.pairs()])
+            pairs, partial = found.split(counted)
+    rows = {(table.schema, table.name): table.rows for table in counted}
+    columns = tuple(
+        RestoredColumns(t.schema, t.name, s.dropped, rows[t.schema, t.name]) for s, t in partial
+    )
+    lost = _of([table for _, table in pairs], counted)
+    return RestoreReport(state.server, state.schema, saved.path, (), lost, columns=columns)
+
+
+def _of(tables: Sequence[Table], counted: Sequence[Emptied]) -> tuple[Emptied, ...]:
+    """Return those of some tables that have rows."""
+    names = {(table.schema, table.name) for table in tables}
+    return tuple(each for each in counted if (each.schema, each.name) in names)
+
+
+def _to_stage(
+    pairs: _Pairs, partial: _Pairs, saved: Archive, state: DatabaseState
+) -> list[tuple[SavedTable, Table, tuple[Retyped, ...]]]:
+    """Return the tables that are not copied directly, with the columns whose type has changed."""
+    own, now = saved.about.schema, state.schema
+    chosen = [(s, t, tuple(retyped(s, t, own, now))) for s, t in pairs]
+    chosen = [each for each in chosen if each[2]]
+    for s, t in partial:
+        used = {*s.dropped, *t.primary_key}
+        chosen.append((s, t, tuple(r for r in retyped(s, t, own, now) if r.name in used)))
+    return chosen
+
+
+def _count_columns(
+    tx: Transaction, partial: _Pairs, staged: Mapping[str, Staged]
+) -> tuple[RestoredColumns, ...]:
+    asked = [tx.flight.ask(count_columns(s, t, staged[t.id])) for s, t in partial]
+    tx.send()
+    return tuple(answer.value for answer in asked)
 
 
 def _not_empty(lost: Sequence[Emptied], tables: Sequence[Table]) -> Refused:
     return Refused(
         f"{len(lost)} of {len(tables)} tables are not empty",
         detail=[f"table {t.schema}.{t.name}, rows: {t.rows:,}" for t in lost],
-        hint='Empty them first, or let "--replace --yes" do it, which backs them up.',
+        hint='Empty them first, or let "--replace --yes" do it, which backs them up; --into loads'
+        " the backup into a schema of its own.",
+    )
+
+
+def _overwritten(columns: Sequence[RestoredColumns]) -> Refused:
+    return Refused(
+        "columns to restore have other values now",
+        detail=[
+            f"table {c.schema}.{c.name}, {', '.join(c.columns)}, rows: {c.overwritten:,}"
+            for c in columns
+            if c.overwritten
+        ],
+        hint='Let "--replace --yes" overwrite them, which backs them up, or look at the backup with'
+        " --into.",
     )
 
 
@@ -175,48 +274,111 @@ def _refuse_another_database(saved: Archive, state: DatabaseState) -> None:
         raise Refused(
             f'the backup is of database "{saved.about.database}", and this one is'
             f' "{state.server.database}"',
-            hint="docs/commands/restore.md explains how psql loads it into another database.",
+            hint="--into loads it into a schema of its own, whatever database it is of.",
         )
 
 
-def _names(saved: Archive, state: DatabaseState) -> list[tuple[str, str]]:
-    """Return schema and name of each table; the backup's own schema stands for the command's."""
-    own = saved.about.schema
-    return [(state.schema if t.schema == own else t.schema, t.name) for t in saved.tables]
+def _schemas(saved: Archive, state: DatabaseState) -> Callable[[str], str]:
+    """Return what maps a schema of the backup: its own one stands for the command's."""
+    own, now = saved.about.schema, state.schema
+    return lambda schema: now if schema == own else schema
 
 
-def _pairs(
-    saved: Archive, names: Sequence[tuple[str, str]], tables: Sequence[Table]
-) -> list[tuple[SavedTable, Table]]:
-    """Pair the saved tables with those of the database, and name every difference."""
-    by_name = {(table.schema, table.name): table for table in tables}
-    problems = []
-    pairs = []
-    for name, saved_table in zip(names, saved.tables, strict=True):
-        label = f"table {name[0]}.{name[1]}"
-        table = by_name.get(name)
-        if table is None:
-            problems.append(f"{label} does not exist")
-            continue
-        there = {column.name: column for column in table.columns}
-        then = dict(saved_table.columns)
-        problems += [f"{label} has no column {c} any more" for c in then if c not in there]
-        problems += [
-            f"{label}: column {c} is computed by the server now"
-            for c in then
-            if c in there and there[c].generated
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What the database has of what was saved, when asked."""
+
+    saved: Archive
+    schema_of: Callable[[str], str]
+    tables: Answer[tuple[Table, ...]]
+    missing_sequences: Answer[tuple[tuple[str, str], ...]]
+
+    @classmethod
+    def queue(cls, flight: Flight, saved: Archive, schema_of: Callable[[str], str]) -> _Found:
+        """Queue the questions."""
+        names = [(schema_of(table.schema), table.name) for table in saved.tables]
+        free = [(schema_of(sequence.schema), sequence.name) for sequence in saved.sequences]
+        # The names of types have their schemas, as in the manifest.
+        with empty_path(flight):
+            tables = flight.ask(catalog.tables(names))
+        return cls(saved, schema_of, tables, flight.ask(catalog.missing_sequences(free)))
+
+    def split(self, counted: Sequence[Emptied]) -> tuple[_Pairs, _Pairs]:
+        """Pair the saved tables with those of the database.
+
+        Args:
+            counted: Those that have rows.
+
+        Returns:
+            Those that are restored as a whole, and those that get columns back.
+
+        Raises:
+            DifferenceFound: Something is missing, or differs.
+        """
+        filled = {(table.schema, table.name) for table in counted}
+        pairs = self.pairs(filled)
+        partial = [
+            (s, t) for s, t in pairs if (t.schema, t.name) in filled and by_primary_key(s, t)
         ]
+        return [pair for pair in pairs if pair not in partial], partial
+
+    def pairs(self, filled: Collection[tuple[str, str]] | None = None) -> _Pairs:
+        """Pair the saved tables with those of the database.
+
+        Args:
+            filled: Schema and name of those that have rows; None if that is not known.
+
+        Raises:
+            DifferenceFound: Something is missing, or differs.
+        """
+        by_name = {(table.schema, table.name): table for table in self.tables.value}
+        problems = []
+        pairs = []
+        for saved_table in self.saved.tables:
+            schema = self.schema_of(saved_table.schema)
+            table = by_name.get((schema, saved_table.name))
+            if table is None:
+                problems.append(f"table {schema}.{saved_table.name} does not exist")
+            else:
+                may_be_partial = filled is None or (schema, table.name) in filled
+                problems += _differences(
+                    saved_table,
+                    table,
+                    columns_only=may_be_partial and by_primary_key(saved_table, table),
+                )
+                pairs.append((saved_table, table))
         problems += [
-            f"{label} has a column {c.name} that the backup does not have"
-            for c in table.columns
-            if c.name not in then and not c.generated
+            f"sequence {schema}.{name} does not exist"
+            for schema, name in self.missing_sequences.value
         ]
-        pairs.append((saved_table, table))
-    if problems:
-        raise DifferenceFound(
-            "the tables are not those that were saved",
-            detail=problems,
-            hint='Bring them to the state of the backup first ("applied" in its manifest.json says'
-            " which migrations it had).",
-        )
-    return pairs
+        if problems:
+            raise DifferenceFound(
+                "the tables are not those that were saved",
+                detail=problems,
+                hint='Bring them to the state of the backup first ("applied" in its manifest.json'
+                " says which migrations it had).",
+            )
+        return pairs
+
+
+def _differences(saved: SavedTable, table: Table, *, columns_only: bool) -> Iterator[str]:
+    """Return how the columns of a table differ from those that were saved.
+
+    Args:
+        saved: The table as it was saved.
+        table: The table as it is now.
+        columns_only: Whether only the columns that were dropped matter.
+    """
+    label = f"table {table.schema}.{table.name}"
+    there = {column.name: column for column in table.columns}
+    then = [name for name, _ in saved.columns]
+    if columns_only:
+        then = list(saved.dropped)
+    for name in then:
+        if name not in there:
+            yield f"{label} has no column {name} any more"
+        elif there[name].generated:
+            yield f"{label}: column {name} is computed by the server now"
+    for column in table.columns:
+        if column.name not in then and not column.generated and not columns_only:
+            yield f"{label} has a column {column.name} that the backup does not have"

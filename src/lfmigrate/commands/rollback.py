@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,6 +10,8 @@ from typing import Literal
 
 from lfmigrate import catalog
 from lfmigrate.catalog import Server
+from lfmigrate.engine.counting import Counted, lock_and_count
+from lfmigrate.engine.losses import Lost
 from lfmigrate.engine.outcome import Outcome
 from lfmigrate.engine.owned import OwnedObjects, owned_objects
 from lfmigrate.engine.sequences import may_set_sequences, unmoved_sequences
@@ -17,34 +19,22 @@ from lfmigrate.engine.session import Session
 from lfmigrate.engine.state import DatabaseState
 from lfmigrate.engine.step import Step
 from lfmigrate.engine.transaction import Transaction, transaction
-from lfmigrate.engine.trial import (
-    Inventory,
-    Trial,
-    lock_tables,
-    refuse_more,
-    roots,
-    run_trial,
-)
+from lfmigrate.engine.trial import Rerun, Trial, refuse_more, roots, run_trial
 from lfmigrate.engine.waiting import Attempts
 from lfmigrate.errors import Refused, SqlFileError
 from lfmigrate.history import ledger, plan
 from lfmigrate.history.ownership import Losses, split_by_owner
 from lfmigrate.history.plan import Undoing
 from lfmigrate.postgres.connection import Connection
-from lfmigrate.postgres.pipeline import Query
 from lfmigrate.postgres.wire import Answer, Progress
 from lfmigrate.rows.archive import DEFAULT_PARENT, Dropped, default_folder
 from lfmigrate.rows.dump import OnCopy
-from lfmigrate.schema.object import Item
 from lfmigrate.schema.relation import ROUTINE_KINDS, Key
 from lfmigrate.settings import Scope
 from lfmigrate.source import down
 from lfmigrate.source.folder import Folder
 from lfmigrate.source.sqlfile import SqlFile, from_text
 from lfmigrate.syntax.names import quote_name
-
-# The kind of a table that stays, and whose rows a down file changes, deletes or rewrites.
-CHANGED = "changed table"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,24 +44,6 @@ class Undone:
     version: str
     name: str
     status: Literal["rolled_back", "planned"]
-
-
-@dataclass(frozen=True, slots=True)
-class Lost:
-    """Something that is lost.
-
-    Attributes:
-        kind: In the server's words.
-        name: Qualified and quoted where needed.
-        rows: The number of rows of a table. A partition has None if its table is lost as well,
-            whose rows include its own.
-        bytes: The size of a table on the disk, indexes included; like ``rows``.
-    """
-
-    kind: str
-    name: str
-    rows: int | None = None
-    bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,24 +146,32 @@ def rollback(
                 watched = dry_run or may_set_sequences(files)
                 with (
                     transaction(session, state, files) as tx,
-                    unmoved_sequences(tx) if watched else nullcontext(),
+                    unmoved_sequences(tx) if watched else nullcontext() as sequences,
                 ):
                     trial = run_trial(tx, steps, owned)
+                    reset = sequences.put_back() if sequences is not None else ()
                     losses = _losses(trial, steps, owned)
-                    report = _count(tx, trial, losses, report)
-                    _refuse_outside(losses, cascade=cascade)
+                    counted = lock_and_count(tx, trial, losses, reset)
+                    report = replace(
+                        report,
+                        lost=counted.lost,
+                        dependents=counted.dependents,
+                        notes=(*report.notes, *counted.notes),
+                    )
+                    _refuse_outside(losses, owned, cascade=cascade)
                     if trial.failure is not None:
                         raise trial.failure
                     if backup_dir is not None and not dry_run:
-                        saved = _save(tx, trial, losses, report, parent=backup_dir, watch=watch)
+                        saved = _save(tx, counted, losses, report, parent=backup_dir, watch=watch)
                         report = replace(report, backup=saved)
-                    before = Inventory.queue(tx.flight, state.schema)
-                    tx.run(steps)
-                    after = Inventory.queue(tx.flight, state.schema)
+                    run = Rerun.queue(tx, steps, trial, counted.unsaved)
                     outcome = tx.outcome()
-                    refuse_more(trial, before, after)
+                    refuse_more(tx, trial, run, counted.unsaved)
                     over = _over(owned, outcome)
-                    report = replace(report, notes=(*report.notes, *_left(over, outcome)))
+                    report = replace(
+                        report,
+                        notes=(*report.notes, *_left(set(over) - owned.owned.found, outcome)),
+                    )
                     if not dry_run:
                         tx.commit(outcome.forgetting(over))
                         report = _done(report)
@@ -332,36 +312,21 @@ def _losses(trial: Trial, steps: Sequence[Step], owned: OwnedObjects) -> Losses:
     )
 
 
-def _count(tx: Transaction, trial: Trial, losses: Losses, report: RollbackReport) -> RollbackReport:
-    """Lock the tables that are lost or changed, and add them to the report with their rows."""
-    if trial.failure is None:
-        # Also those that the migrations did not create.
-        lock_tables(tx.flight, [_qualified(item) for item in trial.tables])
-    counted = {item.id: tx.flight.ask(_rows_and_bytes(item)) for item in trial.outermost}
-    tx.send()
-
-    def lost(item: Item) -> Lost:
-        answer = counted.get(item.id)
-        rows, size = (None, None) if answer is None else answer.value
-        return Lost(item.kind, _plain(item, tx.state.schema), rows, size)
-
-    gone = losses.own + losses.outside
-    changed = [item for item in trial.tables if item.id in trial.touched and item not in gone]
-    ids = {item.id for item in changed}
-    kept = [replace(lost(i), kind=CHANGED) for i in changed if ids.isdisjoint(i.ancestors)]
-    return replace(
-        report,
-        lost=(*map(lost, losses.own), *kept),
-        dependents=tuple(map(lost, losses.outside)),
-    )
-
-
-def _refuse_outside(losses: Losses, *, cascade: bool) -> None:
+def _refuse_outside(losses: Losses, owned: OwnedObjects, *, cascade: bool) -> None:
     """Refuse to drop what the migrations did not create."""
     outside = losses.outside
     if not outside or cascade:
         return
     many = len(outside) != 1
+    found = {owned.ids[key] for key in owned.owned.found if key in owned.ids}
+    if found.issuperset(item.id for item in outside):
+        raise Refused(
+            f"{len(outside)} {'objects' if many else 'object'} that existed before the migration"
+            " would be dropped",
+            detail=[f"{item.kind} {item.name}" for item in outside],
+            hint="Leave it out of the down file, or drop it with --cascade; the backup's manifest"
+            " then keeps its definition.",
+        )
     raise Refused(
         f"{len(outside)} {'objects' if many else 'object'} outside the migration"
         f" {'depend' if many else 'depends'} on what would be dropped",
@@ -373,7 +338,7 @@ def _refuse_outside(losses: Losses, *, cascade: bool) -> None:
 
 def _save(
     tx: Transaction,
-    trial: Trial,
+    counted: Counted,
     losses: Losses,
     report: RollbackReport,
     *,
@@ -381,18 +346,32 @@ def _save(
     watch: OnCopy | None,
 ) -> Path | None:
     """Save the rows that are lost, and the definitions of what others created."""
-    rows = sum(item.rows or 0 for item in report.lost + report.dependents)
-    kept = [Dropped(item.kind, item.name, item.definition) for item in losses.outside]
-    if not rows and not kept:
+    _refuse_large_objects(counted)
+    # In the order in which they were created: a partition or a view comes after what it needs.
+    created = sorted(losses.outside, key=lambda item: int(item.id.split(":")[1]))
+    kept = [Dropped(item.kind, item.name, item.definition) for item in created]
+    if not counted.has_content and not kept:
         return None
-    tables = [(i.schema, i.relname) for i in trial.outermost if i.schema and i.relname]
-    sequences = [
-        (i.schema, i.relname) for i in losses.own if i.relkind == "S" and i.schema and i.relname
-    ]
     undone = ", ".join(f"{m.version}_{m.name}" for m in report.migrations)
     about = tx.state.about(f"rollback of {undone}", kept)
     target = default_folder(parent, about.database)
-    return tx.save_rows(tables, sequences, target, about, watch=watch).path
+    saved = tx.save_rows(
+        counted.tables, counted.sequences, target, about, dropped=counted.dropped, watch=watch
+    )
+    return saved.path
+
+
+def _refuse_large_objects(counted: Counted) -> None:
+    """Refuse to delete what no backup can hold."""
+    numbers = counted.large_objects
+    if not numbers:
+        return
+    raise Refused(
+        f"{len(numbers)} large {'object' if len(numbers) == 1 else 'objects'} would be deleted, and"
+        " a backup has only rows",
+        detail=[f"large object {number}" for number in numbers],
+        hint="Save them with lo_export, and pass --no-backup; or leave them in place.",
+    )
 
 
 def _over(owned: OwnedObjects, outcome: Outcome) -> list[Key]:
@@ -404,12 +383,12 @@ def _over(owned: OwnedObjects, outcome: Outcome) -> list[Key]:
     ids = {key: item_id for item_id, key in outcome.state.ids.items()}
     return [
         key
-        for key in owned.owned.whole.keys() - on_top
+        for key in (owned.owned.whole.keys() | owned.owned.found) - on_top
         if key not in ids or ids[key] == owned.ids.get(key)
     ]
 
 
-def _left(over: Sequence[Key], outcome: Outcome) -> list[str]:
+def _left(over: Collection[Key], outcome: Outcome) -> list[str]:
     live = outcome.state.live
     return [
         f"the down file left {live[key].kind} {live[key].label} in place"
@@ -422,26 +401,3 @@ def _done(report: RollbackReport) -> RollbackReport:
     return replace(
         report, migrations=tuple(replace(m, status="rolled_back") for m in report.migrations)
     )
-
-
-def _qualified(item: Item) -> str:
-    return f"{quote_name(item.schema or '')}.{quote_name(item.relname or '')}"
-
-
-def _rows_and_bytes(item: Item) -> Query[tuple[int, int]]:
-    name = _qualified(item)
-    only = "" if item.relkind == "p" else "ONLY "
-    return Query(
-        "SELECT jsonb_build_array((SELECT count(*) FROM "
-        f"{only}{name}), (SELECT coalesce(sum(pg_total_relation_size(t.relid)), 0) FROM"
-        " (SELECT $1::regclass UNION SELECT p.relid FROM pg_partition_tree($1::regclass) AS p)"
-        " AS t (relid)))",
-        (name,),
-        lambda value: (value[0], value[1]),
-    )
-
-
-def _plain(item: Item, schema: str) -> str:
-    """Return a name without the schema that is the usual one."""
-    usual = (schema if schema.isidentifier() and schema.islower() else quote_name(schema)) + "."
-    return item.name.removeprefix(usual)

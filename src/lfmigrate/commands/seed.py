@@ -9,7 +9,7 @@ from pathlib import Path
 
 from lfmigrate import catalog
 from lfmigrate.catalog import Server, StagingTable, Table, Written
-from lfmigrate.engine.empty_tables import lock_and_count, save_and_empty
+from lfmigrate.engine.empty_tables import lock_and_count, save_and_empty, tables_with_rows
 from lfmigrate.engine.owned import owned_objects
 from lfmigrate.engine.sequences import unmoved_sequences
 from lfmigrate.engine.session import Session
@@ -20,9 +20,10 @@ from lfmigrate.errors import DatabaseError, StatementFailed
 from lfmigrate.history import plan
 from lfmigrate.postgres.connection import Connection
 from lfmigrate.postgres.wire import Answer, Progress, Selected
-from lfmigrate.rows import dump, staging, violations
+from lfmigrate.rows import staging, violations
 from lfmigrate.rows.archive import DEFAULT_PARENT
-from lfmigrate.rows.dump import Emptied, OnCopy, emptied
+from lfmigrate.rows.dump import Emptied, OnCopy
+from lfmigrate.rows.policies import RowsHidden, see_all_rows
 from lfmigrate.rows.staging import Staged
 from lfmigrate.schema.compare import compare
 from lfmigrate.settings import Scope
@@ -113,8 +114,8 @@ def seed(
     Raises:
         UsageError: There is nothing to load.
         CsvFileError: A file cannot be loaded as it is.
-        Refused: A migration is not applied, the backup failed, or other tables refer to what would
-            be emptied.
+        Refused: A migration is not applied, the backup failed, other tables refer to what would
+            be emptied, or the role may not see all rows.
         DatabaseError: The server rejected a row or a statement. All was rolled back.
         Interrupted: A signal arrived. All was rolled back.
     """
@@ -185,9 +186,7 @@ def preview_replace(
             state = session.state()
             plan.refuse_pending(folder, state.history)
             tables = _tables(session, state)
-            with session.reading(state.schema) as flight:
-                counts = [flight.ask(dump.count_rows(table)) for table in tables]
-    lost = emptied(tables, [count.value for count in counts])
+            lost = tables_with_rows(session, state, tables)
     return SeedReport(state.server, state.schema, lost=lost)
 
 
@@ -222,6 +221,9 @@ def _create_staging(tx: Transaction, files: Seed) -> tuple[tuple[StagingTable, .
 def _merge(tx: Transaction, files: Seed, staged: Sequence[Staged]) -> _Counts:
     """Run the merge script, refuse the rows that it finds, and return what is written by then."""
     flight, scope, defaults = tx.flight, tx.session.scope, tx.state.server.defaults
+    # What the script may not see, it would take for missing.
+    targets = [each.table.target for each in staged if each.table.target is not None]
+    see_all_rows(flight, targets, may_lift=False)
     flight.do(f"SAVEPOINT {violations.SAVEPOINT}")
     flight.enter_file(defaults)
     selected: list[Answer[Selected]] = []
@@ -237,6 +239,8 @@ def _merge(tx: Transaction, files: Seed, staged: Sequence[Staged]) -> _Counts:
     failure = None
     try:
         tx.send()
+    except RowsHidden:
+        raise
     except StatementFailed as error:
         failure = error
     # What was found may well be why a statement after it failed.

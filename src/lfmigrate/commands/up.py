@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Literal
 
 from lfmigrate.catalog import Server
+from lfmigrate.engine.batches import batches as split_into_batches
+from lfmigrate.engine.batches import reaches_outside, split_untriable
 from lfmigrate.engine.direct import direct_session, session_lock
+from lfmigrate.engine.guard import RowGuard, RowPolicy
+from lfmigrate.engine.losses import Lost
 from lfmigrate.engine.nontransactional import (
     next_part,
     outcome_outside,
@@ -23,21 +28,20 @@ from lfmigrate.engine.repeatables import repeatable_steps
 from lfmigrate.engine.sequences import may_set_sequences, unmoved_sequences
 from lfmigrate.engine.session import Session
 from lfmigrate.engine.state import DatabaseState, has_vanished
-from lfmigrate.engine.step import Step, not_yet_recreated
+from lfmigrate.engine.step import Step
 from lfmigrate.engine.transaction import transaction
 from lfmigrate.engine.upgrade import after_upgrade
+from lfmigrate.engine.verdicts import verdicts_of
 from lfmigrate.engine.waiting import Attempts
-from lfmigrate.errors import NOTHING_CHANGED, DifferenceFound, StatementFailed, join
+from lfmigrate.errors import NOTHING_CHANGED, DifferenceFound, Refused, StatementFailed, join
 from lfmigrate.history import plan
 from lfmigrate.postgres.connection import Connection
 from lfmigrate.postgres.wire import Progress
+from lfmigrate.rows.dump import OnCopy
 from lfmigrate.schema.compare import Verdict, compare_all
-from lfmigrate.schema.relation import NAMED_PARTS, Key, Relation, Snapshot
 from lfmigrate.settings import Scope
 from lfmigrate.source.folder import Folder
 from lfmigrate.source.repeatable import RunOrder
-from lfmigrate.source.sqlfile import SqlFile
-from lfmigrate.syntax.replayable import for_replay
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +71,9 @@ class UpReport:
             relation that it did not make (an index, say) is a row of its own.
         notes: What is worth a warning.
         dry_run: Whether all of it was rolled back on purpose.
+        lost: The rows that existed before, and that were lost.
+        backups: The folders with these rows, one for each transaction that lost any.
+        undone: Whether all of it was rolled back: a dry run, or a strict run that met drift.
     """
 
     server: Server
@@ -75,6 +82,9 @@ class UpReport:
     relations: tuple[Verdict, ...]
     notes: tuple[str, ...]
     dry_run: bool
+    lost: tuple[Lost, ...] = ()
+    backups: tuple[Path, ...] = ()
+    undone: bool = False
 
 
 def up(
@@ -87,7 +97,10 @@ def up(
     strict: bool = False,
     per_migration: bool = False,
     allow_out_of_order: bool = False,
+    accept_data_loss: bool = False,
+    backup_dir: Path | None = None,
     progress: Progress | None = None,
+    watch: OnCopy | None = None,
     on_wait: Callable[[str], None] | None = None,
 ) -> UpReport:
     """Run every pending migration, and then the repeatable files that need it.
@@ -111,7 +124,11 @@ def up(
             file was edited or is missing.
         per_migration: Commit after each file instead of once.
         allow_out_of_order: Also run pending versions older than the newest applied one.
+        accept_data_loss: Lose existing rows, such as those of a table that is dropped, even if the
+            file is not marked ``loses-data``.
+        backup_dir: Save such rows first, in a new folder in this one; None for no backup.
         progress: Called with the result of each statement as it arrives.
+        watch: Called as rows are saved.
         on_wait: Called with a line when the command has to wait for another session.
 
     Returns:
@@ -121,14 +138,19 @@ def up(
         UsageError: ``to`` is no version of the folder, a transaction is open, or a file is marked
             no-transaction and the connection leads to a pooler.
         DifferenceFound: ``strict`` met drift or a file that differs, or something is missing and
-            cannot be re-created; ``report`` has what was found. All was rolled back.
-        DatabaseError: The server refused. All was rolled back.
+            cannot be re-created; ``report`` has what was found.
+        DatabaseError: The server refused.
         Refused: Another run held the lock for too long, versions are out of order, or one is that
-            of another migration in the history.
-        Interrupted: A signal arrived. All was rolled back.
+            of another migration in the history; or existing rows would be lost, and ``report`` says
+            which.
+        Interrupted: A signal arrived.
+
+    The error's ``outcome`` says what was committed before it: nothing, unless there were several
+    transactions.
     """
     session = Session(conn, folder, scope, progress=progress, on_wait=on_wait)
     outcomes: list[Outcome] = []
+    rows = RowPolicy(accept_data_loss, None if dry_run else backup_dir, watch)
     order = RunOrder(folder.repeatables)
     recreated = RecreatedObjects(session, order)
     with ExitStack() as stack:
@@ -150,17 +172,26 @@ def up(
                 )
                 steps = recreated.after_migrations(steps)
                 steps += repeatable_steps(folder, state, steps, recreated, order)
-                steps, untried = _split_untriable(steps) if dry_run else (steps, [])
+                steps, untried = split_untriable(steps) if dry_run else (steps, [])
                 steps = recreated.prepare(steps)
                 if direct is None and any(step.file.no_transaction for step in steps):
                     # Before anything runs: without it, nothing should.
                     direct = stack.enter_context(direct_session(session))
                 try:
-                    batches = list(_batches(steps, dry_run=dry_run, per_migration=per_migration))
+                    batches = list(
+                        split_into_batches(steps, dry_run=dry_run, per_migration=per_migration)
+                    )
                     if upgrade is not None:
                         _add_upgrade(batches, upgrade, dry_run=dry_run)
                     for outcome in _run_batches(
-                        session, direct, state, batches, missing, dry_run=dry_run, strict=strict
+                        session,
+                        direct,
+                        state,
+                        batches,
+                        missing,
+                        rows=rows,
+                        dry_run=dry_run,
+                        strict=strict,
                     ):
                         outcomes.append(outcome)
                         state = outcome.state
@@ -168,7 +199,12 @@ def up(
                     _learn(error, state, recreated, order)
                     attempt.repeat()
     report = _with_untried(_report(folder, state, outcomes, dry_run=dry_run), untried)
-    report = replace(report, notes=(*report.notes, *session.notes))
+    report = replace(
+        report,
+        notes=(*report.notes, *rows.notes, *session.notes),
+        lost=tuple(rows.lost),
+        backups=tuple(rows.backups),
+    )
     if strict and not outcomes:
         try:
             _refuse_drift(report)
@@ -214,47 +250,6 @@ def _choose(
     return steps
 
 
-def _split_untriable(steps: list[Step]) -> tuple[list[Step], list[Step]]:
-    """Split off the steps that a dry run cannot execute, and what comes after them."""
-    for place, step in enumerate(steps):
-        if step.file.no_transaction or _reaches_outside(step.file) is not None:
-            return steps[:place], steps[place:]
-    return steps, []
-
-
-def _reaches_outside(file: SqlFile) -> str | None:
-    """Return why a rollback would not undo a file; None if it would."""
-    for statement, why in zip(file.statements, for_replay(file.statements), strict=True):
-        if why.left_out is not None:
-            return f"{statement.file}:{statement.line}: {why.left_out}"
-    return None
-
-
-def _batches(steps: Sequence[Step], *, dry_run: bool, per_migration: bool) -> Iterator[list[Step]]:
-    """Split the steps into transactions: repairs first, so that they are compared with the history.
-
-    A dry run has only one, because what it rolls back does not exist for the next. A file marked
-    no-transaction is a batch of its own. Views that are dropped are re-created in the same batch.
-    """
-    if dry_run and steps:
-        yield list(steps)
-        return
-    repairs = [step for step in steps if step.action == "repair"]
-    if repairs:
-        yield repairs
-    batch: list[Step] = []
-    for step in steps:
-        if step.action == "repair":
-            continue
-        alone = per_migration and not not_yet_recreated(batch)
-        if batch and (alone or step.file.no_transaction or batch[-1].file.no_transaction):
-            yield batch
-            batch = []
-        batch.append(step)
-    if batch:
-        yield batch
-
-
 def _add_upgrade(batches: list[list[Step]], upgrade: Step, *, dry_run: bool) -> None:
     """Record first what is expected after an upgrade, even if no file runs."""
     if batches and not batches[0][0].file.no_transaction:
@@ -270,6 +265,7 @@ def _run_batches(
     batches: Sequence[Sequence[Step]],
     missing: Repairs,
     *,
+    rows: RowPolicy,
     dry_run: bool,
     strict: bool,
 ) -> Iterator[Outcome]:
@@ -281,9 +277,11 @@ def _run_batches(
             session.end_reading()
             # For the rest, too: the other connection may be lost by then.
             session.continue_on(direct)
-            done = _run_statements(direct, state, batch[0], strict=strict)
+            done = _run_statements(direct, state, batch[0], rows, strict=strict)
         else:
-            done = _run(session, state, batch, dry_run=dry_run, strict=strict, settles=settles)
+            done = _run(
+                session, state, batch, rows, dry_run=dry_run, strict=strict, settles=settles
+            )
         for outcome in done:
             yield outcome
             state = outcome.state
@@ -295,6 +293,7 @@ def _run(
     session: Session,
     state: DatabaseState,
     steps: Sequence[Step],
+    rows: RowPolicy,
     *,
     dry_run: bool,
     strict: bool,
@@ -303,26 +302,39 @@ def _run(
     """Run files in one transaction; if it settles what was missing, nothing may be afterwards."""
     files = [step.file for step in steps]
     watched = dry_run or may_set_sequences(files)
-    with (
-        transaction(session, state, files) as tx,
-        unmoved_sequences(tx) if watched else nullcontext(),
-    ):
-        tx.run(steps)
-        outcome = tx.outcome()
-        actions = {step.action for step in steps}
-        if "repair" in actions and "up" not in actions:
-            refuse_spoiled(state, outcome)
-        if settles:
-            repairs(session.folder, outcome.state).refuse_problems()
-        if strict:
-            _refuse_differences(session.folder, outcome, dry_run=dry_run)
-        if not dry_run:
-            tx.commit(outcome)
-    yield outcome
+    guard = RowGuard(rows)
+    while True:
+        with (
+            transaction(session, state, files) as tx,
+            unmoved_sequences(tx) if watched else nullcontext(),
+        ):
+            guard.begin(tx, steps)
+            tx.run(steps, guarded=True)
+            outcome = tx.outcome()
+            if not guard.examine(tx):
+                continue
+            try:
+                guard.refuse(steps, dry_run=dry_run)
+            except Refused as refused:
+                report = _report(session.folder, outcome.state, [outcome], dry_run=dry_run)
+                refused.report = replace(_as_planned(report), lost=guard.lost)
+                raise
+            actions = {step.action for step in steps}
+            if "repair" in actions and "up" not in actions:
+                refuse_spoiled(state, outcome)
+            if settles:
+                repairs(session.folder, outcome.state).refuse_problems()
+            if strict:
+                _refuse_differences(session.folder, outcome, dry_run=dry_run)
+            if not dry_run:
+                tx.commit(outcome)
+        guard.finish()
+        yield outcome
+        return
 
 
 def _run_statements(
-    session: Session, state: DatabaseState, step: Step, *, strict: bool
+    session: Session, state: DatabaseState, step: Step, rows: RowPolicy, *, strict: bool
 ) -> Iterator[Outcome]:
     """Run what is left of a no-transaction file; each statement is recorded before the next.
 
@@ -332,7 +344,7 @@ def _run_statements(
     with session_lock(session, state, step.file):
         while (part := next_part(state, step)) is not None:
             if not runs_alone(part):
-                (outcome,) = _run(session, state, [part], dry_run=False, strict=strict)
+                (outcome,) = _run(session, state, [part], rows, dry_run=False, strict=strict)
             else:
                 committed = tuple(session.committed)
                 outcome = run_alone(session, state, part)
@@ -377,15 +389,20 @@ def _refuse_drift(report: UpReport) -> None:
             detail=[f"{v.relation.kind} {v.relation.label}" for v in drifted],
             hint='Without --strict they are left as they are; "lfmigrate verify" shows them again.',
         )
-        # Reported as what would have been done, because it is rolled back.
-        ran = {"applied", "repaired"}
-        error.report = replace(
-            report,
-            migrations=tuple(
-                replace(m, status="planned") if m.status in ran else m for m in report.migrations
-            ),
-        )
+        error.report = _as_planned(report)
         raise error
+
+
+def _as_planned(report: UpReport) -> UpReport:
+    """Return a report of what would have been done, because it is rolled back."""
+    ran = {"applied", "repaired"}
+    return replace(
+        report,
+        undone=True,
+        migrations=tuple(
+            replace(m, status="planned") if m.status in ran else m for m in report.migrations
+        ),
+    )
 
 
 def _with_untried(report: UpReport, untried: Sequence[Step]) -> UpReport:
@@ -402,9 +419,11 @@ def _with_untried(report: UpReport, untried: Sequence[Step]) -> UpReport:
         f"{untried[0].label} runs outside a transaction, so a dry run can execute neither it nor"
         " what comes after it"
         if file.no_transaction
-        else f"{_reaches_outside(file)}; a rollback would not undo that, so a dry run executes"
+        else f"{reaches_outside(file)}; a rollback would not undo that, so a dry run executes"
         " neither the file nor what comes after it"
     )
+    if after := [step.file.name for step in untried if step.version is None]:
+        note += f": {', '.join(after)}"
     return replace(report, migrations=(*report.migrations, *planned), notes=(*report.notes, note))
 
 
@@ -427,7 +446,7 @@ def _report(
                     step.version, step.name, status, entry.elapsed_ms
                 )
     relations = (
-        _rows(outcomes, state)
+        verdicts_of(outcomes, state)
         if outcomes
         else compare_all(state.history.expected, state.live, agreed="unchanged")
     )
@@ -436,42 +455,16 @@ def _report(
         schema=state.schema,
         migrations=tuple(done[number] for number in sorted(done)),
         relations=relations,
-        notes=(*plan.notes(folder, state.history), *(n for o in outcomes for n in o.notes)),
+        notes=(
+            *plan.notes(folder, state.history),
+            *(
+                f"{step.file.name} has no statements"
+                for outcome in outcomes
+                for step in outcome.steps
+                if step.action == "up" and not step.file.statements
+            ),
+            *(n for o in outcomes for n in o.notes),
+        ),
         dry_run=dry_run,
+        undone=dry_run,
     )
-
-
-def _rows(outcomes: Sequence[Outcome], state: DatabaseState) -> tuple[Verdict, ...]:
-    """Return the outcome for each relation over all transactions of a command."""
-    rows: dict[Key, Verdict] = {}
-    for verdict in (verdict for outcome in outcomes for verdict in outcome.verdicts):
-        key = verdict.relation.key
-        was_created = key in rows and rows[key].status == "created"
-        if verdict.status == "dropped" and was_created:
-            del rows[key]  # created and dropped by the same command
-        elif verdict.status == "altered" and was_created:
-            rows[key] = replace(verdict, status="created")
-        elif verdict.status != "unchanged" or key not in rows:
-            rows[key] = verdict
-    # What one transaction has created and a later one has dropped does not exist any more.
-    ever = {key for outcome in outcomes for key in outcome.state.history.expected}
-    expected = state.history.expected
-    rows = {
-        key: verdict
-        for key, verdict in rows.items()
-        if key in expected or key not in ever or verdict.status == "dropped"
-    }
-    return tuple(_without_lost_parts(rows, state.live).values())
-
-
-def _without_lost_parts(rows: Mapping[Key, Verdict], live: Snapshot) -> dict[Key, Verdict]:
-    """Leave out the row of a part that no longer exists, or that its relation's row covers."""
-    parts: set[Key] = set()
-    for relation in live.values():
-        if relation.key in rows and rows[relation.key].status == "created":
-            continue
-        for part in relation.parts:
-            kind, _, name = part.partition(" ")
-            parts.add(Relation(kind, relation.schema, f"{relation.name}.{name}").key)
-    own = NAMED_PARTS - {"sequence"}
-    return {k: v for k, v in rows.items() if v.relation.kind not in own or k in parts}

@@ -76,7 +76,8 @@ class VerifyReport:
                 DifferenceFound(
                     f"schema drift: {wrong} of {len(self.relations)} objects"
                     f" {'differs' if wrong == 1 else 'differ'} from the migrations",
-                    hint='"lfmigrate up" creates missing objects; it never alters existing ones.',
+                    hint='"lfmigrate up" re-creates what is missing where its file can run again;'
+                    " it never alters what exists.",
                 )
             )
         if self.files is not None:
@@ -212,9 +213,12 @@ def _replayed(
 def _expected(state: DatabaseState, files: Sequence[SqlFile], replayed: Replay) -> Snapshot:
     """Return what files create, and what the history knows of what they could not."""
     made = Snapshot(item.relation for item in replayed.made)
-    remembered = _not_replayed(state.history, files, replayed)
-    # The texts of another major version would differ in any case.
-    return Snapshot([*made.values(), *([] if _foreign(state) else remembered)])
+    remembered = _not_replayed(state, files, replayed)
+    if _foreign(state):
+        # The texts of another major version would differ in any case; that something is missing
+        # is known.
+        remembered = [state.live.get(relation.key, relation) for relation in remembered]
+    return Snapshot([*made.values(), *remembered])
 
 
 def _foreign(state: DatabaseState) -> frozenset[int]:
@@ -225,9 +229,10 @@ def _not_compared(
     state: DatabaseState, files: Sequence[SqlFile], replayed: Replay
 ) -> Iterator[str]:
     """Return what was not compared, and why, a line each."""
-    remembered = _not_replayed(state.history, files, replayed)
-    if (foreign := _foreign(state)) and remembered:
-        labels = ", ".join(f"{relation.kind} {relation.label}" for relation in remembered)
+    remembered = _not_replayed(state, files, replayed)
+    there = [relation for relation in remembered if relation.key in state.live]
+    if (foreign := _foreign(state)) and there:
+        labels = ", ".join(f"{relation.kind} {relation.label}" for relation in there)
         yield f"not compared: {labels}; only PostgreSQL {_numbers(foreign)} described it"
     if replayed.skipped and not state.history.events:
         places = ", ".join(sorted(replayed.skipped))
@@ -273,15 +278,22 @@ def _with_grants(
     return Snapshot(wanted), Snapshot(there.values()), notes
 
 
-def _not_replayed(history: History, files: Sequence[SqlFile], replayed: Replay) -> list[Relation]:
-    """Return what the history expects and the replay has not created, because it could not."""
+def _not_replayed(
+    state: DatabaseState, files: Sequence[SqlFile], replayed: Replay
+) -> list[Relation]:
+    """Return what the history expects and the replay has not created, because it could not.
+
+    On another major version the files may create something else.
+    """
     made = {item.relation.key for item in replayed.made}
     names = {file.name for file in files}
+    history = state.history
+    could_not = bool(replayed.left_out or _foreign(state))
     return [
         relation
         for key, relation in history.expected.items()
         if key not in made
-        and (replayed.left_out or any(event.file not in names for event in history.makers[key]))
+        and (could_not or any(event.file not in names for event in history.makers[key]))
     ]
 
 

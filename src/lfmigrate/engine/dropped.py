@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,13 +47,15 @@ class Dropped:
                 stated[name] = None
         return {**self.properties, **stated}
 
-    def note(self, schema: str, steps: Sequence[Step]) -> str:
-        """Return that migrations ran without it, and which privileges it has.
+    def notes(self, schema: str, steps: Sequence[Step]) -> Iterator[str]:
+        """Say if migrations have run without it since, and which privileges it has.
 
         Args:
             schema: That of the run.
-            steps: Those of the run.
+            steps: Those that have run before the file that creates it.
         """
+        if not any(step.version is not None for step in steps[self.place + 1 :]):
+            return
         granted: dict[str, list[str]] = {}
         for grant in self.properties["grants"]:
             column = f" ({grant['column']})" if grant["column"] else ""
@@ -61,7 +63,7 @@ class Dropped:
                 granted.setdefault(grant["role"], []).append(f"{grant['privilege']}{column}")
         named = [f"{', '.join(sorted(granted[role]))} to {role}" for role in sorted(granted)]
         has = "; ".join(named) if self.recreated.keeps_properties and named else "none granted"
-        return (
+        yield (
             f"{self.recreated.kind} {self.recreated.label(schema)} was dropped before"
             f" {steps[self.place].label} and could be re-created only after the last migration;"
             f" its privileges are those that it had before: {has}"

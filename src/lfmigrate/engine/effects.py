@@ -6,12 +6,12 @@ from bisect import bisect_left
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from lfmigrate.engine.evidence import After, Before
 from lfmigrate.schema.compare import Verdict, advance, compare, differs, rank, verdict_of
 from lfmigrate.schema.relation import (
     NAMED_PARTS,
     REPLACEABLE,
     VIEW_KINDS,
-    Fingerprints,
     Found,
     Key,
     Relation,
@@ -27,84 +27,29 @@ _STATED_BY_VIEW = frozenset({"column", "definition", "options"})
 
 @dataclass(frozen=True, slots=True)
 class StepEffects:
-    """What one file created or changed, as it is expected from now on, and what it removed."""
+    """What one file created or changed, as it is expected from now on, and what it removed.
+
+    Attributes:
+        made: The relations that it created or changed, or found as it creates them.
+        gone: Those that it removed.
+        found: Those of ``made`` that existed before, and the parts that it created on them.
+    """
 
     made: tuple[Relation, ...] = ()
     gone: tuple[Key, ...] = ()
+    found: Mapping[Key, Collection[str]] = field(default_factory=dict)
 
     def making(self, *relations: Relation) -> StepEffects:
         """Return these effects and some relations."""
         return replace(self, made=(*self.made, *relations))
 
+    def finding(self, key: Key, created: Collection[str]) -> StepEffects:
+        """Return these effects and a relation that existed before."""
+        return replace(self, found={**self.found, key: created})
+
     def removing(self, *keys: Key) -> StepEffects:
         """Return these effects and the removal of some relations."""
         return replace(self, gone=(*self.gone, *keys))
-
-
-@dataclass(frozen=True, slots=True)
-class WouldBe:
-    """A relation as the files make it in an empty schema.
-
-    Attributes:
-        relation: As the last one leaves it.
-        step: The step that makes it.
-        part_steps: The step that wrote each part last.
-        stated: The parts that a repeatable file of the run makes. It may state them otherwise than
-            when it ran last.
-    """
-
-    relation: Relation
-    step: int
-    part_steps: Mapping[str, int]
-    stated: frozenset[str] = frozenset()
-
-
-@dataclass(frozen=True, slots=True)
-class Before:
-    """What was known when the run began.
-
-    Attributes:
-        expected: What the history expects.
-        live: What was there of it.
-        ids: The keys of what was there, by `Found.id`.
-        fingerprints: Of everything that existed, expected or not.
-    """
-
-    expected: Snapshot
-    live: Snapshot
-    ids: Mapping[str, Key]
-    fingerprints: Fingerprints
-
-
-@dataclass(frozen=True, slots=True)
-class After:
-    """What the catalogs say when the files have run.
-
-    Attributes:
-        found: What is there of the expected, and whatever the run wrote.
-        fingerprints: Of everything that exists.
-        step_ends: The command that ended each step, ascending: what a step wrote has a lower one.
-        locked: The ids of what was expected, and is now locked by the run against all others; None
-            if it has committed already, and holds no lock any more.
-        others: Whether another session has changed the catalogs meanwhile.
-        foreign: By `Found.id`, the parts with names that the run wrote, but did not create.
-        would_be: What the files make in an empty schema; None if that is not known.
-        skipped: What is there under the names of ``would_be`` and was not found otherwise; empty
-            if no statement was skipped.
-    """
-
-    found: Sequence[Found]
-    fingerprints: Fingerprints
-    step_ends: Sequence[int]
-    locked: Collection[str] | None
-    others: bool = False
-    foreign: Mapping[str, Collection[str]] = field(default_factory=dict)
-    would_be: Mapping[Key, WouldBe] | None = None
-    skipped: Mapping[Key, Found] = field(default_factory=dict)
-
-    def replayed(self, key: Key) -> WouldBe | None:
-        """Return what the files make of a relation; None if that is nothing, or is not known."""
-        return None if self.would_be is None else self.would_be.get(key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +115,7 @@ def judge(before: Before, after: After) -> Judgement:
         key = found.relation.key
         expected, rows[key] = _judge_found(found, before, after)
         if expected != before.expected.get(key):
-            _record(found, expected, before, after.step_ends, effects)
+            _record(found, expected, before, after, effects)
     effects[-1] = _without_gone(effects[-1], rows, before, after)
     if after.would_be is not None:
         # The files drop what someone had dropped before.
@@ -184,7 +129,7 @@ def judge(before: Before, after: After) -> Judgement:
     for key, (found, would_be) in skipped.items():
         for index in {would_be.step, *would_be.part_steps.values()}:
             made = _as_of(would_be.relation, would_be.part_steps, index)
-            effects[index] = effects[index].making(made)
+            effects[index] = effects[index].making(made).finding(key, ())
         rows[key] = [verdict_of("skipped", would_be.relation, found.relation)]
 
     there = [*after.found, *(found for found, _ in skipped.values())]
@@ -314,7 +259,8 @@ def _created_parts(found: Found, before: Before, after: After) -> frozenset[str]
     key = before.ids.get(found.id)
     was = before.live[key].parts if key is not None else {}
     is_table = found.relation.kind in {"table", "foreign table"}
-    columns = int(before.fingerprints.get(found.id) or 0) if is_table else 0
+    fingerprint = before.fingerprints.get(found.id, "").partition(":")[0]
+    columns = int(fingerprint or 0) if is_table else 0
     foreign = after.foreign.get(found.id, ())
     created = set()
     for part in found.written:
@@ -333,18 +279,33 @@ def _record(
     found: Found,
     expected: Relation,
     before: Before,
-    ends: Sequence[int],
+    after: After,
     effects: list[StepEffects],
 ) -> None:
     """Record a relation for the steps that wrote it."""
-    key = expected.key
+    key, ends = expected.key, after.step_ends
     steps = _steps(found, ends)
     if key in before.expected and found.id not in before.ids:
         # Another object by the same name: what is known of the old one is over.
         effects[min(steps)] = effects[min(steps)].removing(key)
     written = {part: _step(cid, ends) for part, cid in found.written.items()}
+    # What an earlier step has created, it has created, whatever a later one has done to it.
+    former = [
+        {p: name for p in written if (name := parts.name_of(found, p))} for parts in after.parts
+    ]
+    first = {
+        part: next((index for index, names in enumerate(former) if part in names), last)
+        for part, last in written.items()
+    }
+    steps |= set(first.values())
+    existed = key not in before.expected and found.id not in before.ids
+    created = _created_parts(found, before, after)
     for index in steps:
-        effects[index] = effects[index].making(_as_of(expected, written, index))
+        names = former[index] if index < len(former) else {}
+        effects[index] = effects[index].making(_as_of(expected, written, index, names))
+        if existed and expected.complete and not _is_created(found, before):
+            mine = [part for part in created if first.get(part) == index]
+            effects[index] = effects[index].finding(key, mine)
 
 
 def _judge_known(found: Found, before: Before, after: After) -> tuple[Relation, list[Verdict]]:
@@ -453,10 +414,26 @@ def _step(cid: int, ends: Sequence[int]) -> int:
     return min(bisect_left(ends, cid), len(ends) - 1)
 
 
-def _as_of(relation: Relation, part_steps: Mapping[str, int], step: int) -> Relation:
-    """Return a relation without the parts that only a later step has written.
+def _as_of(
+    relation: Relation,
+    part_steps: Mapping[str, int],
+    step: int,
+    names: Mapping[str, str] | None = None,
+) -> Relation:
+    """Return a relation without the parts that did not exist when a step ended.
 
     What a step is recorded to have created is what undoing it may drop.
+
+    Args:
+        relation: As the last step leaves it.
+        part_steps: The step that wrote each part last.
+        step: The step.
+        names: What the parts were called then that later steps have written as well.
     """
-    parts = {p: text for p, text in relation.parts.items() if part_steps.get(p, step) <= step}
+    former = names or {}
+    parts = {
+        former.get(p, p): text
+        for p, text in relation.parts.items()
+        if p in former or part_steps.get(p, step) <= step
+    }
     return replace(relation, parts=parts)

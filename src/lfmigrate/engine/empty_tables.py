@@ -6,20 +6,52 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lfmigrate.catalog import Table
+from lfmigrate.engine.session import Session
+from lfmigrate.engine.state import DatabaseState
 from lfmigrate.engine.transaction import Transaction
 from lfmigrate.errors import Refused, StatementFailed
 from lfmigrate.rows import archive, dump
 from lfmigrate.rows.dump import Emptied, OnCopy, emptied
+from lfmigrate.rows.policies import all_rows_visible, see_all_rows
 
 
 def lock_and_count(transaction: Transaction, tables: Sequence[Table]) -> tuple[Emptied, ...]:
-    """Lock tables against all other sessions, and return those that have rows."""
+    """Lock tables against all other sessions, and return those that have rows.
+
+    Raises:
+        Refused: The role may not see all rows.
+    """
     if not tables:
         return ()
-    dump.lock(transaction.flight, tables)
-    asked = [transaction.flight.ask(dump.count_rows(table)) for table in tables]
+    flight = transaction.flight
+    dump.lock(flight, tables)
+    with all_rows_visible(flight, _names(tables)):
+        asked = [flight.ask(dump.count_rows(table)) for table in tables]
     transaction.send()
     return emptied(tables, [answer.value for answer in asked])
+
+
+def tables_with_rows(
+    session: Session, state: DatabaseState, tables: Sequence[Table]
+) -> tuple[Emptied, ...]:
+    """Return the tables that have rows. Only reads.
+
+    Args:
+        session: The command.
+        state: The database as it was read.
+        tables: The tables; not locked, unless their rows are hidden from their owner.
+
+    Raises:
+        Refused: The role may not see all rows.
+    """
+    with session.reading(state.schema, read_only=state.server.standby) as flight:
+        see_all_rows(flight, _names(tables), may_lift=True)
+        asked = [flight.ask(dump.count_rows(table)) for table in tables]
+    return emptied(tables, [answer.value for answer in asked])
+
+
+def _names(tables: Sequence[Table]) -> list[tuple[str, str]]:
+    return [(table.schema, table.name) for table in tables]
 
 
 def save_and_empty(
@@ -28,6 +60,7 @@ def save_and_empty(
     *,
     backup_parent: Path | None,
     reason: str,
+    kept: Sequence[Table] = (),
     watch: OnCopy | None,
 ) -> Path | None:
     """Delete all rows of locked tables, after a backup.
@@ -37,6 +70,7 @@ def save_and_empty(
         tables: The tables.
         backup_parent: Where the backup's folder is created; None for no backup.
         reason: What the manifest says of it.
+        kept: Tables that are saved, too, and keep their rows.
         watch: Called as rows are copied.
 
     Returns:
@@ -47,10 +81,11 @@ def save_and_empty(
     """
     backup = None
     if backup_parent is not None:
-        names = [(table.schema, table.name) for table in tables]
         about = transaction.state.about(reason)
         target = archive.default_folder(backup_parent, about.database)
-        backup = transaction.save_rows(names, (), target, about, watch=watch).path
+        backup = transaction.save_rows(
+            _names([*tables, *kept]), (), target, about, watch=watch
+        ).path
     dump.empty(transaction.flight, tables)
     try:
         transaction.send()

@@ -352,7 +352,7 @@ class _Alone:
             if left and not error.hint:
                 error.hint = (
                     "Correct what it needs and run up again, which removes what is left and resumes"
-                    " at this statement; to edit the statement, remove it first."
+                    " at this statement. To edit the statement, remove what is left first."
                 )
             error.hint = error.hint or "Fix it and run up again: it resumes at this statement."
             raise

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterable, Sequence
 
 from lfmigrate.engine.step import Recreated
 from lfmigrate.schema.relation import Key
-
-# A name in a message of the server, which quotes either its parts or the whole.
-_NAME = re.compile(r'(?:("(?:[^"]|"")+"|\w+)\.)?("(?:[^"]|"")+"|\w+)')
+from lfmigrate.source.repeatable import names_in
 
 
 def named_in(
@@ -27,7 +24,7 @@ def named_in(
         path: The schemas that are searched.
         known: Those that were found in an earlier message, which cannot be meant again.
     """
-    names = names_of(text)
+    names = names_in(text)
     found: set[Key] = set()
     unqualified: dict[str, list[Key]] = {}
     for each in objects:
@@ -58,22 +55,6 @@ def _is_signature_in(text: str, routine: Key) -> bool:
     quoted = name.replace('"', '""')
     signature = f"({arguments.replace(', ', ',')}"
     return f"{name}{signature}" in text or f'"{quoted}"{signature}' in text
-
-
-def names_of(text: str) -> set[tuple[str | None, str]]:
-    """Return the names in a message of the server, unquoted, with the schema or None."""
-    found: set[tuple[str | None, str]] = set()
-    for first, last in _NAME.findall(text):
-        found.add((_unquoted(first) if first else None, _unquoted(last)))
-        if not first and last.startswith('"'):
-            # relation "s.v" does not exist
-            whole = _unquoted(last)
-            found.add((whole.partition(".")[0], whole.partition(".")[2]))
-    return found
-
-
-def _unquoted(name: str) -> str:
-    return name[1:-1].replace('""', '"') if name.startswith('"') else name
 
 
 def are_views(objects: Iterable[Recreated]) -> bool:

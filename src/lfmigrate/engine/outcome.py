@@ -9,16 +9,14 @@ from lfmigrate import catalog
 from lfmigrate.engine.applied import applied_files
 from lfmigrate.engine.blocking import ask_aside
 from lfmigrate.engine.effects import (
-    After,
-    Before,
     Judgement,
     StepEffects,
-    WouldBe,
     judge,
     needs_replay,
     still_missing,
     unclear_parts,
 )
+from lfmigrate.engine.evidence import After, Before, WouldBe
 from lfmigrate.engine.replay import NOT_RECREATED, Made, place_of, replay
 from lfmigrate.engine.session import Session
 from lfmigrate.engine.shadow import NoShadowDatabase
@@ -29,7 +27,7 @@ from lfmigrate.history.events import Event, History
 from lfmigrate.history.ledger import Recorded
 from lfmigrate.postgres.wire import Answer
 from lfmigrate.schema.compare import Verdict, compare
-from lfmigrate.schema.relation import Fingerprints, Found, Key, Reading, Snapshot
+from lfmigrate.schema.relation import Fingerprints, Found, Key, PartsSoFar, Reading, Snapshot
 from lfmigrate.source.sqlfile import SqlFile
 
 
@@ -77,6 +75,7 @@ class Results:
     fingerprints_after: Answer[Fingerprints]
     reading: Answer[Reading]
     recorded: Answer[tuple[Recorded, ...]]
+    parts: Sequence[Answer[PartsSoFar]] = ()
 
     @property
     def skipped(self) -> tuple[str, ...]:
@@ -109,6 +108,7 @@ def outcome_of(session: Session, state: DatabaseState, results: Results) -> Outc
         step_ends=[entry.cid for entry in recorded],
         locked=reading.locked,
         others=not reading.committed <= state.horizon.seen,
+        parts=[answer.value for answer in results.parts],
     )
     after = replace(after, foreign=_foreign_parts(session, unclear_parts(before, after)))
     horizon = replace(state.horizon, seen=state.horizon.seen | reading.own)
@@ -321,6 +321,7 @@ def _state_after(
             executed_at="",
             executed_by=state.server.role,
             elapsed_ms=entry.elapsed_ms,
+            found=effects.found,
         )
         for step, entry, effects in zip(steps, recorded, judgement.effects, strict=True)
     ]

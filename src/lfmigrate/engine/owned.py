@@ -35,13 +35,14 @@ class OwnedObjects:
 
     @property
     def tables(self) -> tuple[Relation, ...]:
-        """Return the tables among what exists and was created by the migrations."""
+        """Return the tables among `relations`."""
         return tuple(r for r in self.relations if r.kind == "table")
 
     @property
     def relations(self) -> tuple[Relation, ...]:
-        """Return what exists and was created by the migrations."""
-        return tuple(self.live[key] for key in self.owned.whole if key in self.live)
+        """Return what exists and was created, or found, by the migrations."""
+        keys = dict.fromkeys([*self.owned.whole, *sorted(self.owned.found)])
+        return tuple(self.live[key] for key in keys if key in self.live)
 
 
 def owned_objects(

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import takewhile
 
 from lfmigrate import catalog
-from lfmigrate.engine.object_names import are_views, listed, named_in, names_of
+from lfmigrate.engine.object_names import are_views, listed, named_in
 from lfmigrate.engine.recreatable import is_of_kind, recreatable
 from lfmigrate.engine.session import Session
 from lfmigrate.engine.state import DatabaseState
@@ -17,7 +17,7 @@ from lfmigrate.errors import Refused, StatementFailed
 from lfmigrate.history.events import History
 from lfmigrate.schema.object import Item
 from lfmigrate.schema.relation import REPLACEABLE, Key
-from lfmigrate.source.repeatable import RepeatableFile, RunOrder
+from lfmigrate.source.repeatable import RepeatableFile, RunOrder, names_in
 from lfmigrate.source.sqlfile import SqlFile
 from lfmigrate.syntax.names import Cursor, Name
 from lfmigrate.syntax.scanner import Statement
@@ -421,7 +421,7 @@ def _wholes(item: Item) -> set[str | None]:
 
 def _add_hint(error: StatementFailed, history: History, schema: str) -> None:
     """Say what to do, if the server names a view or routine that no statement re-creates."""
-    names = names_of("\n".join(error.detail[1:]))
+    names = names_in("\n".join(error.detail[1:]))
     found = [
         relation
         for key, relation in history.expected.items()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from lfmigrate.engine.outcome import Outcome
@@ -11,6 +12,11 @@ from lfmigrate.history.events import Event
 from lfmigrate.schema.compare import compare
 from lfmigrate.schema.relation import NAMED_PARTS
 from lfmigrate.source.folder import Folder, Migration
+
+_BY_HAND = (
+    'Create it by hand as its migration does, without what later ones have changed; "lfmigrate'
+    ' verify" then compares it.'
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +42,13 @@ class Repairs:
         """
         if self.problems:
             raise DifferenceFound(
-                f"{len(self.problems)} relations of applied migrations are missing and cannot be"
+                f"{len(self.problems)} objects of applied migrations are missing and cannot be"
                 " re-created"
                 if len(self.problems) > 1
-                else "a relation of an applied migration is missing and cannot be re-created",
+                else "an object of an applied migration is missing and cannot be re-created",
                 detail=self.problems,
                 outcome=outcome,
-                hint='Restore it by hand, and see "lfmigrate verify".',
+                hint=_BY_HAND,
             )
 
 
@@ -81,7 +87,7 @@ def _why_not(migration: Migration | None, event: Event) -> list[str]:
         return [f"{event.file} runs outside a transaction"]
     blocking = migration.up.first_not_rerunnable()
     if blocking is not None:
-        head = " ".join(blocking.head[:3])
+        head = " ".join(re.findall(r'[\w."$]+', blocking.text)[:3])
         return [f"{event.file}:{blocking.line} ({head}) is not safe to run again"]
     return []
 
@@ -121,5 +127,5 @@ def refuse_spoiled(state: DatabaseState, outcome: Outcome) -> None:
         raise DifferenceFound(
             "what is missing cannot be re-created without changing more than that",
             detail=problems,
-            hint='Restore it by hand, and see "lfmigrate verify".',
+            hint=_BY_HAND,
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from lfmigrate.engine.recreate import RecreatedObjects
 from lfmigrate.engine.state import DatabaseState
@@ -11,7 +11,14 @@ from lfmigrate.history import plan
 from lfmigrate.history.events import REPEATABLE_ACTIONS, History
 from lfmigrate.schema.relation import Key
 from lfmigrate.source.folder import Folder
-from lfmigrate.source.repeatable import RepeatableFile, RunOrder, words_of
+from lfmigrate.source.repeatable import (
+    Mentioned,
+    RepeatableFile,
+    RunOrder,
+    may_mean,
+    mentioned_by,
+)
+from lfmigrate.syntax.names import Name
 from lfmigrate.syntax.scanner import Statement
 
 
@@ -53,9 +60,9 @@ def _chosen(
     missing = set(state.missing)
     incomplete = set(_incomplete(state))
     places = {step.file.name: i for i, step in enumerate(steps) if step.version is None}
-    changed: set[str] = set()
+    changed: set[Name] = set()
     # The same, without those that have run between the migrations.
-    changed_since: set[str] = set()
+    changed_since: set[Name] = set()
     for each in plan.repeatable_states(folder, state.history):
         file = each.repeatable
         place = places.get(file.file.name)
@@ -69,15 +76,17 @@ def _chosen(
                 and not incomplete.isdisjoint(_touched_by(file.name, state.history))
             )
         ):
-            changed |= file.names
+            changed |= file.created
             has_to_run = place is None
         else:
             has_to_run = False
-        if has_to_run or not seen.isdisjoint(file.words):
-            changed |= file.names
-            changed_since |= file.names
+        if has_to_run or _mentions_any(file.mentioned, seen):
+            changed |= file.created
+            changed_since |= file.created
         elif file.drops_its_own:
-            if not any(_may_drop_some_of(file.names, statement) for statement in _dropping(later)):
+            if not any(
+                _may_drop_some_of(file.created, statement) for statement in _dropping(later)
+            ):
                 continue
         elif not (any(_dropping(later)) if file.is_self_contained else later or seen):
             continue
@@ -105,7 +114,11 @@ def _dropping(steps: Sequence[Step]) -> Iterator[Statement]:
                 yield statement
 
 
-def _may_drop_some_of(names: Collection[str], statement: Statement) -> bool:
+def _may_drop_some_of(names: Iterable[Name], statement: Statement) -> bool:
     """Return whether such a statement names one of them, or drops whatever depends on something."""
-    words = words_of(statement)
-    return "cascade" in words or not words.isdisjoint(names)
+    mentioned = mentioned_by([statement])
+    return "cascade" in mentioned or _mentions_any(mentioned, names)
+
+
+def _mentions_any(mentioned: Mentioned, names: Iterable[Name]) -> bool:
+    return any(may_mean(mentioned, name) for name in names)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 
 from lfmigrate import catalog
 from lfmigrate.catalog import SequencePosition
@@ -16,8 +17,37 @@ from lfmigrate.postgres.wire import Answer
 from lfmigrate.source.sqlfile import SqlFile
 
 
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """The positions of all sequences before a transaction moved any."""
+
+    transaction: Transaction
+    before: Answer[Mapping[str, SequencePosition]]
+
+    def put_back(self) -> tuple[str, ...]:
+        """Set back now what went back so far, which rolling back to a savepoint has not undone.
+
+        Returns:
+            The ids of these sequences, as in `catalog.inventory`.
+        """
+        flight = self.transaction.flight
+        asked = flight.ask(catalog.moved_sequences())
+        self.transaction.send()
+        oids = [oid for oid in asked.value if oid in self.before.value]
+        if not oids:
+            return ()
+        found = _ask(self.transaction.flight, oids)
+        self.transaction.send()
+        flight = self.transaction.flight
+        back = [oid for oid, now in found.value.items() if now < self.before.value[oid]]
+        for oid in back:
+            _queue_position(flight, oid, self.before.value[oid])
+        self.transaction.send()
+        return tuple(f"pg_class:{oid}" for oid in back)
+
+
 @contextmanager
-def unmoved_sequences(transaction: Transaction) -> Iterator[None]:
+def unmoved_sequences(transaction: Transaction) -> Iterator[Watched]:
     """Set sequences back that a transaction has moved, if it is not committed in the end.
 
     One that was set back, as the SQL of a dump does it, would give out values again that are in
@@ -31,7 +61,7 @@ def unmoved_sequences(transaction: Transaction) -> Iterator[None]:
     transaction.watches_sequences = True
     conn, session = transaction.conn, transaction.session
     try:
-        yield
+        yield Watched(transaction, before)
     except LfmigrateError as error:
         # The locks that say which ones were moved are gone with a failed statement.
         moved = _moved(transaction) if is_in_transaction(conn) else None
@@ -91,12 +121,16 @@ def _put_back(
 def _set(flight: Flight, oid: str, was: SequencePosition, now: SequencePosition) -> str:
     """Set a sequence to where it was, and return a line about it."""
     what = f"sequence {was.name} was set back from {was.next} to {now.next}"
-    called = "true" if was.called else "false"
-    flight.do(
-        "SELECT setval($1::oid::regclass, $2::bigint, $3::boolean)", oid, str(was.value), called
-    )
+    _queue_position(flight, oid, was)
     try:
         flight.go()
     except DatabaseError as error:
         return f"{what}, and could not be set to {was.next} again: {error.message}"
     return f"{what}, which no rollback undoes, and is at {was.next} again"
+
+
+def _queue_position(flight: Flight, oid: str, was: SequencePosition) -> None:
+    called = "true" if was.called else "false"
+    flight.do(
+        "SELECT setval($1::oid::regclass, $2::bigint, $3::boolean)", oid, str(was.value), called
+    )

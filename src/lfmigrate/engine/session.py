@@ -158,17 +158,18 @@ class Session:
         return state
 
     @contextmanager
-    def reading(self, schema: str) -> Iterator[Flight]:
-        """Ask questions in a read-only transaction of one flight.
+    def reading(self, schema: str, *, read_only: bool = True) -> Iterator[Flight]:
+        """Ask questions in a transaction of one flight, which is rolled back.
 
         Args:
             schema: The schema whose definitions are read.
+            read_only: Whether the transaction is read-only.
 
         Returns:
             A flight; the answers are available after the block.
         """
         flight = self.flight()
-        flight.begin(self.scope, read_only=True)
+        flight.begin(self.scope, read_only=read_only)
         flight.look_at(schema)
         yield flight
         flight.do("ROLLBACK")

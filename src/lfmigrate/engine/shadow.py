@@ -22,8 +22,9 @@ from lfmigrate.engine.temporary_database import (
 from lfmigrate.errors import ConnectionFailed, DatabaseError, UsageError
 from lfmigrate.history import ledger
 from lfmigrate.postgres.connection import Connection, address_of, is_idle
-from lfmigrate.postgres.pipeline import Defaults, Flight, Query, roll_back
+from lfmigrate.postgres.pipeline import Flight, Query, roll_back
 from lfmigrate.postgres.programs import major_version
+from lfmigrate.postgres.release import Defaults
 from lfmigrate.syntax.names import quote_name
 
 # For the words of CREATE DATABASE; the column came with 15, and builtin with 17.

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from lfmigrate import catalog
 from lfmigrate._version import __version__
 from lfmigrate.catalog.sessions import Server
-from lfmigrate.errors import DatabaseError, StatementFailed, UsageError
+from lfmigrate.errors import NOTHING_CHANGED, DatabaseError, StatementFailed, UsageError
 from lfmigrate.history import ledger
 from lfmigrate.history.events import History
 from lfmigrate.postgres.connection import Connection, client_encoding, is_idle
@@ -149,6 +149,28 @@ class Moments:
         """
         now = 0 if self.position.error is not None else self.position.value
         return self.first.value == self.last.value and now == position
+
+
+def refuse_read_only(state: DatabaseState) -> None:
+    """Refuse to write to a read-only database, before anything is sent.
+
+    Raises:
+        DatabaseError: It is a standby, or its transactions are read-only.
+    """
+    server = state.server
+    if server.standby:
+        raise DatabaseError(
+            "this server is a standby, which is read-only",
+            outcome=NOTHING_CHANGED,
+            hint="Connect to the primary server; verify and status work here too.",
+        )
+    if server.read_only:
+        raise DatabaseError(
+            "transactions are read-only here (default_transaction_read_only is on)",
+            outcome=NOTHING_CHANGED,
+            hint=f'Connect with a role that may write; it is set for role "{server.role}", for'
+            f' database "{server.database}" or for the server.',
+        )
 
 
 def refuse_unusable(conn: Connection) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -11,19 +11,18 @@ from uuid import uuid4
 
 from lfmigrate import catalog
 from lfmigrate._version import __version__
+from lfmigrate.engine.danger import Danger
 from lfmigrate.engine.dropped import Dropped
 from lfmigrate.engine.hidden_extension import add_hidden_extension
 from lfmigrate.engine.lost_commit import outcome_of_commit
 from lfmigrate.engine.outcome import Outcome, Results, add_drifted_relations, outcome_of
 from lfmigrate.engine.session import Session
-from lfmigrate.engine.state import DatabaseState
+from lfmigrate.engine.state import DatabaseState, refuse_read_only
 from lfmigrate.engine.step import Recreated, Step
 from lfmigrate.engine.undone import Between, may_be_set_back
 from lfmigrate.errors import (
     COMMITTED,
-    NOTHING_CHANGED,
     ConnectionFailed,
-    DatabaseError,
     Interrupted,
     LfmigrateError,
     StatementFailed,
@@ -31,15 +30,17 @@ from lfmigrate.errors import (
 from lfmigrate.history import ledger
 from lfmigrate.postgres.connection import Connection, address_of, is_idle
 from lfmigrate.postgres.pipeline import (
-    Defaults,
+    Guard,
     Query,
     roll_back,
     roll_back_and_release,
 )
+from lfmigrate.postgres.release import Defaults
 from lfmigrate.postgres.wire import Answer
 from lfmigrate.rows import dump
 from lfmigrate.rows.archive import About, Archive
 from lfmigrate.rows.dump import OnCopy
+from lfmigrate.schema.relation import PartsSoFar
 from lfmigrate.source.sqlfile import SqlFile
 from lfmigrate.syntax.privileges import required_privileges
 
@@ -59,6 +60,7 @@ def transaction(
     files: Sequence[SqlFile] | None = None,
     *,
     read_only: bool = False,
+    locks: str = "",
 ) -> Iterator[Transaction]:
     """Open a transaction that holds lfmigrate's lock; leaving without commit rolls it back.
 
@@ -68,6 +70,7 @@ def transaction(
         files: What will run; the privileges that it needs are checked first. None if nothing
             is recorded in the history.
         read_only: Read one snapshot, without the lock.
+        locks: The tables to lock in ACCESS SHARE mode before that snapshot; see `Flight.begin`.
 
     Raises:
         StatementFailed: A statement failed, or the lock is held by another run.
@@ -76,7 +79,7 @@ def transaction(
         DatabaseError: The database is read-only.
         Interrupted: A signal arrived.
     """
-    opened = Transaction(session, state, files, read_only=read_only)
+    opened = Transaction(session, state, files, read_only=read_only, locks=locks)
     try:
         yield opened
         opened.roll_back()
@@ -112,6 +115,7 @@ class Transaction:
         on_failure: What is true of the database if the transaction is rolled back.
         watches_sequences: Whether `outcome` also asks which sequences the files have moved.
         moved: The answer to that; None if it was not asked.
+        danger: What guarded files did to rows; None if none ran.
     """
 
     def __init__(
@@ -121,6 +125,7 @@ class Transaction:
         files: Sequence[SqlFile] | None,
         *,
         read_only: bool,
+        locks: str,
     ) -> None:
         self.session = session
         self.state = state
@@ -133,15 +138,16 @@ class Transaction:
         self._notes: list[str] = []
         self.watches_sequences = False
         self.moved: Answer[tuple[str, ...]] | None = None
+        self.danger: Danger | None = None
         self.backup: Path | None = None
         self.on_failure = session.outcome
         self._ended = False
         # Where to ask, and what, once COMMIT is about to be sent.
         self._commit: tuple[str, Query[bool] | None] | None = None
-        self.flight.begin(session.scope, read_only=read_only)
+        self.flight.begin(session.scope, read_only=read_only, locks=locks)
         if read_only:
             return
-        _refuse_read_only(state)
+        refuse_read_only(state)
         ledger.lock(self.flight, state.history)
         self._xid: Answer[str] = self.flight.ask(ledger.transaction_id())
         if files is not None:
@@ -174,11 +180,15 @@ class Transaction:
         flight, self.flight = self.flight, self.session.flight()
         flight.go()
 
-    def run(self, steps: Sequence[Step]) -> None:
+    def run(self, steps: Sequence[Step], *, guarded: bool = False) -> None:
         """Queue files, each followed by its entry, and the questions about their effects.
 
         What is queued before a step that drops something is sent, because the properties of that
         have to be known before it is re-created.
+
+        Args:
+            steps: The files.
+            guarded: Whether to find out, for ``danger``, what they do to existing rows.
 
         Raises:
             StatementFailed: What was sent failed.
@@ -189,6 +199,8 @@ class Transaction:
         fingerprints = self.flight.ask(catalog.fingerprints())
         self.flight.reset(scope, defaults)
         statements: list[Answer[None]] = []
+        parts: list[Answer[PartsSoFar]] = []
+        danger = Danger(state.schema, fingerprints)
         dropped: list[Dropped] = []
         after_migrations, writers = may_be_set_back(state, steps)
         for place, step in enumerate(steps):
@@ -200,25 +212,19 @@ class Transaction:
                 dropped += self._drop(step.drops, place)
             own = [each for each in dropped if each.recreated.file == step.file.name]
             dropped = [each for each in dropped if each not in own]
-            migrations = [i for i, each in enumerate(steps[:place]) if each.version is not None]
-            for each in own:
-                if migrations and migrations[-1] > each.place:
-                    self._notes.append(each.note(state.schema, steps))
+            self._notes += (n for each in own for n in each.notes(state.schema, steps[:place]))
             self.flight.enter_file(defaults)
-            run = self.flight.run_all(step.file.statements)
-            for statement, answer in zip(step.file.statements, run, strict=True):
-                statements.append(answer)
-                for each in own:
-                    if each.recreated.keeps_properties and statement in each.recreated.creations:
-                        # Before the rest of the file, which may state them otherwise.
-                        self._restore("restore_properties", each)
-            for each in own:
-                self._restore("restore_contents", each)
+            statements += self._run_file(step, own, danger.of(step) if guarded else None)
             # As if each file had a run of its own.
             self.flight.reset(scope, defaults, release=self.releases)
             self.record(step)
+            if step is not steps[-1]:
+                parts.append(self.flight.ask(catalog.parts_so_far()))
         flight = self.flight
         flight.look_at(state.schema)
+        if guarded:
+            danger.queue_end(flight, statements)
+            self.danger = danger
         self._results = Results(
             steps=steps,
             fingerprints_before=fingerprints,
@@ -233,7 +239,24 @@ class Transaction:
                 )
             ),
             recorded=flight.ask(ledger.recorded(scope, self.run_id)),
+            parts=parts,
         )
+
+    def _run_file(
+        self, step: Step, own: Sequence[Dropped], guard: Guard | None
+    ) -> Sequence[Answer[None]]:
+        """Queue the statements of a file, and restore what it creates again."""
+        answers: list[Answer[None]] = []
+        run = self.flight.run_all(step.file.statements, guard)
+        for statement, answer in zip(step.file.statements, run, strict=True):
+            answers.append(answer)
+            for each in own:
+                if each.recreated.keeps_properties and statement in each.recreated.creations:
+                    # Before the rest of the file, which may state them otherwise.
+                    self._restore("restore_properties", each)
+        for each in own:
+            self._restore("restore_contents", each)
+        return answers
 
     def _drop(self, objects: Sequence[Recreated], place: int) -> list[Dropped]:
         """Drop objects before the step of a place; return those that existed."""
@@ -293,6 +316,7 @@ class Transaction:
         target: Path,
         about: About,
         *,
+        dropped: Collection[str] = (),
         watch: OnCopy | None = None,
     ) -> Archive:
         """Write rows to a backup; what is queued is sent first.
@@ -303,19 +327,22 @@ class Transaction:
             sequences: Schema and name of each sequence that belongs to no column.
             target: The folder to create.
             about: What the manifest says of the whole.
+            dropped: The ids of what is about to be dropped; see `dump.dump`.
             watch: Called as rows are copied.
 
         Returns:
             The archive; it is complete, and on the disk.
 
         Raises:
-            Refused: The folder could not be written.
+            Refused: The folder could not be written, or the role may not see all rows.
             DatabaseError: The rows could not be read.
         """
         # Reading rows changes settings that the rest of the transaction does not expect.
         self.flight.do(f"SAVEPOINT {_SAVE}")
         flight, self.flight = self.flight, self.session.flight()
-        saved = dump.dump(self.conn, tables, sequences, target, about, flight=flight, watch=watch)
+        saved = dump.dump(
+            self.conn, tables, sequences, target, about, flight=flight, dropped=dropped, watch=watch
+        )
         self.backup = saved.path
         self.flight.do(f"ROLLBACK TO SAVEPOINT {_SAVE}")
         # What follows is written by the transaction itself, by which its entries are recognized.
@@ -343,7 +370,7 @@ class Transaction:
                 self.flight,
                 scope,
                 {
-                    entry.id: (effects.made, effects.gone)
+                    entry.id: (effects.made, effects.gone, effects.found)
                     for entry, effects in zip(outcome.recorded, outcome.effects, strict=True)
                 },
             )
@@ -433,21 +460,3 @@ def _explain(error: StatementFailed, session: Session) -> None:
     home = (f"SCHEMA {session.scope.history_schema} ", "DATABASE ")
     if any(word in line for line in error.detail for word in home):
         error.hint += " The history may live in a schema of the role's own: --history-schema."
-
-
-def _refuse_read_only(state: DatabaseState) -> None:
-    """Refuse to write to a read-only database, before anything is sent."""
-    server = state.server
-    if server.standby:
-        raise DatabaseError(
-            "this server is a standby, which is read-only",
-            outcome=NOTHING_CHANGED,
-            hint="Connect to the primary server; verify and status work here too.",
-        )
-    if server.read_only:
-        raise DatabaseError(
-            "transactions are read-only here (default_transaction_read_only is on)",
-            outcome=NOTHING_CHANGED,
-            hint=f'Connect with a role that may write; it is set for role "{server.role}", for'
-            f' database "{server.database}" or for the server.',
-        )

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lfmigrate import catalog
+from lfmigrate.catalog import Rows
+from lfmigrate.engine.losses import Changes, Moment, changes, existed_before
 from lfmigrate.engine.owned import OwnedObjects
 from lfmigrate.engine.step import Step
 from lfmigrate.engine.transaction import Transaction
-from lfmigrate.errors import Refused, StatementFailed
+from lfmigrate.errors import DatabaseError, Refused, StatementFailed
 from lfmigrate.postgres.pipeline import Flight
 from lfmigrate.postgres.wire import Answer
-from lfmigrate.schema.object import Item
+from lfmigrate.rows.policies import all_rows_visible, see_all_rows
+from lfmigrate.schema.object import Item, TableName
 from lfmigrate.syntax.names import quote_name
 
 # Other objects depend on what a statement would drop.
@@ -27,23 +30,30 @@ class Trial:
 
     Attributes:
         failure: Why they cannot run: other objects depend on what they drop. None if they can.
-        dropped: The ids of the objects that they drop; if they cannot run, of all that depends on
-            what the migrations created.
-        touched: The ids of the tables whose rows they delete, change or rewrite.
+        changes: What they do, as ids; if they cannot run, all that depends on what the migrations
+            created counts as dropped.
+        retyped: The ids of the tables with values that lose a part, because their type does.
+        left: The rows of the tables that they write to, after they have run.
         created: What they create.
         items: What the ids stand for.
     """
 
     failure: StatementFailed | None
-    dropped: frozenset[str]
-    touched: frozenset[str]
+    changes: Changes
+    retyped: frozenset[str]
+    left: Mapping[str, Rows]
     created: tuple[Item, ...]
     items: Mapping[str, Item]
 
     @property
+    def touched(self) -> frozenset[str]:
+        """Return the ids of the tables that stay, and of which existing rows may be changed."""
+        return self.changes.rewritten | self.changes.written | self.retyped
+
+    @property
     def tables(self) -> tuple[Item, ...]:
         """Return the tables that they drop, or whose rows they touch."""
-        ids = self.dropped | self.touched
+        ids = self.changes.dropped | self.touched
         return tuple(i for i in self.items.values() if i.relkind in {"r", "p"} and i.id in ids)
 
     @property
@@ -53,38 +63,27 @@ class Trial:
         return tuple(table for table in self.tables if ids.isdisjoint(table.ancestors))
 
     @property
+    def counted(self) -> tuple[Item, ...]:
+        """Return `outermost`, and the materialized views that they drop, if those have rows."""
+        views = (i for i in self.gone.values() if i.relkind == "m" and i.populated)
+        return (*self.outermost, *views)
+
+    @property
+    def large_objects(self) -> tuple[str, ...]:
+        """Return the numbers of the large objects that they delete, ascending."""
+        ids = self.changes.large_objects
+        return tuple(sorted((item_id.partition(":")[2] for item_id in ids), key=int))
+
+    def may_lock(self, table_id: str) -> bool:
+        """Return whether the role may lock a table against writers."""
+        table = self.changes.tables.get(table_id)
+        return table is None or table.lockable
+
+    @property
     def gone(self) -> Mapping[str, Item]:
         """Return what they drop, by id."""
-        return {item_id: self.items[item_id] for item_id in self.dropped if item_id in self.items}
-
-
-@dataclass(frozen=True, slots=True)
-class Inventory:
-    """What exists, and how many rows this session has changed, when asked."""
-
-    objects: Answer[frozenset[str]]
-    changed: Answer[Mapping[str, int]]
-
-    @classmethod
-    def queue(cls, flight: Flight, schema: str) -> Inventory:
-        """Queue the questions."""
-        flight.look_at(schema)
-        return cls(flight.ask(catalog.inventory()), flight.ask(catalog.changed_rows()))
-
-    def dropped_until(self, after: Inventory) -> frozenset[str]:
-        """Return the objects and columns that were dropped since."""
-        gone = self.objects.value - after.objects.value
-        return frozenset(item_id for item_id in gone if not item_id.startswith("rows:"))
-
-    def touched_until(self, after: Inventory) -> frozenset[str]:
-        """Return the tables whose rows were deleted, changed or rewritten since, by id."""
-        before = self.changed.value
-        tables = {i for i, rows in after.changed.value.items() if rows > before.get(i, 0)}
-        for item_id in self.objects.value - after.objects.value:
-            catalog_name, oid, *column = item_id.split(":")
-            if catalog_name == "rows" or (catalog_name == "pg_class" and column):
-                tables.add(f"pg_class:{oid}")
-        return frozenset(tables)
+        dropped = self.changes.dropped
+        return {item_id: self.items[item_id] for item_id in dropped if item_id in self.items}
 
 
 def run_trial(transaction: Transaction, steps: Sequence[Step], owned: OwnedObjects) -> Trial:
@@ -106,47 +105,132 @@ def run_trial(transaction: Transaction, steps: Sequence[Step], owned: OwnedObjec
     """
     before, after, statements = _try(transaction, steps, owned)
     failure = next((answer.error for answer in statements if answer.error is not None), None)
+    if failure is not None:
+        return _failed(transaction, owned, failure)
+    done = changes(before, after)
     flight = transaction.flight
-    created: Answer[Mapping[str, Item]] | None = None
-    if failure is None:
-        created = flight.ask(catalog.items(after.objects.value - before.objects.value))
-    flight.do(f"ROLLBACK TO SAVEPOINT {_TRIAL}")
-    flight.do(f"RELEASE SAVEPOINT {_TRIAL}")
-    if failure is None:
-        dropped, touched = before.dropped_until(after), before.touched_until(after)
-    else:
-        asked = flight.ask(catalog.dependents(roots(owned)))
-        transaction.send()
-        dropped, touched = asked.value, frozenset[str]()
-    items = transaction.flight.ask(catalog.items(dropped | touched))
+    created = flight.ask(catalog.items(done.created))
+    retyped = flight.ask(catalog.type_users(done.cut))
+    # Rows that the role may not read are counted by the server's statistics.
+    done = replace(
+        done,
+        written=frozenset(
+            i for i in done.written if done.tables[i].readable or done.tables[i].changed != 0
+        ),
+    )
+    counted = [t for i, t in done.tables.items() if i in done.written | done.rewritten]
+    see_all_rows(flight, [(table.schema, table.name) for table in counted], may_lift=True)
+    left = {table.id: flight.ask(catalog.rows_left(table)) for table in counted}
+    _roll_back(flight)
+    items = flight.ask(catalog.items(done.dropped | done.rewritten | done.written))
     transaction.send()
+    found = dict(items.value)
+    if new := {table.id for table in retyped.value} - found.keys():
+        more = transaction.flight.ask(catalog.items(new))
+        transaction.send()
+        found |= more.value
     return Trial(
-        failure=failure,
-        dropped=dropped,
-        touched=touched,
-        created=() if created is None else tuple(created.value.values()),
-        items=items.value,
+        failure=None,
+        changes=done,
+        retyped=frozenset(table.id for table in retyped.value),
+        left={item_id: answer.value for item_id, answer in left.items()},
+        created=tuple(created.value.values()),
+        items=found,
     )
 
 
-def refuse_more(trial: Trial, before: Inventory, after: Inventory) -> None:
+def _failed(transaction: Transaction, owned: OwnedObjects, failure: StatementFailed) -> Trial:
+    _roll_back(transaction.flight)
+    asked = transaction.flight.ask(catalog.dependents(roots(owned)))
+    transaction.send()
+    items = transaction.flight.ask(catalog.items(asked.value))
+    transaction.send()
+    return Trial(failure, Changes(dropped=asked.value), frozenset(), {}, (), items.value)
+
+
+def _roll_back(flight: Flight) -> None:
+    flight.do(f"ROLLBACK TO SAVEPOINT {_TRIAL}")
+    flight.do(f"RELEASE SAVEPOINT {_TRIAL}")
+
+
+@dataclass(frozen=True, slots=True)
+class Rerun:
+    """The run of the down files for good, to be compared with the trial.
+
+    Attributes:
+        before: Right before it.
+        after: Right after it.
+        retyped: The tables with values that lost a part.
+        left: The rows of the tables whose rows have not been saved.
+    """
+
+    before: Moment
+    after: Moment
+    retyped: Answer[tuple[TableName, ...]]
+    left: Mapping[str, Answer[Rows]]
+
+    @classmethod
+    def queue(
+        cls,
+        transaction: Transaction,
+        steps: Sequence[Step],
+        trial: Trial,
+        unsaved: Collection[str],
+    ) -> Rerun:
+        """Queue the files for good, and what is asked before and after them.
+
+        Args:
+            transaction: Where they run.
+            steps: The down files.
+            trial: What they did in the trial.
+            unsaved: The ids of the tables that it wrote to, and of which no existing row changed.
+        """
+        schema = transaction.state.schema
+        before = Moment.queue(transaction.flight, schema)
+        transaction.run(steps)
+        flight = transaction.flight
+        after = Moment.queue(flight, schema)
+        retyped = flight.ask(catalog.type_users(trial.changes.cut))
+        tables = [trial.changes.tables[item_id] for item_id in unsaved]
+        if not tables:
+            return cls(before, after, retyped, {})
+        with all_rows_visible(flight, [(table.schema, table.name) for table in tables]):
+            left = {table.id: flight.ask(catalog.rows_left(table)) for table in tables}
+        return cls(before, after, retyped, left)
+
+
+def refuse_more(
+    transaction: Transaction, trial: Trial, run: Rerun, unsaved: Mapping[str, int]
+) -> None:
     """Refuse a run of the files that has done more than the trial.
 
     Args:
+        transaction: It has run the files.
         trial: What they did then.
-        before: What existed before the run.
-        after: What exists after it.
+        run: What was asked before and after the run.
+        unsaved: How many rows the tables had of which the trial has changed none, by id.
 
     Raises:
         Refused: Something is lost that was neither shown nor saved.
     """
-    more = (before.dropped_until(after) - trial.dropped) | (
-        before.touched_until(after) - trial.touched
-    )
-    if more:
+    did, does = trial.changes, changes(run.before, run.after)
+    more = (does.dropped - did.dropped) | (does.rewritten - did.rewritten)
+    more |= {table.id for table in run.retyped.value} - trial.retyped
+    more |= {i for i, rows in unsaved.items() if run.left[i].value.old < rows}
+    # What did not exist when the run began is in no list of what did.
+    there = run.after.objects.value
+    unknown = {i for i in does.reached if i not in there or i in does.tables}
+    unknown -= did.reached | did.dropped
+    names: Collection[str] = ()
+    if unknown or more:
+        try:
+            names = existed_before(transaction.conn, unknown | more)
+        except DatabaseError:
+            names = sorted(unknown | more)
+    if names or more:
         raise Refused(
             "the down files have dropped more than they did a moment before",
-            detail=[f"{len(more)} more objects or tables, {', '.join(sorted(more)[:5])}"],
+            detail=list(names),
             hint="Another session changed the schema meanwhile; try again.",
         )
 
@@ -158,7 +242,7 @@ def roots(owned: OwnedObjects) -> Iterable[tuple[str, str | None]]:
         For `catalog.dependents`: an id, and a part of it if only that is theirs.
     """
     on_top = {key for keys in owned.repeatables.values() for key in keys}
-    for key in owned.owned.whole:
+    for key in (*owned.owned.whole, *owned.owned.found):
         if key in owned.ids and key not in on_top:
             yield owned.ids[key], None
     for key, parts in owned.owned.parts.items():
@@ -166,28 +250,28 @@ def roots(owned: OwnedObjects) -> Iterable[tuple[str, str | None]]:
             yield from ((owned.ids[key], part) for part in parts)
 
 
-def lock_tables(flight: Flight, names: Collection[str]) -> None:
-    """Queue a lock of tables, given by their qualified and quoted names, against all others."""
+def lock_tables(flight: Flight, names: Collection[str], mode: str = "ACCESS EXCLUSIVE") -> None:
+    """Queue a lock of tables, given by their qualified and quoted names."""
     if names:
-        flight.do(f"LOCK TABLE {', '.join(sorted(names))} IN ACCESS EXCLUSIVE MODE")
+        flight.do(f"LOCK TABLE {', '.join(sorted(names))} IN {mode} MODE")
 
 
 def _try(
     transaction: Transaction, steps: Sequence[Step], owned: OwnedObjects
-) -> tuple[Inventory, Inventory, list[Answer[None]]]:
+) -> tuple[Moment, Moment, list[Answer[None]]]:
     flight, schema = transaction.flight, transaction.state.schema
-    keys = owned.owned.whole.keys() | owned.owned.parts.keys()
+    keys = owned.owned.whole.keys() | owned.owned.parts.keys() | owned.owned.found
     tables = [r for r in owned.live.values() if r.kind == "table" and r.key in keys]
     lock_tables(flight, [f"{quote_name(r.schema)}.{quote_name(r.name)}" for r in tables])
     scope, defaults = transaction.session.scope, transaction.state.server.defaults
-    before = Inventory.queue(flight, schema)
+    before = Moment.queue(flight, schema)
     flight.reset(scope, defaults)
     flight.do(f"SAVEPOINT {_TRIAL}")
     flight.sync()
     statements: list[Answer[None]] = []
     for step in steps:
         statements += flight.run_file(step.file, scope, defaults, release=transaction.releases)
-    after = Inventory.queue(flight, schema)
+    after = Moment.queue(flight, schema)
     flight.sync(_DEPENDED_ON)
     transaction.send()
     return before, after, statements

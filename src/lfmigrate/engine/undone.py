@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from lfmigrate.engine.state import DatabaseState
@@ -10,7 +10,9 @@ from lfmigrate.engine.step import Step
 from lfmigrate.history.events import REPEATABLE_ACTIONS
 from lfmigrate.postgres.wire import Answer
 from lfmigrate.schema.relation import Found, Key, Snapshot
-from lfmigrate.source.repeatable import names_in
+from lfmigrate.source.repeatable import may_mean, mentioned_by
+from lfmigrate.syntax.names import Name
+from lfmigrate.syntax.scanner import Statement
 
 # CREATE OR REPLACE also changes a view or function.
 _CHANGES = frozenset({"ALTER", "CREATE", "DO"})
@@ -80,16 +82,14 @@ def may_be_set_back(
     writers: dict[Key, tuple[Step, Step]] = {}
     for step in steps[: last + 1] if written else ():
         if step.action in {"up", "repair"}:
-            named = _changed_names(step)
+            mentioned = mentioned_by(s for s in step.file.statements if _may_change(s))
             writers |= {
                 key: (step, file)
                 for key, file in written.items()
-                if key.name.partition("(")[0] in named
+                if may_mean(mentioned, Name(key.schema, key.name.partition("(")[0]))
             }
     return last + 1, writers
 
 
-def _changed_names(step: Step) -> Collection[str]:
-    """Return the names in the statements that may change something that exists."""
-    texts = [s.text for s in step.file.statements if _CHANGES.intersection(s.head[:1])]
-    return frozenset().union(*(names_in(text) for text in texts))
+def _may_change(statement: Statement) -> bool:
+    return not _CHANGES.isdisjoint(statement.head[:1])

@@ -117,7 +117,7 @@ class Attempts:
             archive.remove(error.backup)
         left = _RETRIES + 1 - self._failures
         reason = (
-            f"could not acquire a lock within {self._session.scope.lock_timeout_ms} ms"
+            f"could not acquire a lock within {self._session.scope.lock_timeout_ms / 1000:g} s"
             if error.sqlstate == LOCK_TIMEOUT
             else error.message
         )

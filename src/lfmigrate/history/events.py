@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -34,6 +34,8 @@ class Event:
         checksum: The checksum of the text that ran.
         expected: The relations that it created or changed, as the catalogs described them.
         gone: The relations that it dropped.
+        found: Those of ``expected`` that existed before, and that no file had created; with the
+            parts that the file created on them.
         server_version: The version of the server that described them.
         executed_at: The time, as ISO 8601 text with a time zone.
         executed_by: The role that ran it.
@@ -52,6 +54,7 @@ class Event:
     executed_at: str
     executed_by: str
     elapsed_ms: int
+    found: Mapping[Key, Collection[str]] = field(default_factory=dict)
 
     @property
     def number(self) -> int | None:
@@ -235,4 +238,5 @@ def event_from_json(document: Mapping[str, Any]) -> Event:
         executed_at=document["executed_at"],
         executed_by=document["executed_by"],
         elapsed_ms=document["elapsed_ms"],
+        found={Key(*key): parts for key, parts in expected.get("found", ())},
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -176,18 +176,27 @@ def recorded(scope: Scope, run_id: str) -> Query[tuple[Recorded, ...]]:
 
 
 def complete(
-    flight: Flight, scope: Scope, effects: Mapping[int, tuple[Sequence[Relation], Sequence[Key]]]
+    flight: Flight,
+    scope: Scope,
+    effects: Mapping[int, tuple[Sequence[Relation], Sequence[Key], Mapping[Key, Collection[str]]]],
 ) -> None:
-    """Add the effects of a run's entries, by event id, before its transaction commits."""
+    """Add the effects of a run's entries, by event id, before its transaction commits.
+
+    Args:
+        flight: Of the transaction.
+        scope: Where the history is.
+        effects: What each entry's file made, what it removed, and what it found.
+    """
     document = [
         {
             "id": event_id,
             "expected": {
                 "relations": [relation.to_json() for relation in made],
                 "gone": [list(key) for key in gone],
+                "found": [[list(key), sorted(parts)] for key, parts in found.items()],
             },
         }
-        for event_id, (made, gone) in effects.items()
+        for event_id, (made, gone, found) in effects.items()
     ]
     flight.do(
         f"UPDATE {table(scope)} AS h SET expected = e.expected"
@@ -202,7 +211,7 @@ def position(scope: Scope) -> Query[int]:
 
 
 def was_recorded(scope: Scope, run_id: str) -> Query[bool]:
-    """Ask whether a run's events are there: they are committed with what they tell of."""
+    """Ask whether a run's events are there: they are committed with what they record."""
     return Query(
         f"SELECT to_jsonb(EXISTS (SELECT FROM {table(scope)} WHERE run_id = $1::uuid))",
         (run_id,),

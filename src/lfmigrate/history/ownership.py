@@ -35,15 +35,24 @@ class Owned:
     Attributes:
         whole: The relations that they created, and the names of the parts that they created.
         parts: Other relations, and the names of the parts that they created there.
+        found: The relations that existed before them, and are as they create or replace them.
     """
 
     whole: dict[Key, set[str]] = field(default_factory=dict)
     parts: dict[Key, set[str]] = field(default_factory=dict)
+    found: set[Key] = field(default_factory=set)
 
     def forget(self, key: Key) -> None:
         """Note that a relation was dropped."""
         self.whole.pop(key, None)
         self.parts.pop(key, None)
+        self.found.discard(key)
+
+    def find(self, key: Key, parts: Collection[str]) -> None:
+        """Note that a relation existed before, and which parts were created on it."""
+        self.found.add(key)
+        if parts:
+            self.parts.setdefault(key, set()).update(parts)
 
     def add(self, relation: Relation, before: Relation | None) -> None:
         """Note that a relation was created or changed, given what it was before."""
@@ -72,9 +81,11 @@ class Losses:
 def owned_by(history: History, numbers: Iterable[int]) -> Owned:
     """Return what the applied migrations with these numbers created, as far as it still exists.
 
-    What repeatable files created on their relations, such as a trigger, goes with those.
+    What repeatable files created on their relations, such as a trigger, goes with those. What the
+    rollback of a newer migration has re-created belongs to those that were left.
     """
     rolled_back = frozenset(numbers)
+    newest = max(rolled_back, default=0)
     owned = Owned()
     expected: dict[Key, Relation] = {}
     for event in history.events:
@@ -83,7 +94,11 @@ def owned_by(history: History, numbers: Iterable[int]) -> Owned:
             owned.forget(key)
         for relation in event.expected:
             on_top = event.action in REPEATABLE_ACTIONS and relation.key in owned.whole
-            if on_top or _is_by(event, rolled_back):
+            re_created = event.action == "rollback" and (event.number or 0) > newest
+            if relation.key in event.found:
+                if _is_by(event, rolled_back):
+                    owned.find(relation.key, event.found[relation.key])
+            elif on_top or re_created or _is_by(event, rolled_back):
                 owned.add(relation, expected.get(relation.key))
             expected[relation.key] = relation
     return owned

@@ -33,7 +33,9 @@ def _(report: FolderReport, page: Page) -> None:
             page.hanging("", line)
     passed = sum(1 for proof in report.proofs if proof.status == "ok")
     page.blank()
-    page.line(f"{passed} of {len(report.proofs)} checks passed; {page.seconds}")
+    skipped = sum(1 for proof in report.proofs if proof.status == "skipped")
+    left_out = f", {skipped} skipped" if skipped else ""
+    page.line(f"{passed} of {len(report.proofs)} checks passed{left_out}; {page.seconds}")
 
 
 @to_json.register

@@ -44,7 +44,7 @@ def progress_line(console: Console, printable: Callable[[str], str]) -> Iterator
         console=console,
         transient=True,
     ) as bar:
-        task = bar.add_task("0 done", total=None)
+        task = bar.add_task("working", total=None)
         done = 0
 
         def update(words: str, completed: int = 0, total: int | None = None) -> None:

@@ -17,6 +17,15 @@ def _(report: RestoreReport, page: Page) -> None:
     page.headline("restore", report)
     if report.lost:
         draw_truncated(page, report.lost, done=not page.preview)
+    for each in report.columns:
+        done = "would be restored" if page.preview else "restored"
+        up_to = "up to " if page.preview else ""
+        page.line(
+            f"table {each.name}, {done} by primary key: {', '.join(each.columns)} in"
+            f" {up_to}{counted(each.rows, 'row')}"
+        )
+    if report.columns:
+        page.blank()
     if page.preview:
         return
     if report.tables:
@@ -32,7 +41,7 @@ def _(report: RestoreReport, page: Page) -> None:
 @question.register
 def _(preview: RestoreReport) -> str:
     if not preview.lost:
-        return "The tables are empty. Restore?"
+        return "Restore these columns?" if preview.columns else "The tables are empty. Restore?"
     rows = counted(sum(table.rows for table in preview.lost), "row")
     return f"Truncate {counted(len(preview.lost), 'table')} ({rows}) and restore?"
 
@@ -44,5 +53,14 @@ def _(report: RestoreReport) -> dict[str, Any]:
         "tables": saved_json(report.tables),
         "lost": truncated_json(report.lost),
         "backup": None if report.saved is None else str(report.saved),
+        "columns": [
+            {
+                "schema": each.schema,
+                "name": each.name,
+                "columns": list(each.columns),
+                "rows": each.rows,
+            }
+            for each in report.columns
+        ],
         "notes": list(report.notes),
     }

@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
-from lfmigrate.commands.rollback import CHANGED, Lost, RollbackReport
+from lfmigrate.commands.rollback import RollbackReport
+from lfmigrate.engine.losses import CHANGED
 from lfmigrate.output.dispatch import draw, question, to_json
-from lfmigrate.output.page import Page, counted, size, word
-from lfmigrate.output.tables import Column
-
-_COLUMNS = (
-    Column("Kind", drop=2),
-    Column("Name", wraps=True),
-    Column("Rows", number=True),
-    Column("Size", number=True, drop=1),
-)
+from lfmigrate.output.losses import draw_losses, lost_json
+from lfmigrate.output.page import Page, counted, word
 
 
 @draw.register
@@ -32,11 +25,11 @@ def _(report: RollbackReport, page: Page) -> None:
     if report.lost:
         changes = any(lost.kind == CHANGED for lost in report.lost)
         page.line((f"{would}dropped{' or changed' if changes else ''}", "bold"))
-        _draw_losses(page, report.lost)
+        draw_losses(page, report.lost)
     if report.dependents:
         also = "also dropped" if report.done else "would also be dropped"
         page.line((f"{also}, not created by this migration", "bold red"))
-        _draw_losses(page, report.dependents)
+        draw_losses(page, report.dependents)
     for migration in report.migrations:
         label = f"{migration.version}_{migration.name} "
         page.line(label, word("rolled_back", f"{would}rolled back"))
@@ -70,37 +63,17 @@ def _(report: RollbackReport) -> dict[str, Any]:
         "migrations": [
             {"version": m.version, "name": m.name, "status": m.status} for m in report.migrations
         ],
-        "lost": [_lost_json(lost) for lost in report.lost],
-        "dependents": [_lost_json(lost) for lost in report.dependents],
+        "lost": [lost_json(lost) for lost in report.lost],
+        "dependents": [lost_json(lost) for lost in report.dependents],
         "backup": None if report.backup is None else str(report.backup),
         "notes": list(report.notes),
     }
-
-
-def _draw_losses(page: Page, losses: Sequence[Lost]) -> None:
-    page.table(
-        _COLUMNS,
-        [
-            (
-                lost.kind,
-                lost.name,
-                "" if lost.rows is None else f"{lost.rows:,}",
-                "" if lost.bytes is None else size(lost.bytes),
-            )
-            for lost in losses
-        ],
-    )
-    page.blank()
 
 
 def _rows(report: RollbackReport) -> tuple[int, int]:
     """Return how many rows are deleted, and in how many tables that stay rows are changed."""
     every = (*report.lost, *report.dependents)
     return (
-        sum(lost.rows or 0 for lost in every if lost.kind != CHANGED),
-        sum(1 for lost in every if lost.kind == CHANGED),
+        sum((lost.deleted if lost.kind == CHANGED else lost.rows) or 0 for lost in every),
+        sum(1 for lost in every if lost.kind == CHANGED and lost.rows != lost.deleted),
     )
-
-
-def _lost_json(lost: Lost) -> dict[str, Any]:
-    return {"kind": lost.kind, "name": lost.name, "rows": lost.rows, "bytes": lost.bytes}

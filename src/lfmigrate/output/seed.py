@@ -11,7 +11,6 @@ from lfmigrate.output.page import Page, counted
 from lfmigrate.output.tables import Column
 
 _COLUMNS = (
-    Column("", drop=1),
     Column("Table", wraps=True),
     Column("Inserted", number=True),
     Column("Kept", number=True),
@@ -31,10 +30,7 @@ def _(report: SeedReport, page: Page) -> None:
     if report.tables:
         page.table(
             _COLUMNS,
-            [
-                (str(number), table.name, f"{table.inserted:,}", f"{table.kept:,}")
-                for number, table in enumerate(report.tables, 1)
-            ],
+            [(table.name, f"{table.inserted:,}", f"{table.kept:,}") for table in report.tables],
         )
         page.blank()
         inserted = sum(table.inserted for table in report.tables)

@@ -14,7 +14,7 @@ _COLUMNS = (
     Column("Version"),
     Column("Name", wraps=True),
     Column("Status"),
-    Column("Applied at", drop=3),
+    Column("Applied at (UTC)", drop=3),
     Column("By", drop=2),
     Column("ms", number=True, drop=1),
 )
@@ -50,9 +50,10 @@ def _(report: StatusReport, page: Page) -> None:
     if not page.quiet:
         counts = Counter(m.status for m in report.migrations)
         applied = sum(1 for m in report.migrations if m.event is not None)
-        sums = [f"{applied:,} applied", f"{counts['pending']:,} pending"]
-        sums += [f"{counts['edited']:,} edited"] if counts["edited"] else []
-        sums += [f"{counts['file_missing']:,} file missing"] if counts["file_missing"] else []
+        among = [f"{counts['edited']:,} edited"] if counts["edited"] else []
+        among += [f"{counts['file_missing']:,} file missing"] if counts["file_missing"] else []
+        of_these = f" ({', '.join(among)})" if among else ""
+        sums = [f"{applied:,} applied{of_these}", f"{counts['pending']:,} pending"]
         sums += [counted(conflicts, "conflict")] if (conflicts := counts["conflict"] // 2) else []
         sums += [f"{counted(len(waiting), kinds)} to run"] if waiting else []
         page.line(", ".join(sums))

@@ -6,6 +6,7 @@ from typing import Any
 
 from lfmigrate.commands.up import MigrationResult, UpReport
 from lfmigrate.output.dispatch import draw, to_json
+from lfmigrate.output.losses import draw_losses, lost_json
 from lfmigrate.output.page import Page, counted, word
 from lfmigrate.output.relations import draw_verdicts, summary, verdict_json
 
@@ -27,15 +28,13 @@ _MOST_MIGRATIONS = 20
 @draw.register
 def _(report: UpReport, page: Page) -> None:
     ran = [m for m in report.migrations if m.status != "already_applied"]
-    # A strict run that met drift is rolled back, too.
-    undone = report.dry_run or any(m.status == "planned" for m in ran)
     shown = [v for v in report.relations if page.verbose or v.status != "unchanged"]
     if page.quiet:
         draw_verdicts(page, shown, report.schema)
         return
     page.headline("up --dry-run" if report.dry_run else "up", report)
     if shown:
-        draw_verdicts(page, shown, report.schema, names=_WOULD if undone else None)
+        draw_verdicts(page, shown, report.schema, names=_WOULD if report.undone else None)
         page.blank()
     if not ran and all(v.status == "unchanged" for v in report.relations):
         applied = f"{counted(len(report.migrations), 'migration')} applied"
@@ -45,9 +44,15 @@ def _(report: UpReport, page: Page) -> None:
     _draw_migrations(page, ran)
     if not ran:
         page.line(f"no pending migrations, {len(report.migrations):,} applied")
+    if report.lost:
+        page.line((f"existing rows{' that would be' if report.undone else ''} lost", "bold red"))
+        draw_losses(page, report.lost)
+    for backup in report.backups:
+        page.line("backup:")
+        page.path(backup)
     if report.dry_run:
         page.line("dry run: rolled back, nothing was changed")
-    names = _WOULD_BE if undone else None
+    names = _WOULD_BE if report.undone else None
     page.line(f"{summary(report.relations, names)}; {page.seconds}")
 
 
@@ -65,6 +70,8 @@ def _(report: UpReport) -> dict[str, Any]:
             for m in report.migrations
         ],
         "relations": [verdict_json(v, counts=False) for v in report.relations],
+        "lost": [lost_json(lost) for lost in report.lost],
+        "backups": [str(backup) for backup in report.backups],
         "notes": list(report.notes),
     }
 

@@ -23,7 +23,8 @@ Connection = psycopg.Connection[Any]
 # libpq waits indefinitely by default. Ten seconds are enough for three lost SYN packets in a row.
 CONNECT_TIMEOUT_S = 10
 
-# Limits of a role or a database that would end what lfmigrate does on a session of its own.
+# Limits of a role or a database that would end what lfmigrate does on a session of its own. There,
+# default_transaction_read_only does not apply either.
 _TIMEOUTS = (
     "statement_timeout",
     "lock_timeout",
@@ -116,7 +117,11 @@ def connect_directly(
     mark = secrets.token_hex(6)
     options = str(parameters.get("options") or os.environ.get("PGOPTIONS") or "")
     limits = [*_TIMEOUTS, *(["transaction_timeout"] if version >= _HAS_TRANSACTION_TIMEOUT else [])]
-    settings = [f"lfmigrate.session={mark}", *(f"{limit}=0" for limit in limits)]
+    settings = [
+        f"lfmigrate.session={mark}",
+        "default_transaction_read_only=off",
+        *(f"{limit}=0" for limit in limits),
+    ]
     parameters["options"] = " ".join([options, *(f"-c {each}" for each in settings)]).lstrip()
     where = where_of(parameters)
     try:

@@ -7,10 +7,10 @@ round trip, however many statements it has. Each statement keeps its own result,
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import Any, Generic, NamedTuple
+from typing import Any, Generic
 
 import psycopg
 
@@ -22,7 +22,7 @@ from lfmigrate.errors import (
     StatementFailed,
 )
 from lfmigrate.postgres.connection import Connection, abandon, is_idle
-from lfmigrate.postgres.release import releases
+from lfmigrate.postgres.release import Defaults, releases
 from lfmigrate.postgres.wire import (
     Answer,
     OnStall,
@@ -72,24 +72,7 @@ class Query(Generic[T]):
     first: tuple[str, tuple[str | None, ...]] | None = None
 
 
-class Defaults(NamedTuple):
-    """The settings under which files run: the connection's own, read before the run.
-
-    Attributes:
-        search_path: With the scope's schema first.
-        session_user: The session's user, which the caller may have changed.
-        role: ``none``, or the role that the caller has set.
-        jit: ``on`` or ``off``.
-        settings: Those that the session has changed, by name.
-        own: The kinds of what else the session had before the run, which it keeps.
-    """
-
-    search_path: str
-    session_user: str
-    role: str
-    jit: str
-    settings: Mapping[str, str]
-    own: Collection[str] = ()
+Guard = Callable[["Flight", Statement], AbstractContextManager[None]]
 
 
 class Flight:
@@ -118,7 +101,9 @@ class Flight:
         self._groups: list[tuple[list[Answer[Any]], frozenset[str]]] = []
         self._open: list[Answer[Any]] = []
 
-    def begin(self, scope: Scope, *, read_only: bool = False, again: bool = False) -> None:
+    def begin(
+        self, scope: Scope, *, read_only: bool = False, again: bool = False, locks: str = ""
+    ) -> None:
         """Begin a transaction in a scope.
 
         Every setting is the transaction's own, because behind a pooler the session belongs to
@@ -127,8 +112,20 @@ class Flight:
 
         An empty transaction that `read_state` left open is ended first, in the same flight; so is
         the one that the flight has begun, if ``again`` is set.
+
+        Args:
+            scope: The schema, and how long to wait.
+            read_only: Whether the transaction only reads, as of one moment.
+            again: Whether the flight has begun a transaction before.
+            locks: The tables to lock against changes of their definition before that moment, as
+                LOCK TABLE takes them: what another session truncates or rewrites after it would
+                look empty.
         """
         self.open(read_only=read_only, again=again)
+        if locks:
+            # Neither of them takes the snapshot, as any SELECT would.
+            self.do(f"SET LOCAL lock_timeout = {scope.lock_timeout_ms}")
+            self.do(f"LOCK TABLE {locks} IN ACCESS SHARE MODE")
         self.arm(scope)
 
     def open(self, *, read_only: bool, again: bool = False) -> None:
@@ -203,8 +200,14 @@ class Flight:
         self.reset(scope, defaults, release=release)
         return answers
 
-    def run_all(self, statements: Iterable[Statement]) -> Iterator[Answer[None]]:
+    def run_all(
+        self, statements: Iterable[Statement], guard: Guard | None = None
+    ) -> Iterator[Answer[None]]:
         """Queue the statements of a file, and keep notices on, whatever they set; see `enter_file`.
+
+        Args:
+            statements: The statements.
+            guard: Queues what has to be asked before and after each of them.
 
         Yields:
             An answer per statement, as soon as it is queued.
@@ -214,7 +217,9 @@ class Flight:
             if is_set and may_skip(statement):
                 self.set({"client_min_messages": "notice"})
                 is_set = False
-            yield self.run(statement)
+            with nullcontext() if guard is None else guard(self, statement):
+                answer = self.run(statement)
+            yield answer
             is_set = is_set or may_set(statement)
 
     def enter_file(self, defaults: Defaults, *schemas: str) -> None:
@@ -269,6 +274,7 @@ class Flight:
         sql: str,
         *params: str | None,
         raises: Mapping[str, type[StatementFailed]] | None = None,
+        about: Statement | None = None,
     ) -> Answer[None]:
         """Queue one of lfmigrate's own statements and discard its rows.
 
@@ -276,8 +282,9 @@ class Flight:
             sql: The statement.
             params: The parameters in text form.
             raises: The classes of the errors that it raises itself, by SQLSTATE.
+            about: The statement of a file that it prepares, where an error of it is reported.
         """
-        return self._add(Answer(sql, params, raises=raises or {}))
+        return self._add(Answer(sql, params, raises=raises or {}, about=about))
 
     def ask(self, query: Query[T]) -> Answer[T]:
         """Queue a question; the answer is available when the flight has completed."""
@@ -448,7 +455,7 @@ def roll_back(conn: Connection, defaults: Defaults | None = None) -> None:
 
 
 def roll_back_and_release(conn: Connection, defaults: Defaults | None) -> None:
-    """Do the same, and raise what goes wrong.
+    """Roll back as `roll_back` does, but raise what goes wrong.
 
     In one message, because a pooler takes the connection when it sees the transaction end.
 

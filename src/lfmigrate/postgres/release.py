@@ -1,8 +1,9 @@
-"""Which statements release what a file may have left in a session."""
+"""What a session had before a run, and which statements release what files left in it."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from typing import NamedTuple
 
 # A table with deferred events cannot be dropped; a run of its own would end with them.
 _SETTLE_TEMPORARY = """DO $settle$
@@ -32,6 +33,26 @@ _RELEASES = (
 
 # What a rollback undoes.
 _UNDONE = ("cursors", "channels", "temporary")
+
+
+class Defaults(NamedTuple):
+    """The settings under which files run: the connection's own, read before the run.
+
+    Attributes:
+        search_path: With the scope's schema first.
+        session_user: The session's user, which the caller may have changed.
+        role: ``none``, or the role that the caller has set.
+        jit: ``on`` or ``off``.
+        settings: Those that the session has changed, by name.
+        own: The kinds of what else the session had before the run, which it keeps.
+    """
+
+    search_path: str
+    session_user: str
+    role: str
+    jit: str
+    settings: Mapping[str, str]
+    own: Collection[str] = ()
 
 
 def releases(own: Collection[str], *, rolled_back: bool = False) -> list[str]:

@@ -28,8 +28,8 @@ SIGNAL_CHECK_S = 0.1
 
 # Hints of our own.
 HINTS = {
-    "25001": "It cannot run in a transaction: give it a migration of its own that begins with the"
-    ' line "-- lfmigrate: no-transaction".',
+    "25001": "It cannot run in a transaction: give it a file of its own that begins with the line"
+    ' "-- lfmigrate: no-transaction"; a down file may begin with it, too.',
     "55P04": "A new value can be used when the transaction that adds it has ended: run the"
     " migrations with --per-migration, if another one adds it, or add it in a migration of its own"
     ' that begins with the line "-- lfmigrate: no-transaction".',
@@ -44,6 +44,10 @@ HINTS = {
 
 # The notices of IF NOT EXISTS when it skips a relation or a column.
 _SKIPPED = frozenset({"42P07", "42701"})
+
+
+# The command tags of what changes existing rows.
+_CHANGING = (b"UPDATE", b"DELETE", b"MERGE")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +74,8 @@ class Answer(Generic[T]):
     params: tuple[str | None, ...] = ()
     decode: Callable[[Any], T] | None = None
     statement: Statement | None = None
+    # The statement of a file that it prepares; its errors are about that one.
+    about: Statement | None = None
     # How many characters of `sql` come before the statement's own text.
     lead: int = 0
     # The classes of the errors that it raises itself, by SQLSTATE. A file may raise the same codes.
@@ -79,6 +85,8 @@ class Answer(Generic[T]):
     elapsed_ms: float = 0.0
     landed: bool = False
     text: str | None = None
+    # How many rows it has updated, deleted or merged.
+    changed: int = 0
 
     @property
     def has_skipped(self) -> bool:
@@ -177,8 +185,11 @@ class Wire:
                 if result.status == pq.ExecStatus.TUPLES_OK and answer.decode is not None:
                     value = result.get_value(0, 0)
                     answer.text = None if value is None else value.decode()
+                elif (result.command_status or b"").startswith(_CHANGING):
+                    answer.changed = result.command_tuples or 0
                 elif result.status == pq.ExecStatus.FATAL_ERROR:
-                    answer.error = failure(result, answer.statement, answer.lead, answer.raises)
+                    about = answer.statement or answer.about
+                    answer.error = failure(result, about, answer.lead, answer.raises)
                 answer.landed = answer.error is None and (
                     result.status != pq.ExecStatus.PIPELINE_ABORTED
                 )

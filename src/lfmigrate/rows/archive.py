@@ -11,14 +11,16 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field, is_dataclass
+from dataclasses import MISSING, asdict, dataclass, field, fields, is_dataclass
 from datetime import UTC, datetime
+from functools import cache
 from hashlib import file_digest, sha256
-from itertools import chain, count
+from itertools import chain, count, takewhile
 from pathlib import Path
-from typing import Any, BinaryIO, get_args, get_origin, get_type_hints
+from typing import Any, BinaryIO, Literal, NoReturn, get_args, get_origin, get_type_hints
 
 from lfmigrate.errors import ArchiveError, Refused
 
@@ -32,7 +34,17 @@ _FORMAT = 1
 
 _BLOCK_BYTES = 1 << 18
 
-_PLAIN_NAME = re.compile(r"[a-z0-9_][a-z0-9_.-]{0,100}")
+# What COPY calls the encodings of files.
+Encoding = Literal["UTF8", "SQL_ASCII"]
+
+# The names of files in a folder: valid on every file system, and no path to anywhere else.
+_FILE_NAME = re.compile(r"[a-z0-9_-][a-z0-9_.-]*\.csv")
+
+# Names of devices, whatever follows their first dot.
+_RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?")
+
+# What a position of a sequence fits into.
+_BIGINT = range(-(1 << 63), 1 << 63)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +74,8 @@ class SavedTable:
         bytes: The file's size.
         sha256: The file's checksum, in hex.
         sequences: The sequences of its serial and identity columns.
+        definitions: What the types of users were, by the column that used them.
+        dropped: The columns that were lost, if the rows were not.
     """
 
     schema: str
@@ -72,6 +86,8 @@ class SavedTable:
     bytes: int
     sha256: str
     sequences: tuple[SavedSequence, ...] = ()
+    definitions: tuple[tuple[str, str], ...] = ()
+    dropped: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +111,7 @@ class About:
         tool_version: The version of lfmigrate.
         server_version: As a number: 180004 is 18.4.
         dropped: The objects that ``--cascade`` dropped.
+        encoding: The encoding of the files, as COPY takes it.
     """
 
     reason: str
@@ -104,6 +121,7 @@ class About:
     tool_version: str
     server_version: int
     dropped: tuple[Dropped, ...] = ()
+    encoding: Encoding = "UTF8"
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +140,7 @@ class Writer:
 
     folder: Path
     tables: list[SavedTable] = field(default_factory=list)
+    _files: set[str] = field(default_factory=set)
 
     def add(
         self,
@@ -130,6 +149,9 @@ class Writer:
         columns: Sequence[tuple[str, str]],
         lines: Iterator[Sequence[bytes | memoryview]],
         sequences: Sequence[SavedSequence],
+        *,
+        definitions: Sequence[tuple[str, str]] = (),
+        dropped: Sequence[str] = (),
     ) -> SavedTable:
         """Write a table's file.
 
@@ -139,6 +161,8 @@ class Writer:
             columns: The name and type of each column.
             lines: The file's lines in blocks, beginning with the header.
             sequences: The sequences of its columns.
+            definitions: What the types of users are, by the column that uses them.
+            dropped: The columns that are lost, if the rows are not.
         """
         file_name = self._file_name(name)
         digest = sha256()
@@ -159,19 +183,23 @@ class Writer:
             size,
             digest.hexdigest(),
             tuple(sequences),
+            tuple(definitions),
+            tuple(dropped),
         )
         self.tables.append(saved)
         return saved
 
     def _file_name(self, table: str) -> str:
         """Return a unique name that is valid on every file system, even a case-insensitive one."""
-        plain = (
-            table if _PLAIN_NAME.fullmatch(table) else re.sub(r"[^a-z0-9_-]+", "_", table.lower())
-        )
-        chosen, number = f"{plain[:100]}.csv", 1
-        while any(table.file == chosen for table in self.tables):
+        plain = re.sub(r"[^a-z0-9_.-]+", "_", table.lower())[:100]
+        # A leading dash would be an option of many programs, a leading dot a hidden file.
+        if plain[0] in ".-" or _RESERVED.fullmatch(plain):
+            plain = f"_{plain}"
+        chosen, number = f"{plain}.csv", 1
+        while chosen in self._files:
             number += 1
-            chosen = f"{plain[:100]}-{number}.csv"
+            chosen = f"{plain}-{number}.csv"
+        self._files.add(chosen)
         return chosen
 
 
@@ -203,7 +231,7 @@ def write(target: Path) -> Iterator[Writer]:
                 f"{target} already exists",
                 hint="Name a new folder; a backup never replaces another.",
             )
-        target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        _create_folders(target.parent)
         partial.mkdir(mode=0o700)
         yield Writer(partial)
     except OSError as error:
@@ -301,11 +329,11 @@ def _read_manifest(path: Path) -> dict[str, Any]:
             hint="Name the folder of a backup, which contains manifest.json.",
         ) from None
     try:
-        document: dict[str, Any] = json.loads(text)
-        recorded = document.pop("sha256")
+        document: dict[str, Any] = json.loads(text, parse_constant=_refuse_constant)
+        recorded, found = document.pop("sha256"), _checksum(document)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise ArchiveError(f"{path / MANIFEST} is damaged") from None
-    if recorded != _checksum(document):
+    if recorded != found:
         raise ArchiveError(
             f"{path / MANIFEST} was changed after the backup was written",
             hint="Use another copy of it.",
@@ -324,29 +352,77 @@ def _parse(path: Path, document: Mapping[str, Any]) -> Archive:
     Raises:
         KeyError: Something is missing.
         TypeError: Something has another type.
-        ValueError: A file's name could lead out of the folder.
+        ValueError: Something has a value that no backup has.
     """
     tables: tuple[SavedTable, ...] = _load(tuple[SavedTable, ...], document["tables"])
     for table in tables:
-        if not re.fullmatch(r"[a-z0-9_][a-z0-9_.-]*\.csv", table.file):
+        if not _FILE_NAME.fullmatch(table.file):
             raise ValueError(f"{table.file!r} is not a file of a backup")
-    sequences = _load(tuple[SavedSequence, ...], document["sequences"])
+        _refuse_twice("column", (column for column, _ in table.columns))
+        unknown = set(table.dropped) - {column for column, _ in table.columns}
+        if unknown:
+            raise ValueError(f"{', '.join(sorted(unknown))} is not a column of {table.name}")
+    _refuse_twice("file", (table.file for table in tables))
+    _refuse_twice("table", (f"{table.schema}.{table.name}" for table in tables))
+    sequences: tuple[SavedSequence, ...] = _load(tuple[SavedSequence, ...], document["sequences"])
+    for sequence in chain(sequences, *(table.sequences for table in tables)):
+        if sequence.last_value not in _BIGINT:
+            raise ValueError(f"{sequence.last_value} is not a position of a sequence")
     return Archive(path, _load(About, document), tables, sequences)
+
+
+def _refuse_twice(kind: str, names: Iterable[str]) -> None:
+    for name, times in Counter(names).items():
+        if times > 1:
+            raise ValueError(f"{kind} {name} is in it twice")
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    """Refuse what JSON does not have, and Python reads."""
+    raise ValueError(name)
 
 
 def _load(kind: Any, value: Any) -> Any:  # noqa: ANN401 (any type, and parsed JSON)
     """Return a value of a type, be it one of the dataclasses above, from parsed JSON."""
-    if is_dataclass(kind):
-        hints = get_type_hints(kind)
-        return kind(**{name: _load(hint, value[name]) for name, hint in hints.items()})  # type: ignore[operator]  # a class
+    if isinstance(kind, type) and is_dataclass(kind):
+        optional = {field.name for field in fields(kind) if field.default is not MISSING}
+        return kind(
+            **{
+                name: _load(hint, value[name])
+                for name, hint in _hints(kind).items()
+                if name in value or name not in optional
+            }
+        )
+    if get_origin(kind) is Literal:
+        if value not in get_args(kind):
+            raise ValueError(f"expected one of {', '.join(get_args(kind))}, found {value!r}")
+        return value
     if get_origin(kind) is tuple:
+        if not isinstance(value, list):
+            raise TypeError(f"expected a list, found {value!r}")
         kinds = get_args(kind)
         kinds = kinds[:1] * len(value) if kinds[-1] is ... else kinds
         return tuple(_load(one, each) for one, each in zip(kinds, value, strict=True))
-    if not isinstance(value, kind):
+    # To Python, true is a number.
+    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
         expected = {int: "a number", bool: "true or false"}.get(kind, "text")
         raise TypeError(f"expected {expected}, found {value!r}")
+    if isinstance(value, str) and not _is_text(value):
+        raise ValueError(f"{value!r} is not text that a database could have")
     return value
+
+
+@cache
+def _hints(kind: type) -> Mapping[str, Any]:
+    """Return the types of a dataclass's fields; each annotation is text, and has to be compiled."""
+    return get_type_hints(kind)
+
+
+def _is_text(value: str) -> bool:
+    try:
+        return b"\0" not in value.encode()
+    except UnicodeEncodeError:
+        return False  # half of a pair of surrogates
 
 
 def _problems(path: Path, table: SavedTable) -> Iterator[str]:
@@ -380,6 +456,15 @@ def _private_file(path: Path) -> Iterator[BinaryIO]:
         yield file
         file.flush()
         os.fsync(file.fileno())
+
+
+def _create_folders(path: Path) -> None:
+    """Create a folder and those above it, which only their owner can enter, and sync each."""
+    missing = list(takewhile(lambda folder: not folder.exists(), (path, *path.parents)))
+    for folder in reversed(missing):
+        folder.mkdir(mode=0o700, exist_ok=True)
+        with suppress(PermissionError):  # a folder of others may not be readable
+            _sync_folder(folder.parent)
 
 
 def _sync_folder(path: Path) -> None:

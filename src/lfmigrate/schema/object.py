@@ -21,6 +21,7 @@ class Item:
         relation: The id of the relation that it is a part of.
         part: Its name in `Relation.parts`; None if it has none there.
         definition: A statement that re-creates it; None if there is none.
+        populated: Whether it is a materialized view with rows that can be read.
     """
 
     id: str
@@ -34,3 +35,13 @@ class Item:
     relation: str | None
     part: str | None
     definition: str | None
+    populated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TableName:
+    """A table: its id as in `catalog.inventory`, and its unquoted name."""
+
+    id: str
+    schema: str
+    name: str

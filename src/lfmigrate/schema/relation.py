@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -134,6 +134,31 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
+class PartsSoFar:
+    """The parts of relations that a transaction had written at some moment.
+
+    Attributes:
+        names: Their names at that moment, by the relation's id, the part's kind and its number.
+        pairs: The relation's id and the name of each.
+    """
+
+    names: Mapping[tuple[str, str, int], str]
+    pairs: Collection[tuple[str, str]]
+
+    def name_of(self, found: Found, part: str) -> str | None:
+        """Return what a part was called then; None if it did not exist.
+
+        A column is known by its number. What belongs to it, such as an index, gets a new oid when
+        its type is changed, and keeps the name.
+        """
+        kind = part.partition(" ")[0]
+        name = self.names.get((found.id, kind, found.numbers.get(part, 0)))
+        if name is None and kind != "column" and (found.id, part) in self.pairs:
+            return part
+        return name
+
+
+@dataclass(frozen=True, slots=True)
 class Horizon:
     """From where on another session's commits are looked for.
 
@@ -167,7 +192,7 @@ class Reading:
 
 
 # By `Found.id`: a short text that changes with the definition of a view or routine; the number of
-# columns that a table has ever had; an empty text for everything else that exists.
+# columns that a table has ever had, and the file of its rows; an empty text for all else.
 Fingerprints = Mapping[str, str]
 
 

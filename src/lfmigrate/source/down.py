@@ -6,15 +6,11 @@ import re
 from collections.abc import Iterator
 
 from lfmigrate.source.sqlfile import SqlFile, from_text
-from lfmigrate.syntax.scanner import Statement, Token, placed_tokens, word
+from lfmigrate.syntax.actions import Action, actions
+from lfmigrate.syntax.scanner import Statement, placed_tokens
 
 # What DROP drops at once or not at all.
 _WITHOUT_CASCADE = frozenset({"DATABASE", "GROUP", "ROLE", "TABLESPACE", "USER"})
-
-# What has parts that can be dropped.
-_WITH_ACTIONS = frozenset({("ALTER", "TABLE"), ("ALTER", "TYPE"), ("ALTER", "DOMAIN")})
-
-_BEFORE_NAME = (word("if"), word("exists"), word("only"))
 
 
 def in_one_transaction(down: SqlFile) -> tuple[SqlFile, str | None]:
@@ -42,8 +38,32 @@ def in_one_transaction(down: SqlFile) -> tuple[SqlFile, str | None]:
 
 
 def cascades(file: SqlFile) -> bool:
-    """Return whether a statement may drop more than it names."""
-    return any(re.search(r"(?i)\bcascade\b", statement.text) for statement in file.statements)
+    """Return whether a statement may drop more than it names.
+
+    A comment or ``ON DELETE CASCADE`` does not; what a block drops is not known.
+    """
+    return any(map(_cascades, file.statements))
+
+
+def _cascades(statement: Statement) -> bool:
+    if statement.head[:1] == ("DO",):
+        return re.search(r"(?i)\bcascade\b", statement.text) is not None
+    return any(
+        token.kind == "word" and token.value == "cascade"
+        for action in _drops(statement)
+        for token, _, _ in action
+    )
+
+
+def _drops(statement: Statement) -> Iterator[Action]:
+    """Return the parts of a statement that drop something, each as its tokens."""
+    head = statement.head
+    if head[:1] == ("DROP",):
+        yield list(placed_tokens(statement.text))
+        return
+    for action in actions(statement):
+        if [token.value for token, _, _ in action[:1] if token.kind == "word"] == ["drop"]:
+            yield action
 
 
 def cascading(file: SqlFile) -> SqlFile:
@@ -64,42 +84,16 @@ def _ends_of_drops(statement: Statement) -> Iterator[int]:
 
     There are several in ``ALTER TABLE a DROP COLUMN b, DROP CONSTRAINT c``.
     """
-    head = statement.head
-    found = list(placed_tokens(statement.text))
-    if head[:1] == ("DROP",):
-        actions = [found] if head[1:2] and head[1] not in _WITHOUT_CASCADE else []
-    elif head[:2] in _WITH_ACTIONS or head[:3] == ("ALTER", "FOREIGN", "TABLE"):
-        actions = _actions(found[2 if head[1] != "FOREIGN" else 3 :])
-    else:
-        actions = []
-    for action in actions:
+    if statement.head[:1] == ("DROP",) and (
+        not statement.head[1:2] or statement.head[1] in _WITHOUT_CASCADE
+    ):
+        return
+    for action in _drops(statement):
         values = [token.value for token, _, _ in action if token.kind == "word"]
-        if values[:1] == ["drop"] and values[1:2] not in (["not"], ["default"]):  # of a domain
+        if values[1:2] not in (["not"], ["default"]):  # of a domain
             _, _, end = action[-1]
             if values[-1] not in {"cascade", "restrict"}:
                 yield end
-
-
-def _actions(found: list[tuple[Token, int, int]]) -> list[list[tuple[Token, int, int]]]:
-    """Return the actions of an ALTER statement, which begins with the name of what is altered."""
-    place = 0
-    while place < len(found) and found[place][0] in _BEFORE_NAME:
-        place += 1
-    place += 1
-    while found[place : place + 1] and found[place][0] == Token("other", "."):
-        place += 2
-    actions: list[list[tuple[Token, int, int]]] = [[]]
-    depth = 0
-    for token, begin, end in found[place:]:
-        if token.kind == "other":
-            depth += (token.value in "([") - (token.value in ")]")
-            if token.value == "*" and not actions[0]:
-                continue  # after the name: with child tables
-            if token.value == "," and depth == 0:
-                actions.append([])
-                continue
-        actions[-1].append((token, begin, end))
-    return actions
 
 
 def dropped_names(files: list[SqlFile]) -> set[str]:

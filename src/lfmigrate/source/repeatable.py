@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
@@ -40,7 +40,10 @@ _RE_CREATABLE = ROUTINE_KINDS | VIEW_KINDS
 _MISSING = frozenset({"42P01", "42703", "42704", "42883", "3F000", "42846"})
 
 # Names in a message of the server or in a string: it quotes what is not a plain word.
-_NAME = re.compile(r'"((?:[^"]|"")+)"|(\w+)')
+_NAME = re.compile(r'(?:("(?:[^"]|"")+"|\w+)\.)?("(?:[^"]|"")+"|\w+)')
+
+# The names and keywords of a text, and the schemas that each is qualified by; None where it is not.
+Mentioned = Mapping[str, Collection[str | None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,10 +117,15 @@ class RepeatableFile:
         return tuple(found)
 
     @property
-    def names(self) -> frozenset[str]:
-        """Return the names of what it creates."""
+    def created(self) -> frozenset[Name]:
+        """Return the names of what it creates, with the schemas that it says."""
         created = (_created(statement) for statement in self.file.statements)
-        return frozenset(each[1].name for each in created if each is not None)
+        return frozenset(each[1] for each in created if each is not None)
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Return the names of what it creates, without schemas."""
+        return frozenset(name.name for name in self.created)
 
     @property
     def drops_its_own(self) -> bool:
@@ -129,17 +137,9 @@ class RepeatableFile:
         )
 
     @property
-    def words(self) -> frozenset[str]:
+    def mentioned(self) -> Mentioned:
         """Return every name that it mentions, and its keywords; the bodies of routines included."""
-        found: set[str] = set()
-        for statement in self.file.statements:
-            has_body = statement.head[:1] == ("DO",) or _ROUTINES.intersection(statement.head)
-            for token in tokens(statement.text):
-                if token.kind in {"word", "quoted"}:
-                    found.add(token.value)
-                elif token.kind == "string" and has_body:
-                    found |= names_in(token.value)
-        return frozenset(found)
+        return mentioned_by(self.file.statements)
 
     def _drops(self, name: str, creation: Statement) -> bool:
         return any(
@@ -154,11 +154,49 @@ def words_of(statement: Statement) -> frozenset[str]:
     return frozenset(t.value for t in tokens(statement.text) if t.kind in {"word", "quoted"})
 
 
-def names_in(text: str) -> frozenset[str]:
-    """Return the names in a message of the server or in a string, unquoted."""
-    return frozenset(
-        quoted.replace('""', '"') or bare.lower() for quoted, bare in _NAME.findall(text)
-    )
+def mentioned_by(statements: Iterable[Statement]) -> Mentioned:
+    """Return the names and keywords of statements, with the schemas that they are qualified by."""
+    found: dict[str, set[str | None]] = {}
+    for statement in statements:
+        has_body = statement.head[:1] == ("DO",) or _ROUTINES.intersection(statement.head)
+        for token in tokens(statement.text):
+            if token.kind in {"word", "quoted"}:
+                found.setdefault(token.value, set())
+            elif token.kind == "string" and has_body:
+                for schema, name in names_in(token.value):
+                    found.setdefault(name, set()).add(schema)
+        for each in Cursor(statement).names():
+            found.setdefault(each.name, set()).add(each.schema)
+    return found
+
+
+def may_mean(mentioned: Mentioned, name: Name) -> bool:
+    """Return whether a text may be about an object: not, if it names another schema's alone."""
+    schemas = mentioned.get(name.name)
+    if schemas is None:
+        return False
+    return not schemas or None in schemas or name.schema is None or name.schema in schemas
+
+
+def names_in(text: str) -> frozenset[tuple[str | None, str]]:
+    """Return the names in a message of the server or in a string, unquoted, with their schemas.
+
+    The schema is None where the text has none. A message quotes the parts of a name or the whole.
+    """
+    found: set[tuple[str | None, str]] = set()
+    for first, last in _NAME.findall(text):
+        found.add((_unquoted(first) if first else None, _unquoted(last)))
+        if first:
+            found.add((None, _unquoted(first)))
+        elif last.startswith('"'):
+            # relation "s.v" does not exist
+            schema, dot, name = _unquoted(last).partition(".")
+            found |= {(schema, name)} if dot else set()
+    return frozenset(found)
+
+
+def _unquoted(name: str) -> str:
+    return name[1:-1].replace('""', '"') if name.startswith('"') else name.lower()
 
 
 def repeatable_file(file: SqlFile) -> RepeatableFile:
@@ -241,14 +279,17 @@ def in_order(files: Sequence[RepeatableFile]) -> list[RepeatableFile]:
     by_name = {
         each.name: each for each in sorted(files, key=lambda each: (not each.names, each.name))
     }
-    makers: dict[str, set[str]] = {}
+    makers: dict[str, set[tuple[Name, str]]] = {}
     for name, each in by_name.items():
-        for made in each.names:
-            makers.setdefault(made, set()).add(name)
-    needs = {
-        name: {maker for made in each.words & makers.keys() for maker in makers[made]} - {name}
-        for name, each in by_name.items()
-    }
+        for made in each.created:
+            makers.setdefault(made.name, set()).add((made, name))
+    needs: dict[str, set[str]] = {}
+    for name, each in by_name.items():
+        found = each.mentioned
+        makers_of = (makers[word] for word in found.keys() & makers.keys())
+        needs[name] = {
+            maker for each_made in makers_of for made, maker in each_made if may_mean(found, made)
+        } - {name}
     ordered: list[RepeatableFile] = []
     while needs:
         first = next((n for n, others in needs.items() if not others), None)
@@ -319,10 +360,11 @@ class RunOrder:
         if at < 0 or sqlstate not in _MISSING:
             return False
         failed, later = self._files[at], self._files[at + 1 :]
-        named = names_in(message)
+        named = {name for _, name in names_in(message)}
+        mentioned = failed.mentioned
         makers = [
             *(each for each in later if not each.names.isdisjoint(named)),
-            *(each for each in later if not each.names.isdisjoint(failed.words)),
+            *(each for each in later if any(may_mean(mentioned, n) for n in each.created)),
             # Nothing is known of what a DO block creates.
             *(each for each in later if not each.names),
         ]

@@ -16,7 +16,8 @@ from lfmigrate.syntax.transaction_block import inside_form, placement
 
 _RERUNNABLE = "rerunnable"
 _NO_TRANSACTION = "no-transaction"
-_DIRECTIVES = (_NO_TRANSACTION, _RERUNNABLE)
+_LOSES_DATA = "loses-data"
+_DIRECTIVES = (_LOSES_DATA, _NO_TRANSACTION, _RERUNNABLE)
 _DIRECTIVE = re.compile(r"--[ \t]*lfmigrate:", re.IGNORECASE | re.ASCII)
 _DIRECTIVE_WORD = re.compile(r"[^\s,]+")
 
@@ -79,7 +80,8 @@ class SqlFile:
                     raise self.refusal(
                         f'unknown directive "{word}"',
                         offset + at,
-                        f"Known directives are {' and '.join(_DIRECTIVES)}.",
+                        f"Known directives are {', '.join(_DIRECTIVES[:-1])} and"
+                        f" {_DIRECTIVES[-1]}.",
                     )
                 found.add(word.lower())
         return frozenset(found)
@@ -99,6 +101,11 @@ class SqlFile:
     def no_transaction(self) -> bool:
         """Return whether the file is marked to run statement by statement, each on its own."""
         return _NO_TRANSACTION in self.directives
+
+    @property
+    def loses_data(self) -> bool:
+        """Return whether the file is marked to lose existing rows on purpose."""
+        return _LOSES_DATA in self.directives
 
     def units(self) -> tuple[SqlFile, ...]:
         """Split the file into parts that can each run separately.

@@ -70,7 +70,7 @@ def test_what_may_not_run_twice_is_not_run_again(
 
     assert done.returncode == 3
     assert "table public.a" in done.stderr
-    assert "1_a.up.sql:1 (CREATE TABLE A) is not safe to run again" in done.stderr
+    assert "1_a.up.sql:1 (CREATE TABLE a) is not safe to run again" in done.stderr
     assert "Nothing was changed." in done.stderr
     assert (dump(database), history(database)) == before
 
@@ -291,7 +291,7 @@ def test_what_pending_migrations_leave_missing_is_refused(database: str, folder:
 
     assert refused.value.outcome == NOTHING_CHANGED
     assert refused.value.detail == (
-        "table public.a: 1_a.up.sql:1 (CREATE TABLE A) is not safe to run again",
+        "table public.a: 1_a.up.sql:1 (CREATE TABLE a) is not safe to run again",
     )
     assert [row["file"] for row in history(database)] == ["1_a.up.sql"]
 
@@ -308,7 +308,7 @@ def test_what_another_branch_has_created_is_missed(
     here = {} if other is None else {"2_b.up.sql": other}
     path = folder({**a, **here, "3_c.up.sql": "CREATE TABLE c (id int);"})
 
-    with pytest.raises(DifferenceFound, match="a relation of an applied migration is missing"):
+    with pytest.raises(DifferenceFound, match="an object of an applied migration is missing"):
         up(database, path)
 
     assert not verify(database, folder({**a, **b})).ok

@@ -3,7 +3,7 @@
 -- Asked before and after a run: an object that is new was created, a view or routine with another fingerprint
 -- was replaced. `CREATE OR REPLACE` itself does not report which. Owner and grants are not part of a definition.
 -- The fingerprint of a table is the number of columns that it has ever had: a column with a higher number was
--- added later, whatever it is called now.
+-- added later, whatever it is called now; and the file of its rows, which changes if they are emptied or rewritten: "4:16400".
 -- Up to PostgreSQL 16, a stored query includes the positions of its words in the text: these are removed,
 -- because reformatting a file replaces nothing.
 -- One row: a jsonb object of "catalog:oid" -> fingerprint.
@@ -38,7 +38,7 @@ FROM (
         SELECT FROM pg_depend AS d
         WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e')
     UNION ALL
-    SELECT 'pg_class:' || c.oid, c.relnatts::text FROM own
+    SELECT 'pg_class:' || c.oid, concat_ws(':', c.relnatts, CASE WHEN c.relkind = 'r' THEN pg_relation_filenode(c.oid) END) FROM own
     JOIN pg_class AS c ON c.relnamespace = own.oid AND c.relkind IN ('r', 'p', 'f', 'S')
     UNION ALL
     SELECT 'pg_type:' || t.oid, '' FROM own

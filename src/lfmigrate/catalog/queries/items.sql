@@ -6,7 +6,7 @@
 -- `ancestors` are the partitioned tables that a partition's rows also belong to.
 -- `relation` and `part` name a part of a relation as relations.sql does. `definition` is a statement
 -- that re-creates it, or null. Names are qualified by the server. One row: a jsonb array of
---   {id, kind, name, schema, relname, relkind, owners: [id], ancestors: [id], relation, part, definition}
+--   {id, kind, name, schema, relname, relkind, owners: [id], ancestors: [id], relation, part, definition, populated}
 WITH asked AS MATERIALIZED (
     SELECT i.id, split_part(i.id, ':', 1)::regclass::oid AS classid, split_part(i.id, ':', 2)::oid AS objid,
         coalesce(nullif(split_part(i.id, ':', 3), ''), '0')::int AS objsubid
@@ -26,7 +26,8 @@ SELECT coalesce(jsonb_agg(jsonb_build_object(
             SELECT 'pg_class:' || o.objid WHERE o.objsubid > 0
         ) AS w),
     'ancestors', (SELECT coalesce(jsonb_agg('pg_class:' || r.relid::oid), '[]') FROM pg_partition_ancestors(c.oid) AS r WHERE r.relid <> c.oid),
-    'relation', CASE WHEN p.row_type <> 0 THEN 'pg_type:' || p.row_type ELSE 'pg_class:' || p.relation END, 'part', p.part, 'definition', p.definition)), '[]')
+    'relation', CASE WHEN p.row_type <> 0 THEN 'pg_type:' || p.row_type ELSE 'pg_class:' || p.relation END, 'part', p.part, 'definition', p.definition,
+    'populated', coalesce(c.relkind = 'm' AND c.relispopulated, false))), '[]')
 FROM asked AS o
 CROSS JOIN LATERAL pg_identify_object(o.classid, o.objid, o.objsubid) AS t
 LEFT JOIN pg_class AS c ON o.classid = 'pg_class'::regclass AND o.objsubid = 0 AND c.oid = o.objid
@@ -76,14 +77,17 @@ LEFT JOIN LATERAL (
     SELECT NULL, NULL, format('CREATE %s %s AS %s', CASE c.relkind WHEN 'm' THEN 'MATERIALIZED VIEW' ELSE 'VIEW' END, c.oid::regclass, pg_get_viewdef(c.oid)), NULL
     WHERE c.relkind IN ('v', 'm')
     UNION ALL
-    SELECT NULL, NULL, format('CREATE TABLE %s (%s)', c.oid::regclass, (
+    SELECT NULL, NULL, CASE WHEN c.relispartition THEN format('CREATE TABLE %s PARTITION OF %s %s', c.oid::regclass,
+            (SELECT h.inhparent::regclass FROM pg_inherits AS h WHERE h.inhrelid = c.oid), pg_get_expr(c.relpartbound, c.oid))
+        ELSE format('CREATE TABLE %s (%s)', c.oid::regclass, (
             SELECT string_agg(concat_ws(' ', quote_ident(a.attname), format_type(a.atttypid, a.atttypmod),
                 CASE WHEN a.attgenerated = '' THEN 'DEFAULT ' || pg_get_expr(d.adbin, d.adrelid) ELSE 'GENERATED ALWAYS AS (' || pg_get_expr(d.adbin, d.adrelid) || ') STORED' END,
                 CASE WHEN a.attnotnull THEN 'NOT NULL' END), ', ' ORDER BY a.attnum)
             FROM pg_attribute AS a
             LEFT JOIN pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
             WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attislocal))
-        || coalesce((SELECT ' INHERITS (' || string_agg(h.inhparent::regclass::text, ', ' ORDER BY h.inhseqno) || ')' FROM pg_inherits AS h WHERE h.inhrelid = c.oid AND NOT c.relispartition), ''), NULL
+        || coalesce((SELECT ' INHERITS (' || string_agg(h.inhparent::regclass::text, ', ' ORDER BY h.inhseqno) || ')' FROM pg_inherits AS h WHERE h.inhrelid = c.oid AND NOT c.relispartition), '')
+        END || CASE c.relkind WHEN 'p' THEN ' PARTITION BY ' || pg_get_partkeydef(c.oid) ELSE '' END, NULL
     WHERE c.relkind IN ('r', 'p')
     UNION ALL
     SELECT NULL, NULL, CASE WHEN f.prokind <> 'a' THEN pg_get_functiondef(f.oid) END, NULL

@@ -1,0 +1,38 @@
+-- Which tables have columns with values of the row types of these relations?
+--
+-- $1  jsonb array of ids of relations, composite types among them, as in inventory.sql; null for those of which
+--     this transaction has dropped a column or an attribute, and which still exist.
+--
+-- A value may be nested: in an array, a domain, a range, another composite type, or a whole row of another table.
+-- Relations that do not exist any more are left out, and so are partitioned tables, which have no rows of their own.
+-- One row: a jsonb array of {id, schema, name}.
+WITH RECURSIVE used AS (
+    SELECT c.reltype AS oid
+    FROM pg_class AS c
+    WHERE c.reltype <> 0
+      AND c.oid IN (
+        SELECT split_part(i.id, ':', 2)::oid FROM jsonb_array_elements_text($1::jsonb) AS i (id)
+        UNION ALL
+        SELECT a.attrelid
+        FROM pg_locks AS l
+        JOIN pg_attribute AS a ON a.attrelid = l.relation AND a.attnum > 0 AND a.attisdropped AND age(a.xmin) <= 0
+        WHERE $1::jsonb IS NULL AND l.pid = pg_backend_pid() AND l.locktype = 'relation' AND l.mode = 'AccessExclusiveLock')
+    UNION
+    SELECT n.oid
+    FROM used AS u
+    CROSS JOIN LATERAL (
+        SELECT t.oid FROM pg_type AS t WHERE t.typelem = u.oid OR t.typbasetype = u.oid
+        UNION ALL
+        SELECT x.oid FROM pg_range AS r CROSS JOIN LATERAL (VALUES (r.rngtypid), (r.rngmultitypid)) AS x (oid) WHERE r.rngsubtype = u.oid
+        UNION ALL
+        SELECT c.reltype
+        FROM pg_attribute AS a
+        JOIN pg_class AS c ON c.oid = a.attrelid
+        WHERE a.atttypid = u.oid AND NOT a.attisdropped AND c.reltype <> 0
+    ) AS n
+)
+SELECT coalesce(jsonb_agg(DISTINCT jsonb_build_object('id', 'pg_class:' || c.oid, 'schema', n.nspname, 'name', c.relname)), '[]')
+FROM used AS u
+JOIN pg_attribute AS a ON a.atttypid = u.oid AND a.attnum > 0 AND NOT a.attisdropped
+JOIN pg_class AS c ON c.oid = a.attrelid AND c.relkind = 'r'
+JOIN pg_namespace AS n ON n.oid = c.relnamespace

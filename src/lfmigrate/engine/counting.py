@@ -1,0 +1,172 @@
+"""Locks and counts what a rollback would lose, and chooses what has to be saved."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+
+from lfmigrate import catalog
+from lfmigrate.engine.losses import CHANGED, Lost
+from lfmigrate.engine.transaction import Transaction
+from lfmigrate.engine.trial import Trial, lock_tables
+from lfmigrate.history.ownership import Losses
+from lfmigrate.postgres.pipeline import Flight, Query
+from lfmigrate.postgres.wire import Answer
+from lfmigrate.rows.policies import all_rows_visible
+from lfmigrate.schema.object import Item
+from lfmigrate.syntax.names import quote_name
+
+# That of a sequence that stays, and is set back or restarted.
+_CHANGED_SEQUENCE = "changed sequence"
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """What is lost, with its rows, under locks that keep it as it is.
+
+    Attributes:
+        lost: What the migrations created, and the tables that stay and whose rows are changed.
+        dependents: What they did not create.
+        tables: Schema and name of the tables with these rows.
+        sequences: Those of the sequences that are saved without a table.
+        large_objects: The numbers of the large objects that are deleted.
+        unsaved: How many rows the tables have that are written to without a loss, by id.
+        dropped: The ids of all that is dropped.
+        has_content: Whether there is anything in the tables and sequences.
+        notes: What is worth a warning.
+    """
+
+    lost: tuple[Lost, ...]
+    dependents: tuple[Lost, ...]
+    tables: tuple[tuple[str, str], ...]
+    sequences: tuple[tuple[str, str], ...]
+    large_objects: tuple[str, ...]
+    unsaved: Mapping[str, int]
+    dropped: frozenset[str]
+    has_content: bool
+    notes: tuple[str, ...]
+
+
+def lock_and_count(
+    tx: Transaction, trial: Trial, losses: Losses, reset: Collection[str] = ()
+) -> Counted:
+    """Lock the tables that are lost or changed, and count their rows.
+
+    Args:
+        tx: The trial was rolled back in it.
+        trial: What the files did.
+        losses: What of it the migrations created.
+        reset: The ids of the sequences that they set back.
+
+    Raises:
+        Refused: The role may not see all rows.
+    """
+    flight, gone = tx.flight, trial.gone
+    whole = trial.changes.rewritten | gone.keys()
+    if trial.failure is None:
+        # Also those that the migrations did not create.
+        lock_tables(flight, [_qualified(item) for item in trial.tables if item.id in whole])
+        # Others may still read them, and a role that may only insert may not lock them.
+        shared = [i for i in trial.tables if i.id not in whole and trial.may_lock(i.id)]
+        lock_tables(flight, [_qualified(item) for item in shared], "SHARE ROW EXCLUSIVE")
+    counted = _ask_rows(flight, trial.counted)
+    dropped_sequences = [i for i in losses.own + losses.outside if i.relkind == "S"]
+    new = flight.ask(catalog.items(set(reset) - trial.items.keys()))
+    used = [flight.ask(_is_used(sequence)) for sequence in dropped_sequences]
+    tx.send()
+    changed_sequences = [
+        item
+        for item in (*trial.items.values(), *new.value.values())
+        if item.relkind == "S" and (item.id in reset or item.id in trial.changes.rewritten)
+    ]
+    rows = {item_id: answer.value for item_id, answer in counted.items()}
+    schema = tx.state.schema
+    changed: dict[str, Lost] = {}
+    unsaved: dict[str, int] = {}
+    for item in trial.outermost:
+        if item.id in gone:
+            continue
+        table = _changed(item, trial, *rows[item.id], schema=schema)
+        if table.rows:
+            changed[item.id] = table
+        elif item.id in trial.changes.written:
+            unsaved[item.id] = rows[item.id][0]
+
+    def dropped(item: Item) -> Lost:
+        return Lost(item.kind, _plain(item, schema), *rows.get(item.id, (None, None)))
+
+    moved = (Lost(_CHANGED_SEQUENCE, _plain(item, schema)) for item in changed_sequences)
+    objects = (Lost("large object", name) for name in trial.large_objects)
+    views = [i for i in trial.counted if i.relkind == "m" and rows[i.id][0]]
+    note = "the rows of {} are in no backup; REFRESH fills it from the tables that are left"
+    saved = [item for item in trial.outermost if item.id in gone or item.id in changed]
+    return Counted(
+        lost=(*map(dropped, losses.own), *changed.values(), *moved, *objects),
+        dependents=tuple(map(dropped, losses.outside)),
+        tables=_names(saved),
+        sequences=_names([*dropped_sequences, *changed_sequences]),
+        large_objects=trial.large_objects,
+        unsaved=unsaved,
+        dropped=trial.changes.dropped,
+        has_content=any(rows[item.id][0] for item in saved)
+        or any(answer.value for answer in used)
+        or bool(changed_sequences),
+        notes=tuple(note.format(f"materialized view {_plain(view, schema)}") for view in views),
+    )
+
+
+def _changed(item: Item, trial: Trial, rows: int, size: int, *, schema: str) -> Lost:
+    """Return what is lost of a table that stays."""
+    left = trial.left.get(item.id)
+    deleted = 0 if left is None else max(rows - left.all, 0)
+    if left is None or item.id in trial.changes.rewritten | trial.retyped:
+        changed = rows - deleted
+    else:
+        changed = max(rows - left.old - deleted, 0)
+    return Lost(CHANGED, _plain(item, schema), deleted + changed, size, deleted)
+
+
+def _ask_rows(flight: Flight, items: Sequence[Item]) -> Mapping[str, Answer[tuple[int, int]]]:
+    """Queue the questions for all rows and bytes of relations, whatever policies hide."""
+    names = _names(items)
+    with all_rows_visible(flight, names) if names else nullcontext():
+        return {item.id: flight.ask(_rows_and_bytes(item)) for item in items}
+
+
+def _names(items: Sequence[Item]) -> tuple[tuple[str, str], ...]:
+    return tuple((item.schema, item.relname) for item in items if item.schema and item.relname)
+
+
+def _qualified(item: Item) -> str:
+    return f"{quote_name(item.schema or '')}.{quote_name(item.relname or '')}"
+
+
+def _rows_and_bytes(item: Item) -> Query[tuple[int, int]]:
+    name = _qualified(item)
+    only = "ONLY " if item.relkind == "r" else ""
+    return Query(
+        "SELECT jsonb_build_array((SELECT count(*) FROM "
+        f"{only}{name}), (SELECT coalesce(sum(pg_total_relation_size(t.relid)), 0) FROM"
+        " (SELECT $1::regclass UNION SELECT p.relid FROM pg_partition_tree($1::regclass) AS p)"
+        " AS t (relid)))",
+        (name,),
+        lambda value: (value[0], value[1]),
+    )
+
+
+def _is_used(item: Item) -> Query[bool]:
+    """Ask whether a sequence has another position than a new one."""
+    name = _qualified(item)
+    return Query(
+        f"SELECT to_jsonb(p.is_called OR p.last_value <> s.seqstart) FROM {name} AS p, pg_sequence"
+        " AS s WHERE s.seqrelid = $1::regclass",
+        (name,),
+        bool,
+    )
+
+
+def _plain(item: Item, schema: str) -> str:
+    """Return a name without the schema that is the usual one."""
+    usual = (schema if schema.isidentifier() and schema.islower() else quote_name(schema)) + "."
+    return item.name.removeprefix(usual)

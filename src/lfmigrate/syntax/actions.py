@@ -1,0 +1,92 @@
+"""The actions of ALTER statements, and which tables a statement drops, empties or retypes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from lfmigrate.syntax.names import Cursor, Name
+from lfmigrate.syntax.scanner import Statement, Token, placed_tokens, word
+
+# What has parts that can be dropped.
+_WITH_ACTIONS = frozenset({("ALTER", "TABLE"), ("ALTER", "TYPE"), ("ALTER", "DOMAIN")})
+
+_BEFORE_NAME = (word("if"), word("exists"), word("only"))
+
+
+Action = Sequence[tuple[Token, int, int]]
+
+
+def actions(statement: Statement) -> list[Action]:
+    """Return the actions of an ALTER of a table, a type or a domain, with their places.
+
+    There are several in ``ALTER TABLE a DROP COLUMN b, DROP CONSTRAINT c``; none in any other
+    statement.
+    """
+    head = statement.head
+    if head[:3] == ("ALTER", "FOREIGN", "TABLE"):
+        found = list(placed_tokens(statement.text))[3:]
+    elif head[:2] in _WITH_ACTIONS:
+        found = list(placed_tokens(statement.text))[2:]
+    else:
+        return []
+    place = 0
+    while place < len(found) and found[place][0] in _BEFORE_NAME:
+        place += 1
+    place += 1
+    while found[place : place + 1] and found[place][0] == Token("other", "."):
+        place += 2
+    listed: list[list[tuple[Token, int, int]]] = [[]]
+    depth = 0
+    for token, begin, end in found[place:]:
+        if token.kind == "other":
+            depth += (token.value in "([") - (token.value in ")]")
+            if token.value == "*" and not listed[0]:
+                continue  # after the name: with child tables
+            if token.value == "," and depth == 0:
+                listed.append([])
+                continue
+        listed[-1].append((token, begin, end))
+    return list(listed)
+
+
+@dataclass(frozen=True, slots=True)
+class Endangered:
+    """The tables whose rows a statement drops, deletes as a whole or changes by their type.
+
+    Attributes:
+        way: ``drop`` a table or columns, ``truncate``, or ``retype`` columns.
+        tables: As the statement names them; other words of it may be among them.
+    """
+
+    way: Literal["drop", "truncate", "retype"]
+    tables: tuple[Name, ...]
+
+
+def endangered(statement: Statement) -> Endangered | None:
+    """Return which tables a statement endangers by name; None for any other statement.
+
+    What reaches tables in other ways, such as CASCADE or a DO block, is not seen in the text.
+    """
+    found = Cursor(statement)
+    found.take()
+    head = statement.head
+    if head[:2] == ("DROP", "TABLE"):
+        found.take()
+        found.accept("if", "exists")
+        return Endangered("drop", tuple(found.names()))
+    if head[:1] == ("TRUNCATE",):
+        found.skip({"table", "only"})
+        return Endangered("truncate", tuple(found.names()))
+    if head[:2] != ("ALTER", "TABLE"):
+        return None
+    words = [[t.value for t, _, _ in action if t.kind == "word"] for action in actions(statement)]
+    retypes = any(each[:1] == ["alter"] and "type" in each for each in words)
+    drops = any(each[:1] == ["drop"] and each[1:2] != ["constraint"] for each in words)
+    if not retypes and not drops:
+        return None
+    found.take()
+    found.skip({"if", "exists", "only"})
+    table = found.name()
+    return None if table is None else Endangered("retype" if retypes else "drop", (table,))
