@@ -10,17 +10,22 @@ DO $restore$
 DECLARE
     kept CONSTANT jsonb := current_setting('lfmigrate.recreated')::jsonb;
     is_routine CONSTANT boolean := kept ->> 'kind' = 'ROUTINE';
-    object_oid CONSTANT oid := CASE
-        WHEN is_routine THEN coalesce(
-            (SELECT p.oid FROM pg_proc AS p WHERE p.pronamespace = (kept ->> 'namespace')::oid AND p.proname = kept ->> 'proname' AND p.proargtypes::text = kept ->> 'arguments'),
-            to_regprocedure(kept ->> 'identity')::oid)
-        ELSE coalesce(
-            (SELECT c.oid FROM pg_class AS c WHERE c.relnamespace = (kept ->> 'namespace')::oid AND c.relname = kept ->> 'name'),
-            to_regclass(kept ->> 'identity')::oid)
+    object_oid oid := CASE
+        WHEN is_routine THEN (SELECT p.oid FROM pg_proc AS p WHERE p.pronamespace = (kept ->> 'namespace')::oid AND p.proname = kept ->> 'proname' AND p.proargtypes::text = kept ->> 'arguments')
+        ELSE (SELECT c.oid FROM pg_class AS c WHERE c.relnamespace = (kept ->> 'namespace')::oid AND c.relname = kept ->> 'name')
     END;
-    object_name CONSTANT text := object_oid::regclass::text;
+    object_name text;
     item jsonb;
 BEGIN
+    IF object_oid IS NULL THEN
+        -- The schema, or the type of an argument, may have been dropped and created again.
+        BEGIN
+            object_oid := CASE WHEN is_routine THEN to_regprocedure(kept ->> 'identity')::oid ELSE to_regclass(kept ->> 'identity')::oid END;
+        EXCEPTION WHEN undefined_object OR invalid_schema_name THEN
+            -- It does not exist by any name; before 16 that is an error for a type.
+            NULL;
+        END;
+    END IF;
     IF object_oid IS NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'undefined_object',
             MESSAGE = format('%s %s had to be dropped, and its file did not create it again', lower(kept ->> 'kind'), kept ->> 'identity'),
@@ -29,6 +34,7 @@ BEGIN
     IF kept ->> 'kind' <> 'MATERIALIZED VIEW' THEN
         RETURN;
     END IF;
+    object_name := object_oid::regclass::text;
     IF NOT (kept ->> 'populated')::boolean THEN
         EXECUTE format('REFRESH MATERIALIZED VIEW %s WITH NO DATA', object_name);
     ELSIF (

@@ -13,26 +13,32 @@ DECLARE
     object_kind CONSTANT text := kept ->> 'kind';
     is_routine CONSTANT boolean := object_kind = 'ROUTINE';
     restored CONSTANT jsonb := coalesce(nullif(current_setting('lfmigrate.restored', true), ''), '[]');
-    -- By its name, if the schema or the type of an argument was dropped and created again.
-    object_oid CONSTANT oid := CASE
-        WHEN is_routine THEN coalesce(
-            (SELECT p.oid FROM pg_proc AS p WHERE p.pronamespace = (kept ->> 'namespace')::oid AND p.proname = kept ->> 'proname' AND p.proargtypes::text = kept ->> 'arguments'),
-            to_regprocedure(kept ->> 'identity')::oid)
-        ELSE coalesce(
-            (SELECT c.oid FROM pg_class AS c WHERE c.relnamespace = (kept ->> 'namespace')::oid AND c.relname = kept ->> 'name'),
-            to_regclass(kept ->> 'identity')::oid)
+    object_oid oid := CASE
+        WHEN is_routine THEN (SELECT p.oid FROM pg_proc AS p WHERE p.pronamespace = (kept ->> 'namespace')::oid AND p.proname = kept ->> 'proname' AND p.proargtypes::text = kept ->> 'arguments')
+        ELSE (SELECT c.oid FROM pg_class AS c WHERE c.relnamespace = (kept ->> 'namespace')::oid AND c.relname = kept ->> 'name')
     END;
-    object_name CONSTANT text := CASE WHEN is_routine THEN object_oid::regprocedure::text ELSE object_oid::regclass::text END;
-    granted_on CONSTANT text := CASE WHEN is_routine THEN 'ROUTINE ' ELSE '' END || object_name;
+    object_name text;
+    granted_on text;
     owner oid;
     acl aclitem[];
     item jsonb;
     grantee text;
 BEGIN
+    IF object_oid IS NULL THEN
+        -- The schema, or the type of an argument, may have been dropped and created again.
+        BEGIN
+            object_oid := CASE WHEN is_routine THEN to_regprocedure(kept ->> 'identity')::oid ELSE to_regclass(kept ->> 'identity')::oid END;
+        EXCEPTION WHEN undefined_object OR invalid_schema_name THEN
+            -- It does not exist by any name; before 16 that is an error for a type.
+            NULL;
+        END;
+    END IF;
     -- If it is missing after the last statement of the file, restore_contents.sql says so.
     IF object_oid IS NULL OR (is_routine AND restored @> to_jsonb(object_oid::bigint)) THEN
         RETURN;
     END IF;
+    object_name := CASE WHEN is_routine THEN object_oid::regprocedure::text ELSE object_oid::regclass::text END;
+    granted_on := CASE WHEN is_routine THEN 'ROUTINE ' ELSE '' END || object_name;
     IF is_routine THEN
         PERFORM set_config('lfmigrate.restored', (restored || to_jsonb(object_oid::bigint))::text, true);
         SELECT p.proowner, coalesce(p.proacl, acldefault('f', p.proowner)) INTO owner, acl FROM pg_proc AS p WHERE p.oid = object_oid;
