@@ -163,7 +163,7 @@ class Transaction:
 
     @property
     def conn(self) -> Connection:
-        """Return the connection whose transaction it is."""
+        """Return its connection."""
         return self.session.conn
 
     @property
@@ -199,8 +199,8 @@ class Transaction:
         fingerprints = self.flight.ask(catalog.fingerprints())
         self.flight.reset(scope, defaults)
         statements: list[Answer[None]] = []
-        properties: dict[Statement, str] = {}
         danger = Danger(state.schema, fingerprints)
+        properties: dict[Statement, str] = {}
         for step in steps:
             if step.drops:
                 properties |= self._drop_views(step.drops)
@@ -305,8 +305,7 @@ class Transaction:
         """Write rows to a backup; what is queued is sent first.
 
         Args:
-            tables: Schema and name of each table; they are locked, unless the transaction is
-                read-only.
+            tables: Schema and name of each; they are locked, unless the transaction is read-only.
             sequences: Schema and name of each sequence that belongs to no column.
             target: The folder to create.
             about: What the manifest says of the whole.
