@@ -9,11 +9,13 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from uuid import uuid4
 
+import psycopg
 import pytest
 
 from lfmigrate.errors import NOTHING_CHANGED, Refused, StatementFailed
 from tests.helpers.commands import statuses, up, verify
 from tests.helpers.databases import execute, value
+from tests.helpers.threads import Threads
 
 Write = Callable[[Mapping[str, str | bytes]], Path]
 Dump = Callable[..., str]
@@ -41,14 +43,20 @@ def reader(database: str) -> Iterator[str]:
 # What was made on the materialized view besides its file.
 def decorations(reader: str) -> tuple[str, ...]:
     return (
+        f"GRANT SELECT ON a TO {reader}",
         "CREATE INDEX mv_y ON mv (y DESC) WHERE y > 0",
         "COMMENT ON INDEX mv_y IS 'the index'",
         "CREATE INDEX mv_c ON mv (z)",
         "ALTER MATERIALIZED VIEW mv CLUSTER ON mv_c",
         "CREATE STATISTICS mv_s ON x, z FROM mv",
+        "ALTER STATISTICS mv_s SET STATISTICS 77",
+        f"ALTER STATISTICS mv_s OWNER TO {reader}",
+        "ALTER MATERIALIZED VIEW mv ALTER x SET STATISTICS 500",
+        "ALTER MATERIALIZED VIEW mv ALTER z SET (n_distinct = 5)",
         "COMMENT ON MATERIALIZED VIEW mv IS 'it''s mine'",
         "COMMENT ON COLUMN mv.z IS 'the z'",
         "ALTER MATERIALIZED VIEW mv SET (autovacuum_enabled = false)",
+        "ALTER MATERIALIZED VIEW mv SET (toast.autovacuum_enabled = false)",
         f"GRANT SELECT ON mv TO {reader} WITH GRANT OPTION",
         f"GRANT SELECT (x) ON mv TO {reader}",
         f"ALTER MATERIALIZED VIEW mv OWNER TO {reader}",
@@ -58,6 +66,9 @@ def decorations(reader: str) -> tuple[str, ...]:
 PROPERTIES = """
     SELECT jsonb_build_object(
         'owner', pg_get_userbyid(c.relowner), 'options', c.reloptions,
+        'toast options', (SELECT t.reloptions FROM pg_class AS t WHERE t.oid = c.reltoastrelid),
+        'columns', (SELECT jsonb_agg(jsonb_build_array(attstattarget, attoptions) ORDER BY attnum)
+                    FROM pg_attribute WHERE attrelid = c.oid AND attnum > 0),
         'acl', (SELECT jsonb_agg(a::text ORDER BY a::text) FROM unnest(c.relacl) AS a),
         'comments', (SELECT jsonb_agg(d.description ORDER BY d.objsubid) FROM pg_description AS d
                      WHERE d.objoid = c.oid),
@@ -67,8 +78,9 @@ PROPERTIES = """
                         obj_description(i.indexrelid), i.indisclustered)
                         ORDER BY pg_get_indexdef(i.indexrelid))
                     FROM pg_index AS i WHERE i.indrelid = c.oid),
-        'statistics', (SELECT jsonb_agg(pg_get_statisticsobjdef(s.oid)) FROM pg_statistic_ext AS s
-                       WHERE s.stxrelid = c.oid))
+        'statistics', (SELECT jsonb_agg(jsonb_build_array(pg_get_statisticsobjdef(s.oid),
+                           s.stxowner::regrole, s.stxstattarget))
+                       FROM pg_statistic_ext AS s WHERE s.stxrelid = c.oid))
     FROM pg_class AS c WHERE c.oid = 'mv'::regclass"""
 
 
@@ -97,6 +109,76 @@ def test_a_materialized_view_gives_way_to_a_migration_and_loses_nothing(
     assert None not in before.values()
     assert value(database, "SELECT pg_typeof(y)::text FROM a") == "bigint"
     assert "replaced" not in statuses(up(database, path)).values()
+
+
+# The rows that a role sees which is neither a superuser nor the owner of the table.
+SECURED = {
+    "1_a.up.sql": """
+        CREATE TABLE a (x int, y int); INSERT INTO a VALUES (1, 1), (2, 2);
+        ALTER TABLE a ENABLE ROW LEVEL SECURITY;
+        CREATE POLICY p ON a USING (x = 1);""",
+}
+ROWS = "SELECT count(*) FROM mv"
+
+
+@pytest.mark.parametrize(
+    ("file", "rows"),
+    [
+        ("CREATE MATERIALIZED VIEW mv AS SELECT x, y FROM a;", 1),
+        ("CREATE MATERIALIZED VIEW mv AS SELECT x, y FROM a WITH NO DATA;", 1),
+        # What the file says itself counts.
+        (
+            """CREATE MATERIALIZED VIEW mv AS SELECT x, y FROM a;
+            ALTER MATERIALIZED VIEW mv OWNER TO reader;""",
+            2,
+        ),
+        (
+            "SET ROLE reader; CREATE MATERIALIZED VIEW mv AS SELECT x, y FROM a; RESET ROLE;",
+            1,
+        ),
+    ],
+)
+def test_a_materialized_view_has_the_rows_that_its_owner_sees(
+    database: str, folder: Write, reader: str, file: str, rows: int
+) -> None:
+    """REFRESH runs as the owner; its file as the run."""
+    text = f"DROP MATERIALIZED VIEW IF EXISTS mv; {file.replace('reader', reader)}"
+    grant = {"0_a.up.sql": f"ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO {reader};"}
+    files = {**grant, **SECURED, "repeatable/mv.sql": text}
+    up(database, folder(files))
+    if rows == 1:
+        execute(
+            database,
+            f"ALTER MATERIALIZED VIEW mv OWNER TO {reader}",
+            "REFRESH MATERIALIZED VIEW mv",
+        )
+    assert value(database, ROWS) == rows
+
+    up(database, folder({**files, "2_b.up.sql": RETYPE}))
+
+    assert value(database, ROWS) == rows
+    assert value(database, "SELECT relowner::regrole FROM pg_class WHERE relname = 'mv'") == reader
+
+
+def test_a_materialized_view_that_its_owner_may_not_fill_is_not_filled_with_more(
+    database: str, folder: Write, reader: str, dump: Dump
+) -> None:
+    """Its last REFRESH showed the owner less than the run would see."""
+    text = "DROP MATERIALIZED VIEW IF EXISTS mv; CREATE MATERIALIZED VIEW mv AS SELECT y FROM a;"
+    files = {**SECURED, "repeatable/mv.sql": text}
+    up(database, folder(files))
+    execute(database, f"ALTER MATERIALIZED VIEW mv OWNER TO {reader}")
+    before = dump(database)
+
+    with pytest.raises(StatementFailed) as caught:
+        up(database, folder({**files, "2_b.up.sql": RETYPE}))
+
+    assert caught.value.message == (
+        "materialized view public.mv cannot be filled with the privileges of its owner:"
+        " permission denied for table a"
+    )
+    assert (caught.value.hint or "").startswith("Grant them to the owner, or set the owner")
+    assert dump(database) == before
 
 
 def test_a_materialized_view_without_rows_by_its_file_has_those_it_had(
@@ -205,6 +287,38 @@ def test_routines_give_way_and_keep_their_privileges(
     assert value(database, "SELECT 'other()'::regprocedure::oid::text") == other
     assert value(database, "SELECT count(*) FROM top") == 1
     assert verify(database, path).ok
+
+
+OVERLOADS = """
+    CREATE OR REPLACE FUNCTION "F"(text, m mood) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT $1';
+    CREATE OR REPLACE FUNCTION "F"(int, m mood) RETURNS bigint
+        BEGIN ATOMIC SELECT sum(y) FROM a; END;
+"""
+
+
+def test_only_the_overload_in_the_way_is_dropped_and_a_renamed_type_is_the_same(
+    database: str, folder: Write, reader: str
+) -> None:
+    """Other objects depend on the one that the server does not name."""
+    table = {"1_a.up.sql": TABLE["1_a.up.sql"] + "CREATE TYPE mood AS ENUM ('ok');"}
+    files = {**table, "repeatable/f.sql": OVERLOADS}
+    up(database, folder(files))
+    files["2_b.up.sql"] = "ALTER TABLE a ADD CHECK (\"F\"(z, 'ok') <> '');"
+    up(database, folder(files))
+    execute(
+        database,
+        'REVOKE ALL ON FUNCTION "F"(int, mood) FROM public',
+        f'GRANT EXECUTE ON FUNCTION "F"(int, mood) TO {reader}',
+    )
+    files["3_c.up.sql"] = RETYPE
+    up(database, folder(files))
+    change = "ALTER TABLE a ALTER y TYPE numeric; ALTER TYPE mood RENAME TO humour;"
+    files["4_d.up.sql"] = change
+    files["repeatable/f.sql"] = OVERLOADS.replace("mood", "humour").replace("sum(y)", "sum(x)")
+    up(database, folder(files))
+
+    asked = f"""SELECT has_function_privilege('{reader}', '"F"(int, humour)', 'EXECUTE')"""
+    assert value(database, asked) is True
 
 
 def test_a_routine_alone_gives_way(database: str, folder: Write) -> None:
@@ -375,19 +489,53 @@ def test_a_namesake_that_a_later_migration_reads_is_named_with_its_schema(
 ) -> None:
     """The view of the other schema is there all the time."""
     up(database, folder(NAMESAKES))
-    change = {"2_b.up.sql": "ALTER TABLE app.a ALTER y TYPE bigint;"}
+    files = {**NAMESAKES, "2_b.up.sql": "ALTER TABLE app.a ALTER y TYPE bigint;"}
+    later = {
+        "4_d.up.sql": "ALTER TABLE app.a ADD q int;",
+        "repeatable/app.sql": NAMESAKES["repeatable/app.sql"].replace("SELECT y", "SELECT y, q"),
+    }
 
-    up(database, folder({**NAMESAKES, **change, "3_c.up.sql": "SELECT * FROM audit.v;"}))
-    files = {**NAMESAKES, **change, "3_c.up.sql": "SELECT * FROM audit.v;"}
-    files["4_d.up.sql"] = "ALTER TABLE app.a ALTER y TYPE numeric;"
     with pytest.raises(StatementFailed) as caught:
-        up(database, folder({**files, "5_e.up.sql": "SELECT * FROM app.v;"}))
+        up(database, folder({**files, **later, "3_c.up.sql": "SELECT * FROM app.v;"}))
+    up(database, folder({**files, **later, "3_c.up.sql": "SELECT * FROM audit.v;"}))
 
-    assert caught.value.file == "4_d.up.sql"
+    assert caught.value.file == "2_b.up.sql"
     assert caught.value.detail[-1] == (
-        'With view "app.v" dropped before it, 5_e.up.sql:1:15 fails: relation "app.v" does not'
+        'With view "app.v" dropped before it, 3_c.up.sql:1:15 fails: relation "app.v" does not'
         " exist."
     )
+
+
+def test_another_session_re_creates_the_view_while_it_is_looked_at(
+    database: str, folder: Write
+) -> None:
+    """As a second run of the same migrations does, which was faster."""
+    up(database, folder({**TABLE, **VIEW}))
+    waits = "SELECT FROM pg_locks WHERE NOT granted AND locktype = 'relation'"
+    reads = "SELECT FROM pg_locks WHERE locktype = 'advisory' AND objid = 2026"
+    # It holds the view until the other session waits for it, which has it once this one fails.
+    until = f"""SELECT count(*), pg_advisory_xact_lock(2026) FROM v; DO $$ BEGIN
+        WHILE to_regclass('done') IS NULL AND NOT EXISTS ({waits}) LOOP
+            PERFORM pg_sleep(0.01);
+        END LOOP; END $$;"""
+
+    def re_create() -> None:
+        with psycopg.connect(database, autocommit=True) as other:
+            poll = """DO $$ BEGIN WHILE NOT EXISTS ({}) LOOP PERFORM pg_sleep(0.01);
+                END LOOP; END $$"""
+            other.execute(poll.format(reads))
+            other.execute("BEGIN; DROP VIEW v; CREATE TABLE done ()")
+            other.execute(VIEW["views/v.sql"])
+            other.execute(poll.format(waits))
+            other.execute("COMMIT")
+
+    path = folder({**TABLE, **VIEW, "2_b.up.sql": until, "3_c.up.sql": RETYPE})
+    with Threads() as threads:
+        other = threads.submit(re_create)
+        report = up(database, path)
+        other.result()
+
+    assert statuses(report)["view v"] == "replaced"
 
 
 @pytest.mark.parametrize(

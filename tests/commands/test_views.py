@@ -252,6 +252,56 @@ def test_what_create_or_replace_resets_is_drift_until_it_runs(
     assert verify(database, path, replay_files=True).ok
 
 
+SET_BACK = {
+    "1_a.up.sql": f"{TABLE} CREATE FUNCTION g() RETURNS trigger LANGUAGE plpgsql"
+    " AS 'BEGIN RETURN NEW; END';",
+    "views/v.sql": OLD,
+    "repeatable/f.sql": "CREATE OR REPLACE FUNCTION f(int) RETURNS int LANGUAGE sql AS 'SELECT 1';"
+    "CREATE OR REPLACE TRIGGER t BEFORE INSERT ON a FOR EACH ROW EXECUTE FUNCTION g();",
+}
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        ("ALTER VIEW v SET (security_barrier)", "options of view public.v, and views/v.sql"),
+        (
+            "ALTER TABLE a ALTER y TYPE bigint; --\nALTER VIEW v SET (security_barrier)",
+            "options of view public.v, and views/v.sql",
+        ),
+        (
+            "DO $$ BEGIN EXECUTE 'ALTER FUNCTION f(int) SECURITY DEFINER'; END $$; DROP TABLE b",
+            "definition of function public.f(integer), and repeatable/f.sql",
+        ),
+        (
+            "ALTER TABLE a DISABLE TRIGGER t",
+            "trigger t of table public.a, and repeatable/f.sql",
+        ),
+        (
+            "ALTER TABLE a RENAME y TO y2; ALTER TABLE a RENAME y2 TO y; COMMENT ON VIEW v IS ''",
+            None,
+        ),
+    ],
+)
+def test_a_change_that_a_repeatable_file_sets_back_is_reported(
+    database: str, folder: Write, change: str, what: str | None
+) -> None:
+    """CREATE OR REPLACE states the whole, so a migration before it has no effect."""
+    up(database, folder(SET_BACK))
+    execute(database, "CREATE TABLE b ()")
+    first, _, second = change.rpartition("--")
+    path = folder({**SET_BACK, "2_b.up.sql": first, "3_c.up.sql": second})
+
+    report = up(database, path)
+
+    assert report.notes == (
+        ()
+        if what is None
+        else (f"3_c has changed {what} has set that back; state it in that file instead",)
+    )
+    assert verify(database, path).ok
+
+
 def test_default_privileges_do_not_grant_again_what_was_revoked(
     viewed: tuple[str, Path], reader: str
 ) -> None:
@@ -287,18 +337,24 @@ def test_properties_are_restored_under_any_search_path(viewed: tuple[str, Path])
     assert value(url, "SELECT to_regclass('elsewhere.mark') IS NOT NULL") is True
 
 
-def test_a_view_that_its_file_drops_first_keeps_nothing(
-    database: str, folder: Write, reader: str
+@pytest.mark.parametrize("is_edited", [False, True])
+def test_a_view_that_its_file_drops_first_keeps_what_it_had_unless_that_was_edited(
+    database: str, folder: Write, reader: str, *, is_edited: bool
 ) -> None:
-    """It states the view from the ground up, also when the run has dropped it before."""
-    files = {"1_a.up.sql": TABLE, "views/v.sql": f"DROP VIEW IF EXISTS v; {OLD}"}
+    """An edited file would have dropped it anyway; another one runs only for the migration."""
+    text = f"DROP VIEW IF EXISTS v, w; {OLD} CREATE VIEW w AS SELECT z FROM a;"
+    files = {"1_a.up.sql": TABLE, "repeatable/v.sql": text}
     up(database, folder(files))
-    execute(database, f"GRANT SELECT ON v TO {reader}")
+    execute(database, f"GRANT SELECT ON v, w TO {reader}")
+    if is_edited:
+        files["repeatable/v.sql"] += " -- edited"
 
     up(database, folder({**files, "2_b.up.sql": "ALTER TABLE a ALTER x TYPE bigint;"}))
 
-    asked = f"SELECT has_table_privilege('{reader}', 'v', 'SELECT')"
-    assert value(database, asked) is False
+    # The migration changes no column of w, which the file drops as well.
+    for name in ("v", "w"):
+        asked = f"SELECT has_table_privilege('{reader}', '{name}', 'SELECT')"
+        assert value(database, asked) is not is_edited
 
 
 def test_a_rule_that_needs_a_lost_column_is_not_lost_without_a_word(
@@ -612,12 +668,18 @@ def test_what_else_stops_the_migration_is_reported_by_the_server(
     assert dump(on_column.url) == before
 
 
+NO_TRANSACTION = "-- lfmigrate: no-transaction\nVACUUM a;"
+# Of a column that a later migration adds.
+NEEDS_LATER = {"view_v": "CREATE OR REPLACE VIEW v AS SELECT x, q FROM a;"}
+ADDS = "ALTER TABLE a ADD q int;"
+
+
 @pytest.mark.parametrize(
     ("files", "options"),
     [
-        ({"3_c": "-- lfmigrate: no-transaction\nVACUUM a;"}, {}),
-        ({"3_c": "-- lfmigrate: no-transaction\nVACUUM a;"}, {"dry_run": True}),
-        ({"3_c": "SELECT 1;"}, {"to": "2"}),
+        ({"3_c": NO_TRANSACTION, "4_d": ADDS}, {}),
+        ({"3_c": NO_TRANSACTION, "4_d": ADDS}, {"dry_run": True}),
+        ({"3_c": ADDS}, {"to": "2"}),
     ],
 )
 def test_views_are_not_dropped_without_their_files_in_the_same_transaction(
@@ -628,13 +690,10 @@ def test_views_are_not_dropped_without_their_files_in_the_same_transaction(
 ) -> None:
     """The migration fails as the server says, with the way out."""
     before = dump(on_column.url)
+    path = on_column.folder(**{"2_b": "ALTER TABLE a ALTER y TYPE bigint"}, **files, **NEEDS_LATER)
 
     with pytest.raises(StatementFailed) as caught:
-        up(
-            on_column.url,
-            on_column.folder(**{"2_b": "ALTER TABLE a ALTER y TYPE bigint"}, **files),
-            **options,
-        )
+        up(on_column.url, path, **options)
 
     assert (caught.value.sqlstate, caught.value.file) == ("0A000", "2_b.up.sql")
     assert caught.value.hint == (
@@ -645,21 +704,146 @@ def test_views_are_not_dropped_without_their_files_in_the_same_transaction(
     assert dump(on_column.url) == before
 
 
-def test_a_later_migration_that_reads_a_dropped_view_is_named(
-    on_column: OnColumn, dump: Dump
+@pytest.mark.parametrize(
+    ("files", "options"),
+    [({"3_c": NO_TRANSACTION}, {}), ({"3_c": "SELECT 1;"}, {"to": "2"})],
+)
+def test_views_are_re_created_right_after_a_migration_whatever_comes_then(
+    on_column: OnColumn, files: dict[str, str], options: dict[str, object]
+) -> None:
+    """A file that ends the transaction, or nothing for now."""
+    path = on_column.folder(**{"2_b": "ALTER TABLE a ALTER y TYPE bigint"}, **files)
+
+    up(on_column.url, path, **options)
+
+    assert value(on_column.url, "SELECT obj_description('v'::regclass)") == "the view"
+    assert verify(on_column.url, path, allow_pending=True).ok
+
+
+@pytest.mark.parametrize(
+    ("files", "place", "why"),
+    [
+        (
+            {"3_c": "CREATE TABLE c AS TABLE v", "4_d": ADDS, **NEEDS_LATER},
+            "3_c.up.sql:1:25",
+            """The views of views/v.sql are re-created after the last migration, because the text
+            needs it; none may use them until then.""",
+        ),
+        (
+            {"2_b": "ALTER TABLE a ALTER y TYPE bigint; CREATE TABLE c AS TABLE v"},
+            "2_b.up.sql:1:60",
+            """The views of repeatable files are re-created after that file; it may not use them
+            itself.""",
+        ),
+    ],
+)
+def test_what_reads_a_dropped_view_is_named(
+    on_column: OnColumn, dump: Dump, files: dict[str, str], place: str, why: str
 ) -> None:
     """The first error stays the error."""
     before = dump(on_column.url)
-    path = on_column.folder(
-        **{"2_b": "ALTER TABLE a ALTER y TYPE bigint", "3_c": "CREATE TABLE c AS TABLE v"}
-    )
+    path = on_column.folder(**{"2_b": "ALTER TABLE a ALTER y TYPE bigint", **files})
 
     with pytest.raises(StatementFailed) as caught:
         up(on_column.url, path)
 
     assert (caught.value.sqlstate, caught.value.file) == ("0A000", "2_b.up.sql")
     assert caught.value.detail[-1] == (
-        'With view "v" dropped before it, 3_c.up.sql:1:25 fails: relation "v" does not exist.'
+        f'With view "v" dropped before it, {place} fails: relation "v" does not exist.'
     )
+    assert caught.value.hint == " ".join(why.split())
     assert caught.value.outcome == NOTHING_CHANGED
     assert dump(on_column.url) == before
+
+
+# What a migration does to views after another one for which they had to be dropped.
+AFTERWARDS = (
+    """GRANT UPDATE ON ALL TABLES IN SCHEMA public TO {0};
+    REVOKE SELECT ON ALL TABLES IN SCHEMA public FROM {0};
+    COMMENT ON VIEW v IS 'another'; CREATE TABLE c AS TABLE v;""",
+    # They have to be dropped for this one, too.
+    "ALTER TABLE a ALTER x TYPE bigint; DROP OWNED BY {0};",
+)
+ALL_OF_THEM = """
+    SELECT jsonb_agg(jsonb_build_array(relname, relacl::text, reloptions, obj_description(oid),
+        pg_get_viewdef(oid), (SELECT array_agg(atttypid::regtype) FROM pg_attribute
+        WHERE attrelid = c.oid)) ORDER BY relname)
+    FROM pg_class AS c WHERE relkind = 'v' AND relnamespace = 'public'::regnamespace"""
+
+
+def test_a_later_migration_finds_the_views_whether_in_the_same_run_or_the_next(
+    on_column: OnColumn, create_database: Callable[..., str]
+) -> None:
+    """What it does to all relations reaches them, and they have what they had before."""
+    once, twice = on_column.url, create_database()
+    files: dict[str, str] = {}
+    up(twice, on_column.folder())
+    execute(twice, f"GRANT SELECT ON v, b, top TO {on_column.reader}")
+    execute(twice, "COMMENT ON VIEW v IS 'the view'")
+    for number, change in enumerate(AFTERWARDS, 1):
+        files[f"{number}1_b"] = f"ALTER TABLE a ALTER y TYPE {('numeric', 'bigint')[number % 2]}"
+        files[f"{number}2_c"] = change.format(on_column.reader)
+        path = on_column.folder(**files)
+
+        report = up(once, path)
+        up(twice, path, to=f"{number}1")
+        up(twice, path)
+
+        assert value(once, ALL_OF_THEM) == value(twice, ALL_OF_THEM), change
+        assert report.notes == ()
+    assert verify(once, path).ok
+
+
+@pytest.mark.any_version
+def test_privileges_restored_after_other_migrations_are_named(on_column: OnColumn) -> None:
+    """The text of a view needs a later migration; roles are what they are by then."""
+    url, reader = on_column.url, on_column.reader
+    gone, new = f"{reader}_gone", f"{reader}_new"
+    execute(url, f"CREATE ROLE {gone}", f"GRANT SELECT ON v TO {gone}", f"CREATE ROLE {new}")
+    execute(url, f"GRANT INSERT (x) ON v TO {new}", f"ALTER VIEW top OWNER TO {new}")
+    path = on_column.folder(
+        **{
+            "2_b": "ALTER TABLE a ALTER y TYPE bigint",
+            "3_c": f"REVOKE ALL ON ALL TABLES IN SCHEMA public FROM {reader};"
+            f"DROP OWNED BY {gone}; DROP ROLE {gone}; ALTER ROLE {new} RENAME TO {gone}",
+            "4_d": ADDS,
+        },
+        **NEEDS_LATER,
+    )
+
+    report = up(url, path)
+
+    late = "was dropped before 2_b and could be re-created only after the last migration; its"
+    late += " privileges are those that"
+    assert report.notes == (
+        f'view "v" {late} it had before: SELECT to {reader}; SELECT to {gone}; INSERT (x) to {new}',
+        f'view "top" {late} it had before: SELECT to {reader}',
+    )
+    assert not value(url, f"SELECT has_table_privilege('{reader}', 'b', 'SELECT')")
+    assert value(url, f"SELECT has_table_privilege('{reader}', 'v', 'SELECT')")
+    assert value(url, f"SELECT has_column_privilege('{gone}', 'v', 'x', 'INSERT')")
+    assert value(url, "SELECT relowner::regrole FROM pg_class WHERE relname = 'top'") == gone
+    execute(url, f"DROP OWNED BY {gone} CASCADE", f"DROP ROLE {gone}")
+
+
+@pytest.mark.any_version
+def test_a_view_whose_owner_a_later_migration_drops_gets_no_other_owner(
+    on_column: OnColumn, dump: Dump
+) -> None:
+    """It would run with the privileges of another role."""
+    url, owner = on_column.url, f"{on_column.reader}_owner"
+    execute(url, f"CREATE ROLE {owner}", f"ALTER VIEW v OWNER TO {owner}")
+    before = dump(url)
+    drop = f"DROP OWNED BY {owner}; DROP ROLE {owner}"
+    path = on_column.folder(
+        **{"2_b": "ALTER TABLE a ALTER y TYPE bigint", "3_c": drop, "4_d": ADDS}, **NEEDS_LATER
+    )
+
+    with pytest.raises(StatementFailed) as caught:
+        up(url, path)
+
+    assert caught.value.message == (
+        "the owner of view public.v was dropped before its file could create it again"
+    )
+    assert dump(url) == before
+    execute(url, f"DROP OWNED BY {owner} CASCADE", f"DROP ROLE {owner}")

@@ -27,7 +27,7 @@ from lfmigrate.engine.repair import Repairs, refuse_spoiled, repairs
 from lfmigrate.engine.repeatables import repeatable_steps
 from lfmigrate.engine.sequences import may_set_sequences, unmoved_sequences
 from lfmigrate.engine.session import Session
-from lfmigrate.engine.state import DatabaseState
+from lfmigrate.engine.state import DatabaseState, has_vanished
 from lfmigrate.engine.step import Step
 from lfmigrate.engine.transaction import transaction
 from lfmigrate.engine.upgrade import after_upgrade
@@ -151,8 +151,8 @@ def up(
     session = Session(conn, folder, scope, progress=progress, on_wait=on_wait)
     outcomes: list[Outcome] = []
     rows = RowPolicy(accept_data_loss, None if dry_run else backup_dir, watch)
-    recreated = RecreatedObjects(session)
     order = RunOrder(folder.repeatables)
+    recreated = RecreatedObjects(session, order)
     with ExitStack() as stack:
         direct: Session | None = None
         for attempt in Attempts(session):
@@ -170,6 +170,7 @@ def up(
                     allow_out_of_order=allow_out_of_order,
                     resumable=resumable_edits(session, state),
                 )
+                steps = recreated.after_migrations(steps)
                 steps += repeatable_steps(folder, state, steps, recreated, order)
                 steps, untried = split_untriable(steps) if dry_run else (steps, [])
                 steps = recreated.prepare(steps)
@@ -217,8 +218,14 @@ def _learn(
     error: StatementFailed, state: DatabaseState, recreated: RecreatedObjects, order: RunOrder
 ) -> None:
     """Change what runs, so that the next attempt does not fail with the same error; or raise it."""
-    if not order.learn(error.file, error.sqlstate, error.message):
+    if recreated.wait(error) or order.learn(error.file, error.sqlstate, error.message):
+        return
+    try:
         recreated.add(state, error)
+    except StatementFailed as failed:
+        # Another run may re-create the same; what is left to do is read again.
+        if failed is error or not has_vanished(failed):
+            raise
 
 
 def _choose(

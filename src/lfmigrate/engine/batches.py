@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from lfmigrate.engine.step import Step
+from lfmigrate.engine.step import Step, not_yet_recreated
 from lfmigrate.source.sqlfile import SqlFile
 from lfmigrate.syntax.replayable import for_replay
 
@@ -41,7 +41,7 @@ def batches(steps: Sequence[Step], *, dry_run: bool, per_migration: bool) -> Ite
     for step in steps:
         if step.action == "repair":
             continue
-        alone = per_migration and not any(each.drops for each in batch)
+        alone = per_migration and not not_yet_recreated(batch)
         if batch and (alone or step.file.no_transaction or batch[-1].file.no_transaction):
             yield batch
             batch = []

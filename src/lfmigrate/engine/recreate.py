@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from itertools import takewhile
 
 from lfmigrate import catalog
+from lfmigrate.engine.object_names import are_views, listed, named_in
+from lfmigrate.engine.recreatable import is_of_kind, recreatable
 from lfmigrate.engine.session import Session
 from lfmigrate.engine.state import DatabaseState
 from lfmigrate.engine.step import Recreated, Step
 from lfmigrate.errors import Refused, StatementFailed
 from lfmigrate.history.events import History
 from lfmigrate.schema.object import Item
-from lfmigrate.schema.relation import REPLACEABLE, ROUTINE_KINDS, Key
-from lfmigrate.source.folder import Folder
-from lfmigrate.source.repeatable import Creation, RepeatableFile, names_in
+from lfmigrate.schema.relation import REPLACEABLE, Key
+from lfmigrate.source.repeatable import RepeatableFile, RunOrder, names_in
 from lfmigrate.source.sqlfile import SqlFile
 from lfmigrate.syntax.names import Cursor, Name
 from lfmigrate.syntax.scanner import Statement
@@ -31,6 +33,29 @@ _UNDEFINED = frozenset({"42P01", "42883"})
 
 _QUOTED = re.compile(r'"((?:[^"]|"")+)"')
 
+# The classes of errors that come from what a statement says, and not from the data or the server.
+_OF_THE_TEXT = frozenset({"0A", "2B", "3F", "42"})
+
+
+@dataclass(slots=True)
+class _Site:
+    """A file that failed, and what is dropped before it, so that it does not fail again.
+
+    Attributes:
+        cause: Why it failed.
+        objects: What is dropped.
+        is_dropped: Whether it is, in this attempt.
+    """
+
+    cause: StatementFailed
+    objects: dict[Key, Recreated]
+    is_dropped: bool = False
+
+    @property
+    def files(self) -> set[str]:
+        """Return the names of the files that create the objects."""
+        return {each.file for each in self.objects.values()}
+
 
 class RecreatedObjects:
     """The views and routines that a run drops and re-creates, because a statement failed otherwise.
@@ -38,49 +63,112 @@ class RecreatedObjects:
     The server says which: CREATE OR REPLACE VIEW cannot change the columns that a view has, and a
     column that a view, a materialized view or the SQL body of a function reads can neither be
     dropped nor get another type. The run is rolled back then, and starts again with them dropped
-    before the file that failed; their own files re-create them, and their properties are restored.
-    A run without such an error asks nothing.
+    before the file that failed. A run without such an error asks nothing.
+
+    Their own files re-create them right after a migration that failed, so that the next one finds
+    them; their properties are restored. A file that fails there, because its text needs a later
+    migration, waits until after the last one.
 
     Each is identified by schema and name. Which schema a file creates it in is known from the
     history; before the file has run, it is the one that the file names, or that of the run.
     """
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, order: RunOrder) -> None:
         self._session = session
-        self._chosen: dict[Key, Recreated] = {}
-        # The files that failed: the objects have to be gone before them.
-        self._files: set[str] = set()
-        self._cause: StatementFailed | None = None
-        self._are_dropped = False
+        self._order = order
+        # By the file that failed.
+        self._sites: dict[str, _Site] = {}
+        # The files that run right after each such migration, and those that cannot.
+        self._places: list[list[str]] = []
+        self._waiting: set[str] = set()
+        # How many steps that is, with the migrations.
+        self._end = 0
+        self._owed: set[str] = set()
 
     def __contains__(self, file: RepeatableFile) -> bool:
-        """Return whether something that a file creates is dropped, so that the file has to run."""
-        return any(each.file == file.file.name for each in self._chosen.values())
+        """Return whether something of a file is dropped and not re-created by the last migration.
+
+        Then it has to run with the others.
+        """
+        return file.file.name in self._owed
+
+    def after_migrations(self, steps: Sequence[Step]) -> list[Step]:
+        """Let files run right after the migrations before which what they create is dropped.
+
+        Args:
+            steps: The migrations that run.
+        """
+        self._places = []
+        own = [site for name, site in self._sites.items() if name in self._repeatables]
+        self._owed = {file for site in own for file in site.files}
+        result: list[Step] = []
+        for step in steps:
+            result.append(step)
+            site = self._sites.get(step.file.name)
+            if site is None or step.action == "repair" or step.file.no_transaction:
+                continue
+            self._owed |= site.files & self._waiting
+            files = [
+                each
+                for each in self._session.folder.repeatables
+                if each.file.name in site.files - self._waiting
+            ]
+            files.sort(key=lambda each: self._order.place(each.file.name))
+            self._places.append([each.file.name for each in files])
+            result += [Step.of_repeatable(each) for each in files]
+        self._end = len(result)
+        return result
 
     def prepare(self, steps: Sequence[Step]) -> list[Step]:
-        """Let the objects be dropped before the first step that needs it.
+        """Let the objects be dropped before the step that needs it.
 
         They are not, if they would not all be re-created in the same transaction: because a file
-        that runs outside a transaction comes before that, or because migrations stay pending. Then
-        the statement fails again.
+        has to wait, and one that runs outside a transaction comes before that, or migrations stay
+        pending. Then the statement fails again.
 
         Args:
             steps: All steps of the run that a transaction may contain.
         """
-        objects = [self._chosen[key] for key in sorted(self._chosen)]
-        files = {each.file for each in objects}
-        first = next(
-            (i for i, step in enumerate(steps) if step.file.name in files | self._files), len(steps)
-        )
-        rest = steps[first:]
-        self._are_dropped = (
-            bool(objects)
-            and files <= {step.file.name for step in rest}
-            and not any(step.file.no_transaction or step.action == "repair" for step in rest)
-        )
-        if not self._are_dropped:
-            return list(steps)
-        return [*steps[:first], replace(rest[0], drops=tuple(objects)), *rest[1:]]
+        result = list(steps)
+        for name, site in self._sites.items():
+            # Of a repeatable file's, one may be re-created before it.
+            names = site.files | {name} if name in self._repeatables else {name}
+            place = next(
+                (
+                    i
+                    for i, step in enumerate(steps)
+                    if step.file.name in names and (step.version is not None or i >= self._end)
+                ),
+                len(steps),
+            )
+            rest = list(takewhile(_is_in_transaction, steps[place:]))
+            site.is_dropped = bool(rest) and site.files <= {step.file.name for step in rest}
+            if site.is_dropped:
+                objects = tuple(site.objects[key] for key in sorted(site.objects))
+                drops = {each.key: each for each in (*result[place].drops, *objects)}
+                result[place] = replace(result[place], drops=tuple(drops.values()))
+        return result
+
+    @property
+    def _repeatables(self) -> set[str]:
+        return {each.file.name for each in self._session.folder.repeatables}
+
+    def wait(self, error: StatementFailed) -> bool:
+        """Let a file wait that failed right after a migration, and what comes after it there.
+
+        Returns:
+            Whether it is one, and the failure may be due to what a later migration does.
+        """
+        if error.file is None or (error.sqlstate or "")[:2] not in _OF_THE_TEXT:
+            return False
+        files = {
+            name
+            for place in self._places
+            if error.file in place
+            for name in place[place.index(error.file) :]
+        }
+        self._waiting |= files
+        return bool(files)
 
     def add(self, state: DatabaseState, error: StatementFailed) -> None:
         """Choose what to drop, so that the next attempt does not fail with the same error.
@@ -96,47 +184,88 @@ class RecreatedObjects:
         schema = state.schema
         if error.sqlstate in _UNDEFINED:
             self._refuse_missing(schema, error)
-        cause = error if error.file is not None else self._cause
-        if cause is None or error.sqlstate not in {_COLUMNS_CHANGED, _DEPENDED_ON, _NOT_SUPPORTED}:
+        is_own = error.file is None and not self._sites
+        if is_own or error.sqlstate not in {_COLUMNS_CHANGED, _DEPENDED_ON, _NOT_SUPPORTED}:
             raise error
-        objects = {each.key: each for each in _recreatable(self._session.folder, state)}
+        objects = {each.key: each for each in recreatable(self._session.folder, state)}
         ids = self._ids(schema, objects)
-        chosen = self._in_the_way(state, error, objects, ids)
-        if not chosen:
+        if error.file is not None:
+            found = {error.file: self._in_the_way(state, error, objects, ids)}
+        else:
+            # Something was made on top of what is dropped.
+            found = {file: set(site.objects) for file, site in self._sites.items()}
+        found = {f: self._with_others(schema, keys, objects, ids) for f, keys in found.items()}
+        if not any(found.values()):
             _add_hint(error, state.history, schema)
             raise error
-        self._refuse_dependents(schema, cause, {key: objects[key] for key in chosen}, ids)
-        if chosen <= self._chosen.keys():
-            if self._chosen and not self._are_dropped:
-                found = [objects[key] for key in chosen]
-                what = "the views" if _are_views(found) else "the objects"
-                error.hint = (
-                    f"Drop {_list(found, schema)} in an earlier migration; up re-creates {what} of"
-                    " repeatable files after the last one."
-                )
-            raise error
-        self._chosen |= {key: objects[key] for key in chosen}
-        self._cause = cause
-        if error.file is not None:
-            self._files.add(error.file)
+        known = {file: set(site.objects) for file, site in self._sites.items()}
+        for file, keys in found.items():
+            site = self._sites.setdefault(file, _Site(error, {}))
+            self._refuse_dependents(schema, site.cause, {key: objects[key] for key in keys}, ids)
+            site.objects |= {key: objects[key] for key in keys}
+        if any(not keys <= known.get(file, set()) for file, keys in found.items()):
+            return
+        if error.file is not None and not self._sites[error.file].is_dropped:
+            named = [objects[key] for key in found[error.file]]
+            what = "the views" if are_views(named) else "the objects"
+            error.hint = (
+                f"Drop {listed(named, schema)} in an earlier migration; up re-creates {what} of"
+                " repeatable files after the last one."
+            )
+        raise error
 
     def _refuse_missing(self, schema: str, error: StatementFailed) -> None:
         """Raise the first error, if a statement needs what was dropped because of it."""
-        missing = _named_in(error.message, self._chosen.values(), [schema])
-        if self._cause is None or not missing or not self._are_dropped:
-            return
-        found = [self._chosen[key] for key in missing]
-        self._cause.detail = (
-            *self._cause.detail,
-            f"With {_list(found, schema)} dropped before it, {error.place} fails: {error.message}.",
-        )
-        self._cause.outcome = error.outcome
-        what = "The views" if _are_views(self._chosen.values()) else "The objects"
-        self._cause.hint = (
-            f"{what} of repeatable files are re-created after the last migration; none may use"
-            " them until then."
-        )
-        raise self._cause
+        for file, site in self._sites.items():
+            gone = [
+                each
+                for each in site.objects.values()
+                if error.file == file or each.file in self._waiting
+            ]
+            missing = named_in(error.message, gone, [schema])
+            if error.file is None or not missing or not site.is_dropped:
+                continue
+            found = [site.objects[key] for key in missing]
+            named = listed(found, schema)
+            fact = f"With {named} dropped before it, {error.place} fails: {error.message}."
+            site.cause.detail = (*site.cause.detail, fact)
+            site.cause.outcome = error.outcome
+            what = "The views" if are_views(gone) else "The objects"
+            site.cause.hint = (
+                f"{what} of repeatable files are re-created after that file; it may not use them"
+                " itself."
+                if error.file == file
+                else f"{what} of {', '.join(sorted({each.file for each in found}))} are re-created"
+                " after the last migration, because the text needs it; none may use them until"
+                " then."
+            )
+            raise site.cause
+
+    def _with_others(
+        self,
+        schema: str,
+        keys: Collection[Key],
+        objects: Mapping[Key, Recreated],
+        ids: Mapping[Key, str],
+    ) -> set[Key]:
+        """Return objects with what is on top of them, and what their files would drop.
+
+        A file runs because of one of its objects, and another one is not to lose anything by that.
+        """
+        chosen, more = set[Key](), set(keys)
+        while not more <= chosen:
+            chosen |= more
+            files = {objects[key].file for key in chosen}
+            chosen |= {
+                key
+                for key in ids
+                if objects[key].file in files
+                and objects[key].is_dropped_by_file
+                and objects[key].keeps_properties
+            }
+            roots = [(ids[key], None) for key in sorted(chosen) if key in ids]
+            more = self._on_top_of(schema, roots, ids) if roots else set()
+        return chosen
 
     def _ids(self, schema: str, objects: Mapping[Key, Recreated]) -> Mapping[Key, str]:
         """Return the ids of those objects that exist and are of the kind that the files create."""
@@ -146,7 +275,7 @@ class RecreatedObjects:
             found.relation.key: found.id
             for found in asked.value
             if found.relation.key in objects
-            and _is_of_kind(found.relation.kind, objects[found.relation.key].kind)
+            and is_of_kind(found.relation.kind, objects[found.relation.key].kind)
         }
 
     def _in_the_way(
@@ -158,20 +287,24 @@ class RecreatedObjects:
     ) -> set[Key]:
         """Return what has to be dropped, what is on top of others included."""
         existing = [objects[key] for key in ids]
-        if error.file is None:
-            roots: list[tuple[str, str | None]] = [(ids[k], None) for k in self._chosen if k in ids]
-            return self._on_top_of(state.schema, roots, ids)
+        site = self._sites.get(error.file or "")
+        # What such a file has created since is not known to the database before the run.
+        placed = {name for place in self._places for name in place}
+        existing += [e for key, e in objects.items() if key not in ids and e.file in placed]
         statement, path = self._failed_statement(error, state.schema)
         if error.sqlstate == _COLUMNS_CHANGED:
             own = [e for e in existing if e.file == error.file and e.kind == "view"]
             # It may be in a DO block.
             views = [e for e in own if statement in e.creations] or own
-            roots = [(ids[each.key], None) for each in views]
+            roots: list[tuple[str, str | None]] = [
+                (ids[each.key], None) for each in views if each.key in ids
+            ]
             return self._on_top_of(state.schema, roots, ids)
         # The first line of the detail shows the file.
         detail = error.detail[1:]
-        named = _named_in("\n".join(detail), existing, path, self._chosen)
-        roots = [(ids[key], None) for key in named]
+        known = site.objects if site is not None else ()
+        named = named_in("\n".join(detail), existing, path, known)
+        roots = [(ids[key], None) for key in named if key in ids]
         names = Cursor(statement).names()
         if error.sqlstate == _NOT_SUPPORTED and roots:
             # Only one of the views on the column is mentioned.
@@ -179,7 +312,7 @@ class RecreatedObjects:
                 asked = flight.ask(catalog.relations(_keys_of(names, path, state)))
             columns = [name for line in detail for name in _QUOTED.findall(line)]
             roots += [(found.id, f"column {column}") for found in asked.value for column in columns]
-        chosen = self._on_top_of(state.schema, roots, ids)
+        chosen = self._on_top_of(state.schema, roots, ids) | named
         if statement.head[:1] != ("DROP",):
             return chosen
         dropped = {(name.schema, name.name) for name in names}
@@ -190,7 +323,7 @@ class RecreatedObjects:
         }
 
     def _on_top_of(
-        self, schema: str, roots: Iterable[tuple[str, str | None]], ids: Mapping[Key, str]
+        self, schema: str, roots: Sequence[tuple[str, str | None]], ids: Mapping[Key, str]
     ) -> set[Key]:
         with self._session.reading(schema) as flight:
             asked = flight.ask(catalog.dependents(roots))
@@ -217,7 +350,7 @@ class RecreatedObjects:
         ids: Mapping[Key, str],
     ) -> None:
         """Refuse to drop what other objects depend on, and list those."""
-        roots = {ids[key] for key in chosen}
+        roots = {ids[key] for key in chosen if key in ids}
         with self._session.reading(schema) as flight:
             asked = flight.ask(catalog.dependents((root, None) for root in roots))
         with self._session.reading(schema) as flight:
@@ -235,13 +368,13 @@ class RecreatedObjects:
         it, them = ("is", "it") if len(objects) == 1 else ("are", "them")
         if cause.sqlstate == _COLUMNS_CHANGED and first is not None:
             message = (
-                f"the columns of {_list([first], schema)} have changed, so it has to be dropped,"
+                f"the columns of {listed([first], schema)} have changed, so it has to be dropped,"
                 " but other objects depend on it"
             )
         else:
             message = (
-                f"{cause.file}:{cause.line} cannot run until {_list(objects, schema)} {it} dropped,"
-                f" but other objects depend on {them}"
+                f"{cause.file}:{cause.line} cannot run until {listed(objects, schema)} {it}"
+                f" dropped, but other objects depend on {them}"
             )
         raise Refused(
             message,
@@ -251,66 +384,8 @@ class RecreatedObjects:
         )
 
 
-def _recreatable(folder: Folder, state: DatabaseState) -> Iterator[Recreated]:
-    """Return what repeatable files create and would create again, identified."""
-    history = state.history
-    for file in folder.repeatables:
-        made = [k for k in history.made_by_repeatables.get(file.name, ()) if k.space in _SPACES]
-        by_key: dict[Key, list[Creation]] = {}
-        for creation in file.creations:
-            for key in _keys_created(creation, file.creations, made, state.schema):
-                by_key.setdefault(key, []).append(creation)
-        event = history.repeatables.get(file.name)
-        is_edited = event is None or event.checksum != file.file.checksum
-        for key, creations in by_key.items():
-            kind = creations[0].kind
-            parts = history.parts_by_repeatables.get(key, ()) if is_edited else ()
-            yield Recreated(
-                key,
-                kind,
-                file.file.name,
-                tuple(creation.statement for creation in creations),
-                # A file drops a materialized view only because there is no CREATE OR REPLACE;
-                # others it states from the ground up.
-                kind == "materialized view" or not creations[0].drops_it_first,
-                frozenset(part.partition(" ")[2] for part in parts),
-            )
-
-
-_SPACES = frozenset({"relation", "routine"})
-
-
-def _keys_created(
-    creation: Creation, siblings: Sequence[Creation], made: Sequence[Key], schema: str
-) -> list[Key]:
-    """Return what a statement of a repeatable file creates; all routines of its name.
-
-    Args:
-        creation: The statement.
-        siblings: All of the file.
-        made: What the file has created so far, by the history.
-        schema: That of the run.
-    """
-    is_routine = creation.kind in ROUTINE_KINDS
-    found = [
-        key
-        for key in made
-        if (key.space == "routine") == is_routine
-        and (key.name.startswith(f"{creation.name}(") if is_routine else key.name == creation.name)
-        and creation.schema in {None, key.schema}
-    ]
-    if is_routine:
-        return found
-    if creation.schema is not None:
-        return [Key("relation", creation.schema, creation.name)]
-    named = {each.schema for each in siblings if each.name == creation.name}
-    schemas = [key.schema for key in found if key.schema not in named]
-    own = schema if schema in schemas or not schemas else schemas[-1]
-    return [Key("relation", own, creation.name)]
-
-
-def _is_of_kind(kind: str, created: str) -> bool:
-    return kind == created or (kind in ROUTINE_KINDS and created in ROUTINE_KINDS)
+def _is_in_transaction(step: Step) -> bool:
+    return not step.file.no_transaction and step.action != "repair"
 
 
 def _path_set_by(statement: Statement) -> list[str]:
@@ -333,35 +408,6 @@ def _keys_of(names: Iterable[Name], path: Sequence[str], state: DatabaseState) -
         if name.schema is None and not any(key in keys for key in known):
             keys += [key for key in known if key.name == name.name]
         yield from keys
-
-
-def _named_in(
-    text: str, objects: Iterable[Recreated], path: Sequence[str], known: Collection[Key] = ()
-) -> set[Key]:
-    """Return which objects a message of the server names.
-
-    A name without a schema is that of the first one in the search path. If that cannot be meant, a
-    function may have set the path, and every object of that name is returned.
-
-    Args:
-        text: The message.
-        objects: Any.
-        path: The schemas that are searched.
-        known: Those that were found in an earlier message, which cannot be meant again.
-    """
-    names = names_in(text)
-    found: set[Key] = set()
-    unqualified: dict[str, list[Key]] = {}
-    for each in objects:
-        if (each.key.schema, each.name) in names:
-            found.add(each.key)
-        elif (None, each.name) in names:
-            unqualified.setdefault(each.name, []).append(each.key)
-    for keys in unqualified.values():
-        nearest = min((path.index(k.schema) for k in keys if k.schema in path), default=None)
-        meant = {k for k in keys if nearest is not None and k.schema == path[nearest]}
-        found |= meant if meant and not meant <= set(known) else set(keys)
-    return found
 
 
 def _wholes(item: Item) -> set[str | None]:
@@ -403,16 +449,3 @@ def _add_hint(error: StatementFailed, history: History, schema: str) -> None:
 
 def _base(key: Key) -> str:
     return key.name.partition("(")[0] if key.space == "routine" else key.name
-
-
-def _are_views(objects: Iterable[Recreated]) -> bool:
-    return all(each.kind == "view" for each in objects)
-
-
-def _list(objects: Collection[Recreated], schema: str) -> str:
-    """Return what messages call several objects, with their kinds."""
-    ordered = sorted(objects, key=lambda each: each.label(schema))
-    if _are_views(ordered):
-        listed = ", ".join(each.label(schema) for each in ordered)
-        return f"{'view' if len(ordered) == 1 else 'views'} {listed}"
-    return ", ".join(f"{each.kind} {each.label(schema)}" for each in ordered)

@@ -34,8 +34,8 @@ def repeatable_steps(
     Args:
         folder: The files.
         state: The database before the run.
-        steps: The migrations that run before.
-        recreated: What is dropped, so that its files have to run.
+        steps: The migrations that run before, and the repeatable files that run between them.
+        recreated: What is dropped, so that its files may have to run.
         order: The order.
     """
     applied = state.history.applied.keys() | {int(s.version) for s in steps if s.version}
@@ -54,14 +54,20 @@ def _chosen(
 
     Those that are new, edited or miss something; those that mention what such a one creates; and
     those that may concern what has run. Running one once more does no harm, unless it drops what it
-    creates, with the indexes and privileges that a migration has made there.
+    creates, with the indexes and privileges that a migration has made there. For one that has run
+    between the migrations, only what came after it counts.
     """
     missing = set(state.missing)
     incomplete = set(_incomplete(state))
-    dropping = [s for step in steps for s in step.file.statements if _may_drop(s)]
+    places = {step.file.name: i for i, step in enumerate(steps) if step.version is None}
     changed: set[Name] = set()
+    # The same, without those that have run between the migrations.
+    changed_since: set[Name] = set()
     for each in plan.repeatable_states(folder, state.history):
         file = each.repeatable
+        place = places.get(file.file.name)
+        later = [s for s in steps[0 if place is None else place :] if s.version is not None]
+        seen = changed if place is None else changed_since
         if (
             each.status != "applied"
             or not missing.isdisjoint(state.history.made_by_repeatables[file.name])
@@ -69,13 +75,20 @@ def _chosen(
                 not file.drops_its_own
                 and not incomplete.isdisjoint(_touched_by(file.name, state.history))
             )
-            or _mentions_any(file.mentioned, changed)
         ):
             changed |= file.created
+            has_to_run = place is None
+        else:
+            has_to_run = False
+        if has_to_run or _mentions_any(file.mentioned, seen):
+            changed |= file.created
+            changed_since |= file.created
         elif file.drops_its_own:
-            if not any(_may_drop_some_of(file.created, statement) for statement in dropping):
+            if not any(
+                _may_drop_some_of(file.created, statement) for statement in _dropping(later)
+            ):
                 continue
-        elif not (dropping if file.is_self_contained else steps or changed):
+        elif not (any(_dropping(later)) if file.is_self_contained else later or seen):
             continue
         yield file
 
@@ -93,9 +106,12 @@ def _touched_by(name: str, history: History) -> set[Key]:
     return {relation.key for event in events for relation in event.expected}
 
 
-def _may_drop(statement: Statement) -> bool:
-    """Return whether a statement might drop what a repeatable file has created."""
-    return statement.head[:1] in {("DROP",), ("ALTER",)}
+def _dropping(steps: Sequence[Step]) -> Iterator[Statement]:
+    """Return the statements that might drop what a repeatable file has created."""
+    for step in steps:
+        for statement in step.file.statements:
+            if statement.head[:1] in {("DROP",), ("ALTER",)}:
+                yield statement
 
 
 def _may_drop_some_of(names: Iterable[Name], statement: Statement) -> bool:

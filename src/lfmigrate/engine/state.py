@@ -97,12 +97,17 @@ def read_state(
         try:
             state = _read(conn, scope, relations=relations, on_stall=on_stall)
         except StatementFailed as error:
-            if not error.message.startswith(_VANISHED):
+            if not has_vanished(error):
                 raise
         else:
             if not state.is_mixed:
                 return state
     return _read(conn, scope, relations=relations, on_stall=on_stall)
+
+
+def has_vanished(error: StatementFailed) -> bool:
+    """Return whether a relation was dropped by another session while it was described."""
+    return error.file is None and error.message.startswith(_VANISHED)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -24,6 +25,9 @@ class Recreated:
         file: The name of the file.
         creations: The statements that create it, or another routine of its name.
         keeps_properties: Whether its owner, grants and the like are restored.
+        is_dropped_by_file: Whether the file drops it first.
+        states_owner: Whether the file gives it an owner, whose privileges need not be enough to
+            fill it.
         restated: The indexes of a materialized view that an older text of the file has created,
             and that are not restored: the file states which ones there are.
     """
@@ -33,6 +37,8 @@ class Recreated:
     file: str
     creations: tuple[Statement, ...]
     keeps_properties: bool
+    is_dropped_by_file: bool = False
+    states_owner: bool = False
     restated: frozenset[str] = frozenset()
 
     @property
@@ -118,3 +124,12 @@ class Step:
             down_sql=self.down_sql,
             earlier_ms=self.earlier_ms,
         )
+
+
+def not_yet_recreated(steps: Iterable[Step]) -> set[str]:
+    """Return the names of the files that have to run after these steps, because of their drops."""
+    files: set[str] = set()
+    for step in steps:
+        files |= {each.file for each in step.drops}
+        files.discard(step.file.name)
+    return files

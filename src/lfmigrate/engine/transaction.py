@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
 from uuid import uuid4
 
 from lfmigrate import catalog
 from lfmigrate._version import __version__
 from lfmigrate.engine.danger import Danger
+from lfmigrate.engine.dropped import Dropped
 from lfmigrate.engine.hidden_extension import add_hidden_extension
 from lfmigrate.engine.lost_commit import outcome_of_commit
 from lfmigrate.engine.outcome import Outcome, Results, add_drifted_relations, outcome_of
 from lfmigrate.engine.session import Session
 from lfmigrate.engine.state import DatabaseState, refuse_read_only
 from lfmigrate.engine.step import Recreated, Step
+from lfmigrate.engine.undone import Between, may_be_set_back
 from lfmigrate.errors import (
     COMMITTED,
     ConnectionFailed,
@@ -29,6 +30,7 @@ from lfmigrate.errors import (
 from lfmigrate.history import ledger
 from lfmigrate.postgres.connection import Connection, address_of, is_idle
 from lfmigrate.postgres.pipeline import (
+    Guard,
     Query,
     roll_back,
     roll_back_and_release,
@@ -132,6 +134,8 @@ class Transaction:
         self._recorded = files is not None
         self._read_only = read_only
         self._results: Results | None = None
+        self._between: Between | None = None
+        self._notes: list[str] = []
         self.watches_sequences = False
         self.moved: Answer[tuple[str, ...]] | None = None
         self.danger: Danger | None = None
@@ -195,23 +199,22 @@ class Transaction:
         fingerprints = self.flight.ask(catalog.fingerprints())
         self.flight.reset(scope, defaults)
         statements: list[Answer[None]] = []
-        dropped: list[tuple[Recreated, str]] = []
         parts: list[Answer[PartsSoFar]] = []
         danger = Danger(state.schema, fingerprints)
-        for step in steps:
+        dropped: list[Dropped] = []
+        after_migrations, writers = may_be_set_back(state, steps)
+        for place, step in enumerate(steps):
+            if place == after_migrations and writers:
+                self.flight.look_at(state.schema)
+                self._between = Between(writers, self.flight.ask(catalog.relations(writers)))
+                self.flight.reset(scope, defaults)
             if step.drops:
-                dropped += self._drop(step.drops)
-            own = [each for each in dropped if each[0].file == step.file.name]
+                dropped += self._drop(step.drops, place)
+            own = [each for each in dropped if each.recreated.file == step.file.name]
+            dropped = [each for each in dropped if each not in own]
+            self._notes += (n for each in own for n in each.notes(state.schema, steps[:place]))
             self.flight.enter_file(defaults)
-            run = self.flight.run_all(step.file.statements, danger.of(step) if guarded else None)
-            for statement, answer in zip(step.file.statements, run, strict=True):
-                statements.append(answer)
-                for recreated, properties in own:
-                    if recreated.keeps_properties and statement in recreated.creations:
-                        # Before the rest of the file, which may state them otherwise.
-                        self._restore("restore_properties", properties)
-            for _, properties in own:
-                self._restore("restore_contents", properties)
+            statements += self._run_file(step, own, danger.of(step) if guarded else None)
             # As if each file had a run of its own.
             self.flight.reset(scope, defaults, release=self.releases)
             self.record(step)
@@ -239,8 +242,24 @@ class Transaction:
             parts=parts,
         )
 
-    def _drop(self, objects: Sequence[Recreated]) -> list[tuple[Recreated, str]]:
-        """Drop objects; return those that existed, with the properties to restore as JSON."""
+    def _run_file(
+        self, step: Step, own: Sequence[Dropped], guard: Guard | None
+    ) -> Sequence[Answer[None]]:
+        """Queue the statements of a file, and restore what it creates again."""
+        answers: list[Answer[None]] = []
+        run = self.flight.run_all(step.file.statements, guard)
+        for statement, answer in zip(step.file.statements, run, strict=True):
+            answers.append(answer)
+            for each in own:
+                if each.recreated.keeps_properties and statement in each.recreated.creations:
+                    # Before the rest of the file, which may state them otherwise.
+                    self._restore("restore_properties", each)
+        for each in own:
+            self._restore("restore_contents", each)
+        return answers
+
+    def _drop(self, objects: Sequence[Recreated], place: int) -> list[Dropped]:
+        """Drop objects before the step of a place; return those that existed."""
         flight = self.flight
         flight.look_at(self.state.schema)
         keys = [each.key._asdict() for each in objects]
@@ -251,29 +270,15 @@ class Transaction:
         flight.do(catalog.query_text("drop_recreated"))
         flight.reset(self.session.scope, self.state.server.defaults)
         self.send()
+        expected = self.state.history.expected
         return [
-            (each, json.dumps(self._kept(each, asked.value[each.key])))
+            Dropped(each, place, asked.value[each.key], expected.get(each.key))
             for each in objects
             if each.key in asked.value
         ]
 
-    def _kept(self, each: Recreated, properties: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Return the properties without those that came from its file alone, which states them.
-
-        Options that someone has set may keep others from rows, and are not lost.
-        """
-        contents = [found for found in properties["contents"] if found["name"] not in each.restated]
-        expected = self.state.history.expected.get(each.key)
-        live = self.state.live.get(each.key)
-        of_the_file = (
-            expected is not None
-            and live is not None
-            and expected.parts.get("options") == live.parts.get("options")
-        )
-        options = None if of_the_file else properties["options"]
-        return {**properties, "contents": contents, "options": options}
-
-    def _restore(self, query: str, properties: str) -> None:
+    def _restore(self, query: str, dropped: Dropped) -> None:
+        properties = json.dumps(dropped.kept)
         self.flight.do("SELECT set_config('lfmigrate.recreated', $1, true)", properties)
         self.flight.do(catalog.query_text(query))
 
@@ -299,7 +304,10 @@ class Transaction:
         if self.watches_sequences:
             self.moved = self.flight.ask(catalog.moved_sequences())
         self.send()
-        return outcome_of(self.session, self.state, self._results)
+        outcome = outcome_of(self.session, self.state, self._results)
+        if self._between is not None:
+            self._notes += self._between.notes(self.state.live, outcome.state.live)
+        return replace(outcome, notes=[*outcome.notes, *self._notes])
 
     def save_rows(
         self,

@@ -1,25 +1,49 @@
 -- Restore what a materialized view contained that was dropped, after the last statement of its file: whether it has
 -- rows, and the indexes and statistics that the file does not create.
 --
+-- The file has filled it with the privileges of the run. If it belongs to another role, which may see fewer rows, it is
+-- filled again: REFRESH runs as the owner.
+--
 -- The setting lfmigrate.recreated has what recreated_properties.sql found. Of any object, check that the file has
 -- created it again.
 DO $restore$
 DECLARE
     kept CONSTANT jsonb := current_setting('lfmigrate.recreated')::jsonb;
-    object_name CONSTANT text := kept ->> 'identity';
-    object_oid CONSTANT oid := CASE kept ->> 'kind' WHEN 'ROUTINE' THEN to_regprocedure(object_name)::oid ELSE to_regclass(object_name)::oid END;
+    is_routine CONSTANT boolean := kept ->> 'kind' = 'ROUTINE';
+    object_oid CONSTANT oid := CASE
+        WHEN is_routine THEN coalesce(
+            (SELECT p.oid FROM pg_proc AS p WHERE p.pronamespace = (kept ->> 'namespace')::oid AND p.proname = kept ->> 'proname' AND p.proargtypes::text = kept ->> 'arguments'),
+            to_regprocedure(kept ->> 'identity')::oid)
+        ELSE coalesce(
+            (SELECT c.oid FROM pg_class AS c WHERE c.relnamespace = (kept ->> 'namespace')::oid AND c.relname = kept ->> 'name'),
+            to_regclass(kept ->> 'identity')::oid)
+    END;
+    object_name CONSTANT text := object_oid::regclass::text;
     item jsonb;
 BEGIN
     IF object_oid IS NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'undefined_object',
-            MESSAGE = format('%s %s had to be dropped, and its file did not create it again', lower(kept ->> 'kind'), object_name),
+            MESSAGE = format('%s %s had to be dropped, and its file did not create it again', lower(kept ->> 'kind'), kept ->> 'identity'),
             HINT = 'Drop it in a migration if it is not needed any more.';
     END IF;
     IF kept ->> 'kind' <> 'MATERIALIZED VIEW' THEN
         RETURN;
     END IF;
-    IF (kept ->> 'populated')::boolean <> (SELECT c.relispopulated FROM pg_class AS c WHERE c.oid = object_oid) THEN
-        EXECUTE format('REFRESH MATERIALIZED VIEW %s%s', object_name, CASE WHEN (kept ->> 'populated')::boolean THEN '' ELSE ' WITH NO DATA' END);
+    IF NOT (kept ->> 'populated')::boolean THEN
+        EXECUTE format('REFRESH MATERIALIZED VIEW %s WITH NO DATA', object_name);
+    ELSIF (
+        SELECT NOT c.relispopulated OR ((kept ->> 'owner')::oid = c.relowner AND r.rolname <> current_user)
+        FROM pg_class AS c
+        JOIN pg_roles AS r ON r.oid = c.relowner
+        WHERE c.oid = object_oid)
+    THEN
+        BEGIN
+            EXECUTE format('REFRESH MATERIALIZED VIEW %s', object_name);
+        EXCEPTION WHEN insufficient_privilege THEN
+            RAISE EXCEPTION USING ERRCODE = SQLSTATE,
+                MESSAGE = format('materialized view %s cannot be filled with the privileges of its owner: %s', kept ->> 'identity', SQLERRM),
+                HINT = 'Grant them to the owner, or set the owner in the file, which fills it with the privileges of the run.';
+        END;
     END IF;
     FOR item IN
         SELECT old.value
@@ -40,6 +64,12 @@ BEGIN
         END;
         IF item ->> 'comment' IS NOT NULL THEN
             EXECUTE format('COMMENT ON %s %I.%I IS %L', item ->> 'kind', item ->> 'schema', item ->> 'name', item ->> 'comment');
+        END IF;
+        IF item ->> 'statistics' IS NOT NULL THEN
+            EXECUTE format('ALTER STATISTICS %I.%I SET STATISTICS %s', item ->> 'schema', item ->> 'name', item ->> 'statistics');
+        END IF;
+        IF item ->> 'kind' = 'STATISTICS' AND EXISTS (SELECT FROM pg_roles AS r WHERE r.oid = (item ->> 'owner')::oid AND r.rolname <> current_user) THEN
+            EXECUTE format('ALTER STATISTICS %I.%I OWNER TO %I', item ->> 'schema', item ->> 'name', pg_get_userbyid((item ->> 'owner')::oid));
         END IF;
         IF (item ->> 'clustered')::boolean THEN
             EXECUTE format('ALTER MATERIALIZED VIEW %s CLUSTER ON %I', object_name, item ->> 'name');

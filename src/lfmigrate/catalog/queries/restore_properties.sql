@@ -2,7 +2,8 @@
 --
 -- The setting lfmigrate.recreated has what recreated_properties.sql found. What the rest of the file states overrides it, as
 -- after a CREATE OR REPLACE that left the properties alone. Those of columns that no longer exist are lost.
--- Every name is qualified, because the file may have set search_path.
+-- Every name is qualified, because the file may have set search_path. A role that has been dropped since then had no
+-- privileges any more.
 --
 -- Of several routines with one name, which a file creates one after the other, only the one that exists already is
 -- restored, and lfmigrate.restored remembers that.
@@ -10,29 +11,43 @@ DO $restore$
 DECLARE
     kept CONSTANT jsonb := current_setting('lfmigrate.recreated')::jsonb;
     object_kind CONSTANT text := kept ->> 'kind';
-    object_name CONSTANT text := kept ->> 'identity';
     is_routine CONSTANT boolean := object_kind = 'ROUTINE';
     restored CONSTANT jsonb := coalesce(nullif(current_setting('lfmigrate.restored', true), ''), '[]');
-    object_oid CONSTANT oid := CASE WHEN is_routine THEN to_regprocedure(object_name)::oid ELSE object_name::regclass::oid END;
+    -- By its name, if the schema or the type of an argument was dropped and created again.
+    object_oid CONSTANT oid := CASE
+        WHEN is_routine THEN coalesce(
+            (SELECT p.oid FROM pg_proc AS p WHERE p.pronamespace = (kept ->> 'namespace')::oid AND p.proname = kept ->> 'proname' AND p.proargtypes::text = kept ->> 'arguments'),
+            to_regprocedure(kept ->> 'identity')::oid)
+        ELSE coalesce(
+            (SELECT c.oid FROM pg_class AS c WHERE c.relnamespace = (kept ->> 'namespace')::oid AND c.relname = kept ->> 'name'),
+            to_regclass(kept ->> 'identity')::oid)
+    END;
+    object_name CONSTANT text := CASE WHEN is_routine THEN object_oid::regprocedure::text ELSE object_oid::regclass::text END;
     granted_on CONSTANT text := CASE WHEN is_routine THEN 'ROUTINE ' ELSE '' END || object_name;
-    owner text;
+    owner oid;
     acl aclitem[];
     item jsonb;
     grantee text;
 BEGIN
-    IF is_routine AND (object_oid IS NULL OR restored @> to_jsonb(object_name)) THEN
+    -- If it is missing after the last statement of the file, restore_contents.sql says so.
+    IF object_oid IS NULL OR (is_routine AND restored @> to_jsonb(object_oid::bigint)) THEN
         RETURN;
     END IF;
     IF is_routine THEN
-        PERFORM set_config('lfmigrate.restored', (restored || to_jsonb(object_name))::text, true);
-        SELECT pg_get_userbyid(p.proowner), coalesce(p.proacl, acldefault('f', p.proowner)) INTO owner, acl FROM pg_proc AS p WHERE p.oid = object_oid;
+        PERFORM set_config('lfmigrate.restored', (restored || to_jsonb(object_oid::bigint))::text, true);
+        SELECT p.proowner, coalesce(p.proacl, acldefault('f', p.proowner)) INTO owner, acl FROM pg_proc AS p WHERE p.oid = object_oid;
     ELSE
-        SELECT pg_get_userbyid(c.relowner), coalesce(c.relacl, acldefault('r', c.relowner)) INTO owner, acl FROM pg_class AS c WHERE c.oid = object_oid;
+        SELECT c.relowner, coalesce(c.relacl, acldefault('r', c.relowner)) INTO owner, acl FROM pg_class AS c WHERE c.oid = object_oid;
     END IF;
     IF kept ->> 'options' IS NOT NULL AND (SELECT c.reloptions IS NULL FROM pg_class AS c WHERE c.oid = object_oid) THEN
         EXECUTE format('ALTER %s %s SET (%s)', object_kind, object_name, (
             SELECT string_agg(format('%I = %L', split_part(o.option, '=', 1), substr(o.option, strpos(o.option, '=') + 1)), ', ')
             FROM jsonb_array_elements_text(kept -> 'options') AS o (option)));
+    END IF;
+    IF kept ->> 'toast_options' IS NOT NULL AND NOT EXISTS (SELECT FROM pg_class AS c JOIN pg_class AS o ON o.oid = c.reltoastrelid WHERE c.oid = object_oid AND o.reloptions IS NOT NULL) THEN
+        EXECUTE format('ALTER %s %s SET (%s)', object_kind, object_name, (
+            SELECT string_agg(format('toast.%I = %L', split_part(o.option, '=', 1), substr(o.option, strpos(o.option, '=') + 1)), ', ')
+            FROM jsonb_array_elements_text(kept -> 'toast_options') AS o (option)));
     END IF;
     IF kept ->> 'comment' IS NOT NULL THEN
         EXECUTE format('COMMENT ON %s %s IS %L', object_kind, object_name, kept ->> 'comment');
@@ -47,6 +62,14 @@ BEGIN
         END IF;
         IF item ->> 'default' IS NOT NULL THEN
             EXECUTE format('ALTER VIEW %s ALTER COLUMN %I SET DEFAULT %s', object_name, item ->> 'name', item ->> 'default');
+        END IF;
+        IF item ->> 'statistics' IS NOT NULL THEN
+            EXECUTE format('ALTER %s %s ALTER COLUMN %I SET STATISTICS %s', object_kind, object_name, item ->> 'name', item ->> 'statistics');
+        END IF;
+        IF item ->> 'options' IS NOT NULL THEN
+            EXECUTE format('ALTER %s %s ALTER COLUMN %I SET (%s)', object_kind, object_name, item ->> 'name', (
+                SELECT string_agg(format('%I = %L', split_part(o.option, '=', 1), substr(o.option, strpos(o.option, '=') + 1)), ', ')
+                FROM jsonb_array_elements_text(item -> 'options') AS o (option)));
         END IF;
     END LOOP;
     IF jsonb_array_length(kept -> 'parts') > 0 THEN
@@ -72,21 +95,33 @@ BEGIN
         LOOP
             EXECUTE format('REVOKE ALL ON %s FROM %s', granted_on, grantee);
         END LOOP;
-        FOR item IN SELECT g.value FROM jsonb_array_elements(kept -> 'grants') AS g WHERE g.value ->> 'column' IS NULL
+        FOR item, grantee IN
+            SELECT g.value, coalesce(quote_ident(r.rolname), 'public')
+            FROM jsonb_array_elements(kept -> 'grants') WITH ORDINALITY AS g (value, number)
+            LEFT JOIN pg_roles AS r ON r.oid = (g.value ->> 'grantee')::oid
+            WHERE g.value ->> 'column' IS NULL AND (r.oid IS NOT NULL OR g.value ->> 'grantee' = '0')
+            ORDER BY g.number
         LOOP
-            EXECUTE format('GRANT %s ON %s TO %s%s', item ->> 'privilege', granted_on, item ->> 'grantee', CASE WHEN (item ->> 'grantable')::boolean THEN ' WITH GRANT OPTION' ELSE '' END);
+            EXECUTE format('GRANT %s ON %s TO %s%s', item ->> 'privilege', granted_on, grantee, CASE WHEN (item ->> 'grantable')::boolean THEN ' WITH GRANT OPTION' ELSE '' END);
         END LOOP;
     END IF;
-    FOR item IN
-        SELECT g.value
+    FOR item, grantee IN
+        SELECT g.value, coalesce(quote_ident(r.rolname), 'public')
         FROM jsonb_array_elements(kept -> 'grants') AS g
         JOIN pg_attribute AS t ON t.attrelid = object_oid AND t.attname = g.value ->> 'column'
+        LEFT JOIN pg_roles AS r ON r.oid = (g.value ->> 'grantee')::oid
+        WHERE r.oid IS NOT NULL OR g.value ->> 'grantee' = '0'
     LOOP
-        EXECUTE format('GRANT %s (%I) ON %s TO %s%s', item ->> 'privilege', item ->> 'column', object_name, item ->> 'grantee', CASE WHEN (item ->> 'grantable')::boolean THEN ' WITH GRANT OPTION' ELSE '' END);
+        EXECUTE format('GRANT %s (%I) ON %s TO %s%s', item ->> 'privilege', item ->> 'column', object_name, grantee, CASE WHEN (item ->> 'grantable')::boolean THEN ' WITH GRANT OPTION' ELSE '' END);
     END LOOP;
     -- Last, because the current role may not be a member of the owner's.
-    IF kept ->> 'owner' <> owner THEN
-        EXECUTE format('ALTER %s %s OWNER TO %I', object_kind, object_name, kept ->> 'owner');
+    IF (kept ->> 'owner')::oid <> owner THEN
+        IF NOT EXISTS (SELECT FROM pg_roles AS r WHERE r.oid = (kept ->> 'owner')::oid) THEN
+            RAISE EXCEPTION USING ERRCODE = 'undefined_object',
+                MESSAGE = format('the owner of %s %s was dropped before its file could create it again', lower(object_kind), kept ->> 'identity'),
+                HINT = 'Drop the role in a later run.';
+        END IF;
+        EXECUTE format('ALTER %s %s OWNER TO %I', object_kind, object_name, pg_get_userbyid((kept ->> 'owner')::oid));
     END IF;
 END
 $restore$
