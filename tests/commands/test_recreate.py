@@ -211,7 +211,7 @@ def test_an_edited_file_states_its_own_indexes_and_keeps_those_of_others(
         {
             **TABLE,
             **index,
-            "4_d.up.sql": "ALTER TABLE a DROP COLUMN y;",
+            "4_d.up.sql": "-- lfmigrate: loses-data\nALTER TABLE a DROP COLUMN y;",
             "repeatable/mv.sql": edited,
         }
     )
