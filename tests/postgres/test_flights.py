@@ -107,9 +107,12 @@ def test_adopting_what_is_there_takes_the_flights_of_a_shadow_database(applied: 
 
 def test_guarding_tables_without_rows_takes_no_flights(database: str, folder: Write) -> None:
     """They are counted in the flight of the statements that drop or rewrite them."""
-    base = {"1_a.up.sql": "CREATE TABLE a (n int, m int); CREATE TABLE b (n int)"}
+    parts = "CREATE TABLE p (n int, m int) PARTITION BY LIST (n)"
+    parts += "; CREATE TABLE p1 PARTITION OF p DEFAULT"
+    base = {"1_a.up.sql": f"CREATE TABLE a (n int, m int); CREATE TABLE b (n int); {parts}"}
     harmless = {**base, "2_b.up.sql": "CREATE TABLE c (n int)"}
     drops = "DROP TABLE b; TRUNCATE a; ALTER TABLE a DROP m; ALTER TABLE a ALTER n TYPE bigint"
+    drops += "; ALTER TABLE p DROP m"
     taken = []
     for files in (base, harmless, {**harmless, "3_c.up.sql": drops}):
         chosen = read_folder(folder(files))

@@ -158,7 +158,7 @@ class Transaction:
 
     @property
     def conn(self) -> Connection:
-        """Return the connection whose transaction it is."""
+        """Return its connection."""
         return self.session.conn
 
     @property
@@ -322,8 +322,7 @@ class Transaction:
         """Write rows to a backup; what is queued is sent first.
 
         Args:
-            tables: Schema and name of each table; they are locked, unless the transaction is
-                read-only.
+            tables: Schema and name of each; they are locked, unless the transaction is read-only.
             sequences: Schema and name of each sequence that belongs to no column.
             target: The folder to create.
             about: What the manifest says of the whole.
