@@ -286,7 +286,7 @@ def test_what_pending_migrations_leave_missing_is_refused(database: str, folder:
     execute(database, "DROP TABLE a")
     path = folder({**files, "2_b.up.sql": "CREATE TABLE b ();", "3_c.up.sql": "SELECT 1;"})
 
-    with pytest.raises(DifferenceFound, match="a relation of an applied migration") as refused:
+    with pytest.raises(DifferenceFound, match="an object of an applied migration") as refused:
         up(database, path)
 
     assert refused.value.outcome == NOTHING_CHANGED
