@@ -301,7 +301,8 @@ def _record(
     existed = key not in before.expected and found.id not in before.ids
     created = _created_parts(found, before, after)
     for index in steps:
-        names = former[index] if index < len(former) else {}
+        # The last one states what is expected from now on.
+        names = former[index] if index < max(steps) else {}
         effects[index] = effects[index].making(_as_of(expected, written, index, names))
         if existed and expected.complete and not _is_created(found, before):
             mine = [part for part in created if first.get(part) == index]
