@@ -178,7 +178,7 @@ def test_what_is_made_can_be_run_as_it_is(folder: Write, database: str) -> None:
 
     assert [(m.version, m.status) for m in report.migrations] == [("001", "applied")]
     assert read.migrations[0].down is not None
-    assert report.notes == ()
+    assert report.notes == ("001_first.up.sql has no statements",)
 
 
 def test_the_command_prints_the_two_paths(tmp_path: Path, cli: Cli) -> None:
