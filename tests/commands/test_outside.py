@@ -436,7 +436,7 @@ def test_what_was_interrupted_may_not_be_edited(database: str, folder: Write, cl
     refused = cli("up", *options)
 
     assert (failed.returncode, refused.returncode) == (4, 5)
-    assert "to edit the statement, remove it first" in failed.stderr
+    assert "To edit the statement, remove what is left first" in failed.stderr
     assert "was edited after its first statement was started" in refused.stderr
     assert "drop the index that this statement has left" in refused.stderr
 
