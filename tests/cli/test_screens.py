@@ -102,7 +102,7 @@ def on_a_terminal(
 def test_what_was_typed_before_the_question_does_not_answer_it(
     cli: Cli, database: str, folder: Write
 ) -> None:
-    """Nobody has seen yet what would be lost."""
+    """It was typed before anyone could see what would be lost."""
     where = ("--database-url", database, "--sql-dir", folder(NOTES))
     cli("up", *where)
 

@@ -417,7 +417,7 @@ def after_a_hot_fix(conn: Connection, folder: Folder, parts: Sequence[Part]) -> 
 
 
 Way = Callable[[Connection, Folder, Sequence[Part]], None]
-# Besides the one run.
+# The other ways of applying a folder.
 WAYS: list[Way] = [
     file_by_file,
     with_a_commit_each,

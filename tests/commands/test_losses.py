@@ -449,7 +449,7 @@ def test_what_a_migration_has_only_found_is_not_dropped(
     folder: Write,
     tmp_path: Path,
 ) -> None:
-    """It existed before, whoever created it; --cascade drops it."""
+    """It existed before, so only --cascade drops it."""
     files = folder(
         {
             "001_a.up.sql": f"CREATE TABLE own (n int); {text}",

@@ -40,7 +40,7 @@ def reader(database: str) -> Iterator[str]:
     execute(database, f"DROP OWNED BY {name}", f"DROP ROLE {name}")
 
 
-# What was made on the materialized view besides its file.
+# What was made on the materialized view by something else than its file.
 def decorations(reader: str) -> tuple[str, ...]:
     return (
         f"GRANT SELECT ON a TO {reader}",

@@ -9,11 +9,11 @@ from lfmigrate.catalog.relations import (
     committed,
     existing_parts,
     fingerprints,
-    parts_so_far,
     recreated_properties,
     relations,
     snapshot,
     stamp,
+    written_parts,
 )
 from lfmigrate.catalog.sequences import (
     SequencePosition,
@@ -93,7 +93,6 @@ __all__ = [
     "missing_sequences",
     "moved_sequences",
     "not_valid",
-    "parts_so_far",
     "query_text",
     "recreated_properties",
     "relations",
@@ -108,5 +107,6 @@ __all__ = [
     "traces",
     "type_users",
     "unique_key",
+    "written_parts",
     "written_rows",
 ]

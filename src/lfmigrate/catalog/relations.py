@@ -8,7 +8,7 @@ from typing import Any
 
 from lfmigrate.catalog.query import query_text
 from lfmigrate.postgres.pipeline import Query
-from lfmigrate.schema.relation import Fingerprints, Found, Key, PartsSoFar, Reading, Relation
+from lfmigrate.schema.relation import Fingerprints, Found, Key, Reading, Relation, WrittenParts
 
 
 def relations(
@@ -91,16 +91,24 @@ def fingerprints() -> Query[Fingerprints]:
     return Query(query_text("fingerprints"), (), dict)
 
 
-def parts_so_far() -> Query[PartsSoFar]:
-    """Ask which parts of relations this transaction has written so far; see the query."""
+def written_parts(ledger: str, run_id: str) -> Query[WrittenParts]:
+    """Ask which parts of relations this transaction has written since its last entry.
 
-    def decode(value: Any) -> PartsSoFar:  # noqa: ANN401 (parsed JSON)
-        return PartsSoFar(
-            {(relation, part.partition(" ")[0], number): part for relation, part, number in value},
-            {(relation, part) for relation, part, _ in value},
-        )
+    Args:
+        ledger: The qualified and quoted name of the history table.
+        run_id: That of the transaction's entries.
+    """
 
-    return Query(query_text("parts_so_far"), (), decode)
+    def decode(value: Any) -> WrittenParts:  # noqa: ANN401 (parsed JSON)
+        names: dict[str, dict[tuple[str, int], str]] = {}
+        for relation, part, number in value:
+            names.setdefault(relation, {})[part.partition(" ")[0], number] = part
+        return names
+
+    last = f"SELECT coalesce(max(h.cmin::text::int), -1) FROM {ledger} AS h"
+    since = f"{last} WHERE h.run_id = $1::uuid AND h.xmin = pg_current_xact_id()::xid"
+    sql = f"{query_text('written_parts')} AND p.cmin::text::int > ({since})"
+    return Query(sql, (run_id,), decode)
 
 
 def existing_parts(

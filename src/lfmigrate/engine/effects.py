@@ -16,6 +16,7 @@ from lfmigrate.schema.relation import (
     Key,
     Relation,
     Snapshot,
+    name_then,
 )
 
 # The kinds of parts whose removal locks the whole table against all others.
@@ -290,9 +291,12 @@ def _record(
         effects[min(steps)] = effects[min(steps)].removing(key)
     written = {part: _step(cid, ends) for part, cid in found.written.items()}
     # What an earlier step has created, it has created, whatever a later one has done to it.
-    former = [
-        {p: name for p in written if (name := parts.name_of(found, p))} for parts in after.parts
-    ]
+    former: list[dict[str, str]] = []
+    names: dict[str, str] = {}
+    for parts in after.parts:
+        if then := parts.get(found.id):
+            names = names | {p: name for p in written if (name := name_then(then, found, p))}
+        former.append(names)
     first = {
         part: next((index for index, names in enumerate(former) if part in names), last)
         for part, last in written.items()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from lfmigrate.schema.relation import Fingerprints, Found, Key, PartsSoFar, Relation, Snapshot
+from lfmigrate.schema.relation import Fingerprints, Found, Key, Relation, Snapshot, WrittenParts
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class After:
         found: What is there of the expected, and whatever the run wrote.
         fingerprints: Of everything that exists.
         step_ends: The command that ended each step, ascending: what a step wrote has a lower one.
-        parts: The parts that the run had written when each step but the last ended.
+        parts: The parts that each step but the last has written.
         locked: The ids of what was expected, and is now locked by the run against all others; None
             if it has committed already, and holds no lock any more.
         others: Whether another session has changed the catalogs meanwhile.
@@ -67,7 +67,7 @@ class After:
     locked: Collection[str] | None
     others: bool = False
     foreign: Mapping[str, Collection[str]] = field(default_factory=dict)
-    parts: Sequence[PartsSoFar] = ()
+    parts: Sequence[WrittenParts] = ()
     would_be: Mapping[Key, WouldBe] | None = None
     skipped: Mapping[Key, Found] = field(default_factory=dict)
 

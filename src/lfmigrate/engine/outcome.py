@@ -27,7 +27,7 @@ from lfmigrate.history.events import Event, History
 from lfmigrate.history.ledger import Recorded
 from lfmigrate.postgres.wire import Answer
 from lfmigrate.schema.compare import Verdict, compare
-from lfmigrate.schema.relation import Fingerprints, Found, Key, PartsSoFar, Reading, Snapshot
+from lfmigrate.schema.relation import Fingerprints, Found, Key, Reading, Snapshot, WrittenParts
 from lfmigrate.source.sqlfile import SqlFile
 
 
@@ -75,7 +75,7 @@ class Results:
     fingerprints_after: Answer[Fingerprints]
     reading: Answer[Reading]
     recorded: Answer[tuple[Recorded, ...]]
-    parts: Sequence[Answer[PartsSoFar]] = ()
+    parts: Sequence[Answer[WrittenParts]] = ()
 
     @property
     def skipped(self) -> tuple[str, ...]:

@@ -40,7 +40,7 @@ from lfmigrate.postgres.wire import Answer
 from lfmigrate.rows import dump
 from lfmigrate.rows.archive import About, Archive
 from lfmigrate.rows.dump import OnCopy
-from lfmigrate.schema.relation import PartsSoFar
+from lfmigrate.schema.relation import WrittenParts
 from lfmigrate.source.sqlfile import SqlFile
 from lfmigrate.syntax.privileges import required_privileges
 
@@ -199,7 +199,7 @@ class Transaction:
         fingerprints = self.flight.ask(catalog.fingerprints())
         self.flight.reset(scope, defaults)
         statements: list[Answer[None]] = []
-        parts: list[Answer[PartsSoFar]] = []
+        parts: list[Answer[WrittenParts]] = []
         danger = Danger(state.schema, fingerprints)
         dropped: list[Dropped] = []
         after_migrations, writers = may_be_set_back(state, steps)
@@ -217,9 +217,10 @@ class Transaction:
             statements += self._run_file(step, own, danger.of(step) if guarded else None)
             # As if each file had a run of its own.
             self.flight.reset(scope, defaults, release=self.releases)
-            self.record(step)
             if step is not steps[-1]:
-                parts.append(self.flight.ask(catalog.parts_so_far()))
+                asked = catalog.written_parts(ledger.table(scope), self.run_id)
+                parts.append(self.flight.ask(asked))
+            self.record(step)
         flight = self.flight
         flight.look_at(state.schema)
         if guarded:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -133,29 +133,25 @@ class Found:
     numbers: Mapping[str, int] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class PartsSoFar:
-    """The parts of relations that a transaction had written at some moment.
+# The names of the parts of relations that a file has written, as they were when it ended: by the
+# relation's id, and then by the part's kind and its number (see `Found.numbers`).
+WrittenParts = Mapping[str, Mapping[tuple[str, int], str]]
 
-    Attributes:
-        names: Their names at that moment, by the relation's id, the part's kind and its number.
-        pairs: The relation's id and the name of each.
+
+def name_then(names: Mapping[tuple[str, int], str], found: Found, part: str) -> str | None:
+    """Return what a part of a relation was called at a moment; None if it was not written by then.
+
+    A column is known by its number. What belongs to it, such as an index, gets a new oid when its
+    type is changed, and keeps the name.
+
+    Args:
+        names: The relation's, as in `WrittenParts`.
+        found: The relation as it is now.
+        part: The part's name now.
     """
-
-    names: Mapping[tuple[str, str, int], str]
-    pairs: Collection[tuple[str, str]]
-
-    def name_of(self, found: Found, part: str) -> str | None:
-        """Return what a part was called then; None if it did not exist.
-
-        A column is known by its number. What belongs to it, such as an index, gets a new oid when
-        its type is changed, and keeps the name.
-        """
-        kind = part.partition(" ")[0]
-        name = self.names.get((found.id, kind, found.numbers.get(part, 0)))
-        if name is None and kind != "column" and (found.id, part) in self.pairs:
-            return part
-        return name
+    kind = part.partition(" ")[0]
+    name = names.get((kind, found.numbers.get(part, 0)))
+    return part if name is None and kind != "column" and part in names.values() else name
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,35 @@
+-- Which parts of relations has this transaction written since its last entry in the history?
+--
+-- Asked at the end of each file but the last: a later file may write them again, and in the end nothing tells that an
+-- earlier one has created them.
+--
+-- One row: a jsonb array of [id of the relation, part, number]; the number is a column's, or the oid of another part. Those
+-- of transactions that began later are among them. The caller adds the condition on the entry.
+SELECT coalesce(jsonb_agg(jsonb_build_array(p.relation, p.part, p.number::bigint)), '[]')
+FROM (
+    SELECT a.xmin, a.cmin, 'pg_class:' || a.attrelid AS relation, 'column ' || a.attname AS part, a.attnum::oid AS number
+    FROM pg_attribute AS a
+    WHERE a.attnum > 0 AND NOT a.attisdropped
+    UNION ALL
+    SELECT k.xmin, k.cmin, CASE k.conrelid WHEN 0 THEN 'pg_type:' || k.contypid ELSE 'pg_class:' || k.conrelid END, 'constraint ' || k.conname, k.oid
+    FROM pg_constraint AS k
+    UNION ALL
+    SELECT i.xmin, i.cmin, 'pg_class:' || i.indrelid, 'index ' || c.relname, c.oid
+    FROM pg_index AS i
+    JOIN pg_class AS c ON c.oid = i.indexrelid
+    UNION ALL
+    SELECT g.xmin, g.cmin, 'pg_class:' || g.tgrelid, 'trigger ' || g.tgname, g.oid FROM pg_trigger AS g
+    UNION ALL
+    SELECT u.xmin, u.cmin, 'pg_class:' || u.ev_class, 'rule ' || u.rulename, u.oid FROM pg_rewrite AS u
+    UNION ALL
+    SELECT o.xmin, o.cmin, 'pg_class:' || o.polrelid, 'policy ' || o.polname, o.oid FROM pg_policy AS o
+    UNION ALL
+    SELECT s.xmin, s.cmin, 'pg_class:' || s.stxrelid, 'statistics ' || s.stxname, s.oid FROM pg_statistic_ext AS s
+    UNION ALL
+    SELECT q.xmin, q.cmin, 'pg_class:' || d.refobjid, 'sequence ' || c.relname, c.oid
+    FROM pg_sequence AS q
+    JOIN pg_class AS c ON c.oid = q.seqrelid
+    JOIN pg_depend AS d ON d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.refobjsubid > 0 AND d.deptype IN ('a', 'i')
+) AS p
+-- Own subtransactions have later numbers than the transaction. age() counts backwards from the next one.
+WHERE age(p.xmin) <= age(pg_current_xact_id()::xid) AND p.xmin::text::bigint > 2
