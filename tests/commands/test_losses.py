@@ -396,32 +396,6 @@ def test_a_sequence_that_a_down_file_sets_back_is_saved_as_it_was(
     )
 
 
-def test_large_objects_are_not_deleted_unsaved(
-    database: str, folder: Write, tmp_path: Path
-) -> None:
-    """A backup has rows only: without it, they are listed and go."""
-    files = folder(
-        {
-            "001_a.up.sql": "CREATE TABLE doc (body oid)",
-            "001_a.down.sql": "SELECT lo_unlink(body) FROM doc; DROP TABLE doc",
-        }
-    )
-    up(database, files)
-    number = value(database, "SELECT lo_from_bytea(0, 'precious')")
-    execute(database, f"INSERT INTO doc VALUES ({number})")
-
-    preview = rollback(database, files, tmp_path, dry_run=True)
-    with pytest.raises(Refused, match="1 large object would be deleted") as caught:
-        rollback(database, files, tmp_path)
-
-    assert ("large object", str(number)) in [(one.kind, one.name) for one in preview.lost]
-    assert caught.value.exit_code == 5
-    assert value(database, f"SELECT lo_get({number}) = 'precious'")
-    report = rollback(database, files, None)
-    assert report.lost == preview.lost
-    assert value(database, "SELECT count(*) FROM pg_largeobject_metadata") == 0
-
-
 @pytest.mark.parametrize(
     ("theirs", "text", "down"),
     [

@@ -3,6 +3,7 @@
 Each function returns a `Query`, which is sent with `Flight.ask`.
 """
 
+from lfmigrate.catalog.large_object import LargeObject, large_objects
 from lfmigrate.catalog.objects import Index, dependents, hidden_members, indexes, inventory, items
 from lfmigrate.catalog.query import query_text
 from lfmigrate.catalog.relations import (
@@ -62,6 +63,7 @@ __all__ = [
     "Column",
     "ForeignKey",
     "Index",
+    "LargeObject",
     "Measured",
     "Member",
     "NotValid",
@@ -88,6 +90,7 @@ __all__ = [
     "indexes",
     "inventory",
     "items",
+    "large_objects",
     "measure",
     "measured",
     "missing_sequences",

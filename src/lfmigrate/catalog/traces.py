@@ -52,11 +52,19 @@ class Traces:
             that it has dropped there.
         written: The tables whose rows it may have changed.
         tables: The tables in either, as far as they exist, by id.
+        large_objects: Whether it may have read or written large objects.
     """
 
     locked: frozenset[str]
     written: frozenset[str]
     tables: Mapping[str, WrittenTable]
+    large_objects: bool
+
+    @property
+    def deleted_large_objects(self) -> frozenset[int]:
+        """Return the numbers of the large objects that it has deleted, or given another owner."""
+        ids = (item_id.partition(":") for item_id in self.locked)
+        return frozenset(int(number) for kind, _, number in ids if kind == "pg_largeobject")
 
 
 def traces() -> Query[Traces]:
@@ -67,6 +75,7 @@ def traces() -> Query[Traces]:
             locked=frozenset(value["locked"]),
             written=frozenset(value["written"]),
             tables={table["id"]: WrittenTable(**table) for table in value["tables"]},
+            large_objects=value["large_objects"],
         )
 
     return Query(query_text("traces"), (), decode)

@@ -8,8 +8,9 @@ from dataclasses import replace as replaced
 from pathlib import Path
 
 from lfmigrate import catalog
-from lfmigrate.catalog import Server, Table
+from lfmigrate.catalog import LargeObject, Server, Table
 from lfmigrate.engine.empty_tables import lock_and_count, save_and_empty, tables_with_rows
+from lfmigrate.engine.large_objects import refuse_unreadable
 from lfmigrate.engine.session import Session
 from lfmigrate.engine.state import DatabaseState
 from lfmigrate.engine.transaction import Transaction, transaction
@@ -23,6 +24,7 @@ from lfmigrate.rows.archive import DEFAULT_PARENT, Archive, SavedTable
 from lfmigrate.rows.columns import RestoredColumns, by_primary_key, count_columns, describe
 from lfmigrate.rows.dump import Emptied, OnCopy
 from lfmigrate.rows.into import load_into
+from lfmigrate.rows.large_objects import differing, load_large_objects
 from lfmigrate.rows.load import load
 from lfmigrate.rows.retyped import Retyped, Staged, retyped, stage
 from lfmigrate.rows.suspended import empty_path
@@ -125,15 +127,22 @@ def restore(
                     raise _not_empty(lost, tables)
                 staged = stage(tx.conn, saved, _to_stage(pairs, partial, saved, state), watch)
                 columns = _count_columns(tx, partial, staged)
+                existing = tx.flight.ask(catalog.large_objects(saved.numbers))
+                tx.send()
+                objects, others = differing(saved, existing.value)
+                if others and not replace:
+                    raise _other_large_objects(others)
+                refuse_unreadable(others)
                 if any(each.overwritten for each in columns) and not replace:
                     raise _overwritten(columns)
-                if lost or any(each.overwritten for each in columns):
+                if lost or others or any(each.overwritten for each in columns):
                     backup = save_and_empty(
                         tx,
                         tables,
                         backup_parent=backup_dir or DEFAULT_PARENT,
                         reason="restore --replace",
                         kept=[table for _, table in partial],
+                        large_objects=others,
                         watch=watch,
                     )
                 load(
@@ -145,6 +154,7 @@ def restore(
                     partial=partial,
                     watch=watch,
                 )
+                restored = load_large_objects(tx.conn, saved, objects, others)
                 tx.commit()
     return RestoreReport(
         state.server,
@@ -157,6 +167,7 @@ def restore(
         notes=(
             *(note for each in staged.values() for note in each.notes),
             *describe(columns),
+            *restored,
             *session.notes,
         ),
     )
@@ -171,6 +182,8 @@ def _restore_into(
             with transaction(session, state) as tx:
                 tx.send()
                 tables, notes = load_into(tx.conn, saved, schema, watch=watch)
+                if saved.large_objects:
+                    notes = (*notes, f"not loaded: large objects: {len(saved.large_objects):,}")
                 tx.commit()
     return RestoreReport(state.server, schema, saved.path, tables, notes=(*notes, *session.notes))
 
@@ -210,14 +223,19 @@ def preview_replace(
             schema_of = _schemas(saved, state)
             with session.reading(state.schema) as flight:
                 found = _Found.queue(flight, saved, schema_of)
+                existing = flight.ask(catalog.large_objects(saved.numbers))
             counted = tables_with_rows(session, state, [t for _, t in found.pairs()])
             pairs, partial = found.split(counted)
+            _, others = differing(saved, existing.value)
     rows = {(table.schema, table.name): table.rows for table in counted}
     columns = tuple(
         RestoredColumns(t.schema, t.name, s.dropped, rows[t.schema, t.name]) for s, t in partial
     )
     lost = _of([table for _, table in pairs], counted)
-    return RestoreReport(state.server, state.schema, saved.path, (), lost, columns=columns)
+    notes = tuple(f"large object {each.number} would be overwritten" for each in others)
+    return RestoreReport(
+        state.server, state.schema, saved.path, (), lost, columns=columns, notes=notes
+    )
 
 
 def _of(tables: Sequence[Table], counted: Sequence[Emptied]) -> tuple[Emptied, ...]:
@@ -253,6 +271,15 @@ def _not_empty(lost: Sequence[Emptied], tables: Sequence[Table]) -> Refused:
         detail=[f"table {t.schema}.{t.name}, rows: {t.rows:,}" for t in lost],
         hint='Empty them first, or let "--replace --yes" do it, which backs them up; --into loads'
         " the backup into a schema of its own.",
+    )
+
+
+def _other_large_objects(others: Sequence[LargeObject]) -> Refused:
+    return Refused(
+        f"{len(others)} large {'object has' if len(others) == 1 else 'objects have'} another"
+        " content than the backup",
+        detail=[f"large object {each.number}" for each in others],
+        hint='Let "--replace --yes" overwrite them, which backs them up.',
     )
 
 

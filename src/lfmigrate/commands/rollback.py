@@ -11,6 +11,7 @@ from typing import Literal
 from lfmigrate import catalog
 from lfmigrate.catalog import Server
 from lfmigrate.engine.counting import Counted, lock_and_count
+from lfmigrate.engine.large_objects import refuse_unreadable
 from lfmigrate.engine.losses import Lost
 from lfmigrate.engine.outcome import Outcome
 from lfmigrate.engine.owned import OwnedObjects, owned_objects
@@ -346,7 +347,7 @@ def _save(
     watch: OnCopy | None,
 ) -> Path | None:
     """Save the rows that are lost, and the definitions of what others created."""
-    _refuse_large_objects(counted)
+    refuse_unreadable(counted.large_objects)
     # In the order in which they were created: a partition or a view comes after what it needs.
     created = sorted(losses.outside, key=lambda item: int(item.id.split(":")[1]))
     kept = [Dropped(item.kind, item.name, item.definition) for item in created]
@@ -356,22 +357,15 @@ def _save(
     about = tx.state.about(f"rollback of {undone}", kept)
     target = default_folder(parent, about.database)
     saved = tx.save_rows(
-        counted.tables, counted.sequences, target, about, dropped=counted.dropped, watch=watch
+        counted.tables,
+        counted.sequences,
+        target,
+        about,
+        large_objects=counted.large_objects,
+        dropped=counted.dropped,
+        watch=watch,
     )
     return saved.path
-
-
-def _refuse_large_objects(counted: Counted) -> None:
-    """Refuse to delete what no backup can hold."""
-    numbers = counted.large_objects
-    if not numbers:
-        return
-    raise Refused(
-        f"{len(numbers)} large {'object' if len(numbers) == 1 else 'objects'} would be deleted, and"
-        " a backup has only rows",
-        detail=[f"large object {number}" for number in numbers],
-        hint="Save them with lo_export, and pass --no-backup; or leave them in place.",
-    )
 
 
 def _over(owned: OwnedObjects, outcome: Outcome) -> list[Key]:

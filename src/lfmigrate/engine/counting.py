@@ -7,6 +7,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 
 from lfmigrate import catalog
+from lfmigrate.catalog import LargeObject
 from lfmigrate.engine.losses import CHANGED, Lost
 from lfmigrate.engine.transaction import Transaction
 from lfmigrate.engine.trial import Trial, lock_tables
@@ -30,7 +31,7 @@ class Counted:
         dependents: What they did not create.
         tables: Schema and name of the tables with these rows.
         sequences: Those of the sequences that are saved without a table.
-        large_objects: The numbers of the large objects that are deleted.
+        large_objects: The large objects that are deleted or changed.
         unsaved: How many rows the tables have that are written to without a loss, by id.
         dropped: The ids of all that is dropped.
         has_content: Whether there is anything in the tables and sequences.
@@ -41,7 +42,7 @@ class Counted:
     dependents: tuple[Lost, ...]
     tables: tuple[tuple[str, str], ...]
     sequences: tuple[tuple[str, str], ...]
-    large_objects: tuple[str, ...]
+    large_objects: tuple[LargeObject, ...]
     unsaved: Mapping[str, int]
     dropped: frozenset[str]
     has_content: bool
@@ -97,7 +98,7 @@ def lock_and_count(
         return Lost(item.kind, _plain(item, schema), *rows.get(item.id, (None, None)))
 
     moved = (Lost(_CHANGED_SEQUENCE, _plain(item, schema)) for item in changed_sequences)
-    objects = (Lost("large object", name) for name in trial.large_objects)
+    objects = (each.lost for each in trial.large_objects.values())
     views = [i for i in trial.counted if i.relkind == "m" and rows[i.id][0]]
     note = "the rows of {} are in no backup; REFRESH fills it from the tables that are left"
     saved = [item for item in trial.outermost if item.id in gone or item.id in changed]
@@ -106,12 +107,13 @@ def lock_and_count(
         dependents=tuple(map(dropped, losses.outside)),
         tables=_names(saved),
         sequences=_names([*dropped_sequences, *changed_sequences]),
-        large_objects=trial.large_objects,
+        large_objects=tuple(each.was for each in trial.large_objects.values()),
         unsaved=unsaved,
         dropped=trial.changes.dropped,
         has_content=any(rows[item.id][0] for item in saved)
         or any(answer.value for answer in used)
-        or bool(changed_sequences),
+        or bool(changed_sequences)
+        or bool(trial.large_objects),
         notes=tuple(note.format(f"materialized view {_plain(view, schema)}") for view in views),
     )
 

@@ -28,13 +28,13 @@ class Loss:
 
     Attributes:
         what: What it is, for reports.
-        table: The id of the table that it was in.
+        table: The id of the table that it was in; None if it was in none.
         step: The file whose statement says so; None if no text does.
         dropped: The id of the table or column that is dropped; None if none is.
     """
 
     what: Lost
-    table: str
+    table: str | None
     step: Step | None
     dropped: str | None = None
 
@@ -104,6 +104,11 @@ class Danger:
         self._statements.extend(statements)
         self._end.append((flight.ask(catalog.traces()), flight.ask(catalog.type_users(None))))
 
+    @property
+    def traces(self) -> Traces:
+        """Return what the transaction holds in the end."""
+        return self._end[-1][0].value
+
     def found(
         self,
         first: Collection[str],
@@ -117,8 +122,10 @@ class Danger:
             begun: What was measured before the files ran, by id.
             ended: What of it was measured again afterwards; None if nothing was yet.
         """
-        traces, users = (self._end[-1][0].value, self._end[-1][1].value)
-        search = _Search(self.schema, traces, self._tables(first), self._around(), begun, ended)
+        users = self._end[-1][1].value
+        search = _Search(
+            self.schema, self.traces, self._tables(first), self._around(), begun, ended
+        )
         losses = (
             *search.dropped_tables(),
             *search.dropped_columns(),
@@ -139,7 +146,7 @@ class Danger:
 
     def changed(self, first: Collection[str]) -> str | None:
         """Return a line about updated or deleted rows of what existed at first; None if none."""
-        traces = self._end[-1][0].value
+        traces = self.traces
         rows = sum(answer.changed for answer in self._statements)
         tables = traces.written.intersection(first)
         names = sorted(traces.tables[i].name for i in tables if i in traces.tables)

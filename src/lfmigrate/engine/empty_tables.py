@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from lfmigrate.catalog import Table
+from lfmigrate.catalog import LargeObject, Table
 from lfmigrate.engine.session import Session
 from lfmigrate.engine.state import DatabaseState
 from lfmigrate.engine.transaction import Transaction
@@ -61,6 +61,7 @@ def save_and_empty(
     backup_parent: Path | None,
     reason: str,
     kept: Sequence[Table] = (),
+    large_objects: Sequence[LargeObject] = (),
     watch: OnCopy | None,
 ) -> Path | None:
     """Delete all rows of locked tables, after a backup.
@@ -71,6 +72,7 @@ def save_and_empty(
         backup_parent: Where the backup's folder is created; None for no backup.
         reason: What the manifest says of it.
         kept: Tables that are saved, too, and keep their rows.
+        large_objects: Large objects that are saved, too; the role may read them.
         watch: Called as rows are copied.
 
     Returns:
@@ -84,7 +86,7 @@ def save_and_empty(
         about = transaction.state.about(reason)
         target = archive.default_folder(backup_parent, about.database)
         backup = transaction.save_rows(
-            _names([*tables, *kept]), (), target, about, watch=watch
+            _names([*tables, *kept]), (), target, about, large_objects=large_objects, watch=watch
         ).path
     dump.empty(transaction.flight, tables)
     try:

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lfmigrate import catalog
-from lfmigrate.catalog import Measured
-from lfmigrate.engine.danger import CHANGED_COLUMN, Found, Loss
+from lfmigrate.catalog import LargeObject, Measured
+from lfmigrate.engine.danger import CHANGED_COLUMN, Danger, Found, Loss
+from lfmigrate.engine.large_objects import refuse_unreadable, touched_objects
 from lfmigrate.engine.losses import Lost
 from lfmigrate.engine.step import Step
 from lfmigrate.engine.transaction import Transaction
@@ -32,6 +33,7 @@ class RowPolicy:
         backups: The folders with what was saved.
         notes: What is worth a warning.
         existing: The ids of what existed when the command began; empty until its files run.
+        large_objects: The numbers of the large objects that the command has created itself.
     """
 
     accepts: bool = False
@@ -41,6 +43,7 @@ class RowPolicy:
     backups: list[Path] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     existing: set[str] = field(default_factory=set)
+    large_objects: set[int] = field(default_factory=set)
 
 
 @dataclass(slots=True)
@@ -61,21 +64,26 @@ class RowGuard:
     _saves: set[str] = field(default_factory=set)
     _dropped: set[str] = field(default_factory=set)
     _begun: dict[str, Measured] = field(default_factory=dict)
+    _large_objects: dict[int, LargeObject] = field(default_factory=dict)
+    _created: frozenset[int] = frozenset()
     _losses: tuple[Loss, ...] = ()
 
     def begin(self, tx: Transaction, steps: Sequence[Step]) -> None:
         """Measure the tables, and save the rows, that an earlier run has found to be in danger."""
         self._attempts += 1
         self._begun = {}
-        if not self._suspects:
+        if not self._suspects and not self._large_objects:
             return
         settings, sql = catalog.measure(ids=self._suspects, digest=True)
         tx.flight.set(settings)
         asked = tx.flight.do(sql)
+        objects = tx.flight.ask(catalog.large_objects(self._large_objects))
         tx.send()
         self._begun = dict(catalog.measured(asked))
+        self._large_objects = dict(objects.value)
         saved = [table for item_id, table in self._begun.items() if item_id in self._saves]
-        if saved and self.policy.parent is not None:
+        if (saved or self._large_objects) and self.policy.parent is not None:
+            refuse_unreadable(self._large_objects.values())
             about = tx.state.about(f"up of {', '.join(step.label for step in steps)}")
             if self._backup is not None:
                 remove(self._backup)  # that of the run before
@@ -84,6 +92,7 @@ class RowGuard:
                 (),
                 default_folder(self.policy.parent, about.database),
                 about,
+                large_objects=tuple(self._large_objects.values()),
                 dropped=self._dropped,
                 watch=self.policy.watch,
             ).path
@@ -96,14 +105,23 @@ class RowGuard:
                 again.
         """
         found = self._find(tx)
-        self.lost = tuple(loss.what for loss in found.losses)
-        self._losses = found.losses
-        tables = {loss.table for loss in found.losses}
+        done = touched_objects(tx, self._danger(tx).traces)
+        self._created = done.created
+        objects = {n: each for n, each in done.lost.items() if n not in self.policy.large_objects}
+        self._losses = (*found.losses, *(Loss(each.lost, None, None) for each in objects.values()))
+        self.lost = tuple(loss.what for loss in self._losses)
+        tables = {loss.table for loss in found.losses if loss.table is not None}
         unsaved = tables - self._saves if self.policy.parent is not None else set[str]()
         self._suspects |= found.unmeasured | unsaved
         self._saves |= unsaved
         self._dropped |= {loss.dropped for loss in found.losses if loss.dropped is not None}
-        known = not found.unmeasured and not unsaved
+        # Another session may have changed one since it was saved.
+        late = [n for n, each in objects.items() if self._large_objects.get(n) != each.was]
+        if self.policy.parent is not None and late:
+            self._large_objects |= {number: objects[number].was for number in late}
+        else:
+            late = []
+        known = not found.unmeasured and not unsaved and not late
         if not known and self._attempts == _ATTEMPTS:
             raise Refused(
                 "what the files lose could not be counted: it is more each time that they run",
@@ -114,6 +132,7 @@ class RowGuard:
     def finish(self) -> None:
         """Add what was lost and saved to what the command reports, after the commit."""
         self.policy.lost.extend(self.lost)
+        self.policy.large_objects.update(self._created)
         if self._backup is not None:
             self.policy.backups.append(self._backup)
         if self._changed is not None:
@@ -144,14 +163,18 @@ class RowGuard:
                 " --accept-data-loss.",
             )
 
-    def _find(self, tx: Transaction) -> Found:
+    def _danger(self, tx: Transaction) -> Danger:
         if tx.danger is None:
             raise LookupError("no file was guarded")
+        return tx.danger
+
+    def _find(self, tx: Transaction) -> Found:
+        danger = self._danger(tx)
         first = self.policy.existing
         if not first:
-            first.update(tx.danger.existing.value)
-        self._changed = tx.danger.changed(first)
-        found = tx.danger.found(first, self._begun)
+            first.update(danger.existing.value)
+        self._changed = danger.changed(first)
+        found = danger.found(first, self._begun)
         if not found.uncompared:
             return found
         earlier = {item_id: self._begun[item_id] for item_id in found.uncompared}
@@ -160,7 +183,7 @@ class RowGuard:
         asked = tx.flight.do(sql)
         tx.send()
         ended = catalog.measured(asked)
-        return tx.danger.found(first, self._begun, ended)
+        return danger.found(first, self._begun, ended)
 
 
 def _is_marked(loss: Loss, steps: Sequence[Step]) -> bool:
@@ -170,6 +193,10 @@ def _is_marked(loss: Loss, steps: Sequence[Step]) -> bool:
 
 
 def _line(lost: Lost) -> str:
+    if lost.rows is None:
+        size = "" if lost.bytes is None else f"{lost.bytes:,} bytes, "
+        deed = "changed" if lost.kind.startswith("changed") else "deleted"
+        return f"{lost.kind} {lost.name}: {size}would be {deed}"
     rows = f"{lost.rows:,} {'row' if lost.rows == 1 else 'rows'}"
     what = {
         "table": f"{rows} would be dropped with it",

@@ -71,7 +71,6 @@ class Changes:
         written: The tables that stay, and whose rows may have been changed, deleted or inserted.
         reached: All that was locked against others, or written.
         created: What exists since.
-        large_objects: The large objects that were deleted.
         tables: The tables that are locked or written, and stay; partitioned ones have no rows.
     """
 
@@ -81,7 +80,6 @@ class Changes:
     written: frozenset[str] = frozenset()
     reached: frozenset[str] = frozenset()
     created: frozenset[str] = frozenset()
-    large_objects: frozenset[str] = frozenset()
     tables: Mapping[str, WrittenTable] = field(default_factory=dict)
 
 
@@ -104,7 +102,6 @@ def changes(before: Moment, after: Moment) -> Changes:
         written=written,
         reached=locked | written,
         created=now - there,
-        large_objects=frozenset(i for i in locked if i.startswith("pg_largeobject:")),
         tables=traces.tables,
     )
 

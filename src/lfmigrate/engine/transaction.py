@@ -11,6 +11,7 @@ from uuid import uuid4
 
 from lfmigrate import catalog
 from lfmigrate._version import __version__
+from lfmigrate.catalog import LargeObject
 from lfmigrate.engine.danger import Danger
 from lfmigrate.engine.dropped import Dropped
 from lfmigrate.engine.hidden_extension import add_hidden_extension
@@ -317,6 +318,7 @@ class Transaction:
         target: Path,
         about: About,
         *,
+        large_objects: Sequence[LargeObject] = (),
         dropped: Collection[str] = (),
         watch: OnCopy | None = None,
     ) -> Archive:
@@ -327,6 +329,7 @@ class Transaction:
             sequences: Schema and name of each sequence that belongs to no column.
             target: The folder to create.
             about: What the manifest says of the whole.
+            large_objects: The large objects to save as well, as they were found.
             dropped: The ids of what is about to be dropped; see `dump.dump`.
             watch: Called as rows are copied.
 
@@ -341,7 +344,15 @@ class Transaction:
         self.flight.do(f"SAVEPOINT {_SAVE}")
         flight, self.flight = self.flight, self.session.flight()
         saved = dump.dump(
-            self.conn, tables, sequences, target, about, flight=flight, dropped=dropped, watch=watch
+            self.conn,
+            tables,
+            sequences,
+            target,
+            about,
+            flight=flight,
+            large_objects=large_objects,
+            dropped=dropped,
+            watch=watch,
         )
         self.backup = saved.path
         self.flight.do(f"ROLLBACK TO SAVEPOINT {_SAVE}")

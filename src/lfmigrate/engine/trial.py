@@ -7,6 +7,12 @@ from dataclasses import dataclass, replace
 
 from lfmigrate import catalog
 from lfmigrate.catalog import Rows
+from lfmigrate.engine.large_objects import (
+    LostObject,
+    lost_objects,
+    touched,
+    touched_objects,
+)
 from lfmigrate.engine.losses import Changes, Moment, changes, existed_before
 from lfmigrate.engine.owned import OwnedObjects
 from lfmigrate.engine.step import Step
@@ -36,6 +42,7 @@ class Trial:
         left: The rows of the tables that they write to, after they have run.
         created: What they create.
         items: What the ids stand for.
+        large_objects: The large objects that they delete or change, by number.
     """
 
     failure: StatementFailed | None
@@ -44,6 +51,7 @@ class Trial:
     left: Mapping[str, Rows]
     created: tuple[Item, ...]
     items: Mapping[str, Item]
+    large_objects: Mapping[int, LostObject]
 
     @property
     def touched(self) -> frozenset[str]:
@@ -67,12 +75,6 @@ class Trial:
         """Return `outermost`, and the materialized views that they drop, if those have rows."""
         views = (i for i in self.gone.values() if i.relkind == "m" and i.populated)
         return (*self.outermost, *views)
-
-    @property
-    def large_objects(self) -> tuple[str, ...]:
-        """Return the numbers of the large objects that they delete, ascending."""
-        ids = self.changes.large_objects
-        return tuple(sorted((item_id.partition(":")[2] for item_id in ids), key=int))
 
     def may_lock(self, table_id: str) -> bool:
         """Return whether the role may lock a table against writers."""
@@ -121,7 +123,10 @@ def run_trial(transaction: Transaction, steps: Sequence[Step], owned: OwnedObjec
     counted = [t for i, t in done.tables.items() if i in done.written | done.rewritten]
     see_all_rows(flight, [(table.schema, table.name) for table in counted], may_lift=True)
     left = {table.id: flight.ask(catalog.rows_left(table)) for table in counted}
+    question = touched(after.traces.value)
+    objects_left = flight.ask(question) if question is not None else None
     _roll_back(flight)
+    objects = flight.ask(question) if question is not None else None
     items = flight.ask(catalog.items(done.dropped | done.rewritten | done.written))
     transaction.send()
     found = dict(items.value)
@@ -136,6 +141,9 @@ def run_trial(transaction: Transaction, steps: Sequence[Step], owned: OwnedObjec
         left={item_id: answer.value for item_id, answer in left.items()},
         created=tuple(created.value.values()),
         items=found,
+        large_objects=lost_objects(objects.value, objects_left.value)
+        if objects is not None and objects_left is not None
+        else {},
     )
 
 
@@ -145,7 +153,7 @@ def _failed(transaction: Transaction, owned: OwnedObjects, failure: StatementFai
     transaction.send()
     items = transaction.flight.ask(catalog.items(asked.value))
     transaction.send()
-    return Trial(failure, Changes(dropped=asked.value), frozenset(), {}, (), items.value)
+    return Trial(failure, Changes(dropped=asked.value), frozenset(), {}, (), items.value, {})
 
 
 def _roll_back(flight: Flight) -> None:
@@ -217,6 +225,12 @@ def refuse_more(
     more = (does.dropped - did.dropped) | (does.rewritten - did.rewritten)
     more |= {table.id for table in run.retyped.value} - trial.retyped
     more |= {i for i, rows in unsaved.items() if run.left[i].value.old < rows}
+    lost = touched_objects(transaction, run.after.traces.value).lost
+    objects = [
+        f"large object {number}"
+        for number, each in lost.items()
+        if number not in trial.large_objects or trial.large_objects[number] != each
+    ]
     # What did not exist when the run began is in no list of what did.
     there = run.after.objects.value
     unknown = {i for i in does.reached if i not in there or i in does.tables}
@@ -227,10 +241,10 @@ def refuse_more(
             names = existed_before(transaction.conn, unknown | more)
         except DatabaseError:
             names = sorted(unknown | more)
-    if names or more:
+    if names or more or objects:
         raise Refused(
             "the down files have dropped more than they did a moment before",
-            detail=list(names),
+            detail=[*names, *objects],
             hint="Another session changed the schema meanwhile; try again.",
         )
 

@@ -7,22 +7,22 @@ is complete. Checksums are verified on reading.
 from __future__ import annotations
 
 import json
-import os
 import re
 import secrets
 import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import MISSING, asdict, dataclass, field, fields, is_dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from functools import cache
 from hashlib import file_digest, sha256
-from itertools import chain, count, takewhile
+from itertools import chain, count
 from pathlib import Path
-from typing import Any, BinaryIO, Literal, NoReturn, get_args, get_origin, get_type_hints
+from typing import Any, Literal
 
 from lfmigrate.errors import ArchiveError, Refused
+from lfmigrate.rows.files import create_folders, private_file, sync_folder
+from lfmigrate.rows.parsed import load_value, refuse_constant
 
 MANIFEST = "manifest.json"
 
@@ -45,6 +45,9 @@ _RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?")
 
 # What a position of a sequence fits into.
 _BIGINT = range(-(1 << 63), 1 << 63)
+
+# What numbers large objects.
+_OIDS = range(1, 1 << 32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +94,29 @@ class SavedTable:
 
 
 @dataclass(frozen=True, slots=True)
+class SavedLargeObject:
+    """The content of a large object: its file, and the file's checksum.
+
+    Attributes:
+        number: Its oid.
+        file: The name of the file in the folder.
+        bytes: The file's size.
+        sha256: The file's checksum, in hex.
+        owner: The name of its owner.
+        comment: Its comment; None for none.
+        grants: The role, or "" for PUBLIC, the privilege, and whether it may be granted further.
+    """
+
+    number: int
+    file: str
+    bytes: int
+    sha256: str
+    owner: str
+    comment: str | None = None
+    grants: tuple[tuple[str, str, bool], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Dropped:
     """An object outside the migrations that a rollback dropped; ``definition`` re-creates it."""
 
@@ -132,6 +158,12 @@ class Archive:
     about: About
     tables: tuple[SavedTable, ...]
     sequences: tuple[SavedSequence, ...]
+    large_objects: tuple[SavedLargeObject, ...] = ()
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """Return the numbers of the large objects."""
+        return tuple(each.number for each in self.large_objects)
 
 
 @dataclass(slots=True)
@@ -140,6 +172,7 @@ class Writer:
 
     folder: Path
     tables: list[SavedTable] = field(default_factory=list)
+    large_objects: list[SavedLargeObject] = field(default_factory=list)
     _files: set[str] = field(default_factory=set)
 
     def add(
@@ -165,15 +198,15 @@ class Writer:
             dropped: The columns that are lost, if the rows are not.
         """
         file_name = self._file_name(name)
-        digest = sha256()
-        size = rows = 0
-        with _private_file(self.folder / file_name) as file:
+        rows = 0
+
+        def blocks() -> Iterator[bytes]:
+            nonlocal rows
             for block in lines:
-                content = b"".join(block)
                 rows += len(block)
-                size += len(content)
-                digest.update(content)
-                file.write(content)
+                yield b"".join(block)
+
+        size, digest = self._write(file_name, blocks())
         saved = SavedTable(
             schema,
             name,
@@ -181,13 +214,38 @@ class Writer:
             tuple(columns),
             max(rows - 1, 0),
             size,
-            digest.hexdigest(),
+            digest,
             tuple(sequences),
             tuple(definitions),
             tuple(dropped),
         )
         self.tables.append(saved)
         return saved
+
+    def add_large_object(
+        self,
+        number: int,
+        content: Iterable[bytes],
+        owner: str,
+        comment: str | None,
+        grants: Sequence[tuple[str, str, bool]],
+    ) -> None:
+        """Write a large object's file; the arguments are as in `SavedLargeObject`."""
+        name = _large_object_file(number)
+        size, digest = self._write(name, content)
+        saved = SavedLargeObject(number, name, size, digest, owner, comment, tuple(grants))
+        self.large_objects.append(saved)
+
+    def _write(self, name: str, blocks: Iterable[bytes]) -> tuple[int, str]:
+        """Write a file, and return its size and checksum."""
+        digest = sha256()
+        size = 0
+        with private_file(self.folder / name) as file:
+            for block in blocks:
+                size += len(block)
+                digest.update(block)
+                file.write(block)
+        return size, digest.hexdigest()
 
     def _file_name(self, table: str) -> str:
         """Return a unique name that is valid on every file system, even a case-insensitive one."""
@@ -231,7 +289,7 @@ def write(target: Path) -> Iterator[Writer]:
                 f"{target} already exists",
                 hint="Name a new folder; a backup never replaces another.",
             )
-        _create_folders(target.parent)
+        create_folders(target.parent)
         partial.mkdir(mode=0o700)
         yield Writer(partial)
     except OSError as error:
@@ -257,13 +315,15 @@ def finish(
     document: dict[str, Any] = {"format": _FORMAT, "created_at": created_at} | asdict(about)
     document["tables"] = [asdict(table) for table in writer.tables]
     document["sequences"] = [asdict(sequence) for sequence in sequences]
+    document["large_objects"] = [asdict(each) for each in writer.large_objects]
     document["sha256"] = _checksum(document)
-    with _private_file(writer.folder / MANIFEST) as file:
+    with private_file(writer.folder / MANIFEST) as file:
         file.write(json.dumps(document, indent=2, ensure_ascii=False).encode() + b"\n")
-    _sync_folder(writer.folder)
+    sync_folder(writer.folder)
     writer.folder.rename(target)
-    _sync_folder(target.parent)
-    return Archive(target, about, tuple(writer.tables), tuple(sequences))
+    sync_folder(target.parent)
+    large_objects = tuple(writer.large_objects)
+    return Archive(target, about, tuple(writer.tables), tuple(sequences), large_objects)
 
 
 def remove(path: Path) -> None:
@@ -289,7 +349,8 @@ def read(path: Path) -> Archive:
         raise ArchiveError(
             f"{path / MANIFEST} is not the manifest of a backup", detail=[words]
         ) from None
-    problems = [problem for table in archive.tables for problem in _problems(path, table)]
+    files: tuple[SavedTable | SavedLargeObject, ...] = (*archive.tables, *archive.large_objects)
+    problems = [problem for saved in files for problem in _problems(path, saved)]
     if problems:
         raise ArchiveError(
             "the backup was changed after it was written",
@@ -299,19 +360,25 @@ def read(path: Path) -> Archive:
     return archive
 
 
-def blocks(archive: Archive, table: SavedTable) -> Iterator[bytes]:
-    """Return a table's file in blocks, and verify its checksum again.
+def blocks(
+    archive: Archive, table: SavedTable | SavedLargeObject, size: int = _BLOCK_BYTES
+) -> Iterator[bytes]:
+    """Return a file in blocks of a size, and verify its checksum again.
 
     Raises:
         ArchiveError: The file was changed since the archive was read.
     """
     digest = sha256()
     with (archive.path / table.file).open("rb") as file:
-        while block := file.read(_BLOCK_BYTES):
+        while block := file.read(size):
             digest.update(block)
             yield block
     if digest.hexdigest() != table.sha256:
         raise ArchiveError(f"{table.file} was changed while it was read")
+
+
+def _large_object_file(number: int) -> str:
+    return f"large-object-{number}.bin"
 
 
 def _partial(path: Path) -> Path:
@@ -329,7 +396,7 @@ def _read_manifest(path: Path) -> dict[str, Any]:
             hint="Name the folder of a backup, which contains manifest.json.",
         ) from None
     try:
-        document: dict[str, Any] = json.loads(text, parse_constant=_refuse_constant)
+        document: dict[str, Any] = json.loads(text, parse_constant=refuse_constant)
         recorded, found = document.pop("sha256"), _checksum(document)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise ArchiveError(f"{path / MANIFEST} is damaged") from None
@@ -354,7 +421,7 @@ def _parse(path: Path, document: Mapping[str, Any]) -> Archive:
         TypeError: Something has another type.
         ValueError: Something has a value that no backup has.
     """
-    tables: tuple[SavedTable, ...] = _load(tuple[SavedTable, ...], document["tables"])
+    tables: tuple[SavedTable, ...] = load_value(tuple[SavedTable, ...], document["tables"])
     for table in tables:
         if not _FILE_NAME.fullmatch(table.file):
             raise ValueError(f"{table.file!r} is not a file of a backup")
@@ -362,13 +429,22 @@ def _parse(path: Path, document: Mapping[str, Any]) -> Archive:
         unknown = set(table.dropped) - {column for column, _ in table.columns}
         if unknown:
             raise ValueError(f"{', '.join(sorted(unknown))} is not a column of {table.name}")
-    _refuse_twice("file", (table.file for table in tables))
+    large_objects: tuple[SavedLargeObject, ...] = load_value(
+        tuple[SavedLargeObject, ...], document.get("large_objects", [])
+    )
+    for each in large_objects:
+        if each.number not in _OIDS or each.file != _large_object_file(each.number):
+            raise ValueError(f"{each.file!r} is not a large object of a backup")
+    files: tuple[SavedTable | SavedLargeObject, ...] = (*tables, *large_objects)
+    _refuse_twice("file", (saved.file for saved in files))
     _refuse_twice("table", (f"{table.schema}.{table.name}" for table in tables))
-    sequences: tuple[SavedSequence, ...] = _load(tuple[SavedSequence, ...], document["sequences"])
+    sequences: tuple[SavedSequence, ...] = load_value(
+        tuple[SavedSequence, ...], document["sequences"]
+    )
     for sequence in chain(sequences, *(table.sequences for table in tables)):
         if sequence.last_value not in _BIGINT:
             raise ValueError(f"{sequence.last_value} is not a position of a sequence")
-    return Archive(path, _load(About, document), tables, sequences)
+    return Archive(path, load_value(About, document), tables, sequences, large_objects)
 
 
 def _refuse_twice(kind: str, names: Iterable[str]) -> None:
@@ -377,55 +453,7 @@ def _refuse_twice(kind: str, names: Iterable[str]) -> None:
             raise ValueError(f"{kind} {name} is in it twice")
 
 
-def _refuse_constant(name: str) -> NoReturn:
-    """Refuse what JSON does not have, and Python reads."""
-    raise ValueError(name)
-
-
-def _load(kind: Any, value: Any) -> Any:  # noqa: ANN401 (any type, and parsed JSON)
-    """Return a value of a type, be it one of the dataclasses above, from parsed JSON."""
-    if isinstance(kind, type) and is_dataclass(kind):
-        optional = {field.name for field in fields(kind) if field.default is not MISSING}
-        return kind(
-            **{
-                name: _load(hint, value[name])
-                for name, hint in _hints(kind).items()
-                if name in value or name not in optional
-            }
-        )
-    if get_origin(kind) is Literal:
-        if value not in get_args(kind):
-            raise ValueError(f"expected one of {', '.join(get_args(kind))}, found {value!r}")
-        return value
-    if get_origin(kind) is tuple:
-        if not isinstance(value, list):
-            raise TypeError(f"expected a list, found {value!r}")
-        kinds = get_args(kind)
-        kinds = kinds[:1] * len(value) if kinds[-1] is ... else kinds
-        return tuple(_load(one, each) for one, each in zip(kinds, value, strict=True))
-    # To Python, true is a number.
-    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-        expected = {int: "a number", bool: "true or false"}.get(kind, "text")
-        raise TypeError(f"expected {expected}, found {value!r}")
-    if isinstance(value, str) and not _is_text(value):
-        raise ValueError(f"{value!r} is not text that a database could have")
-    return value
-
-
-@cache
-def _hints(kind: type) -> Mapping[str, Any]:
-    """Return the types of a dataclass's fields; each annotation is text, and has to be compiled."""
-    return get_type_hints(kind)
-
-
-def _is_text(value: str) -> bool:
-    try:
-        return b"\0" not in value.encode()
-    except UnicodeEncodeError:
-        return False  # half of a pair of surrogates
-
-
-def _problems(path: Path, table: SavedTable) -> Iterator[str]:
+def _problems(path: Path, table: SavedTable | SavedLargeObject) -> Iterator[str]:
     file = path / table.file
     if not file.exists():
         yield f"{table.file} is missing"
@@ -446,32 +474,3 @@ def _problems(path: Path, table: SavedTable) -> Iterator[str]:
 
 def _checksum(document: Mapping[str, Any]) -> str:
     return sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
-
-
-@contextmanager
-def _private_file(path: Path) -> Iterator[BinaryIO]:
-    """Create a file that only its owner can read, and sync it to disk at the end."""
-    number = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(number, "wb") as file:
-        yield file
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _create_folders(path: Path) -> None:
-    """Create a folder and those above it, which only their owner can enter, and sync each."""
-    missing = list(takewhile(lambda folder: not folder.exists(), (path, *path.parents)))
-    for folder in reversed(missing):
-        folder.mkdir(mode=0o700, exist_ok=True)
-        with suppress(PermissionError):  # a folder of others may not be readable
-            _sync_folder(folder.parent)
-
-
-def _sync_folder(path: Path) -> None:
-    if os.name == "nt":
-        return  # Windows cannot sync a folder
-    number = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(number)
-    finally:
-        os.close(number)

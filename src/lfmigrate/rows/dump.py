@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from lfmigrate import catalog
+from lfmigrate.catalog import LargeObject
 from lfmigrate.catalog.tables import Member, Table
 from lfmigrate.postgres.connection import Connection
 from lfmigrate.postgres.copy import Buffer, copy_out
 from lfmigrate.postgres.pipeline import Flight, Query
 from lfmigrate.rows import archive
 from lfmigrate.rows.archive import About, Archive, Encoding, SavedSequence
+from lfmigrate.rows.large_objects import save_large_object
 from lfmigrate.rows.policies import see_all_rows
 from lfmigrate.syntax.names import quote_name
 
@@ -72,6 +74,7 @@ def dump(
     about: About,
     *,
     flight: Flight,
+    large_objects: Sequence[LargeObject] = (),
     dropped: Collection[str] = (),
     watch: OnCopy | None = None,
 ) -> Archive:
@@ -87,6 +90,7 @@ def dump(
         target: The folder to create.
         about: The manifest's general information.
         flight: What is sent with the first question.
+        large_objects: The large objects, as they were found; all can be read.
         dropped: The ids of what is about to be dropped, as in `catalog.inventory`. Of a table
             that is not among them, the manifest names the columns that are.
         watch: Called every few hundred rows.
@@ -131,6 +135,8 @@ def dump(
                     and not c.generated
                 ],
             )
+        for each in large_objects:
+            save_large_object(conn, writer, each)
         return archive.finish(writer, target, about, [answer.value for answer in free])
 
 
