@@ -24,6 +24,7 @@ from zlib import crc32
 
 import psycopg
 import pytest
+from hypothesis import HealthCheck, settings
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
@@ -38,6 +39,12 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 Cli = Run
 Psql = Run
 Golden = Callable[[str, str], None]
+
+# How long an example takes depends on what else the machine does.
+settings.register_profile(
+    "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("any machine")
 
 # What differs from run to run and from server to server, and what stands for it in golden texts.
 _NOISE = (

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
@@ -312,7 +312,6 @@ ECHOES: dict[str, Callable[[str], str]] = {
 }
 
 
-@settings(deadline=None)  # patterns are compiled once, which takes its time
 @given(PASSWORDS)
 @example("%")
 @example("%25")
@@ -336,7 +335,6 @@ def test_a_percent_encoded_password_never_survives(password: str) -> None:
 KEYWORDS = {"host", "password", "user"}
 
 
-@settings(deadline=None)
 @given(
     PASSWORDS.filter(lambda text: len(text) >= 4 and text not in KEYWORDS),
     st.sampled_from(sorted(ECHOES)),

@@ -302,6 +302,33 @@ def test_what_another_session_creates_meanwhile_is_not_dropped(
     assert value(database, "SELECT count(*) FROM pg_class WHERE relname = 't'") == 1
 
 
+def test_what_a_deferred_trigger_deletes_is_saved(
+    database: str, folder: Write, tmp_path: Path
+) -> None:
+    """It would fire at the commit, when nothing can be saved any more."""
+    files = folder(
+        {
+            "001_a.up.sql": """
+                CREATE TABLE a (id int PRIMARY KEY);
+                CREATE TABLE b (a_id int);
+                CREATE FUNCTION purge() RETURNS trigger LANGUAGE plpgsql AS
+                    'BEGIN DELETE FROM b WHERE a_id = OLD.id; RETURN NULL; END';
+                CREATE CONSTRAINT TRIGGER purge AFTER DELETE ON a DEFERRABLE INITIALLY DEFERRED
+                    FOR EACH ROW EXECUTE FUNCTION purge();
+            """,
+            "002_b.up.sql": "INSERT INTO a VALUES (7)",
+            "002_b.down.sql": "DELETE FROM a WHERE id = 7",
+        }
+    )
+    up(database, files)
+    execute(database, "INSERT INTO b VALUES (7), (7), (8)")
+
+    report = rollback(database, files, tmp_path)
+
+    assert lost(report) == {"a": (1, 1), "b": (2, 2)}
+    assert saved(report) == {"a": 1, "b": 3}
+
+
 def test_what_no_table_holds_is_listed_and_saved_where_it_can_be(
     database: str, folder: Write, tmp_path: Path
 ) -> None:

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import psycopg
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from psycopg import pq
 
@@ -15,7 +15,6 @@ from lfmigrate.source.sqlfile import from_text
 from lfmigrate.syntax.scanner import Token, split, tokens
 
 # A busy machine is no defect.
-properties = settings(deadline=None)
 
 # Each is one statement, valid on PostgreSQL 14 to 18 if those before it in its row have run.
 STATEMENTS = {
@@ -417,7 +416,6 @@ _shards = st.sampled_from(
 _soup = st.lists(_shards, max_size=40).map("".join) | st.text()
 
 
-@properties
 @given(st.lists(st.tuples(_statement, _end), max_size=5), _gap)
 def test_any_statements_come_back_as_they_were(parts: list[tuple[str, str]], first: str) -> None:
     """Statements of any tokens, with any white space and comments in and between them."""
@@ -426,7 +424,6 @@ def test_any_statements_come_back_as_they_were(parts: list[tuple[str, str]], fir
     assert [statement.text for statement in split(text)] == [statement for statement, _ in parts]
 
 
-@properties
 @given(_soup)
 @example("SELECT 1E'\\';'")
 def test_any_text_is_split_or_refused(text: str) -> None:
@@ -455,7 +452,6 @@ def _split_if_possible(text: str) -> list[tuple[int, int]]:
     return [(statement.offset, statement.offset + len(statement.text)) for statement in found]
 
 
-@properties
 @given(_soup)
 def test_nothing_but_gaps_lies_between_statements(text: str) -> None:
     """No token gets lost: what is left over holds no statement, but a semicolon."""
@@ -467,7 +463,6 @@ def test_nothing_but_gaps_lies_between_statements(text: str) -> None:
     assert all(";" in gap for gap in gaps[1:-1])
 
 
-@properties
 @given(_soup)
 def test_a_statement_alone_is_one_statement(text: str) -> None:
     """What is sent would be split no further."""
@@ -476,7 +471,6 @@ def test_a_statement_alone_is_one_statement(text: str) -> None:
     assert [[inner.text for inner in split(piece)] for piece in pieces] == [[p] for p in pieces]
 
 
-@properties
 @given(_soup)
 def test_large_steps_find_the_same_as_small_ones(text: str) -> None:
     """Splitting jumps over most tokens; reading them one by one gives the same tokens."""
@@ -490,7 +484,6 @@ def test_large_steps_find_the_same_as_small_ones(text: str) -> None:
     assert in_pieces == [token for token in tokens(text) if token != semicolon]
 
 
-@properties
 @given(_soup)
 def test_places_agree_with_the_text(text: str) -> None:
     """Offset, line and column lead to the statement's own first character."""
@@ -508,7 +501,6 @@ def test_places_agree_with_the_text(text: str) -> None:
         assert statement.column == len(before) - before.rfind("\n")
 
 
-@properties
 @given(_soup.map(lambda text: text.replace("\r", "")))
 def test_line_ends_change_neither_checksum_nor_statements(text: str) -> None:
     """A checkout on Windows is the same migration."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from lfmigrate.catalog.query import query_text
 from lfmigrate.postgres.pipeline import Query
@@ -15,6 +15,9 @@ from lfmigrate.syntax.names import quote_name
 
 # The SQLSTATE of the notices with what was measured.
 _MEASURED = "LF005"
+
+# How a table is measured: without a lock, by counting its rows, or with digests of their values.
+Mode = Literal["look", "count", "digest"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +55,16 @@ class Traces:
             that it has dropped there.
         written: The tables whose rows it may have changed.
         tables: The tables in either, as far as they exist, by id.
+        gone: The relations in ``locked`` that do not exist any more.
+        created: The tables in ``tables`` that it has created.
         large_objects: Whether it may have read or written large objects.
     """
 
     locked: frozenset[str]
     written: frozenset[str]
     tables: Mapping[str, WrittenTable]
+    gone: frozenset[str]
+    created: frozenset[str]
     large_objects: bool
 
     @property
@@ -67,29 +74,42 @@ class Traces:
         return frozenset(int(number) for kind, _, number in ids if kind == "pg_largeobject")
 
 
-def traces() -> Query[Traces]:
-    """Ask for the locks of the open transaction; see the query."""
+def traces(ledger: str) -> Query[Traces]:
+    """Ask for the locks of the open transaction; see the query.
+
+    Args:
+        ledger: The qualified name of the history's table, which is left out.
+    """
 
     def decode(value: Any) -> Traces:  # noqa: ANN401 (parsed JSON)
         return Traces(
             locked=frozenset(value["locked"]),
             written=frozenset(value["written"]),
             tables={table["id"]: WrittenTable(**table) for table in value["tables"]},
+            gone=frozenset(value["gone"]),
+            created=frozenset(value["created"]),
             large_objects=value["large_objects"],
         )
 
-    return Query(query_text("traces"), (), decode)
+    return Query(query_text("traces"), (ledger,), decode)
 
 
-def type_users(relations: Iterable[str] | None) -> Query[tuple[TableName, ...]]:
+@dataclass(frozen=True, slots=True)
+class TypeUser(TableName):
+    """A table with values of certain types, and the numbers of the columns that have them."""
+
+    columns: tuple[int, ...]
+
+
+def type_users(relations: Iterable[str] | None) -> Query[tuple[TypeUser, ...]]:
     """Ask which tables have columns with values of the row types of relations.
 
     Args:
         relations: Their ids; None for those of which the open transaction has dropped a column.
     """
 
-    def decode(value: Any) -> tuple[TableName, ...]:  # noqa: ANN401 (parsed JSON)
-        return tuple(TableName(**table) for table in value)
+    def decode(value: Any) -> tuple[TypeUser, ...]:  # noqa: ANN401 (parsed JSON)
+        return tuple(TypeUser(**{**t, "columns": tuple(t["columns"])}) for t in value)
 
     asked = None if relations is None else json.dumps(sorted(relations))
     return Query(query_text("type_users"), (asked,), decode)
@@ -129,11 +149,20 @@ def rows_left(table: WrittenTable) -> Query[Rows]:
 
 @dataclass(frozen=True, slots=True)
 class MeasuredColumn:
-    """A column, how many of its values are not null, and a digest of them, if asked for."""
+    """A column that is not generated.
+
+    Attributes:
+        name: Its name.
+        type: As SQL has it.
+        filled: How many of its values are not null; None if they were not counted.
+        old: Of those, the ones in rows that other transactions have written.
+        digest: A digest of its values, if asked for.
+    """
 
     name: str
     type: str
-    filled: int
+    filled: int | None
+    old: int | None
     digest: str | None
 
 
@@ -142,48 +171,58 @@ class Measured(TableName):
     """A table when it was measured.
 
     Attributes:
+        mode: How it was measured.
+        named: Whether by its name, or by that of its parent table.
         file: The file of its rows.
-        rows: Their number.
-        columns: Its columns by number.
+        root: The partitioned table that it belongs to; None if to none.
+        created: Whether the open transaction has created it.
+        generated: The numbers of its generated columns.
+        parts: The ids of its indexes, sequences and TOAST table.
+        changed: How many rows the session has changed or deleted, by the server's statistics; None
+            if it keeps none.
+        rows: Their number; None if they were not counted, or the role may not read them.
+        old: The number of those that other transactions have written.
+        columns: The others by number.
     """
 
+    mode: Mode
+    named: bool
     file: str
-    rows: int
+    root: TableName | None
+    created: bool
+    generated: frozenset[int]
+    parts: tuple[str, ...]
+    changed: int | None
+    rows: int | None
+    old: int | None
     columns: Mapping[int, MeasuredColumn]
 
 
 def measure(
     *,
     names: Iterable[str] = (),
+    mode: Mode = "look",
     ids: Iterable[str] = (),
-    digest: bool,
+    ids_mode: Mode = "look",
     again: bool = False,
-    earlier: Mapping[str, Measured] | None = None,
 ) -> tuple[dict[str, str], str]:
-    """Return the settings and the statement that lock and measure tables; see the query.
+    """Return the settings and the statement that measure tables; see the query.
 
     Args:
         names: As SQL has them; they resolve as the next statement would resolve them.
+        mode: How they are measured.
         ids: As in `catalog.inventory`.
-        digest: Whether to digest the values of each column.
+        ids_mode: How these are measured.
         again: Whether to measure those again that were measured last, with the types of then.
-        earlier: What was measured then, if that was not the last time.
     """
     document = {
         "names": list(names),
+        "mode": mode,
         "ids": [item_id.partition(":")[2] for item_id in sorted(ids)],
-        "digest": digest,
+        "ids_mode": ids_mode,
         "again": again,
     }
-    settings = {"lfmigrate.measure": json.dumps(document)}
-    if earlier is not None:
-        settings["lfmigrate.measured"] = json.dumps(
-            {
-                item_id: {"columns": {n: (c.name, c.type) for n, c in table.columns.items()}}
-                for item_id, table in earlier.items()
-            }
-        )
-    return settings, query_text("measure")
+    return {"lfmigrate.measure": json.dumps(document)}, query_text("measure")
 
 
 def measured(answer: Answer[None]) -> Mapping[str, Measured]:
@@ -193,5 +232,14 @@ def measured(answer: Answer[None]) -> Mapping[str, Measured]:
         if notice.sqlstate == _MEASURED:
             value = json.loads(notice.message)
             columns = {int(n): MeasuredColumn(*each) for n, each in value.pop("columns").items()}
-            found[value["id"]] = Measured(**value, columns=columns)
+            parts = tuple(value.pop("parts"))
+            root = value.pop("root")
+            generated = frozenset(value.pop("generated"))
+            found[value["id"]] = Measured(
+                **value,
+                root=None if root is None else TableName(**root),
+                generated=generated,
+                parts=parts,
+                columns=columns,
+            )
     return found

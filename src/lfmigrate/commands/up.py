@@ -309,7 +309,7 @@ def _run(
             unmoved_sequences(tx) if watched else nullcontext(),
         ):
             guard.begin(tx, steps)
-            tx.run(steps, guarded=True)
+            tx.run(steps, watch=guard.watch)
             outcome = tx.outcome()
             if not guard.examine(tx):
                 continue

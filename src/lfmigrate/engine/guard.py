@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from lfmigrate import catalog
 from lfmigrate.catalog import LargeObject, Measured
-from lfmigrate.engine.danger import CHANGED_COLUMN, Danger, Found, Loss
+from lfmigrate.engine.danger import CHANGED_COLUMN, Danger, Found, Loss, Watch
 from lfmigrate.engine.large_objects import refuse_unreadable, touched_objects
-from lfmigrate.engine.losses import Lost
+from lfmigrate.engine.losses import Lost, existed_before
 from lfmigrate.engine.step import Step
 from lfmigrate.engine.transaction import Transaction
 from lfmigrate.errors import Refused
 from lfmigrate.rows.archive import default_folder, remove
 from lfmigrate.rows.dump import OnCopy
+from lfmigrate.schema.object import TableName
 
-# Another session may add to what is lost while it is counted. Three times in a row is no accident.
-_ATTEMPTS = 3
+# To find out which tables, which statements and what is lost, and to save it: once each. Another
+# session may add to it meanwhile.
+_ATTEMPTS = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +34,7 @@ class RowPolicy:
         lost: What was lost.
         backups: The folders with what was saved.
         notes: What is worth a warning.
-        existing: The ids of what existed when the command began; empty until its files run.
+        created: The ids of the tables that the command has created itself.
         large_objects: The numbers of the large objects that the command has created itself.
     """
 
@@ -42,7 +44,7 @@ class RowPolicy:
     lost: list[Lost] = field(default_factory=list)
     backups: list[Path] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-    existing: set[str] = field(default_factory=set)
+    created: set[str] = field(default_factory=set)
     large_objects: set[int] = field(default_factory=set)
 
 
@@ -53,47 +55,49 @@ class RowGuard:
     Attributes:
         policy: What the command may do.
         lost: What the last run of the files has lost.
+        watch: What the next one has to find out.
     """
 
     policy: RowPolicy
     lost: tuple[Lost, ...] = ()
+    watch: Watch = field(default_factory=Watch)
     _attempts: int = 0
     _backup: Path | None = None
     _changed: str | None = None
-    _suspects: set[str] = field(default_factory=set)
     _saves: set[str] = field(default_factory=set)
     _dropped: set[str] = field(default_factory=set)
-    _begun: dict[str, Measured] = field(default_factory=dict)
+    _gone: frozenset[str] = frozenset()
     _large_objects: dict[int, LargeObject] = field(default_factory=dict)
-    _created: frozenset[int] = frozenset()
+    _created: tuple[frozenset[str], frozenset[int]] = (frozenset(), frozenset())
     _losses: tuple[Loss, ...] = ()
 
     def begin(self, tx: Transaction, steps: Sequence[Step]) -> None:
         """Measure the tables, and save the rows, that an earlier run has found to be in danger."""
         self._attempts += 1
-        self._begun = {}
-        if not self._suspects and not self._large_objects:
+        self.watch.begun.clear()
+        if not self.watch.tables and not self._large_objects:
             return
-        settings, sql = catalog.measure(ids=self._suspects, digest=True)
+        settings, sql = catalog.measure(ids=self.watch.tables, ids_mode="count")
         tx.flight.set(settings)
         asked = tx.flight.do(sql)
         objects = tx.flight.ask(catalog.large_objects(self._large_objects))
         tx.send()
-        self._begun = dict(catalog.measured(asked))
+        begun = self.watch.begun
+        begun.update(catalog.measured(asked))
         self._large_objects = dict(objects.value)
-        saved = [table for item_id, table in self._begun.items() if item_id in self._saves]
+        saved = self._saved(begun)
         if (saved or self._large_objects) and self.policy.parent is not None:
             refuse_unreadable(self._large_objects.values())
             about = tx.state.about(f"up of {', '.join(step.label for step in steps)}")
             if self._backup is not None:
                 remove(self._backup)  # that of the run before
             self._backup = tx.save_rows(
-                [(table.schema, table.name) for table in saved],
+                saved,
                 (),
                 default_folder(self.policy.parent, about.database),
                 about,
                 large_objects=tuple(self._large_objects.values()),
-                dropped=self._dropped,
+                dropped=self._dropped | self._gone,
                 watch=self.policy.watch,
             ).path
 
@@ -104,15 +108,19 @@ class RowGuard:
             tx: The files have run in it. If not, it has to be rolled back, and they have to run
                 again.
         """
-        found = self._find(tx)
-        done = touched_objects(tx, self._danger(tx).traces)
-        self._created = done.created
+        danger = _danger_of(tx)
+        found = danger.found(self.policy.created)
+        self._changed = danger.changed(self.policy.created)
+        self._gone = danger.traces.gone
+        done = touched_objects(tx, danger.traces)
+        self._created = danger.traces.created, done.created
         objects = {n: each for n, each in done.lost.items() if n not in self.policy.large_objects}
         self._losses = (*found.losses, *(Loss(each.lost, None, None) for each in objects.values()))
         self.lost = tuple(loss.what for loss in self._losses)
         tables = {loss.table for loss in found.losses if loss.table is not None}
         unsaved = tables - self._saves if self.policy.parent is not None else set[str]()
-        self._suspects |= found.unmeasured | unsaved
+        self.watch.tables.update(found.tables | unsaved)
+        self.watch.statements.update(found.statements)
         self._saves |= unsaved
         self._dropped |= {loss.dropped for loss in found.losses if loss.dropped is not None}
         # Another session may have changed one since it was saved.
@@ -121,7 +129,7 @@ class RowGuard:
             self._large_objects |= {number: objects[number].was for number in late}
         else:
             late = []
-        known = not found.unmeasured and not unsaved and not late
+        known = not found.tables and not unsaved and not late and not _were_others(tx, found)
         if not known and self._attempts == _ATTEMPTS:
             raise Refused(
                 "what the files lose could not be counted: it is more each time that they run",
@@ -129,10 +137,21 @@ class RowGuard:
             )
         return known
 
+    def _saved(self, begun: Mapping[str, Measured]) -> list[tuple[str, str]]:
+        """Return the tables to save; partitions that go with their table are saved as its rows."""
+        saved: dict[str, TableName] = {}
+        for item_id, table in begun.items():
+            root = table.root if table.root is not None and table.root.id in self._gone else table
+            if item_id in self._saves:
+                saved[root.id] = root
+        return [(table.schema, table.name) for table in saved.values()]
+
     def finish(self) -> None:
         """Add what was lost and saved to what the command reports, after the commit."""
         self.policy.lost.extend(self.lost)
-        self.policy.large_objects.update(self._created)
+        tables, objects = self._created
+        self.policy.created.update(tables)
+        self.policy.large_objects.update(objects)
         if self._backup is not None:
             self.policy.backups.append(self._backup)
         if self._changed is not None:
@@ -163,45 +182,39 @@ class RowGuard:
                 " --accept-data-loss.",
             )
 
-    def _danger(self, tx: Transaction) -> Danger:
-        if tx.danger is None:
-            raise LookupError("no file was guarded")
-        return tx.danger
 
-    def _find(self, tx: Transaction) -> Found:
-        danger = self._danger(tx)
-        first = self.policy.existing
-        if not first:
-            first.update(danger.existing.value)
-        self._changed = danger.changed(first)
-        found = danger.found(first, self._begun)
-        if not found.uncompared:
-            return found
-        earlier = {item_id: self._begun[item_id] for item_id in found.uncompared}
-        settings, sql = catalog.measure(digest=True, again=True, earlier=earlier)
-        tx.flight.set(settings)
-        asked = tx.flight.do(sql)
-        tx.send()
-        ended = catalog.measured(asked)
-        return danger.found(first, self._begun, ended)
+def _danger_of(tx: Transaction) -> Danger:
+    if tx.danger is None:
+        raise LookupError("no file was guarded")
+    return tx.danger
+
+
+def _were_others(tx: Transaction, found: Found) -> bool:
+    """Return whether tables or columns were dropped that another session has created meanwhile."""
+    names = existed_before(tx.conn, found.unknown)
+    return any(name.startswith(("table ", "foreign table ")) for name in names)
 
 
 def _is_marked(loss: Loss, steps: Sequence[Step]) -> bool:
-    """Return whether the file that loses rows says so; any file, if it is not known which."""
+    """Return whether the file that loses rows says so; every file, if it is not known which."""
     files = [step.file for step in steps] if loss.step is None else [loss.step.file]
-    return any(file.loses_data for file in files)
+    return all(file.loses_data for file in files)
 
 
 def _line(lost: Lost) -> str:
-    if lost.rows is None:
+    if lost.kind.endswith("large object"):
         size = "" if lost.bytes is None else f"{lost.bytes:,} bytes, "
         deed = "changed" if lost.kind.startswith("changed") else "deleted"
         return f"{lost.kind} {lost.name}: {size}would be {deed}"
-    rows = f"{lost.rows:,} {'row' if lost.rows == 1 else 'rows'}"
+    rows = (
+        "rows that the role may not read"
+        if lost.rows is None
+        else f"{lost.rows:,} {'row' if lost.rows == 1 else 'rows'}"
+    )
     what = {
         "table": f"{rows} would be dropped with it",
         "table column": f"it has a value in {rows}, and would be dropped",
         CHANGED_COLUMN: f"its new type would not keep the values of all {rows}",
     }
-    deeds = "deleted" if lost.deleted else "changed"
+    deeds = "changed" if lost.deleted == 0 else "deleted"
     return f"{lost.kind} {lost.name}: {what.get(lost.kind, f'{rows} would be {deeds}')}"

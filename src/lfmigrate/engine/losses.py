@@ -53,10 +53,16 @@ class Moment:
     traces: Answer[Traces]
 
     @classmethod
-    def queue(cls, flight: Flight, schema: str) -> Moment:
-        """Queue the questions."""
+    def queue(cls, flight: Flight, schema: str, ledger: str) -> Moment:
+        """Queue the questions.
+
+        Args:
+            flight: Where they are queued.
+            schema: The schema whose names are not qualified.
+            ledger: As in `catalog.traces`.
+        """
         flight.look_at(schema)
-        return cls(flight.ask(catalog.inventory()), flight.ask(catalog.traces()))
+        return cls(flight.ask(catalog.inventory()), flight.ask(catalog.traces(ledger)))
 
 
 @dataclass(frozen=True, slots=True)

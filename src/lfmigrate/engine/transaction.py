@@ -12,7 +12,7 @@ from uuid import uuid4
 from lfmigrate import catalog
 from lfmigrate._version import __version__
 from lfmigrate.catalog import LargeObject
-from lfmigrate.engine.danger import Danger
+from lfmigrate.engine.danger import Danger, Watch
 from lfmigrate.engine.dropped import Dropped
 from lfmigrate.engine.hidden_extension import add_hidden_extension
 from lfmigrate.engine.lost_commit import outcome_of_commit
@@ -31,7 +31,6 @@ from lfmigrate.errors import (
 from lfmigrate.history import ledger
 from lfmigrate.postgres.connection import Connection, address_of, is_idle
 from lfmigrate.postgres.pipeline import (
-    Guard,
     Query,
     roll_back,
     roll_back_and_release,
@@ -181,7 +180,7 @@ class Transaction:
         flight, self.flight = self.flight, self.session.flight()
         flight.go()
 
-    def run(self, steps: Sequence[Step], *, guarded: bool = False) -> None:
+    def run(self, steps: Sequence[Step], *, watch: Watch | None = None) -> None:
         """Queue files, each followed by its entry, and the questions about their effects.
 
         What is queued before a step that drops something is sent, because the properties of that
@@ -189,7 +188,7 @@ class Transaction:
 
         Args:
             steps: The files.
-            guarded: Whether to find out, for ``danger``, what they do to existing rows.
+            watch: To find out, for ``danger``, what they do to existing rows; None not to.
 
         Raises:
             StatementFailed: What was sent failed.
@@ -201,7 +200,7 @@ class Transaction:
         self.flight.reset(scope, defaults)
         statements: list[Answer[None]] = []
         parts: list[Answer[WrittenParts]] = []
-        danger = Danger(state.schema, fingerprints)
+        danger = None if watch is None else Danger(state.schema, fingerprints, watch)
         dropped: list[Dropped] = []
         after_migrations, writers = may_be_set_back(state, steps)
         for place, step in enumerate(steps):
@@ -215,7 +214,7 @@ class Transaction:
             dropped = [each for each in dropped if each not in own]
             self._notes += (n for each in own for n in each.notes(state.schema, steps[:place]))
             self.flight.enter_file(defaults)
-            statements += self._run_file(step, own, danger.of(step) if guarded else None)
+            statements += self._run_file(step, own, danger)
             # As if each file had a run of its own.
             self.flight.reset(scope, defaults, release=self.releases)
             if step is not steps[-1]:
@@ -223,9 +222,11 @@ class Transaction:
                 parts.append(self.flight.ask(asked))
             self.record(step)
         flight = self.flight
+        # What is deferred to the commit belongs to what the files do.
+        flight.do("SET CONSTRAINTS ALL IMMEDIATE")
         flight.look_at(state.schema)
-        if guarded:
-            danger.queue_end(flight, statements)
+        if danger is not None:
+            danger.queue_end(flight, statements, ledger.table(scope))
             self.danger = danger
         self._results = Results(
             steps=steps,
@@ -245,10 +246,11 @@ class Transaction:
         )
 
     def _run_file(
-        self, step: Step, own: Sequence[Dropped], guard: Guard | None
+        self, step: Step, own: Sequence[Dropped], danger: Danger | None
     ) -> Sequence[Answer[None]]:
         """Queue the statements of a file, and restore what it creates again."""
         answers: list[Answer[None]] = []
+        guard = None if danger is None else danger.of(step)
         run = self.flight.run_all(step.file.statements, guard)
         for statement, answer in zip(step.file.statements, run, strict=True):
             answers.append(answer)
@@ -256,6 +258,8 @@ class Transaction:
                 if each.recreated.keeps_properties and statement in each.recreated.creations:
                     # Before the rest of the file, which may state them otherwise.
                     self._restore("restore_properties", each)
+        if danger is not None:
+            danger.end_file(self.flight)
         for each in own:
             self._restore("restore_contents", each)
         return answers

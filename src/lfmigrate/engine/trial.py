@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from lfmigrate import catalog
-from lfmigrate.catalog import Rows
+from lfmigrate.catalog import Rows, TypeUser
 from lfmigrate.engine.large_objects import (
     LostObject,
     lost_objects,
@@ -18,10 +18,11 @@ from lfmigrate.engine.owned import OwnedObjects
 from lfmigrate.engine.step import Step
 from lfmigrate.engine.transaction import Transaction
 from lfmigrate.errors import DatabaseError, Refused, StatementFailed
+from lfmigrate.history import ledger
 from lfmigrate.postgres.pipeline import Flight
 from lfmigrate.postgres.wire import Answer
 from lfmigrate.rows.policies import all_rows_visible, see_all_rows
-from lfmigrate.schema.object import Item, TableName
+from lfmigrate.schema.object import Item
 from lfmigrate.syntax.names import quote_name
 
 # Other objects depend on what a statement would drop.
@@ -174,7 +175,7 @@ class Rerun:
 
     before: Moment
     after: Moment
-    retyped: Answer[tuple[TableName, ...]]
+    retyped: Answer[tuple[TypeUser, ...]]
     left: Mapping[str, Answer[Rows]]
 
     @classmethod
@@ -193,11 +194,11 @@ class Rerun:
             trial: What they did in the trial.
             unsaved: The ids of the tables that it wrote to, and of which no existing row changed.
         """
-        schema = transaction.state.schema
-        before = Moment.queue(transaction.flight, schema)
+        schema, table = transaction.state.schema, ledger.table(transaction.session.scope)
+        before = Moment.queue(transaction.flight, schema, table)
         transaction.run(steps)
         flight = transaction.flight
-        after = Moment.queue(flight, schema)
+        after = Moment.queue(flight, schema, table)
         retyped = flight.ask(catalog.type_users(trial.changes.cut))
         tables = [trial.changes.tables[item_id] for item_id in unsaved]
         if not tables:
@@ -278,14 +279,17 @@ def _try(
     tables = [r for r in owned.live.values() if r.kind == "table" and r.key in keys]
     lock_tables(flight, [f"{quote_name(r.schema)}.{quote_name(r.name)}" for r in tables])
     scope, defaults = transaction.session.scope, transaction.state.server.defaults
-    before = Moment.queue(flight, schema)
+    table = ledger.table(scope)
+    before = Moment.queue(flight, schema, table)
     flight.reset(scope, defaults)
     flight.do(f"SAVEPOINT {_TRIAL}")
     flight.sync()
     statements: list[Answer[None]] = []
     for step in steps:
         statements += flight.run_file(step.file, scope, defaults, release=transaction.releases)
-    after = Moment.queue(flight, schema)
+    # What is deferred to the commit belongs to what the files do.
+    flight.do("SET CONSTRAINTS ALL IMMEDIATE")
+    after = Moment.queue(flight, schema, table)
     flight.sync(_DEPENDED_ON)
     transaction.send()
     return before, after, statements

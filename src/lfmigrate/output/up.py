@@ -36,7 +36,8 @@ def _(report: UpReport, page: Page) -> None:
     if shown:
         draw_verdicts(page, shown, report.schema, names=_WOULD if report.undone else None)
         page.blank()
-    if not ran and all(v.status == "unchanged" for v in report.relations):
+    is_done = not ran and not report.lost and not report.backups
+    if is_done and all(v.status == "unchanged" for v in report.relations):
         applied = f"{counted(len(report.migrations), 'migration')} applied"
         objects = f"{counted(len(report.relations), 'object')} unchanged"
         page.line(f"up to date: {applied}, {objects}; {page.seconds}")

@@ -7,10 +7,26 @@ from dataclasses import dataclass
 from typing import Literal
 
 from lfmigrate.syntax.names import Cursor, Name
-from lfmigrate.syntax.scanner import Statement, Token, placed_tokens, word
+from lfmigrate.syntax.scanner import Statement, Token, placed_tokens, tokens, word
 
 # What has parts that can be dropped.
 _WITH_ACTIONS = frozenset({("ALTER", "TABLE"), ("ALTER", "TYPE"), ("ALTER", "DOMAIN")})
+
+# Whatever else they do, they drop no relation by themselves.
+_PLAIN = frozenset(
+    {
+        "ALTER",
+        "COMMENT",
+        "CREATE",
+        "DELETE",
+        "GRANT",
+        "INSERT",
+        "REVOKE",
+        "SET",
+        "TRUNCATE",
+        "UPDATE",
+    }
+)
 
 _BEFORE_NAME = (word("if"), word("exists"), word("only"))
 
@@ -53,14 +69,15 @@ def actions(statement: Statement) -> list[Action]:
 
 @dataclass(frozen=True, slots=True)
 class Endangered:
-    """The tables whose rows a statement drops, deletes as a whole or changes by their type.
+    """The tables whose rows a statement drops, deletes as a whole, retypes or rewrites.
 
     Attributes:
-        way: ``drop`` a table or columns, ``truncate``, or ``retype`` columns.
+        way: ``drop`` a table or columns, ``truncate``, ``retype`` columns, or ``rewrite`` what does
+            not lose anything by it.
         tables: As the statement names them; other words of it may be among them.
     """
 
-    way: Literal["drop", "truncate", "retype"]
+    way: Literal["drop", "truncate", "retype", "rewrite"]
     tables: tuple[Name, ...]
 
 
@@ -79,14 +96,26 @@ def endangered(statement: Statement) -> Endangered | None:
     if head[:1] == ("TRUNCATE",):
         found.skip({"table", "only"})
         return Endangered("truncate", tuple(found.names()))
+    if head[:1] == ("CLUSTER",):
+        return Endangered("rewrite", tuple(found.names()))
     if head[:2] != ("ALTER", "TABLE"):
         return None
     words = [[t.value for t, _, _ in action if t.kind == "word"] for action in actions(statement)]
     retypes = any(each[:1] == ["alter"] and "type" in each for each in words)
     drops = any(each[:1] == ["drop"] and each[1:2] != ["constraint"] for each in words)
-    if not retypes and not drops:
-        return None
     found.take()
     found.skip({"if", "exists", "only"})
     table = found.name()
-    return None if table is None else Endangered("retype" if retypes else "drop", (table,))
+    if table is None:
+        return None
+    return Endangered("retype" if retypes else "drop" if drops else "rewrite", (table,))
+
+
+def runs_other_statements(statement: Statement) -> bool:
+    """Return whether a statement may drop relations that it does not name."""
+    head = statement.head
+    if head[:1] == ("DROP",):
+        return any(
+            t.kind == "word" and t.value in {"cascade", "owned"} for t in tokens(statement.text)
+        )
+    return not _PLAIN.intersection(head[:1])

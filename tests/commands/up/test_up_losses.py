@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from pathlib import Path
 
+import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
 
 import lfmigrate
 from lfmigrate.errors import Refused
@@ -13,6 +16,8 @@ from lfmigrate.rows.archive import read
 from tests.conftest import Cli
 from tests.helpers.commands import up
 from tests.helpers.databases import execute, fetch, value
+from tests.helpers.faults import wait_until
+from tests.helpers.threads import Threads
 
 Write = Callable[[Mapping[str, str | bytes]], Path]
 
@@ -28,6 +33,12 @@ BASE = """
     CREATE TABLE parent (n int, note text);
     CREATE TABLE child () INHERITS (parent);
     CREATE FUNCTION wipe() RETURNS void LANGUAGE sql AS 'TRUNCATE b';
+    CREATE TABLE empty (n int, home addr);
+    CREATE TABLE g (x int, y int GENERATED ALWAYS AS (x * 2) STORED);
+    CREATE FUNCTION purge() RETURNS trigger LANGUAGE plpgsql AS
+        'BEGIN EXECUTE ''TRUNCATE child''; RETURN NULL; END';
+    CREATE CONSTRAINT TRIGGER purge AFTER DELETE ON p1 DEFERRABLE INITIALLY DEFERRED
+        FOR EACH ROW EXECUTE FUNCTION purge();
 """
 ROWS = (
     "INSERT INTO a VALUES (1, 'x', '2026-01-01 10:00', 1.25, 'x', ROW('l', 'c'))",
@@ -35,7 +46,10 @@ ROWS = (
     "INSERT INTO b VALUES (1), (1), (2)",
     "INSERT INTO p VALUES (1, 'x')",
     "INSERT INTO child VALUES (1, 'x')",
+    "INSERT INTO g VALUES (1)",
 )
+
+RETYPE = "ALTER TABLE b ALTER a_id TYPE bigint"
 
 LOSSES = [
     ("DROP TABLE b", {"b": 3}),
@@ -47,7 +61,7 @@ LOSSES = [
     ("SELECT wipe()", {"b": 3}),
     ("DO $$ BEGIN TRUNCATE b; END $$; DROP TABLE b", {"b": 3}),
     ("DROP TYPE mood CASCADE", {"a.m": 1}),
-    ("ALTER TYPE addr DROP ATTRIBUTE city", {"a": 2}),
+    ("ALTER TYPE addr DROP ATTRIBUTE city", {"a": 1}),
     ("ALTER TABLE a ALTER day TYPE date", {"a.day": 1}),
     ("ALTER TABLE a ALTER COLUMN n SET DATA TYPE numeric(8, 1)", {"a.n": 1}),
     ("ALTER TABLE a ALTER note TYPE text USING upper(note)", {"a.note": 1}),
@@ -55,7 +69,25 @@ LOSSES = [
     ("DROP TABLE p", {"p1": 1}),
     ("ALTER TABLE p DROP COLUMN note", {"p1.note": 1}),
     ("ALTER TABLE parent DROP COLUMN note", {"child.note": 1}),
-    ("DROP SCHEMA public CASCADE; CREATE SCHEMA public", {"a": 2, "b": 3, "p1": 1, "child": 1}),
+    (
+        "DROP SCHEMA public CASCADE; CREATE SCHEMA public",
+        {"a": 2, "b": 3, "p1": 1, "child": 1, "g": 1},
+    ),
+    # The server empties in place what the same subtransaction has rewritten.
+    (f"{RETYPE}; DO $$ BEGIN TRUNCATE b; END $$", {"b": 3}),
+    (f"{RETYPE}; SELECT wipe()", {"b": 3}),
+    (f"DO $$ BEGIN {RETYPE}; TRUNCATE b; END $$", {"b": 3}),
+    (f"DO $$ BEGIN {RETYPE}; END $$; DO $$ BEGIN TRUNCATE b; END $$", {"b": 3}),
+    (f"DO $$ BEGIN {RETYPE}; END $$; TRUNCATE b", {"b": 3}),
+    (f"ALTER TABLE b ADD n uuid DEFAULT gen_random_uuid(); {RETYPE}; DROP TABLE b", {"b": 3}),
+    ("DO $$ BEGIN TRUNCATE b; END $$; INSERT INTO b VALUES (1)", {"b": 3}),
+    ("DO $$ BEGIN TRUNCATE b; INSERT INTO b VALUES (1); END $$", {"b": 3}),
+    ("INSERT INTO b VALUES (1); TRUNCATE b", {"b": 3}),
+    ("DELETE FROM b WHERE a_id = 1; DROP TABLE b", {"b": 1}),
+    # Each value is another row's.
+    ("ALTER TABLE a ALTER id TYPE int USING 3 - id", {"a.id": 2}),
+    # A deferred trigger fires at the end.
+    ("DELETE FROM p1", {"child": 1}),
 ]
 
 
@@ -102,6 +134,27 @@ def test_rows_are_not_lost_unasked(
         "DELETE FROM child; DROP TABLE child",
         "DO $$ BEGIN ALTER TABLE a ALTER id TYPE bigint; END $$",
         "ALTER TABLE a ALTER id TYPE bigint; INSERT INTO a VALUES (7)",
+        "ALTER TABLE a ADD u uuid NOT NULL DEFAULT gen_random_uuid(); UPDATE a SET note = 'y'",
+        "DELETE FROM b WHERE a_id = 1; ALTER TABLE b ADD COLUMN n bigserial",
+        (
+            "ALTER TYPE mood RENAME TO gone; CREATE TYPE mood AS ENUM ('x', 'y');"
+            " ALTER TABLE a ALTER m TYPE mood USING m::text::mood; DROP TYPE gone"
+        ),
+        "ALTER TABLE a ALTER n TYPE numeric(9, 2); ALTER TABLE a ALTER n TYPE float8",
+        (
+            "INSERT INTO empty VALUES (1); TRUNCATE empty; INSERT INTO empty VALUES (1);"
+            " ALTER TABLE empty DROP COLUMN n; DROP TABLE empty"
+        ),
+        (
+            "DO $$ BEGIN ALTER TABLE a ADD tmp int; END $$; UPDATE a SET tmp = 1;"
+            " ALTER TABLE a DROP COLUMN tmp"
+        ),
+        "ALTER TABLE g DROP COLUMN y",
+        "DO $$ BEGIN ALTER TABLE g DROP COLUMN y; END $$",
+        (
+            "CREATE TABLE whole (old empty); INSERT INTO whole VALUES (NULL);"
+            " ALTER TABLE empty ADD gone int; ALTER TABLE empty DROP COLUMN gone"
+        ),
     ],
 )
 def test_what_loses_nothing_runs(text: str, database: str, filled: Callable[[str], Path]) -> None:
@@ -110,6 +163,97 @@ def test_what_loses_nothing_runs(text: str, database: str, filled: Callable[[str
 
     assert report.lost == ()
     assert report.backups == ()
+
+
+def test_a_value_is_the_same_instant_in_the_time_zone_of_the_session(
+    database: str, filled: Callable[[str], Path]
+) -> None:
+    """Where the statement has converted it."""
+    name = value(database, "SELECT current_database()")
+    execute(database, f"ALTER DATABASE {name} SET timezone = 'Europe/Berlin'")
+
+    assert up(database, filled("ALTER TABLE a ALTER day TYPE timestamptz")).lost == ()
+
+
+@pytest.mark.parametrize(
+    ("expression", "text", "least"),
+    [
+        ("x * 2) STORED", "ALTER TABLE t ALTER y SET EXPRESSION AS (x * 3)", 17),
+        # No value can be read.
+        ("1 / x)", "ALTER TABLE t DROP COLUMN y; ALTER TABLE t ALTER z TYPE varchar", 18),
+    ],
+)
+def test_generated_values_are_no_data(
+    expression: str, text: str, least: int, database: str, folder: Write
+) -> None:
+    """They are made of others."""
+    if value(database, "SELECT current_setting('server_version_num')::int") < least * 10_000:
+        pytest.skip(f"PostgreSQL {least} introduced it")
+    base = f"CREATE TABLE t (x int, y int GENERATED ALWAYS AS ({expression}, z text)"
+    up(database, folder({"001_a.up.sql": base}))
+    execute(database, "INSERT INTO t (x) VALUES (0)")
+
+    assert up(database, folder({"001_a.up.sql": base, "002_b.up.sql": text})).lost == ()
+
+
+@pytest.mark.parametrize("marked", ["002", "003"])
+def test_a_loss_is_that_of_the_file_that_does_it(marked: str, database: str, folder: Write) -> None:
+    """Not of one that has measured the table before, or rewritten it."""
+    files = {
+        "001_base.up.sql": BASE,
+        "002_next.up.sql": "ALTER TABLE b ALTER a_id TYPE bigint, ADD n int",
+        "003_more.up.sql": "DROP TABLE b",
+    }
+    up(database, folder({"001_base.up.sql": BASE}))
+    execute(database, *ROWS)
+    name = next(each for each in files if each.startswith(marked))
+    path = folder({**files, name: f"-- lfmigrate: loses-data\n{files[name]}"})
+
+    if marked == "002":
+        with pytest.raises(Refused, match="1 loss of existing rows"):
+            up(database, path)
+    else:
+        assert [one.name for one in up(database, path).lost] == ["b"]
+
+
+@pytest.mark.parametrize(
+    ("theirs", "text", "lost"),
+    [
+        ("CREATE TABLE s.new AS SELECT 1", "DROP SCHEMA s CASCADE", {"s.new": 1}),
+        ("CREATE TABLE new AS SELECT 1", "DROP TABLE IF EXISTS new", {"new": 1}),
+        ("ALTER TABLE t ADD n int DEFAULT 1", "ALTER TABLE t DROP COLUMN IF EXISTS n", {"t.n": 1}),
+        (
+            "ALTER TABLE t ADD n int DEFAULT 1",
+            "DO $$ BEGIN ALTER TABLE t DROP COLUMN IF EXISTS n; END $$",
+            {"t.n": 1},
+        ),
+    ],
+)
+def test_what_another_session_creates_meanwhile_is_not_lost(
+    theirs: str, text: str, lost: Mapping[str, int], database: str, folder: Write
+) -> None:
+    """After the moment when the run asked what exists."""
+    base = "CREATE SCHEMA s; CREATE TABLE t (x int); INSERT INTO t VALUES (1)"
+    up(database, folder({"001_a.up.sql": base}))
+    files = folder(
+        {"001_a.up.sql": base, "002_b.up.sql": f"SELECT pg_advisory_xact_lock(1); {text}"}
+    )
+    waiting = """
+        SELECT count(*) FROM pg_locks AS l JOIN pg_database AS d ON d.oid = l.database
+        WHERE l.locktype = 'advisory' AND NOT l.granted AND d.datname = current_database()
+    """
+    with psycopg.connect(database, autocommit=True) as gate, Threads() as threads:
+        gate.execute("SELECT pg_advisory_lock(1)")
+        running = threads.submit(up, database, files)
+        wait_until(lambda: value(database, waiting) == 1, "the run has asked for the lock")
+        execute(database, theirs)
+        gate.execute("SELECT pg_advisory_unlock(1)")
+        with pytest.raises(Refused, match="of existing rows") as caught:
+            running.result(timeout=60)
+
+    report = caught.value.report
+    assert isinstance(report, lfmigrate.UpReport)
+    assert {one.name: one.rows for one in report.lost} == lost
 
 
 def test_empty_tables_and_fresh_databases_are_not_guarded(database: str, folder: Write) -> None:
@@ -194,9 +338,7 @@ def test_rows_behind_a_policy_are_counted(
     role: str, database: str, folder: Write, tmp_path: Path
 ) -> None:
     """The owner under FORCE sees none of them."""
-    from psycopg.conninfo import conninfo_to_dict, make_conninfo  # noqa: PLC0415
-
-    name = conninfo_to_dict(database)["dbname"]
+    name = value(database, "SELECT current_database()")
     execute(
         database,
         f"GRANT CREATE ON DATABASE {name} TO {role}",
@@ -219,9 +361,102 @@ def test_rows_behind_a_policy_are_counted(
     assert [t.rows for path in report.backups for t in read(path).tables] == [2]
 
 
-def test_changed_rows_are_reported(database: str, filled: Callable[[str], Path]) -> None:
+@pytest.mark.parametrize(
+    ("text", "note"),
+    [
+        (
+            "DELETE FROM b WHERE a_id = 1; UPDATE a SET note = 'y'",
+            "4 rows updated or deleted in a, b",
+        ),
+        ("DELETE FROM b; DROP TABLE b", "3 rows updated or deleted in b"),
+        ("DO $$ BEGIN DELETE FROM b; END $$", "3 rows updated or deleted in b"),
+        (
+            (
+                "ALTER TABLE b DROP CONSTRAINT b_a_id_fkey, ADD FOREIGN KEY (a_id) REFERENCES a"
+                " ON DELETE CASCADE; DELETE FROM a"
+            ),
+            "5 rows updated or deleted in a, b",
+        ),
+        (
+            "WITH d AS (DELETE FROM b RETURNING a_id) INSERT INTO empty SELECT a_id FROM d",
+            "3 rows updated or deleted in b",
+        ),
+        (
+            "INSERT INTO a VALUES (1) ON CONFLICT (id) DO UPDATE SET note = 'y'",
+            "1 row updated or deleted in a",
+        ),
+    ],
+)
+def test_changed_rows_are_reported(
+    text: str, note: str, database: str, filled: Callable[[str], Path]
+) -> None:
     """A DELETE is what its file says, and no loss that is refused."""
-    report = up(database, filled("DELETE FROM b WHERE a_id = 1; UPDATE a SET note = 'y'"))
+    assert up(database, filled(text)).notes == (note,)
 
-    assert report.notes == ("4 rows updated or deleted in a, b",)
-    assert fetch(database, "SELECT a_id FROM b") == [2]
+
+def test_a_table_that_may_not_be_read_is_lost_if_it_has_rows(
+    role: str, database: str, folder: Write
+) -> None:
+    """An empty one shows by its size; the rows of another cannot be counted."""
+    name = value(database, "SELECT current_database()")
+    execute(database, f"GRANT CREATE ON DATABASE {name} TO {role}")
+    execute(database, f"GRANT USAGE, CREATE ON SCHEMA public TO {role}")
+    owner = make_conninfo(database, user=role)
+    create = f"CREATE TABLE t (n int); CREATE TABLE e (n int); REVOKE SELECT ON t, e FROM {role}"
+    files = folder({"001_a.up.sql": create, "002_b.up.sql": "TRUNCATE e, t; DROP TABLE e, t"})
+    up(owner, files, to="001")
+    execute(database, "INSERT INTO t VALUES (1)")
+
+    with pytest.raises(Refused, match="1 loss of existing rows") as caught:
+        up(owner, files)
+    assert caught.value.detail == (
+        "changed table t: rows that the role may not read would be deleted",
+    )
+    assert {one.name for one in up(owner, files, accept_data_loss=True).lost} == {"t"}
+
+
+def test_partitions_are_saved_as_the_rows_of_their_table(
+    database: str, filled: Callable[[str], Path], tmp_path: Path
+) -> None:
+    """If it is dropped with them; it may be re-created with others."""
+    files = filled("DROP TABLE p")
+    folder = lfmigrate.read_folder(files)
+    report = up(database, files, backup_dir=tmp_path)
+    execute(
+        database,
+        "CREATE TABLE p (n int, note text) PARTITION BY LIST (n)",
+        "CREATE TABLE other PARTITION OF p DEFAULT",
+    )
+    with closing(lfmigrate.connect(database)) as conn:
+        lfmigrate.restore(conn, folder, report.backups[0])
+
+    assert fetch(database, "SELECT n FROM other") == [1]
+
+
+def test_losses_are_printed_if_only_a_repeatable_file_has_run(
+    database: str, folder: Write, cli: Cli
+) -> None:
+    """Although no object was changed."""
+    files = {"001_a.up.sql": "CREATE TABLE b (n int)", "repeatable/r.sql": "SELECT 1"}
+    up(database, folder(files))
+    execute(database, "INSERT INTO b VALUES (1), (2)")
+    edited = {**files, "repeatable/r.sql": "-- lfmigrate: loses-data\nTRUNCATE b"}
+
+    ran = cli("up", "--database-url", database, "--sql-dir", folder(edited))
+
+    assert ran.returncode == 0, ran.stderr
+    assert "existing rows lost" in ran.stdout
+    assert "up to date" not in ran.stdout
+
+
+def test_a_table_of_others_may_have_the_name_of_the_history(database: str, folder: Write) -> None:
+    """Only its own table is left out."""
+    execute(
+        database,
+        "CREATE SCHEMA theirs",
+        "CREATE TABLE theirs.lfmigrate_history AS SELECT 1 AS n",
+    )
+    text = "DO $$ BEGIN TRUNCATE theirs.lfmigrate_history; END $$"
+
+    with pytest.raises(Refused, match="1 loss of existing rows"):
+        up(database, folder({"001_a.up.sql": text}))

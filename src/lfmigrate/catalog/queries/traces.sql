@@ -1,14 +1,17 @@
 -- Which locks does this transaction hold that tell what it may have dropped or changed?
 --
+-- $1  text: the qualified name of the history table, which is left out, as are its sequence and indexes.
+--
 -- Every DROP holds an ACCESS EXCLUSIVE lock on what it drops, and what writes rows holds a ROW EXCLUSIVE lock on their table,
 -- until the end of the transaction; a savepoint that was rolled back leaves none. Neither statistics nor notices are
--- needed, which can be switched off. lfmigrate's own history is left out. One row:
---   {locked: [id], written: [id], tables: [{id, schema, name, readable, lockable, changed, file}], large_objects}
+-- needed, which can be switched off. One row:
+--   {locked: [id], written: [id], tables: [{id, schema, name, readable, lockable, changed, file}], gone: [id], created: [id], large_objects}
 -- `locked` are the ids, as in inventory.sql, of what is locked in ACCESS EXCLUSIVE mode, whether it still exists or not, and of
 -- the columns that this transaction has dropped from such relations. `written` are those of the tables whose rows it may
 -- have changed, partitioned tables apart, which have none. `tables` are the tables in either: whether the role may read all rows,
 -- and lock out writers, and how many rows the session has changed or deleted, null if the server keeps no statistics;
--- and the file of its rows. `large_objects` is whether it may have read or written any; which ones shows only what they contain.
+-- and the file of its rows. `gone` are the relations among `locked` that do not exist any more, and `created` the tables that this
+-- transaction has created. `large_objects` is whether it may have read or written any; which ones shows only what they contain.
 WITH held AS MATERIALIZED (
     SELECT l.mode = 'AccessExclusiveLock' AS exclusive, l.classid, coalesce(l.objid, l.relation) AS oid, c.relkind, c.relowner, n.nspname, c.relname
     FROM pg_locks AS l
@@ -20,9 +23,8 @@ WITH held AS MATERIALIZED (
       AND (coalesce(l.objid, l.relation) >= 16384)
       AND NOT EXISTS (
         SELECT FROM pg_depend AS d
-        JOIN pg_class AS t ON t.oid = d.refobjid
-        WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.refclassid = 'pg_class'::regclass AND t.relname = 'lfmigrate_history')
-      AND c.relname IS DISTINCT FROM 'lfmigrate_history'
+        WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.refclassid = 'pg_class'::regclass AND d.refobjid = to_regclass($1))
+      AND c.oid IS DISTINCT FROM to_regclass($1)
 )
 SELECT jsonb_build_object(
     'locked', (
@@ -45,6 +47,15 @@ SELECT jsonb_build_object(
                 pg_stat_get_xact_tuples_updated(t.oid) + pg_stat_get_xact_tuples_deleted(t.oid) END,
             'file', pg_relation_filenode(t.oid)::text)), '[]')
         FROM (SELECT DISTINCT h.oid, h.nspname, h.relname, h.relowner FROM held AS h WHERE h.relkind = 'r') AS t),
+    'gone', (SELECT coalesce(jsonb_agg('pg_class:' || h.oid), '[]') FROM held AS h WHERE h.exclusive AND h.classid IS NULL AND h.relname IS NULL),
+    'created', (
+        SELECT coalesce(jsonb_agg('pg_class:' || h.oid), '[]')
+        FROM held AS h
+        -- A system column is written when its table is created, and never again.
+        JOIN pg_attribute AS a ON a.attrelid = h.oid AND a.attnum = -1
+        WHERE h.exclusive AND h.relkind = 'r' AND a.xmin = ANY (ARRAY(
+            SELECT l.transactionid FROM pg_locks AS l
+            WHERE l.pid = pg_backend_pid() AND l.locktype = 'transactionid' AND l.mode = 'ExclusiveLock'))),
     'large_objects', EXISTS (
         SELECT FROM pg_locks AS l
         WHERE l.pid = pg_backend_pid() AND l.granted AND l.locktype = 'relation' AND l.relation = 'pg_largeobject'::regclass

@@ -5,7 +5,7 @@
 --
 -- A value may be nested: in an array, a domain, a range, another composite type, or a whole row of another table.
 -- Relations that do not exist any more are left out, and so are partitioned tables, which have no rows of their own.
--- One row: a jsonb array of {id, schema, name}.
+-- One row: a jsonb array of {id, schema, name, columns}, with the numbers of these columns.
 WITH RECURSIVE used AS (
     SELECT c.reltype AS oid
     FROM pg_class AS c
@@ -31,8 +31,12 @@ WITH RECURSIVE used AS (
         WHERE a.atttypid = u.oid AND NOT a.attisdropped AND c.reltype <> 0
     ) AS n
 )
-SELECT coalesce(jsonb_agg(DISTINCT jsonb_build_object('id', 'pg_class:' || c.oid, 'schema', n.nspname, 'name', c.relname)), '[]')
-FROM used AS u
-JOIN pg_attribute AS a ON a.atttypid = u.oid AND a.attnum > 0 AND NOT a.attisdropped
-JOIN pg_class AS c ON c.oid = a.attrelid AND c.relkind = 'r'
-JOIN pg_namespace AS n ON n.oid = c.relnamespace
+SELECT coalesce(jsonb_agg(jsonb_build_object('id', 'pg_class:' || t.oid, 'schema', t.nspname, 'name', t.relname, 'columns', t.columns)), '[]')
+FROM (
+    SELECT c.oid, n.nspname, c.relname, jsonb_agg(a.attnum) AS columns
+    FROM used AS u
+    JOIN pg_attribute AS a ON a.atttypid = u.oid AND a.attnum > 0 AND NOT a.attisdropped
+    JOIN pg_class AS c ON c.oid = a.attrelid AND c.relkind = 'r'
+    JOIN pg_namespace AS n ON n.oid = c.relnamespace
+    GROUP BY c.oid, n.nspname, c.relname
+) AS t
