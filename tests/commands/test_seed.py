@@ -1258,6 +1258,36 @@ def test_what_load_sql_changes_besides_is_reported(database: str, folder: Write)
     )
 
 
+@pytest.mark.parametrize(
+    ("text", "lost"),
+    [
+        ("TRUNCATE other;", "table public.other"),
+        ("DROP TABLE other;", "table public.other"),
+        ("DO $$ BEGIN ALTER TABLE other DROP COLUMN n; END $$;", "table column public.other.n"),
+        ("DROP INDEX other_m; CREATE INDEX other_m ON other (m);", DONE),
+    ],
+)
+def test_what_load_sql_would_remove_is_refused(
+    text: str, lost: str, shop: tuple[str, Path]
+) -> None:
+    """Nobody is asked about it, and nothing saves it."""
+    url, path = shop
+    execute(url, "CREATE TABLE other (n int, m int)", "CREATE INDEX other_m ON other (m)")
+    execute(url, "INSERT INTO other VALUES (1, 2)")
+    load = path / "seed" / "load.sql"
+    load.write_text(load.read_text() + text)
+
+    try:
+        seed(url, path)
+    except Refused as error:
+        found = error.detail[-1]
+    else:
+        found = DONE
+
+    assert found == lost
+    assert value(url, "SELECT to_jsonb(other) FROM other") == {"n": 1, "m": 2}
+
+
 def test_a_partitioned_table_is_counted_as_one(database: str, folder: Write) -> None:
     """Rows go to partitions, and are reported for the table that people know."""
     path = folder(

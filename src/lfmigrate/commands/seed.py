@@ -10,14 +10,15 @@ from pathlib import Path
 from lfmigrate import catalog
 from lfmigrate.catalog import Server, StagingTable, Table, Written
 from lfmigrate.engine.empty_tables import lock_and_count, save_and_empty, tables_with_rows
+from lfmigrate.engine.losses import Changes, Moment, changes, existed_before
 from lfmigrate.engine.owned import owned_objects
 from lfmigrate.engine.sequences import unmoved_sequences
 from lfmigrate.engine.session import Session
 from lfmigrate.engine.state import DatabaseState
 from lfmigrate.engine.transaction import Transaction, transaction
 from lfmigrate.engine.waiting import Attempts
-from lfmigrate.errors import DatabaseError, StatementFailed
-from lfmigrate.history import plan
+from lfmigrate.errors import DatabaseError, Refused, StatementFailed
+from lfmigrate.history import ledger, plan
 from lfmigrate.postgres.connection import Connection
 from lfmigrate.postgres.wire import Answer, Progress, Selected
 from lfmigrate.rows import staging, violations
@@ -38,6 +39,9 @@ _READ_ALIKE = {"datestyle": "ISO, YMD", "intervalstyle": "postgres", "timezone":
 _INSUFFICIENT_PRIVILEGE = "42501"
 
 _QUERIES = frozenset({("SELECT",), ("VALUES",), ("TABLE",)})
+# What an object is called that has rows, values or a position.
+_WITH_CONTENT = ("table ", "table column ", "foreign table ", "materialized view ", "sequence ")
+
 _WRITES = frozenset({"insert", "update", "delete", "merge"})
 
 # How many rows of which tables this session has inserted and changed.
@@ -115,7 +119,8 @@ def seed(
         UsageError: There is nothing to load.
         CsvFileError: A file cannot be loaded as it is.
         Refused: A migration is not applied, the backup failed, other tables refer to what would
-            be emptied, or the role may not see all rows.
+            be emptied, the role may not see all rows, or ``load.sql`` drops or empties what
+            existed before it.
         DatabaseError: The server rejected a row or a statement. All was rolled back.
         Interrupted: A signal arrived. All was rolled back.
     """
@@ -225,6 +230,8 @@ def _merge(tx: Transaction, files: Seed, staged: Sequence[Staged]) -> _Counts:
     targets = [each.table.target for each in staged if each.table.target is not None]
     see_all_rows(flight, targets, may_lift=False)
     flight.do(f"SAVEPOINT {violations.SAVEPOINT}")
+    schema, table = tx.state.schema, ledger.table(scope)
+    first = Moment.queue(flight, schema, table)
     flight.enter_file(defaults)
     selected: list[Answer[Selected]] = []
     for statement in files.merge:
@@ -236,6 +243,8 @@ def _merge(tx: Transaction, files: Seed, staged: Sequence[Staged]) -> _Counts:
     # What would be checked at the commit fails here, and in a dry run.
     flight.do("SET CONSTRAINTS ALL IMMEDIATE")
     written = flight.ask(catalog.written_rows())
+    last = Moment.queue(flight, schema, table)
+    flight.reset(scope, defaults)
     failure = None
     try:
         tx.send()
@@ -247,7 +256,21 @@ def _merge(tx: Transaction, files: Seed, staged: Sequence[Staged]) -> _Counts:
     violations.refuse_found(tx.conn, staged, [answer.value for answer in selected if answer.landed])
     if failure is not None:
         raise violations.explain(tx.conn, staged, failure, files.merge)
+    _refuse_losses(tx, changes(first, last))
     return written.value or {}
+
+
+def _refuse_losses(tx: Transaction, done: Changes) -> None:
+    """Refuse a script that has dropped, emptied or rewritten what existed before."""
+    found = existed_before(tx.conn, done.dropped | done.rewritten)
+    lost = [name for name in found if name.startswith(_WITH_CONTENT)]
+    if lost:
+        raise Refused(
+            "load.sql drops, empties or rewrites what existed before it",
+            detail=lost,
+            hint="Do that in a migration. seed --replace empties the migrations' tables, after a"
+            " backup.",
+        )
 
 
 def _since(before: _Counts, after: _Counts) -> _Counts:
