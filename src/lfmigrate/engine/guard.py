@@ -11,6 +11,8 @@ from lfmigrate.catalog import LargeObject, Measured
 from lfmigrate.engine.danger import CHANGED_COLUMN, Danger, Found, Loss
 from lfmigrate.engine.large_objects import refuse_unreadable, touched_objects
 from lfmigrate.engine.losses import Lost
+from lfmigrate.engine.outcome import Outcome
+from lfmigrate.engine.previous import PreviousDefinitions
 from lfmigrate.engine.step import Step
 from lfmigrate.engine.transaction import Transaction
 from lfmigrate.errors import Refused
@@ -53,10 +55,12 @@ class RowGuard:
     Attributes:
         policy: What the command may do.
         lost: What the last run of the files has lost.
+        previous: How everything was defined that they replace.
     """
 
     policy: RowPolicy
     lost: tuple[Lost, ...] = ()
+    previous: PreviousDefinitions = field(default_factory=PreviousDefinitions)
     _attempts: int = 0
     _backup: Path | None = None
     _changed: str | None = None
@@ -71,6 +75,7 @@ class RowGuard:
     def begin(self, tx: Transaction, steps: Sequence[Step]) -> None:
         """Measure the tables, and save the rows, that an earlier run has found to be in danger."""
         self._attempts += 1
+        self.previous.begin(tx)
         self._begun = {}
         if not self._suspects and not self._large_objects:
             return
@@ -97,12 +102,15 @@ class RowGuard:
                 watch=self.policy.watch,
             ).path
 
-    def examine(self, tx: Transaction) -> bool:
+    def examine(self, tx: Transaction, outcome: Outcome) -> bool:
         """Find out what the files have lost, and return whether that is known and saved.
+
+        What they have replaced has to be known as well.
 
         Args:
             tx: The files have run in it. If not, it has to be rolled back, and they have to run
                 again.
+            outcome: What they did.
         """
         found = self._find(tx)
         done = touched_objects(tx, self._danger(tx).traces)
@@ -121,7 +129,8 @@ class RowGuard:
             self._large_objects |= {number: objects[number].was for number in late}
         else:
             late = []
-        known = not found.unmeasured and not unsaved and not late
+        replaced = self.previous.are_known(outcome)
+        known = not found.unmeasured and not unsaved and not late and replaced
         if not known and self._attempts == _ATTEMPTS:
             raise Refused(
                 "what the files lose could not be counted: it is more each time that they run",

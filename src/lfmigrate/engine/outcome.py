@@ -10,7 +10,6 @@ from lfmigrate.engine.applied import applied_files
 from lfmigrate.engine.blocking import ask_aside
 from lfmigrate.engine.effects import (
     Judgement,
-    StepEffects,
     judge,
     needs_replay,
     still_missing,
@@ -22,6 +21,7 @@ from lfmigrate.engine.session import Session
 from lfmigrate.engine.shadow import NoShadowDatabase
 from lfmigrate.engine.state import DatabaseState
 from lfmigrate.engine.step import Step
+from lfmigrate.engine.step_effects import StepEffects
 from lfmigrate.errors import DatabaseError, StatementFailed, UsageError
 from lfmigrate.history.events import Event, History
 from lfmigrate.history.ledger import Recorded
@@ -55,10 +55,24 @@ class Outcome:
     uncompared: Sequence[str]
     state: DatabaseState
 
-    def forgetting(self, keys: Collection[Key]) -> Outcome:
-        """Return this outcome, with some relations no longer expected, even if they still exist."""
+    def forgetting(
+        self, keys: Collection[Key], parts: Collection[tuple[Key, str | None]] = ()
+    ) -> Outcome:
+        """Return this outcome, with some relations no longer expected, even if they still exist.
+
+        Args:
+            keys: The relations.
+            parts: Parts of others that are not expected either.
+        """
         effects = [
-            replace(step, made=tuple(r for r in step.made if r.key not in keys))
+            replace(
+                step,
+                made=tuple(
+                    replace(r, parts={p: t for p, t in r.parts.items() if (r.key, p) not in parts})
+                    for r in step.made
+                    if r.key not in keys
+                ),
+            )
             for step in self.effects
         ]
         effects[-1] = effects[-1].removing(*(k for k in keys if k not in effects[-1].gone))

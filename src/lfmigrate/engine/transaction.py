@@ -13,7 +13,7 @@ from lfmigrate import catalog
 from lfmigrate._version import __version__
 from lfmigrate.catalog import LargeObject
 from lfmigrate.engine.danger import Danger
-from lfmigrate.engine.dropped import Dropped
+from lfmigrate.engine.dropped import Dropped, restore_previous
 from lfmigrate.engine.hidden_extension import add_hidden_extension
 from lfmigrate.engine.lost_commit import outcome_of_commit
 from lfmigrate.engine.outcome import Outcome, Results, add_drifted_relations, outcome_of
@@ -216,6 +216,7 @@ class Transaction:
             self._notes += (n for each in own for n in each.notes(state.schema, steps[:place]))
             self.flight.enter_file(defaults)
             statements += self._run_file(step, own, danger.of(step) if guarded else None)
+            statements += restore_previous(self.flight, step.restores)
             # As if each file had a run of its own.
             self.flight.reset(scope, defaults, release=self.releases)
             if step is not steps[-1]:
@@ -382,6 +383,10 @@ class Transaction:
                 scope,
                 {
                     entry.id: (effects.made, effects.gone, effects.found)
+                    for entry, effects in zip(outcome.recorded, outcome.effects, strict=True)
+                },
+                {
+                    entry.id: effects.previous
                     for entry, effects in zip(outcome.recorded, outcome.effects, strict=True)
                 },
             )

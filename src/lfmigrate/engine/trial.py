@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from lfmigrate import catalog
 from lfmigrate.catalog import Rows
+from lfmigrate.engine.dropped import restore_previous
 from lfmigrate.engine.large_objects import (
     LostObject,
     lost_objects,
@@ -285,6 +286,9 @@ def _try(
     statements: list[Answer[None]] = []
     for step in steps:
         statements += flight.run_file(step.file, scope, defaults, release=transaction.releases)
+        if step.restores:
+            statements += restore_previous(flight, step.restores)
+            flight.reset(scope, defaults)
     after = Moment.queue(flight, schema)
     flight.sync(_DEPENDED_ON)
     transaction.send()
