@@ -17,6 +17,7 @@ from lfmigrate.catalog.relations import (
     stamp,
     written_parts,
 )
+from lfmigrate.catalog.roles import role_items, role_names
 from lfmigrate.catalog.sequences import (
     SequencePosition,
     missing_sequences,
@@ -101,6 +102,8 @@ __all__ = [
     "query_text",
     "recreated_properties",
     "relations",
+    "role_items",
+    "role_names",
     "rows_left",
     "sequence_positions",
     "server",

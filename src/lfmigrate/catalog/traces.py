@@ -53,12 +53,14 @@ class Traces:
         written: The tables whose rows it may have changed.
         tables: The tables in either, as far as they exist, by id.
         large_objects: Whether it may have read or written large objects.
+        roles: The ids of the roles that it has dropped.
     """
 
     locked: frozenset[str]
     written: frozenset[str]
     tables: Mapping[str, WrittenTable]
     large_objects: bool
+    roles: frozenset[str]
 
     @property
     def deleted_large_objects(self) -> frozenset[int]:
@@ -76,6 +78,7 @@ def traces() -> Query[Traces]:
             written=frozenset(value["written"]),
             tables={table["id"]: WrittenTable(**table) for table in value["tables"]},
             large_objects=value["large_objects"],
+            roles=frozenset(value["roles"]),
         )
 
     return Query(query_text("traces"), (), decode)

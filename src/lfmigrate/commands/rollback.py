@@ -308,13 +308,16 @@ def _way_to_add_a_down_file(undoing: Undoing) -> str:
 
 
 def _losses(trial: Trial, steps: Sequence[Step], owned: OwnedObjects) -> Losses:
-    return split_by_owner(
+    losses = split_by_owner(
         trial.gone,
         owned.owned,
         owned.ids,
         again=trial.created,
         by_name=not any(down.cascades(step.file) for step in steps),
     )
+    own = tuple(role for role in trial.roles if role.name in owned.roles)
+    others = tuple(role for role in trial.roles if role not in own)
+    return Losses(losses.own + own, losses.outside + others)
 
 
 def _refuse_outside(losses: Losses, owned: OwnedObjects, *, cascade: bool) -> None:
@@ -324,6 +327,8 @@ def _refuse_outside(losses: Losses, owned: OwnedObjects, *, cascade: bool) -> No
         return
     many = len(outside) != 1
     found = {owned.ids[key] for key in owned.owned.found if key in owned.ids}
+    # A role depends on nothing.
+    found |= {item.id for item in outside if item.kind == "role"}
     if found.issuperset(item.id for item in outside):
         raise Refused(
             f"{len(outside)} {'objects' if many else 'object'} that existed before the migration"

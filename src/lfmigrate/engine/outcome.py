@@ -89,6 +89,7 @@ class Results:
     fingerprints_after: Answer[Fingerprints]
     reading: Answer[Reading]
     recorded: Answer[tuple[Recorded, ...]]
+    roles: tuple[Answer[frozenset[str]], Answer[frozenset[str]]]
     parts: Sequence[Answer[WrittenParts]] = ()
 
     @property
@@ -129,7 +130,30 @@ def outcome_of(session: Session, state: DatabaseState, results: Results) -> Outc
     outcome = _outcome(
         session, state, results.steps, recorded, before=before, after=after, skipped=results.skipped
     )
-    return replace(outcome, state=replace(outcome.state, horizon=horizon))
+    effects = _with_roles(session, outcome, *(answer.value for answer in results.roles))
+    return replace(outcome, effects=effects, state=replace(outcome.state, horizon=horizon))
+
+
+def _with_roles(
+    session: Session, outcome: Outcome, before: frozenset[str], after: frozenset[str]
+) -> Sequence[StepEffects]:
+    """Add the roles that the run has created to the first step that names each; or to all.
+
+    Another connection sees those of other sessions. Without its answer, none counts as created.
+    """
+    created = after - before
+    if not created:
+        return outcome.effects
+    try:
+        created -= ask_aside(session.conn, catalog.role_names(), _ASK_S)
+    except DatabaseError:
+        return outcome.effects
+    roles: list[list[str]] = [[] for _ in outcome.steps]
+    for role in sorted(created):
+        named = [i for i, s in enumerate(outcome.steps) if role.lower() in s.file.text.lower()]
+        for index in named[:1] or range(len(roles)):
+            roles[index].append(role)
+    return [replace(e, roles=tuple(r)) for e, r in zip(outcome.effects, roles, strict=True)]
 
 
 def outcome_outside_transaction(

@@ -36,6 +36,7 @@ class StepEffects:
         found: Those of ``made`` that existed before, and the parts that it created on them.
         replaced: What it has replaced and no file had created.
         previous: How that was defined before, as far as that is known.
+        roles: The names of the roles that it has created.
     """
 
     made: tuple[Relation, ...] = ()
@@ -43,6 +44,7 @@ class StepEffects:
     found: Mapping[Key, Collection[str]] = field(default_factory=dict)
     replaced: frozenset[Replaced] = frozenset()
     previous: tuple[Previous, ...] = ()
+    roles: tuple[str, ...] = ()
 
     def making(self, *relations: Relation) -> StepEffects:
         """Return these effects and some relations."""

@@ -198,6 +198,7 @@ class Transaction:
         defaults = self._released or state.server.defaults
         self.flight.look_at(state.schema)
         fingerprints = self.flight.ask(catalog.fingerprints())
+        roles = self.flight.ask(catalog.role_names())
         self.flight.reset(scope, defaults)
         statements: list[Answer[None]] = []
         parts: list[Answer[WrittenParts]] = []
@@ -233,6 +234,7 @@ class Transaction:
             fingerprints_before=fingerprints,
             statements=statements,
             fingerprints_after=flight.ask(catalog.fingerprints()),
+            roles=(roles, flight.ask(catalog.role_names())),
             reading=flight.ask(
                 catalog.snapshot(
                     state.history.expected,
@@ -385,10 +387,8 @@ class Transaction:
                     entry.id: (effects.made, effects.gone, effects.found)
                     for entry, effects in zip(outcome.recorded, outcome.effects, strict=True)
                 },
-                {
-                    entry.id: effects.previous
-                    for entry, effects in zip(outcome.recorded, outcome.effects, strict=True)
-                },
+                {e.id: f.previous for e, f in zip(outcome.recorded, outcome.effects, strict=True)},
+                {e.id: f.roles for e, f in zip(outcome.recorded, outcome.effects, strict=True)},
             )
         defaults = self._released or self.state.server.defaults
         # What is deferred to the commit finds the settings and limits of a file.

@@ -64,6 +64,7 @@ class Event:
         executed_by: The role that ran it.
         elapsed_ms: The time that its statements took on the server.
         previous: How everything was defined before that it replaced and no file had created.
+        roles: The names of the roles that it created.
     """
 
     id: int
@@ -80,6 +81,7 @@ class Event:
     elapsed_ms: int
     found: Mapping[Key, Collection[str]] = field(default_factory=dict)
     previous: tuple[Previous, ...] = ()
+    roles: tuple[str, ...] = ()
 
     @property
     def number(self) -> int | None:
@@ -268,4 +270,5 @@ def event_from_json(document: Mapping[str, Any]) -> Event:
             Previous(Key(*key), part, document)
             for key, part, document in expected.get("previous", ())
         ),
+        roles=tuple(expected.get("roles", ())),
     )

@@ -180,6 +180,7 @@ def complete(
     scope: Scope,
     effects: Mapping[int, tuple[Sequence[Relation], Sequence[Key], Mapping[Key, Collection[str]]]],
     previous: Mapping[int, Sequence[Previous]] | None = None,
+    roles: Mapping[int, Sequence[str]] | None = None,
 ) -> None:
     """Add the effects of a run's entries, by event id, before its transaction commits.
 
@@ -188,6 +189,7 @@ def complete(
         scope: Where the history is.
         effects: What each entry's file made, what it removed, and what it found.
         previous: How everything was defined before that it replaced and no file had created.
+        roles: The names of the roles that each entry's file created.
     """
     document = [
         {
@@ -200,6 +202,7 @@ def complete(
                     [list(each.key), each.part, each.document]
                     for each in (previous or {}).get(event_id, ())
                 ],
+                "roles": list((roles or {}).get(event_id, ())),
             },
         }
         for event_id, (made, gone, found) in effects.items()
