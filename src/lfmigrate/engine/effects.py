@@ -309,7 +309,7 @@ def _record_replaced(
     found: Found, before: Before, after: After, effects: list[StepEffects]
 ) -> None:
     """Record for the steps what they have replaced that no file has created."""
-    parts = list(_replaced_parts(found, before, _created_parts(found, before, after)))
+    parts = list(_replaced_parts(found, before, after))
     if not parts:
         return
     _, first, _ = _first_steps(found, after)
@@ -320,7 +320,7 @@ def _record_replaced(
         effects[index] = effects[index].replacing(each)
 
 
-def _replaced_parts(found: Found, before: Before, created: Collection[str]) -> Iterator[str | None]:
+def _replaced_parts(found: Found, before: Before, after: After) -> Iterator[str | None]:
     """Return the triggers and rules that the run has replaced and no file created; None for all."""
     expected = before.expected.get(before.ids.get(found.id, found.relation.key))
     if found.id not in before.fingerprints:
@@ -330,8 +330,10 @@ def _replaced_parts(found: Found, before: Before, created: Collection[str]) -> I
         and found.relation.kind in REPLACEABLE
         and "definition" in found.written
         and not _is_created(found, before)
+        and _replaced_or_not(found, before, after) == "replaced"
     ):
         yield None
+    created = _created_parts(found, before, after)
     for part in found.written:
         is_known = part in created or (expected is not None and part in expected.parts)
         if part.partition(" ")[0] in _REPLACEABLE_PARTS and not is_known:

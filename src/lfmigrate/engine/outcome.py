@@ -141,15 +141,14 @@ def _with_roles(
 
     Another connection sees those of other sessions. Without its answer, none counts as created.
     """
-    created = after - before
-    if not created:
+    if not after - before:
         return outcome.effects
     try:
-        created -= ask_aside(session.conn, catalog.role_names(), _ASK_S)
+        others = ask_aside(session.conn, catalog.role_names(), _ASK_S)
     except DatabaseError:
         return outcome.effects
     roles: list[list[str]] = [[] for _ in outcome.steps]
-    for role in sorted(created):
+    for role in sorted(after - before - others):
         named = [i for i, s in enumerate(outcome.steps) if role.lower() in s.file.text.lower()]
         for index in named[:1] or range(len(roles)):
             roles[index].append(role)
