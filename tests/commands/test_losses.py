@@ -428,16 +428,6 @@ def test_a_sequence_that_a_down_file_sets_back_is_saved_as_it_was(
     [
         ("CREATE TABLE x (n int)", "CREATE TABLE IF NOT EXISTS x (n int)", "DROP TABLE x"),
         ("CREATE SEQUENCE x", "CREATE SEQUENCE IF NOT EXISTS x", "DROP SEQUENCE x"),
-        (
-            "CREATE VIEW x AS SELECT 1 AS n",
-            "CREATE OR REPLACE VIEW x AS SELECT 2 AS n",
-            "DROP VIEW x",
-        ),
-        (
-            "CREATE FUNCTION x() RETURNS int LANGUAGE sql AS 'SELECT 1'",
-            "CREATE OR REPLACE FUNCTION x() RETURNS int LANGUAGE sql AS 'SELECT 2'",
-            "DROP FUNCTION x()",
-        ),
         ("CREATE SCHEMA x", "CREATE SCHEMA IF NOT EXISTS x", "DROP SCHEMA x"),
     ],
 )

@@ -10,12 +10,14 @@ from lfmigrate.catalog.relations import (
     committed,
     existing_parts,
     fingerprints,
+    part_definitions,
     recreated_properties,
     relations,
     snapshot,
     stamp,
     written_parts,
 )
+from lfmigrate.catalog.roles import role_items, role_names
 from lfmigrate.catalog.sequences import (
     SequencePosition,
     missing_sequences,
@@ -102,9 +104,12 @@ __all__ = [
     "missing_sequences",
     "moved_sequences",
     "not_valid",
+    "part_definitions",
     "query_text",
     "recreated_properties",
     "relations",
+    "role_items",
+    "role_names",
     "rows_left",
     "sequence_positions",
     "server",

@@ -148,6 +148,11 @@ def recreated_properties() -> Query[Mapping[Key, Mapping[str, Any]]]:
     return Query(query_text("recreated_properties"), (), decode)
 
 
+def part_definitions(parts: Iterable[Mapping[str, str]]) -> Query[tuple[Mapping[str, Any], ...]]:
+    """Ask how triggers and rules are defined; see the query."""
+    return Query(query_text("part_definitions"), (json.dumps(list(parts)),), tuple)
+
+
 def _parameters(
     wanted: Iterable[Key],
     ids: Iterable[str] = (),

@@ -58,6 +58,7 @@ class Traces:
         gone: The relations in ``locked`` that do not exist any more.
         created: The tables in ``tables`` that it has created.
         large_objects: Whether it may have read or written large objects.
+        roles: The ids of the roles that it has dropped.
     """
 
     locked: frozenset[str]
@@ -66,6 +67,7 @@ class Traces:
     gone: frozenset[str]
     created: frozenset[str]
     large_objects: bool
+    roles: frozenset[str]
 
     @property
     def deleted_large_objects(self) -> frozenset[int]:
@@ -89,6 +91,7 @@ def traces(ledger: str) -> Query[Traces]:
             gone=frozenset(value["gone"]),
             created=frozenset(value["created"]),
             large_objects=value["large_objects"],
+            roles=frozenset(value["roles"]),
         )
 
     return Query(query_text("traces"), (ledger,), decode)

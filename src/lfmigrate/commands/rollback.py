@@ -15,6 +15,7 @@ from lfmigrate.engine.large_objects import refuse_unreadable
 from lfmigrate.engine.losses import Lost
 from lfmigrate.engine.outcome import Outcome
 from lfmigrate.engine.owned import OwnedObjects, owned_objects
+from lfmigrate.engine.previous import notes_of, previous_of
 from lfmigrate.engine.sequences import may_set_sequences, unmoved_sequences
 from lfmigrate.engine.session import Session
 from lfmigrate.engine.state import DatabaseState
@@ -168,13 +169,14 @@ def rollback(
                     run = Rerun.queue(tx, steps, trial, counted.unsaved)
                     outcome = tx.outcome()
                     refuse_more(tx, trial, run, counted.unsaved)
-                    over = _over(owned, outcome)
+                    restored = {(p.key, p.part) for step in steps for p in step.restores}
+                    over = _over(owned, outcome, {key for key, part in restored if part is None})
                     report = replace(
                         report,
                         notes=(*report.notes, *_left(set(over) - owned.owned.found, outcome)),
                     )
                     if not dry_run:
-                        tx.commit(outcome.forgetting(over))
+                        tx.commit(outcome.forgetting(over, restored))
                         report = _done(report)
             except Refused as refused:
                 refused.report = report
@@ -231,7 +233,9 @@ def _steps(
         notes += [note for note in (edited, changed) if note is not None]
         if cascade:
             file = down.cascading(file)
-        steps.append(Step("rollback", undoing.version, undoing.name, file))
+        restores = previous_of(state.history, undoing.number)
+        notes += notes_of(restores)
+        steps.append(Step("rollback", undoing.version, undoing.name, file, restores=restores))
     known = down.dropped_names([step.file for step in steps])
     files = {name: event.file for name, event in state.history.repeatables.items()}
     # What runs later may need what runs earlier.
@@ -304,13 +308,16 @@ def _way_to_add_a_down_file(undoing: Undoing) -> str:
 
 
 def _losses(trial: Trial, steps: Sequence[Step], owned: OwnedObjects) -> Losses:
-    return split_by_owner(
+    losses = split_by_owner(
         trial.gone,
         owned.owned,
         owned.ids,
         again=trial.created,
         by_name=not any(down.cascades(step.file) for step in steps),
     )
+    own = tuple(role for role in trial.roles if role.name in owned.roles)
+    others = tuple(role for role in trial.roles if role not in own)
+    return Losses(losses.own + own, losses.outside + others)
 
 
 def _refuse_outside(losses: Losses, owned: OwnedObjects, *, cascade: bool) -> None:
@@ -320,6 +327,8 @@ def _refuse_outside(losses: Losses, owned: OwnedObjects, *, cascade: bool) -> No
         return
     many = len(outside) != 1
     found = {owned.ids[key] for key in owned.owned.found if key in owned.ids}
+    # A role depends on nothing.
+    found |= {item.id for item in outside if item.kind == "role"}
     if found.issuperset(item.id for item in outside):
         raise Refused(
             f"{len(outside)} {'objects' if many else 'object'} that existed before the migration"
@@ -368,17 +377,18 @@ def _save(
     return saved.path
 
 
-def _over(owned: OwnedObjects, outcome: Outcome) -> list[Key]:
+def _over(owned: OwnedObjects, outcome: Outcome, restored: Collection[Key]) -> list[Key]:
     """Return what is not expected any more: what the migrations created, dropped or not.
 
-    What has another id now was re-created by a down file, and is expected as it is.
+    What has another id now was re-created by a down file, and is expected as it is, unless it was
+    restored to what it was before the migrations.
     """
     on_top = {key for keys in owned.repeatables.values() for key in keys}
     ids = {key: item_id for item_id, key in outcome.state.ids.items()}
     return [
         key
         for key in (owned.owned.whole.keys() | owned.owned.found) - on_top
-        if key not in ids or ids[key] == owned.ids.get(key)
+        if key not in ids or ids[key] == owned.ids.get(key) or key in restored
     ]
 
 

@@ -311,8 +311,9 @@ def _run(
             guard.begin(tx, steps)
             tx.run(steps, watch=guard.watch)
             outcome = tx.outcome()
-            if not guard.examine(tx):
+            if not guard.examine(tx, outcome):
                 continue
+            outcome = guard.previous.keep(outcome)
             try:
                 guard.refuse(steps, dry_run=dry_run)
             except Refused as refused:

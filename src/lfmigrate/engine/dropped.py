@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from lfmigrate import catalog
 from lfmigrate.engine.step import Recreated, Step
+from lfmigrate.history.events import Previous
+from lfmigrate.postgres.pipeline import Flight
+from lfmigrate.postgres.wire import Answer
 from lfmigrate.schema.relation import Relation
+
+
+def restore_previous(flight: Flight, restored: Iterable[Previous]) -> list[Answer[None]]:
+    """Queue what restores the definitions that migrations have replaced; resets no settings."""
+    answers = []
+    for each in restored:
+        flight.look_at()
+        flight.set({"lfmigrate.previous": json.dumps(each.document)})
+        answers.append(flight.do(catalog.query_text("restore_previous")))
+        if each.part is None:
+            answers.append(flight.do(catalog.query_text("restore_properties")))
+    return answers
 
 
 @dataclass(frozen=True, slots=True)

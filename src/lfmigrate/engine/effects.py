@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from lfmigrate.engine.evidence import After, Before
+from lfmigrate.engine.step_effects import Replaced, StepEffects
 from lfmigrate.schema.compare import Verdict, advance, compare, differs, rank, verdict_of
 from lfmigrate.schema.relation import (
     NAMED_PARTS,
@@ -26,31 +27,8 @@ _LOCKING = frozenset({"column", "constraint", "policy", "rule", "trigger"})
 _STATED_BY_VIEW = frozenset({"column", "definition", "options"})
 
 
-@dataclass(frozen=True, slots=True)
-class StepEffects:
-    """What one file created or changed, as it is expected from now on, and what it removed.
-
-    Attributes:
-        made: The relations that it created or changed, or found as it creates them.
-        gone: Those that it removed.
-        found: Those of ``made`` that existed before, and the parts that it created on them.
-    """
-
-    made: tuple[Relation, ...] = ()
-    gone: tuple[Key, ...] = ()
-    found: Mapping[Key, Collection[str]] = field(default_factory=dict)
-
-    def making(self, *relations: Relation) -> StepEffects:
-        """Return these effects and some relations."""
-        return replace(self, made=(*self.made, *relations))
-
-    def finding(self, key: Key, created: Collection[str]) -> StepEffects:
-        """Return these effects and a relation that existed before."""
-        return replace(self, found={**self.found, key: created})
-
-    def removing(self, *keys: Key) -> StepEffects:
-        """Return these effects and the removal of some relations."""
-        return replace(self, gone=(*self.gone, *keys))
+# The parts of a relation that CREATE OR REPLACE can replace.
+_REPLACEABLE_PARTS = frozenset({"rule", "trigger"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +95,7 @@ def judge(before: Before, after: After) -> Judgement:
         expected, rows[key] = _judge_found(found, before, after)
         if expected != before.expected.get(key):
             _record(found, expected, before, after, effects)
+        _record_replaced(found, before, after, effects)
     effects[-1] = _without_gone(effects[-1], rows, before, after)
     if after.would_be is not None:
         # The files drop what someone had dropped before.
@@ -284,23 +263,12 @@ def _record(
     effects: list[StepEffects],
 ) -> None:
     """Record a relation for the steps that wrote it."""
-    key, ends = expected.key, after.step_ends
-    steps = _steps(found, ends)
+    key = expected.key
+    steps = _steps(found, after.step_ends)
     if key in before.expected and found.id not in before.ids:
         # Another object by the same name: what is known of the old one is over.
         effects[min(steps)] = effects[min(steps)].removing(key)
-    written = {part: _step(cid, ends) for part, cid in found.written.items()}
-    # What an earlier step has created, it has created, whatever a later one has done to it.
-    former: list[dict[str, str]] = []
-    names: dict[str, str] = {}
-    for parts in after.parts:
-        if then := parts.get(found.id):
-            names = names | {p: name for p in written if (name := name_then(then, found, p))}
-        former.append(names)
-    first = {
-        part: next((index for index, names in enumerate(former) if part in names), last)
-        for part, last in written.items()
-    }
+    written, first, former = _first_steps(found, after)
     steps |= set(first.values())
     existed = key not in before.expected and found.id not in before.ids
     created = _created_parts(found, before, after)
@@ -311,6 +279,65 @@ def _record(
         if existed and expected.complete and not _is_created(found, before):
             mine = [part for part in created if first.get(part) == index]
             effects[index] = effects[index].finding(key, mine)
+
+
+def _first_steps(
+    found: Found, after: After
+) -> tuple[Mapping[str, int], Mapping[str, int], Sequence[Mapping[str, str]]]:
+    """Return the step that wrote each part of a relation last, and the one that wrote it first.
+
+    What an earlier step has created, it has created, whatever a later one has done to it.
+
+    Returns:
+        Both, and what the parts were called after each step but the last.
+    """
+    written = {part: _step(cid, after.step_ends) for part, cid in found.written.items()}
+    former: list[dict[str, str]] = []
+    names: dict[str, str] = {}
+    for parts in after.parts:
+        if then := parts.get(found.id):
+            names = names | {p: name for p in written if (name := name_then(then, found, p))}
+        former.append(names)
+    first = {
+        part: next((index for index, names in enumerate(former) if part in names), last)
+        for part, last in written.items()
+    }
+    return written, first, former
+
+
+def _record_replaced(
+    found: Found, before: Before, after: After, effects: list[StepEffects]
+) -> None:
+    """Record for the steps what they have replaced that no file has created."""
+    parts = list(_replaced_parts(found, before, after))
+    if not parts:
+        return
+    _, first, _ = _first_steps(found, after)
+    key = before.ids.get(found.id, found.relation.key)
+    for part in parts:
+        index = first["definition" if part is None else part]
+        each = Replaced(found.id, key, found.relation.kind, part)
+        effects[index] = effects[index].replacing(each)
+
+
+def _replaced_parts(found: Found, before: Before, after: After) -> Iterator[str | None]:
+    """Return the triggers and rules that the run has replaced and no file created; None for all."""
+    expected = before.expected.get(before.ids.get(found.id, found.relation.key))
+    if found.id not in before.fingerprints:
+        return
+    if (
+        expected is None
+        and found.relation.kind in REPLACEABLE
+        and "definition" in found.written
+        and not _is_created(found, before)
+        and _replaced_or_not(found, before, after) == "replaced"
+    ):
+        yield None
+    created = _created_parts(found, before, after)
+    for part in found.written:
+        is_known = part in created or (expected is not None and part in expected.parts)
+        if part.partition(" ")[0] in _REPLACEABLE_PARTS and not is_known:
+            yield part
 
 
 def _judge_known(found: Found, before: Before, after: After) -> tuple[Relation, list[Verdict]]:

@@ -11,6 +11,8 @@ from lfmigrate.catalog import LargeObject, Measured
 from lfmigrate.engine.danger import CHANGED_COLUMN, Danger, Found, Loss, Watch
 from lfmigrate.engine.large_objects import refuse_unreadable, touched_objects
 from lfmigrate.engine.losses import Lost, existed_before
+from lfmigrate.engine.outcome import Outcome
+from lfmigrate.engine.previous import PreviousDefinitions
 from lfmigrate.engine.step import Step
 from lfmigrate.engine.transaction import Transaction
 from lfmigrate.errors import Refused
@@ -56,11 +58,13 @@ class RowGuard:
         policy: What the command may do.
         lost: What the last run of the files has lost.
         watch: What the next one has to find out.
+        previous: How everything was defined that they replace.
     """
 
     policy: RowPolicy
     lost: tuple[Lost, ...] = ()
     watch: Watch = field(default_factory=Watch)
+    previous: PreviousDefinitions = field(default_factory=PreviousDefinitions)
     _attempts: int = 0
     _backup: Path | None = None
     _changed: str | None = None
@@ -75,6 +79,7 @@ class RowGuard:
         """Measure the tables, and save the rows, that an earlier run has found to be in danger."""
         self._attempts += 1
         self.watch.begun.clear()
+        self.previous.begin(tx)
         if not self.watch.tables and not self._large_objects:
             return
         settings, sql = catalog.measure(ids=self.watch.tables, ids_mode="count")
@@ -101,12 +106,15 @@ class RowGuard:
                 watch=self.policy.watch,
             ).path
 
-    def examine(self, tx: Transaction) -> bool:
+    def examine(self, tx: Transaction, outcome: Outcome) -> bool:
         """Find out what the files have lost, and return whether that is known and saved.
+
+        What they have replaced has to be known as well.
 
         Args:
             tx: The files have run in it. If not, it has to be rolled back, and they have to run
                 again.
+            outcome: What they did.
         """
         danger = _danger_of(tx)
         found = danger.found(self.policy.created)
@@ -130,6 +138,7 @@ class RowGuard:
         else:
             late = []
         known = not found.tables and not unsaved and not late and not _were_others(tx, found)
+        known &= self.previous.are_known(outcome)
         if not known and self._attempts == _ATTEMPTS:
             raise Refused(
                 "what the files lose could not be counted: it is more each time that they run",

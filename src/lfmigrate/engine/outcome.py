@@ -10,7 +10,6 @@ from lfmigrate.engine.applied import applied_files
 from lfmigrate.engine.blocking import ask_aside
 from lfmigrate.engine.effects import (
     Judgement,
-    StepEffects,
     judge,
     needs_replay,
     still_missing,
@@ -22,6 +21,7 @@ from lfmigrate.engine.session import Session
 from lfmigrate.engine.shadow import NoShadowDatabase
 from lfmigrate.engine.state import DatabaseState
 from lfmigrate.engine.step import Step
+from lfmigrate.engine.step_effects import StepEffects
 from lfmigrate.errors import DatabaseError, StatementFailed, UsageError
 from lfmigrate.history.events import Event, History
 from lfmigrate.history.ledger import Recorded
@@ -55,10 +55,24 @@ class Outcome:
     uncompared: Sequence[str]
     state: DatabaseState
 
-    def forgetting(self, keys: Collection[Key]) -> Outcome:
-        """Return this outcome, with some relations no longer expected, even if they still exist."""
+    def forgetting(
+        self, keys: Collection[Key], parts: Collection[tuple[Key, str | None]] = ()
+    ) -> Outcome:
+        """Return this outcome, with some relations no longer expected, even if they still exist.
+
+        Args:
+            keys: The relations.
+            parts: Parts of others that are not expected either.
+        """
         effects = [
-            replace(step, made=tuple(r for r in step.made if r.key not in keys))
+            replace(
+                step,
+                made=tuple(
+                    replace(r, parts={p: t for p, t in r.parts.items() if (r.key, p) not in parts})
+                    for r in step.made
+                    if r.key not in keys
+                ),
+            )
             for step in self.effects
         ]
         effects[-1] = effects[-1].removing(*(k for k in keys if k not in effects[-1].gone))
@@ -75,6 +89,7 @@ class Results:
     fingerprints_after: Answer[Fingerprints]
     reading: Answer[Reading]
     recorded: Answer[tuple[Recorded, ...]]
+    roles: tuple[Answer[frozenset[str]], Answer[frozenset[str]]]
     parts: Sequence[Answer[WrittenParts]] = ()
 
     @property
@@ -115,7 +130,29 @@ def outcome_of(session: Session, state: DatabaseState, results: Results) -> Outc
     outcome = _outcome(
         session, state, results.steps, recorded, before=before, after=after, skipped=results.skipped
     )
-    return replace(outcome, state=replace(outcome.state, horizon=horizon))
+    effects = _with_roles(session, outcome, *(answer.value for answer in results.roles))
+    return replace(outcome, effects=effects, state=replace(outcome.state, horizon=horizon))
+
+
+def _with_roles(
+    session: Session, outcome: Outcome, before: frozenset[str], after: frozenset[str]
+) -> Sequence[StepEffects]:
+    """Add the roles that the run has created to the first step that names each; or to all.
+
+    Another connection sees those of other sessions. Without its answer, none counts as created.
+    """
+    if not after - before:
+        return outcome.effects
+    try:
+        others = ask_aside(session.conn, catalog.role_names(), _ASK_S)
+    except DatabaseError:
+        return outcome.effects
+    roles: list[list[str]] = [[] for _ in outcome.steps]
+    for role in sorted(after - before - others):
+        named = [i for i, s in enumerate(outcome.steps) if role.lower() in s.file.text.lower()]
+        for index in named[:1] or range(len(roles)):
+            roles[index].append(role)
+    return [replace(e, roles=tuple(r)) for e, r in zip(outcome.effects, roles, strict=True)]
 
 
 def outcome_outside_transaction(

@@ -25,6 +25,7 @@ class OwnedObjects:
         ids: Their ids, by key.
         repeatables: What the repeatable files created, in order, by their name.
         numbers: The migrations that are applied, ascending.
+        roles: The names of the roles that they created.
     """
 
     owned: Owned
@@ -32,6 +33,7 @@ class OwnedObjects:
     ids: Mapping[Key, str]
     repeatables: Mapping[str, Collection[Key]]
     numbers: tuple[int, ...]
+    roles: frozenset[str] = frozenset()
 
     @property
     def tables(self) -> tuple[Relation, ...]:
@@ -67,7 +69,9 @@ def owned_objects(
     numbers = tuple(n for n in sorted(known.last) if above is None or n > above)
     repeatables = {name: known.made_by_repeatables[name] for name in known.repeatables}
     ids = {key: item_id for item_id, key in state.ids.items()}
-    return _with_repeatables(owned_by(known, numbers), state.live, ids, repeatables, numbers)
+    owned = _with_repeatables(owned_by(known, numbers), state.live, ids, repeatables, numbers)
+    created = (role for n in numbers for e in known.events if e.number == n for role in e.roles)
+    return replace(owned, roles=frozenset(created))
 
 
 def _with_repeatables(

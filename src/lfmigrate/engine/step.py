@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+from lfmigrate.history.events import Previous
 from lfmigrate.history.ledger import Entry
 from lfmigrate.schema.relation import Key, Relation
 from lfmigrate.source.folder import Migration
@@ -67,6 +68,7 @@ class Step:
         so_far: The file up to and including that part; None for all of it.
         earlier_ms: How long those statements took that ran before and are recorded with it.
         described: What is expected as well, whatever the file does.
+        restores: How things were defined that the migration has replaced; restored after its file.
     """
 
     action: Literal[
@@ -90,6 +92,7 @@ class Step:
     so_far: SqlFile | None = None
     earlier_ms: int = 0
     described: tuple[Relation, ...] = ()
+    restores: tuple[Previous, ...] = ()
 
     @classmethod
     def of_migration(cls, action: Literal["up", "repair"], migration: Migration) -> Step:

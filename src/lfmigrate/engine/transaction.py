@@ -13,7 +13,7 @@ from lfmigrate import catalog
 from lfmigrate._version import __version__
 from lfmigrate.catalog import LargeObject
 from lfmigrate.engine.danger import Danger, Watch
-from lfmigrate.engine.dropped import Dropped
+from lfmigrate.engine.dropped import Dropped, restore_previous
 from lfmigrate.engine.hidden_extension import add_hidden_extension
 from lfmigrate.engine.lost_commit import outcome_of_commit
 from lfmigrate.engine.outcome import Outcome, Results, add_drifted_relations, outcome_of
@@ -197,6 +197,7 @@ class Transaction:
         defaults = self._released or state.server.defaults
         self.flight.look_at(state.schema)
         fingerprints = self.flight.ask(catalog.fingerprints())
+        roles = self.flight.ask(catalog.role_names())
         self.flight.reset(scope, defaults)
         statements: list[Answer[None]] = []
         parts: list[Answer[WrittenParts]] = []
@@ -215,6 +216,7 @@ class Transaction:
             self._notes += (n for each in own for n in each.notes(state.schema, steps[:place]))
             self.flight.enter_file(defaults)
             statements += self._run_file(step, own, danger)
+            statements += restore_previous(self.flight, step.restores)
             # As if each file had a run of its own.
             self.flight.reset(scope, defaults, release=self.releases)
             if step is not steps[-1]:
@@ -233,6 +235,7 @@ class Transaction:
             fingerprints_before=fingerprints,
             statements=statements,
             fingerprints_after=flight.ask(catalog.fingerprints()),
+            roles=(roles, flight.ask(catalog.role_names())),
             reading=flight.ask(
                 catalog.snapshot(
                     state.history.expected,
@@ -388,6 +391,8 @@ class Transaction:
                     entry.id: (effects.made, effects.gone, effects.found)
                     for entry, effects in zip(outcome.recorded, outcome.effects, strict=True)
                 },
+                {e.id: f.previous for e, f in zip(outcome.recorded, outcome.effects, strict=True)},
+                {e.id: f.roles for e, f in zip(outcome.recorded, outcome.effects, strict=True)},
             )
         defaults = self._released or self.state.server.defaults
         # What is deferred to the commit finds the settings and limits of a file.

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from lfmigrate import catalog
 from lfmigrate.catalog import Rows, TypeUser
+from lfmigrate.engine.dropped import restore_previous
 from lfmigrate.engine.large_objects import (
     LostObject,
     lost_objects,
@@ -44,6 +45,7 @@ class Trial:
         created: What they create.
         items: What the ids stand for.
         large_objects: The large objects that they delete or change, by number.
+        roles: The roles that they drop.
     """
 
     failure: StatementFailed | None
@@ -53,6 +55,7 @@ class Trial:
     created: tuple[Item, ...]
     items: Mapping[str, Item]
     large_objects: Mapping[int, LostObject]
+    roles: tuple[Item, ...] = ()
 
     @property
     def touched(self) -> frozenset[str]:
@@ -129,6 +132,7 @@ def run_trial(transaction: Transaction, steps: Sequence[Step], owned: OwnedObjec
     _roll_back(flight)
     objects = flight.ask(question) if question is not None else None
     items = flight.ask(catalog.items(done.dropped | done.rewritten | done.written))
+    roles = flight.ask(catalog.role_items(after.traces.value.roles))
     transaction.send()
     found = dict(items.value)
     if new := {table.id for table in retyped.value} - found.keys():
@@ -145,6 +149,7 @@ def run_trial(transaction: Transaction, steps: Sequence[Step], owned: OwnedObjec
         large_objects=lost_objects(objects.value, objects_left.value)
         if objects is not None and objects_left is not None
         else {},
+        roles=roles.value,
     )
 
 
@@ -227,7 +232,9 @@ def refuse_more(
     more |= {table.id for table in run.retyped.value} - trial.retyped
     more |= {i for i, rows in unsaved.items() if run.left[i].value.old < rows}
     lost = touched_objects(transaction, run.after.traces.value).lost
-    objects = [
+    known = {role.id for role in trial.roles}
+    objects = [f"role {role}" for role in sorted(run.after.traces.value.roles - known)]
+    objects += [
         f"large object {number}"
         for number, each in lost.items()
         if number not in trial.large_objects or trial.large_objects[number] != each
@@ -287,6 +294,9 @@ def _try(
     statements: list[Answer[None]] = []
     for step in steps:
         statements += flight.run_file(step.file, scope, defaults, release=transaction.releases)
+        if step.restores:
+            statements += restore_previous(flight, step.restores)
+            flight.reset(scope, defaults)
     # What is deferred to the commit belongs to what the files do.
     flight.do("SET CONSTRAINTS ALL IMMEDIATE")
     after = Moment.queue(flight, schema, table)

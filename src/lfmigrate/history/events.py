@@ -14,6 +14,29 @@ REPEATABLE_ACTIONS = frozenset({"view", "repeatable"})
 
 
 @dataclass(frozen=True, slots=True)
+class Previous:
+    """How something was defined before a migration replaced it that no file had created.
+
+    Attributes:
+        key: What identifies it; for a trigger or a rule, its relation.
+        part: The trigger or rule, such as ``trigger audit``; None for a view or a routine.
+        document: For queries/restore_previous.sql: definition, owner, privileges, comment.
+    """
+
+    key: Key
+    part: str | None
+    document: Mapping[str, Any]
+
+    @property
+    def label(self) -> str:
+        """Return what messages call it."""
+        name = f"{self.key.schema}.{self.key.name}"
+        return (
+            f"{self.document['kind'].lower()} {name}" if not self.part else f"{self.part} on {name}"
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Event:
     """One row of the history.
 
@@ -40,6 +63,8 @@ class Event:
         executed_at: The time, as ISO 8601 text with a time zone.
         executed_by: The role that ran it.
         elapsed_ms: The time that its statements took on the server.
+        previous: How everything was defined before that it replaced and no file had created.
+        roles: The names of the roles that it created.
     """
 
     id: int
@@ -55,6 +80,8 @@ class Event:
     executed_by: str
     elapsed_ms: int
     found: Mapping[Key, Collection[str]] = field(default_factory=dict)
+    previous: tuple[Previous, ...] = ()
+    roles: tuple[str, ...] = ()
 
     @property
     def number(self) -> int | None:
@@ -239,4 +266,9 @@ def event_from_json(document: Mapping[str, Any]) -> Event:
         executed_by=document["executed_by"],
         elapsed_ms=document["elapsed_ms"],
         found={Key(*key): parts for key, parts in expected.get("found", ())},
+        previous=tuple(
+            Previous(Key(*key), part, document)
+            for key, part, document in expected.get("previous", ())
+        ),
+        roles=tuple(expected.get("roles", ())),
     )

@@ -9,7 +9,7 @@ from typing import Any
 
 from lfmigrate.catalog import query_text
 from lfmigrate.errors import StatementFailed
-from lfmigrate.history.events import Event, History, event_from_json
+from lfmigrate.history.events import Event, History, Previous, event_from_json
 from lfmigrate.postgres.pipeline import Flight, Query
 from lfmigrate.schema.relation import Key, Relation
 from lfmigrate.settings import Scope
@@ -179,6 +179,8 @@ def complete(
     flight: Flight,
     scope: Scope,
     effects: Mapping[int, tuple[Sequence[Relation], Sequence[Key], Mapping[Key, Collection[str]]]],
+    previous: Mapping[int, Sequence[Previous]] | None = None,
+    roles: Mapping[int, Sequence[str]] | None = None,
 ) -> None:
     """Add the effects of a run's entries, by event id, before its transaction commits.
 
@@ -186,6 +188,8 @@ def complete(
         flight: Of the transaction.
         scope: Where the history is.
         effects: What each entry's file made, what it removed, and what it found.
+        previous: How everything was defined before that it replaced and no file had created.
+        roles: The names of the roles that each entry's file created.
     """
     document = [
         {
@@ -194,6 +198,11 @@ def complete(
                 "relations": [relation.to_json() for relation in made],
                 "gone": [list(key) for key in gone],
                 "found": [[list(key), sorted(parts)] for key, parts in found.items()],
+                "previous": [
+                    [list(each.key), each.part, each.document]
+                    for each in (previous or {}).get(event_id, ())
+                ],
+                "roles": list((roles or {}).get(event_id, ())),
             },
         }
         for event_id, (made, gone, found) in effects.items()

@@ -2,7 +2,7 @@
 --
 -- For restore_properties.sql and restore_contents.sql. Definitions are the server's own texts: set search_path to no
 -- schema, so that they hold under any. One row: a jsonb array of
---   {space, schema, name, kind, identity, namespace, proname, arguments, owner, options, toast_options, acl, grants: [{privilege, grantee, role, grantable, column}],
+--   {space, schema, name, kind, identity, namespace, proname, arguments, owner, owner_role, options, toast_options, acl, grants: [{privilege, grantee, role, grantable, column}],
 --    comment, columns: [{name, comment, default, statistics, options}], parts: [{kind, name, definition, comment}],
 --    contents: [{kind, name, schema, definition, comment, clustered, owner, statistics}], populated}; `acl` is null where nothing was
 --   ever granted or revoked, `grants` has the owner's own privileges as well, `parts` are the triggers and rules, `contents` the
@@ -13,7 +13,7 @@ WITH asked AS MATERIALIZED (
 )
 SELECT coalesce(jsonb_agg(jsonb_build_object(
     'space', w.space, 'schema', w.schema, 'name', w.name, 'kind', w.kind, 'identity', w.oid::regclass::text, 'namespace', c.relnamespace::bigint,
-    'owner', c.relowner::bigint, 'options', to_jsonb(c.reloptions),
+    'owner', c.relowner::bigint, 'owner_role', pg_get_userbyid(c.relowner), 'options', to_jsonb(c.reloptions),
     'toast_options', (SELECT to_jsonb(o.reloptions) FROM pg_class AS o WHERE o.oid = c.reltoastrelid), 'acl', c.relacl::text,
     'grants', (
         SELECT coalesce(jsonb_agg(jsonb_build_object('privilege', g.privilege_type, 'grantee', g.grantee::bigint, 'role', CASE g.grantee WHEN 0 THEN 'public' ELSE pg_get_userbyid(g.grantee) END,
@@ -62,7 +62,7 @@ SELECT coalesce(jsonb_agg(jsonb_build_object(
 || (
     SELECT coalesce(jsonb_agg(jsonb_build_object(
         'space', w.space, 'schema', w.schema, 'name', w.name, 'kind', w.kind, 'identity', w.oid::regprocedure::text, 'namespace', p.pronamespace::bigint, 'proname', p.proname, 'arguments', p.proargtypes::text,
-        'owner', p.proowner::bigint, 'options', NULL, 'toast_options', NULL, 'acl', p.proacl::text,
+        'owner', p.proowner::bigint, 'owner_role', pg_get_userbyid(p.proowner), 'options', NULL, 'toast_options', NULL, 'acl', p.proacl::text,
         'grants', (
             SELECT coalesce(jsonb_agg(jsonb_build_object('privilege', a.privilege_type, 'grantee', a.grantee::bigint, 'role', CASE a.grantee WHEN 0 THEN 'public' ELSE pg_get_userbyid(a.grantee) END,
                 'grantable', a.is_grantable, 'column', NULL)), '[]')

@@ -5,13 +5,15 @@
 -- Every DROP holds an ACCESS EXCLUSIVE lock on what it drops, and what writes rows holds a ROW EXCLUSIVE lock on their table,
 -- until the end of the transaction; a savepoint that was rolled back leaves none. Neither statistics nor notices are
 -- needed, which can be switched off. One row:
---   {locked: [id], written: [id], tables: [{id, schema, name, readable, lockable, changed, file}], gone: [id], created: [id], large_objects}
+--   {locked: [id], written: [id], tables: [{id, schema, name, readable, lockable, changed, file}], gone: [id], created: [id], large_objects,
+--   roles: [id]}
 -- `locked` are the ids, as in inventory.sql, of what is locked in ACCESS EXCLUSIVE mode, whether it still exists or not, and of
 -- the columns that this transaction has dropped from such relations. `written` are those of the tables whose rows it may
 -- have changed, partitioned tables apart, which have none. `tables` are the tables in either: whether the role may read all rows,
 -- and lock out writers, and how many rows the session has changed or deleted, null if the server keeps no statistics;
 -- and the file of its rows. `gone` are the relations among `locked` that do not exist any more, and `created` the tables that this
 -- transaction has created. `large_objects` is whether it may have read or written any; which ones shows only what they contain.
+-- `roles` are those that it has dropped.
 WITH held AS MATERIALIZED (
     SELECT l.mode = 'AccessExclusiveLock' AS exclusive, l.classid, coalesce(l.objid, l.relation) AS oid, c.relkind, c.relowner, n.nspname, c.relname
     FROM pg_locks AS l
@@ -60,4 +62,9 @@ SELECT jsonb_build_object(
         SELECT FROM pg_locks AS l
         WHERE l.pid = pg_backend_pid() AND l.granted AND l.locktype = 'relation' AND l.relation = 'pg_largeobject'::regclass
           AND l.mode = 'RowExclusiveLock'
-          AND l.database = (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database())))
+          AND l.database = (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database())),
+    'roles', (
+        SELECT coalesce(jsonb_agg('pg_authid:' || l.objid), '[]')
+        FROM pg_locks AS l
+        WHERE l.pid = pg_backend_pid() AND l.granted AND l.locktype = 'object' AND l.database = 0 AND l.classid = 'pg_authid'::regclass
+          AND l.mode = 'AccessExclusiveLock' AND NOT EXISTS (SELECT FROM pg_roles AS r WHERE r.oid = l.objid)))

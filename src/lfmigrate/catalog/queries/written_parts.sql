@@ -3,7 +3,8 @@
 -- Asked at the end of each file but the last: a later file may write them again, and in the end nothing tells that an
 -- earlier one has created them.
 --
--- One row: a jsonb array of [id of the relation, part, number]; the number is a column's, or the oid of another part. Those
+-- One row: a jsonb array of [id of the relation, part, number]; the number is a column's, or the oid of another part. That of a
+-- view or a routine is its definition. Those
 -- of transactions that began later are among them. The caller adds the condition on the entry.
 SELECT coalesce(jsonb_agg(jsonb_build_array(p.relation, p.part, p.number::bigint)), '[]')
 FROM (
@@ -20,7 +21,9 @@ FROM (
     UNION ALL
     SELECT g.xmin, g.cmin, 'pg_class:' || g.tgrelid, 'trigger ' || g.tgname, g.oid FROM pg_trigger AS g
     UNION ALL
-    SELECT u.xmin, u.cmin, 'pg_class:' || u.ev_class, 'rule ' || u.rulename, u.oid FROM pg_rewrite AS u
+    SELECT u.xmin, u.cmin, 'pg_class:' || u.ev_class, CASE u.rulename WHEN '_RETURN' THEN 'definition' ELSE 'rule ' || u.rulename END, u.oid FROM pg_rewrite AS u
+    UNION ALL
+    SELECT p.xmin, p.cmin, 'pg_proc:' || p.oid, 'definition', p.oid FROM pg_proc AS p
     UNION ALL
     SELECT o.xmin, o.cmin, 'pg_class:' || o.polrelid, 'policy ' || o.polname, o.oid FROM pg_policy AS o
     UNION ALL
