@@ -117,6 +117,10 @@ _COUNTS = {
         "{} folders were drawn, and expected alike in every way",
         "LFMIGRATE_LEAST_FOLDERS",
     ),
+    "schemas": (
+        "{} schemas were drawn, rolled back and restored with all rows",
+        "LFMIGRATE_LEAST_SCHEMAS",
+    ),
 }
 
 
@@ -128,7 +132,7 @@ def _counted(config: pytest.Config, name: str) -> int:
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    """Say how many faults were swept, and how many folders were drawn."""
+    """Say how many faults were swept, and how many folders and schemas were drawn."""
     for name, (words, _) in _COUNTS.items():
         if count := _counted(config, name):
             terminalreporter.write_line(words.format(count))

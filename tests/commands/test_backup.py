@@ -333,6 +333,34 @@ def test_triggers_do_not_fire_and_stay_as_they_were(
     assert dump(database) == schema
 
 
+def test_triggers_do_not_fire_when_tables_are_emptied(
+    database: str, folder: Write, dump: Callable[..., str], tmp_path: Path
+) -> None:
+    """One that writes down each TRUNCATE would add rows to those that are restored."""
+    files = folder(
+        {
+            "001_a.up.sql": """
+                CREATE TABLE a (n int);
+                CREATE TABLE log (said text);
+                CREATE FUNCTION say() RETURNS trigger LANGUAGE plpgsql AS $$
+                    BEGIN INSERT INTO log VALUES (TG_WHEN); RETURN NULL; END $$;
+                CREATE TRIGGER before BEFORE TRUNCATE ON a EXECUTE FUNCTION say();
+                CREATE TRIGGER after AFTER TRUNCATE ON a EXECUTE FUNCTION say();
+                ALTER TABLE a ENABLE ALWAYS TRIGGER after;
+            """
+        }
+    )
+    up(database, files)
+    execute(database, "INSERT INTO a VALUES (1)")
+    before = dump(database, rows=True)
+    report = backup(database, files, tmp_path / "out")
+    execute(database, "INSERT INTO a VALUES (2)")
+
+    restore(database, files, report.path, replace=True, backup_dir=tmp_path / "replaced")
+
+    assert dump(database, rows=True) == before
+
+
 def test_partitions_child_tables_odd_names_and_free_sequences_come_back(
     database: str, folder: Write, tmp_path: Path
 ) -> None:

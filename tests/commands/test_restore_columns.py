@@ -189,6 +189,43 @@ def test_without_a_primary_key_the_table_is_refused(
         restore(database, files, path)
 
 
+def test_an_empty_table_that_others_refer_to_is_no_obstacle(
+    database: str, folder: Write, tmp_path: Path
+) -> None:
+    """Rows of a table without a primary key are replaced; what is empty needs no TRUNCATE."""
+    files = folder(
+        {
+            "001_a.up.sql": """
+                CREATE TABLE a (id int PRIMARY KEY);
+                CREATE TABLE bare () INHERITS (a);
+                INSERT INTO a VALUES (1);
+                INSERT INTO bare VALUES (2);
+            """,
+            "002_b.up.sql": """
+                CREATE TABLE b (id int PRIMARY KEY);
+                CREATE TABLE c (b_id int, k int) PARTITION BY LIST (k);
+                CREATE TABLE c1 PARTITION OF c DEFAULT;
+                ALTER TABLE a ADD b_id int REFERENCES b;
+                CREATE TABLE d (id int PRIMARY KEY);
+                INSERT INTO d VALUES (5);
+                ALTER TABLE c1 ADD FOREIGN KEY (k) REFERENCES d NOT VALID;
+            """,
+            "002_b.down.sql": "ALTER TABLE a DROP b_id; DROP TABLE b, c, d;",
+        }
+    )
+    up(database, files)
+    execute(
+        database, "INSERT INTO b VALUES (7)", "UPDATE a SET b_id = 7", "INSERT INTO bare VALUES (3)"
+    )
+    path = roll_back(database, files, tmp_path)
+    up(database, files)
+
+    restore(database, files, path, replace=True, backup_dir=tmp_path / "replaced")
+
+    assert fetch(database, "SELECT * FROM a ORDER BY id") == [(1, 7), (2, 7), (3, None)]
+    assert fetch(database, "SELECT id FROM d") == [5]
+
+
 def test_the_command_says_which_columns(
     database: str, folder: Write, cli: Cli, tmp_path: Path
 ) -> None:

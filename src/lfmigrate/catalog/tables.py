@@ -126,6 +126,11 @@ def tables(names: Iterable[tuple[str, str]]) -> Query[tuple[Table, ...]]:
     return Query(query_text("tables"), (json.dumps(document),), decode)
 
 
+def referring(ids: Iterable[str]) -> Query[frozenset[str]]:
+    """Ask which tables have to be truncated together with some, given by their ids; they count."""
+    return Query(query_text("referring"), (json.dumps(sorted(ids)),), frozenset)
+
+
 def _member(found: Any) -> Member:  # noqa: ANN401 (parsed JSON)
     return Member(
         schema=found["schema"],

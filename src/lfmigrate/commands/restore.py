@@ -139,8 +139,10 @@ def restore(
                     backup = save_and_empty(
                         tx,
                         tables,
+                        lost,
                         backup_parent=backup_dir or DEFAULT_PARENT,
                         reason="restore --replace",
+                        fires_triggers=False,
                         kept=[table for _, table in partial],
                         large_objects=others,
                         watch=watch,

@@ -148,8 +148,10 @@ def seed(
                         backup = save_and_empty(
                             tx,
                             tables,
+                            lost,
                             backup_parent=backup_parent,
                             reason="seed --replace",
+                            fires_triggers=True,
                             watch=watch,
                         )
                     counts = _since(before, _merge(tx, files, staged))

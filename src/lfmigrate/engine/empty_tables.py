@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
+from lfmigrate import catalog
 from lfmigrate.catalog import LargeObject, Table
 from lfmigrate.engine.session import Session
 from lfmigrate.engine.state import DatabaseState
@@ -13,6 +15,7 @@ from lfmigrate.errors import Refused, StatementFailed
 from lfmigrate.rows import archive, dump
 from lfmigrate.rows.dump import Emptied, OnCopy, emptied
 from lfmigrate.rows.policies import all_rows_visible, see_all_rows
+from lfmigrate.rows.suspended import without_triggers
 
 
 def lock_and_count(transaction: Transaction, tables: Sequence[Table]) -> tuple[Emptied, ...]:
@@ -57,9 +60,11 @@ def _names(tables: Sequence[Table]) -> list[tuple[str, str]]:
 def save_and_empty(
     transaction: Transaction,
     tables: Sequence[Table],
+    lost: Sequence[Emptied],
     *,
     backup_parent: Path | None,
     reason: str,
+    fires_triggers: bool,
     kept: Sequence[Table] = (),
     large_objects: Sequence[LargeObject] = (),
     watch: OnCopy | None,
@@ -69,8 +74,10 @@ def save_and_empty(
     Args:
         transaction: It has locked the tables.
         tables: The tables.
+        lost: Those of them that have rows.
         backup_parent: Where the backup's folder is created; None for no backup.
         reason: What the manifest says of it.
+        fires_triggers: Whether TRUNCATE triggers of users fire.
         kept: Tables that are saved, too, and keep their rows.
         large_objects: Large objects that are saved, too; the role may read them.
         watch: Called as rows are copied.
@@ -88,7 +95,9 @@ def save_and_empty(
         backup = transaction.save_rows(
             _names([*tables, *kept]), (), target, about, large_objects=large_objects, watch=watch
         ).path
-    dump.empty(transaction.flight, tables)
+    chosen = _to_truncate(transaction, tables, lost)
+    with nullcontext() if fires_triggers else without_triggers(transaction.flight, chosen):
+        dump.empty(transaction.flight, chosen)
     try:
         transaction.send()
     except StatementFailed as error:
@@ -100,3 +109,19 @@ def save_and_empty(
             hint="Truncate or drop them first.",
         ) from None
     return backup
+
+
+def _to_truncate(
+    transaction: Transaction, tables: Sequence[Table], lost: Sequence[Emptied]
+) -> list[Table]:
+    """Return the tables that have rows, and those that refer to them.
+
+    Other tables may refer to one that is empty, and would prevent its TRUNCATE.
+    """
+    names = {(table.schema, table.name) for table in lost}
+    filled = [table for table in tables if (table.schema, table.name) in names]
+    if len(filled) in {0, len(tables)}:
+        return filled
+    asked = transaction.flight.ask(catalog.referring(table.id for table in filled))
+    transaction.send()
+    return [table for table in tables if table.id in asked.value]

@@ -79,6 +79,17 @@ def empty_path(flight: Flight) -> Iterator[None]:
     flight.do("SELECT set_config('search_path', current_setting('lfmigrate.path'), true)")
 
 
+@contextmanager
+def without_triggers(flight: Flight, tables: Sequence[Table]) -> Iterator[None]:
+    """Let no trigger of users fire for what is queued in the block; the role owns the tables."""
+    pairs = list(_triggers(tables))
+    for do, _ in pairs:
+        flight.do(do)
+    yield
+    for _, undo in pairs:
+        flight.do(undo)
+
+
 def _policies(tables: Sequence[Table]) -> Iterator[tuple[str, str]]:
     for table in tables:
         if table.forced:
