@@ -43,8 +43,8 @@ _UNSAFE_ENUM_VALUE = "55P04"
 # A statement that ends the transaction, or cannot run in one.
 _NOT_IN_TRANSACTION = frozenset({"25001", "2D000"})
 
-# The notices of IF NOT EXISTS for what has more to it than a name.
-_SKIPPED = frozenset({"42P07", "42701"})
+# What an empty database has, too, or what has little more to it than a name.
+_ALSO_THERE = frozenset({"EXTENSION", "SCHEMA", "TYPE"})
 
 # Two replays in a database that was named would drop each other's objects.
 _GIVEN_LOCK_KEY = 4_848_211_790_327_153_664
@@ -343,7 +343,9 @@ class _Replaying:
         self.skipped.update(
             place_of(answer.statement)
             for _, answer in answers
-            if answer.statement is not None and _SKIPPED & {n.sqlstate for n in answer.notices}
+            if answer.statement is not None
+            and answer.has_skipped
+            and _ALSO_THERE.isdisjoint(answer.statement.head[1:2])
         )
         return found.value.found
 
