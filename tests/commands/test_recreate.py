@@ -13,7 +13,7 @@ import psycopg
 import pytest
 
 from lfmigrate.errors import NOTHING_CHANGED, Refused, StatementFailed
-from tests.helpers.commands import statuses, up, verify
+from tests.helpers.commands import rollback, statuses, up, verify
 from tests.helpers.databases import execute, value
 from tests.helpers.threads import Threads
 
@@ -257,6 +257,10 @@ ROUTINES = {
     """,
     "repeatable/top.sql": "CREATE OR REPLACE VIEW top AS SELECT x FROM all_of();",
 }
+MATVIEW_PROPERTIES = """
+    SELECT jsonb_agg(jsonb_build_array(c.relname, c.relacl, obj_description(c.oid),
+        c.relispopulated))
+    FROM pg_class AS c WHERE c.relkind = 'm' AND c.relnamespace = 'public'::regnamespace"""
 ROUTINE_PROPERTIES = """
     SELECT jsonb_agg(jsonb_build_array(p.oid::regprocedure, pg_get_userbyid(p.proowner), p.proacl,
         obj_description(p.oid)) ORDER BY p.oid::regprocedure::text)
@@ -286,6 +290,59 @@ def test_routines_give_way_and_keep_their_privileges(
     assert value(database, ROUTINE_PROPERTIES) == before
     assert value(database, "SELECT 'other()'::regprocedure::oid::text") == other
     assert value(database, "SELECT count(*) FROM top") == 1
+    assert verify(database, path).ok
+
+
+@pytest.mark.parametrize("files", [ROUTINES, MATERIALIZED], ids=["routines", "materialized"])
+def test_a_rollback_re_creates_what_its_down_file_cannot_run_with(
+    files: Mapping[str, str], database: str, folder: Write, reader: str
+) -> None:
+    """Whether the migrations were applied in one run or in several."""
+    up(database, folder(files))
+    kind, name = ("FUNCTION", "all_of()") if files is ROUTINES else ("MATERIALIZED VIEW", "mv")
+    right = "EXECUTE ON FUNCTION" if files is ROUTINES else "SELECT ON"
+    execute(database, f"GRANT {right} {name} TO {reader}", f"COMMENT ON {kind} {name} IS 'mine'")
+    before = value(database, ROUTINE_PROPERTIES), value(database, MATVIEW_PROPERTIES)
+    down = "ALTER TABLE a ALTER y TYPE int"
+    path = folder({**files, "2_b.up.sql": RETYPE, "2_b.down.sql": down})
+    up(database, path)
+
+    planned = rollback(database, path, dry_run=True)
+    report = rollback(database, path)
+
+    assert [m.status for m in report.migrations] == ["rolled_back"]
+    assert (planned.lost, planned.dependents) == (report.lost, report.dependents)
+    assert report.dependents == ()
+    assert (value(database, ROUTINE_PROPERTIES), value(database, MATVIEW_PROPERTIES)) == before
+    assert verify(database, path, allow_pending=True).ok
+    up(database, path)
+    assert verify(database, path).ok
+
+
+def test_a_rollback_that_cannot_re_create_a_view_says_what_to_drop(
+    database: str, folder: Write
+) -> None:
+    """Its file needs what the down file undoes; nothing is changed."""
+    path = folder(
+        {
+            "1_a.up.sql": "CREATE TABLE a (y int)",
+            "2_b.up.sql": "ALTER TABLE a ALTER y TYPE text",
+            "2_b.down.sql": "ALTER TABLE a ALTER y TYPE int USING y::int",
+            "views/v.sql": "CREATE OR REPLACE VIEW v AS SELECT length(y) AS n FROM a",
+        }
+    )
+    up(database, path, to="1")
+    up(database, path)
+
+    with pytest.raises(StatementFailed) as caught:
+        rollback(database, path)
+
+    assert (caught.value.sqlstate, caught.value.file) == ("0A000", "2_b.down.sql")
+    assert caught.value.outcome == NOTHING_CHANGED
+    assert caught.value.hint == (
+        'Drop view "v" in 2_b.down.sql, before the statement in line 1; up re-creates the views of'
+        " repeatable files after the last migration."
+    )
     assert verify(database, path).ok
 
 

@@ -698,7 +698,7 @@ def test_views_are_not_dropped_without_their_files_in_the_same_transaction(
     assert (caught.value.sqlstate, caught.value.file) == ("0A000", "2_b.up.sql")
     assert caught.value.hint == (
         'Drop views "b", "top", "v" in an earlier migration; up re-creates the views of repeatable'
-        " files after the last one."
+        " files after the last migration."
     )
     assert caught.value.outcome == NOTHING_CHANGED
     assert dump(on_column.url) == before

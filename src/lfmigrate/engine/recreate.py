@@ -83,6 +83,7 @@ class RecreatedObjects:
         self._waiting: set[str] = set()
         # How many steps that is, with the migrations.
         self._end = 0
+        self._steps: Sequence[Step] = ()
         self._owed: set[str] = set()
 
     def __contains__(self, file: RepeatableFile) -> bool:
@@ -96,8 +97,9 @@ class RecreatedObjects:
         """Let files run right after the migrations before which what they create is dropped.
 
         Args:
-            steps: The migrations that run.
+            steps: The migrations that run, or the down files.
         """
+        self._steps = steps
         self._places = []
         own = [site for name, site in self._sites.items() if name in self._repeatables]
         self._owed = {file for site in own for file in site.files}
@@ -209,10 +211,18 @@ class RecreatedObjects:
             named = [objects[key] for key in found[error.file]]
             what = "the views" if are_views(named) else "the objects"
             error.hint = (
-                f"Drop {listed(named, schema)} in an earlier migration; up re-creates {what} of"
-                " repeatable files after the last one."
+                f"Drop {listed(named, schema)} {self._place_for_drop(error)}; up re-creates {what}"
+                " of repeatable files after the last migration."
             )
         raise error
+
+    def _place_for_drop(self, error: StatementFailed) -> str:
+        """Return where a person can drop what a statement fails because of."""
+        step = next((each for each in self._steps if each.file.name == error.file), None)
+        if step is not None and (step.action == "rollback" or step.file.no_transaction):
+            # Nothing can come before a file that has begun.
+            return f"in {error.file}, before the statement in line {error.line}"
+        return "in an earlier migration"
 
     def _refuse_missing(self, schema: str, error: StatementFailed) -> None:
         """Raise the first error, if a statement needs what was dropped because of it."""
@@ -334,7 +344,8 @@ class RecreatedObjects:
     ) -> tuple[Statement, Sequence[str]]:
         """Return the statement, and the schemas that unqualified names in it are looked up in."""
         folder = self._session.folder
-        files: list[SqlFile] = [m.up for m in folder.migrations]
+        files: list[SqlFile] = [step.file for step in self._steps]
+        files += [m.up for m in folder.migrations]
         files += [each.file for each in folder.repeatables]
         file = next(file for file in files if file.name == error.file)
         place = error.line or 0, error.column or 0

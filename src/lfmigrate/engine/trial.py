@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -270,6 +271,12 @@ def _try(
     flight.sync()
     statements: list[Answer[None]] = []
     for step in steps:
+        if step.drops:
+            flight.look_at(schema)
+            keys = [each.key._asdict() for each in step.drops]
+            flight.do(catalog.query_text("recreated"), json.dumps(keys))
+            flight.do(catalog.query_text("drop_recreated"))
+            flight.reset(scope, defaults)
         statements += flight.run_file(step.file, scope, defaults, release=transaction.releases)
     after = Moment.queue(flight, schema)
     flight.sync(_DEPENDED_ON)
