@@ -651,3 +651,23 @@ def test_a_materialized_view_gives_way_however_files_are_committed(
     assert value(database, "SELECT pg_typeof(y)::text FROM a") == (
         "integer" if options.get("dry_run") else "bigint"
     )
+
+
+@pytest.mark.parametrize("per_migration", [False, True], ids=["at once", "one by one"])
+def test_what_a_do_block_drops_is_re_created_in_the_same_run(
+    database: str, folder: Write, *, per_migration: bool
+) -> None:
+    """No statement says what it drops; the catalogs do."""
+    files = {**MATERIALIZED, "views/v.sql": "CREATE OR REPLACE VIEW v AS SELECT x FROM mv"}
+    up(database, folder(files))
+    drop = "DROP TABLE a CASCADE; CREATE TABLE a (x int, y int, z text);"
+    path = folder({**files, "2_b.up.sql": f"-- lfmigrate: loses-data\nDO $$ BEGIN {drop} END $$"})
+
+    planned = up(database, path, dry_run=True)
+    report = up(database, path, per_migration=per_migration)
+
+    assert value(database, "SELECT count(*) FROM v") == 0
+    assert statuses(planned).keys() == statuses(report).keys()
+    assert {"dropped", "missing"}.isdisjoint(statuses(report).values())
+    assert verify(database, path).ok
+    assert [m.status for m in report.migrations] == ["already_applied", "applied"]

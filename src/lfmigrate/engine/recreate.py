@@ -85,13 +85,22 @@ class RecreatedObjects:
         self._end = 0
         self._steps: Sequence[Step] = ()
         self._owed: set[str] = set()
+        # What runs, and the files that have to, because a run without them has lost something.
+        self._planned: set[str] = set()
+        self._forced: set[str] = set()
 
     def __contains__(self, file: RepeatableFile) -> bool:
         """Return whether something of a file is dropped and not re-created by the last migration.
 
         Then it has to run with the others.
         """
-        return file.file.name in self._owed
+        return file.file.name in self._owed | self._forced
+
+    def force(self, files: Collection[str]) -> bool:
+        """Let files run in the next attempt; return whether one of them does not run in this."""
+        new = set(files) - self._planned - self._forced
+        self._forced |= new
+        return bool(new)
 
     def after_migrations(self, steps: Sequence[Step]) -> list[Step]:
         """Let files run right after the migrations before which what they create is dropped.
@@ -132,6 +141,7 @@ class RecreatedObjects:
             steps: All steps of the run that a transaction may contain.
         """
         result = list(steps)
+        self._planned = {step.file.name for step in steps}
         for name, site in self._sites.items():
             # Of a repeatable file's, one may be re-created before it.
             names = site.files | {name} if name in self._repeatables else {name}

@@ -273,8 +273,8 @@ def _try(
     for step in steps:
         if step.drops:
             flight.look_at(schema)
-            keys = [each.key._asdict() for each in step.drops]
-            flight.do(catalog.query_text("recreated"), json.dumps(keys))
+            wanted = json.dumps([each.key._asdict() for each in step.drops])
+            flight.do(catalog.query_text("recreated"), wanted)
             flight.do(catalog.query_text("drop_recreated"))
             flight.reset(scope, defaults)
         statements += flight.run_file(step.file, scope, defaults, release=transaction.releases)
