@@ -93,7 +93,7 @@ def draw_folder(random: Random, *, begins: bool) -> list[Drawn]:
         )
     ]
     # The server takes about a third, because the others name what is not there.
-    drawn = [draw(random) for _ in range(random.randint(8, 32))]
+    drawn = [draw(random) for _ in range(random.randint(6, 24))]
     return [*first, *drawn] if begins else drawn
 
 
@@ -184,32 +184,32 @@ def by_hand(conn: Connection, parts: Parts, place: int) -> None:
 
 def in_one_run(conn: Connection, folder: Folder, _: Parts) -> None:
     """Apply all files in one transaction."""
-    lfmigrate.up(conn, folder)
+    lfmigrate.up(conn, folder, accept_data_loss=True)
 
 
 def file_by_file(conn: Connection, folder: Folder, _: Parts) -> None:
     """Apply each file by a command of its own."""
     for migration in folder.migrations:
-        lfmigrate.up(conn, folder, to=migration.version)
+        lfmigrate.up(conn, folder, to=migration.version, accept_data_loss=True)
 
 
 def with_a_commit_each(conn: Connection, folder: Folder, _: Parts) -> None:
     """Apply each file in a transaction of its own, by one command."""
-    lfmigrate.up(conn, folder, per_migration=True)
+    lfmigrate.up(conn, folder, per_migration=True, accept_data_loss=True)
 
 
 def with_a_rollback(conn: Connection, folder: Folder, _: Parts) -> None:
     """Roll back the last file in between."""
-    lfmigrate.up(conn, folder)
+    lfmigrate.up(conn, folder, accept_data_loss=True)
     lfmigrate.rollback(conn, folder, backup_dir=None)
-    lfmigrate.up(conn, folder)
+    lfmigrate.up(conn, folder, accept_data_loss=True)
 
 
 def after_a_hot_fix(conn: Connection, folder: Folder, parts: Parts) -> None:
     """Run some statements by hand before the file that has them, which then changes nothing."""
     for place, migration in enumerate(folder.migrations):
         by_hand(conn, parts, place)
-        lfmigrate.up(conn, folder, to=migration.version)
+        lfmigrate.up(conn, folder, to=migration.version, accept_data_loss=True)
 
 
 Way = Callable[[Connection, Folder, Parts], None]
