@@ -369,7 +369,9 @@ def test_a_rule_that_needs_a_lost_column_is_not_lost_without_a_word(
         up(url, path)
 
     assert caught.value.message.startswith('rule "r" does not fit the new columns of view "v": ')
-    assert caught.value.hint == "Drop it in a migration; the view's file can create it again."
+    assert caught.value.hint == (
+        "Drop it in an earlier migration; the view's file can create it again."
+    )
     assert dump(url) == before
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lfmigrate.engine.step import Recreated, Step
+from lfmigrate.postgres.pipeline import Query
 from lfmigrate.schema.relation import Relation
 
 
@@ -47,6 +48,12 @@ class Dropped:
                 stated[name] = None
         return {**self.properties, **stated}
 
+    @property
+    def may_be_deferred(self) -> bool:
+        """Return whether something of it may call a function that is re-created after it."""
+        has_default = any(column["default"] is not None for column in self.properties["columns"])
+        return has_default or bool(self.properties["parts"])
+
     def notes(self, schema: str, steps: Sequence[Step]) -> Iterator[str]:
         """Say if migrations have run without it since, and which privileges it has.
 
@@ -68,3 +75,8 @@ class Dropped:
             f" {steps[self.place].label} and could be re-created only after the last migration;"
             f" its privileges are those that it had before: {has}"
         )
+
+
+def deferred() -> Query[list[Mapping[str, str]]]:
+    """Ask what restore_properties.sql has left to restore_deferred.sql."""
+    return Query("SELECT current_setting('lfmigrate.deferred')::jsonb", (), list)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import takewhile
 
 from lfmigrate import catalog
-from lfmigrate.engine.object_names import are_views, listed, named_in
+from lfmigrate.engine.object_names import are_views, listed, named_in, with_part_in
 from lfmigrate.engine.recreatable import is_of_kind, recreatable
 from lfmigrate.engine.session import Session
 from lfmigrate.engine.state import DatabaseState
@@ -28,8 +28,8 @@ _COLUMNS_CHANGED = "42P16"
 _DEPENDED_ON = "2BP01"
 # Among others: a column has a view on it, so its type cannot be changed.
 _NOT_SUPPORTED = "0A000"
-# A relation or a routine does not exist.
-_UNDEFINED = frozenset({"42P01", "42883"})
+# A relation or a routine does not exist; an index or statistics.
+_UNDEFINED = frozenset({"42P01", "42883", "42704"})
 
 _QUOTED = re.compile(r'"((?:[^"]|"")+)"')
 
@@ -195,7 +195,7 @@ class RecreatedObjects:
         """
         schema = state.schema
         if error.sqlstate in _UNDEFINED:
-            self._refuse_missing(schema, error)
+            self._refuse_missing(state, error)
         is_own = error.file is None and not self._sites
         if is_own or error.sqlstate not in {_COLUMNS_CHANGED, _DEPENDED_ON, _NOT_SUPPORTED}:
             raise error
@@ -234,20 +234,24 @@ class RecreatedObjects:
             return f"in {error.file}, before the statement in line {error.line}"
         return "in an earlier migration"
 
-    def _refuse_missing(self, schema: str, error: StatementFailed) -> None:
+    def _refuse_missing(self, state: DatabaseState, error: StatementFailed) -> None:
         """Raise the first error, if a statement needs what was dropped because of it."""
+        schema = state.schema
         for file, site in self._sites.items():
             gone = [
                 each
                 for each in site.objects.values()
                 if error.file == file or each.file in self._waiting
             ]
-            missing = named_in(error.message, gone, [schema])
+            missing = named_in(error.message, gone, [schema]) | with_part_in(
+                error.message, gone, state.live
+            )
             if error.file is None or not missing or not site.is_dropped:
                 continue
             found = [site.objects[key] for key in missing]
             named = listed(found, schema)
-            fact = f"With {named} dropped before it, {error.place} fails: {error.message}."
+            place = error.place or "what is restored of the others"
+            fact = f"With {named} dropped before it, {place} fails: {error.message}."
             site.cause.detail = (*site.cause.detail, fact)
             site.cause.outcome = error.outcome
             what = "The views" if are_views(gone) else "The objects"
