@@ -10,6 +10,7 @@ from itertools import islice
 
 from lfmigrate import catalog
 from lfmigrate.catalog.shadow import Extension, ShadowNeeds, shadow_empty, shadow_needs
+from lfmigrate.engine.applied import settings_found
 from lfmigrate.engine.missing import with_hint
 from lfmigrate.engine.session import Session
 from lfmigrate.engine.shadow import Shadow, shadow_database
@@ -139,6 +140,7 @@ def replay(
     pieces = _pieces(files, range(len(files)))
     named = {role for piece in pieces for s in piece.statements for role in roles_named(s)}
     shared = any(is_cluster_wide(s) for file in uncommitted for s in file.statements)
+    settings = settings_found(state.history, files, uncommitted)
     order = RunOrder(session.folder.repeatables)
     while True:
         places = sorted(range(len(files)), key=lambda at: (order.place(files[at].name), at))
@@ -149,7 +151,7 @@ def replay(
             ) as shadow:
                 scope = session.scope
                 replayed = _Replaying(
-                    shadow, scope, state, needs.value, setup, pieces, grants
+                    shadow, scope, state, needs.value, setup, pieces, grants, settings
                 ).run()
             break
         except StatementFailed as error:
@@ -240,6 +242,8 @@ class _Replaying:
     setup: SqlFile | None
     pieces: list[_Piece]
     grants: bool
+    # What the files found that have run, by their places.
+    settings: Mapping[int, Mapping[str, str]]
     notes: list[str] = field(default_factory=list)
     skipped: set[str] = field(default_factory=set)
     entries: dict[str, _Entry] = field(default_factory=dict)
@@ -329,6 +333,8 @@ class _Replaying:
         flight.do(f"INSERT INTO {marker} VALUES (1)")
         for at in range(start, end):
             flight.enter_file(defaults)
+            if settings := self.settings.get(self.pieces[at].file_index):
+                flight.set(settings)
             answers += [(at, answer) for answer in flight.run_all(self.pieces[at].statements)]
             # As if each file had a run of its own; the statements of one share a session.
             flight.reset(self.scope, defaults, release=self._is_last_of_file(at))

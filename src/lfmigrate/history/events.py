@@ -40,6 +40,7 @@ class Event:
         executed_at: The time, as ISO 8601 text with a time zone.
         executed_by: The role that ran it.
         elapsed_ms: The time that its statements took on the server.
+        settings: Those that its file found, and that decide what literals of times mean.
     """
 
     id: int
@@ -55,6 +56,7 @@ class Event:
     executed_by: str
     elapsed_ms: int
     found: Mapping[Key, Collection[str]] = field(default_factory=dict)
+    settings: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def number(self) -> int | None:
@@ -99,6 +101,7 @@ class History:
                     event,
                     executed_at=up.executed_at,
                     executed_by=up.executed_by,
+                    settings=up.settings,
                     elapsed_ms=up.elapsed_ms,
                 )
             elif event.action == "rollback":
@@ -237,6 +240,7 @@ def event_from_json(document: Mapping[str, Any]) -> Event:
         server_version=document["server_version"],
         executed_at=document["executed_at"],
         executed_by=document["executed_by"],
+        settings=document["settings"],
         elapsed_ms=document["elapsed_ms"],
         found={Key(*key): parts for key, parts in expected.get("found", ())},
     )
