@@ -690,3 +690,49 @@ def test_a_replay_by_another_role_expects_what_belongs_to_the_first(
 def name_of(url: str) -> str:
     """Return the name of a database."""
     return str(conninfo_to_dict(url)["dbname"])
+
+
+# --------------------------------------------------------------------------------------------------
+# What IF NOT EXISTS finds
+# --------------------------------------------------------------------------------------------------
+
+FOUND = {
+    "schema s": "CREATE SCHEMA IF NOT EXISTS s",
+    "extension citext": "CREATE EXTENSION IF NOT EXISTS citext",
+    "collation c": "CREATE COLLATION IF NOT EXISTS c (locale = 'C')",
+    "server v": "CREATE SERVER IF NOT EXISTS v FOREIGN DATA WRAPPER w",
+    "user mapping public on x": "CREATE USER MAPPING IF NOT EXISTS FOR public SERVER x",
+}
+
+
+def test_what_a_file_finds_is_expected(database: str, folder: Write) -> None:
+    """It is reported as skipped, and noticed when it is missing, whatever its kind."""
+    execute(
+        database,
+        "CREATE FOREIGN DATA WRAPPER w",
+        "CREATE SERVER x FOREIGN DATA WRAPPER w",
+        *FOUND.values(),
+    )
+    needs = "CREATE FOREIGN DATA WRAPPER w; CREATE SERVER x FOREIGN DATA WRAPPER w"
+    files = folder({"1_a.sql": "; ".join(FOUND.values()), "setup.txt": needs})
+    scope = lfmigrate.Scope(shadow_setup=files / "setup.txt")
+    report = up(database, files, scope=scope)
+
+    assert {name: statuses(report).get(name) for name in FOUND} == dict.fromkeys(FOUND, "skipped")
+    assert report.notes == ()
+
+    kinds = ("SCHEMA s", "EXTENSION citext", "COLLATION c", "SERVER v")
+    mapping = "USER MAPPING FOR public SERVER x"
+    execute(database, *(f"DROP {each}" for each in (*kinds, mapping)))
+    missing = {f"{kind} {name}" for status, kind, name, _ in rows(verify(database, files))}
+    assert missing == FOUND.keys()
+
+
+def test_what_a_file_finds_is_compared(database: str, folder: Write) -> None:
+    """A collation under the name may be another one."""
+    execute(database, "CREATE COLLATION c (locale = 'POSIX')")
+    files = folder({"1_a.sql": FOUND["collation c"]})
+
+    report = up(database, files)
+
+    assert statuses(report)["collation c"] == "drifted"

@@ -11,9 +11,10 @@ from uuid import uuid4
 
 import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
 
 from lfmigrate.errors import NOTHING_CHANGED, Refused, StatementFailed
-from tests.helpers.commands import statuses, up, verify
+from tests.helpers.commands import rollback, statuses, up, verify
 from tests.helpers.databases import execute, value
 from tests.helpers.threads import Threads
 
@@ -257,6 +258,10 @@ ROUTINES = {
     """,
     "repeatable/top.sql": "CREATE OR REPLACE VIEW top AS SELECT x FROM all_of();",
 }
+MATVIEW_PROPERTIES = """
+    SELECT jsonb_agg(jsonb_build_array(c.relname, c.relacl, obj_description(c.oid),
+        c.relispopulated))
+    FROM pg_class AS c WHERE c.relkind = 'm' AND c.relnamespace = 'public'::regnamespace"""
 ROUTINE_PROPERTIES = """
     SELECT jsonb_agg(jsonb_build_array(p.oid::regprocedure, pg_get_userbyid(p.proowner), p.proacl,
         obj_description(p.oid)) ORDER BY p.oid::regprocedure::text)
@@ -286,6 +291,59 @@ def test_routines_give_way_and_keep_their_privileges(
     assert value(database, ROUTINE_PROPERTIES) == before
     assert value(database, "SELECT 'other()'::regprocedure::oid::text") == other
     assert value(database, "SELECT count(*) FROM top") == 1
+    assert verify(database, path).ok
+
+
+@pytest.mark.parametrize("files", [ROUTINES, MATERIALIZED], ids=["routines", "materialized"])
+def test_a_rollback_re_creates_what_its_down_file_cannot_run_with(
+    files: Mapping[str, str], database: str, folder: Write, reader: str
+) -> None:
+    """Whether the migrations were applied in one run or in several."""
+    up(database, folder(files))
+    kind, name = ("FUNCTION", "all_of()") if files is ROUTINES else ("MATERIALIZED VIEW", "mv")
+    right = "EXECUTE ON FUNCTION" if files is ROUTINES else "SELECT ON"
+    execute(database, f"GRANT {right} {name} TO {reader}", f"COMMENT ON {kind} {name} IS 'mine'")
+    before = value(database, ROUTINE_PROPERTIES), value(database, MATVIEW_PROPERTIES)
+    down = "ALTER TABLE a ALTER y TYPE int"
+    path = folder({**files, "2_b.up.sql": RETYPE, "2_b.down.sql": down})
+    up(database, path)
+
+    planned = rollback(database, path, dry_run=True)
+    report = rollback(database, path)
+
+    assert [m.status for m in report.migrations] == ["rolled_back"]
+    assert (planned.lost, planned.dependents) == (report.lost, report.dependents)
+    assert report.dependents == ()
+    assert (value(database, ROUTINE_PROPERTIES), value(database, MATVIEW_PROPERTIES)) == before
+    assert verify(database, path, allow_pending=True).ok
+    up(database, path)
+    assert verify(database, path).ok
+
+
+def test_a_rollback_that_cannot_re_create_a_view_says_what_to_drop(
+    database: str, folder: Write
+) -> None:
+    """Its file needs what the down file undoes; nothing is changed."""
+    path = folder(
+        {
+            "1_a.up.sql": "CREATE TABLE a (y int)",
+            "2_b.up.sql": "ALTER TABLE a ALTER y TYPE text",
+            "2_b.down.sql": "ALTER TABLE a ALTER y TYPE int USING y::int",
+            "views/v.sql": "CREATE OR REPLACE VIEW v AS SELECT length(y) AS n FROM a",
+        }
+    )
+    up(database, path, to="1")
+    up(database, path)
+
+    with pytest.raises(StatementFailed) as caught:
+        rollback(database, path)
+
+    assert (caught.value.sqlstate, caught.value.file) == ("0A000", "2_b.down.sql")
+    assert caught.value.outcome == NOTHING_CHANGED
+    assert caught.value.hint == (
+        'Drop view "v" in 2_b.down.sql, before the statement in line 1; up re-creates the views of'
+        " repeatable files after the last migration."
+    )
     assert verify(database, path).ok
 
 
@@ -594,3 +652,209 @@ def test_a_materialized_view_gives_way_however_files_are_committed(
     assert value(database, "SELECT pg_typeof(y)::text FROM a") == (
         "integer" if options.get("dry_run") else "bigint"
     )
+
+
+@pytest.mark.parametrize("per_migration", [False, True], ids=["at once", "one by one"])
+def test_what_a_do_block_drops_is_re_created_in_the_same_run(
+    database: str, folder: Write, *, per_migration: bool
+) -> None:
+    """No statement says what it drops; the catalogs do."""
+    files = {**MATERIALIZED, "views/v.sql": "CREATE OR REPLACE VIEW v AS SELECT x FROM mv"}
+    up(database, folder(files))
+    drop = "DROP TABLE a CASCADE; CREATE TABLE a (x int, y int, z text);"
+    path = folder({**files, "2_b.up.sql": f"-- lfmigrate: loses-data\nDO $$ BEGIN {drop} END $$"})
+
+    planned = up(database, path, dry_run=True)
+    report = up(database, path, per_migration=per_migration)
+
+    assert value(database, "SELECT count(*) FROM v") == 0
+    assert statuses(planned).keys() == statuses(report).keys()
+    assert {"dropped", "missing"}.isdisjoint(statuses(report).values())
+    assert verify(database, path).ok
+    assert [m.status for m in report.migrations] == ["already_applied", "applied"]
+
+
+DEFAULT = {
+    "1_a.up.sql": "CREATE TABLE a (x int, y int); INSERT INTO a VALUES (1, 2)",
+    "views/v.sql": "CREATE OR REPLACE VIEW v AS SELECT x, y FROM a",
+    "repeatable/zz.sql": """
+        CREATE OR REPLACE FUNCTION z() RETURNS int BEGIN ATOMIC SELECT max(y)::int FROM a; END;
+        ALTER VIEW v ALTER x SET DEFAULT z();
+        CREATE OR REPLACE RULE r AS ON INSERT TO v WHERE NEW.x > z() DO INSTEAD NOTHING;
+    """,
+}
+CALLS = """
+    SELECT jsonb_build_array(pg_get_expr(d.adbin, d.adrelid), pg_get_ruledef(r.oid),
+        obj_description(r.oid))
+    FROM pg_attrdef AS d JOIN pg_rewrite AS r ON r.ev_class = d.adrelid
+    WHERE d.adrelid = 'v'::regclass AND r.rulename = 'r'
+"""
+
+
+@pytest.mark.parametrize("by_file", [False, True], ids=["by hand", "by its file"])
+def test_a_default_and_a_rule_may_call_a_function_that_is_re_created_later(
+    database: str, folder: Write, *, by_file: bool
+) -> None:
+    """They are restored once the function is there, whoever has made them."""
+    calls = DEFAULT["repeatable/zz.sql"]
+    function = calls.partition("ALTER")[0]
+    files = DEFAULT if by_file else {**DEFAULT, "repeatable/zz.sql": function}
+    up(database, folder(files))
+    if not by_file:
+        execute(database, calls)
+    execute(database, "COMMENT ON RULE r ON v IS 'mine'")
+    before = value(database, CALLS)
+    path = folder({**files, "2_b.up.sql": RETYPE})
+
+    up(database, path)
+
+    assert value(database, CALLS) == before
+    assert value(database, "SELECT z()") == 2
+
+
+def test_a_default_that_calls_a_function_that_is_gone_is_named(
+    database: str, folder: Write, dump: Dump
+) -> None:
+    """Its own file does not create the function again."""
+    up(database, folder(DEFAULT))
+    before = dump(database)
+    edited = "CREATE OR REPLACE FUNCTION other() RETURNS int LANGUAGE sql AS 'SELECT 1'"
+    drop = "DROP VIEW v; DROP FUNCTION z();"
+    files = {**DEFAULT, "repeatable/zz.sql": edited, "2_b.up.sql": RETYPE}
+
+    with pytest.raises(StatementFailed) as caught:
+        up(database, folder(files))
+
+    assert caught.value.outcome == NOTHING_CHANGED
+    assert caught.value.hint
+    assert dump(database) == before
+    files["2_b.up.sql"] = drop + RETYPE
+    path = folder(files)
+    up(database, path)
+    assert verify(database, path).ok
+
+
+def test_an_index_that_a_migration_drops_is_named_with_its_view(
+    database: str, folder: Write
+) -> None:
+    """It went with the materialized view, which had to be dropped before the file."""
+    up(database, folder(MATERIALIZED))
+    up(database, folder({**MATERIALIZED, "2_b.up.sql": "CREATE INDEX mv_y ON mv (y)"}))
+    edited = MATVIEW.replace("x, y, z", "x, z")
+    files = {
+        **TABLE,
+        "2_b.up.sql": "CREATE INDEX mv_y ON mv (y)",
+        "3_c.up.sql": "DROP INDEX mv_y; ALTER TABLE a DROP COLUMN y",
+        "repeatable/mv.sql": edited,
+    }
+
+    with pytest.raises(StatementFailed) as caught:
+        up(database, folder(files))
+
+    assert caught.value.detail[-1] == (
+        'With materialized view "mv" dropped before it, 3_c.up.sql:1:1 fails:'
+        ' index "mv_y" does not exist.'
+    )
+    assert caught.value.hint
+    assert "are re-created after that file" in caught.value.hint
+
+
+GRANTED_BY = """
+    SELECT jsonb_agg(jsonb_build_array(a.grantor::regrole, a.grantee::regrole, a.privilege_type)
+        ORDER BY a.grantor::regrole::text, a.grantee::regrole::text, a.privilege_type)
+    FROM pg_class AS c, aclexplode(c.relacl) AS a WHERE c.oid = 'v'::regclass
+"""
+
+
+def test_who_has_granted_what_is_restored(
+    database: str, folder: Write, reader: str, role: str
+) -> None:
+    """So that a later REVOKE … CASCADE takes it away, too."""
+    files = {**TABLE, **VIEW}
+    up(database, folder(files))
+    execute(
+        database,
+        f"GRANT SELECT ON v TO {reader} WITH GRANT OPTION",
+        f"SET ROLE {reader}",
+        f"GRANT SELECT ON v TO {role}",
+        "RESET ROLE",
+    )
+    before = value(database, GRANTED_BY)
+    path = folder({**files, "2_b.up.sql": RETYPE})
+
+    up(database, path)
+
+    assert value(database, GRANTED_BY) == before
+    execute(database, f"REVOKE SELECT ON v FROM {reader} CASCADE")
+    assert value(database, f"SELECT has_table_privilege('{role}', 'v', 'SELECT')") is False
+
+
+def test_an_owner_that_cannot_be_restored_is_named_with_what_it_needs(
+    database: str, folder: Write, reader: str
+) -> None:
+    """The server says only what is missing."""
+    files = {**TABLE, **VIEW}
+    up(database, folder(files))
+    execute(
+        database,
+        f"ALTER VIEW v OWNER TO {reader}",
+        f"REVOKE CREATE ON SCHEMA public FROM {reader}, public",
+        f"CREATE ROLE {reader}_run LOGIN IN ROLE {reader}",
+    )
+    try:
+        execute(
+            database,
+            f"ALTER TABLE a OWNER TO {reader}_run",
+            f"GRANT CREATE, USAGE ON SCHEMA public, lfmigrate TO {reader}_run",
+            f"GRANT ALL ON ALL TABLES IN SCHEMA lfmigrate TO {reader}_run",
+            f"GRANT ALL ON ALL SEQUENCES IN SCHEMA lfmigrate TO {reader}_run",
+        )
+        path = folder({**files, "2_b.up.sql": RETYPE})
+        with pytest.raises(StatementFailed) as caught:
+            up(make_conninfo(database, user=f"{reader}_run"), path)
+        assert caught.value.message == (
+            f"view public.v had to be dropped, and its owner {reader} cannot be restored:"
+            " permission denied for schema public"
+        )
+        assert caught.value.hint
+        assert f"GRANT CREATE ON SCHEMA public TO {reader}" in caught.value.hint
+    finally:
+        execute(database, f"DROP OWNED BY {reader}_run CASCADE", f"DROP ROLE {reader}_run")
+
+
+def test_an_owner_is_restored_with_the_privileges_of_the_run(
+    database: str, folder: Write, reader: str, role: str
+) -> None:
+    """The file has set a role that may not give the view to its owner."""
+    text = f"SET ROLE {reader}; {VIEW['views/v.sql']}"
+    execute(database, f"GRANT CREATE ON SCHEMA public TO {role}")
+    grant = f"GRANT SELECT ON a TO {reader};"
+    files = {"1_a.up.sql": TABLE["1_a.up.sql"] + grant, "views/v.sql": text}
+    up(database, folder(files))
+    execute(database, f"ALTER VIEW v OWNER TO {role}")
+    path = folder({**files, "2_b.up.sql": RETYPE})
+
+    up(database, path)
+
+    owner = "SELECT pg_get_userbyid(relowner) FROM pg_class WHERE oid = 'v'::regclass"
+    assert value(database, owner) == role
+    execute(database, f"DROP OWNED BY {role}")
+
+
+def test_a_view_can_be_dropped_in_a_file_that_has_begun(database: str, folder: Write) -> None:
+    """No migration can come before it any more; the hint names the file, and is right."""
+    files = {**TABLE, **VIEW}
+    up(database, folder(files))
+    index = "-- lfmigrate: no-transaction\nCREATE INDEX CONCURRENTLY i ON a (x);\n"
+    path = folder({**files, "2_b.up.sql": index + RETYPE})
+
+    with pytest.raises(StatementFailed) as caught:
+        up(database, path)
+
+    assert caught.value.hint == (
+        'Drop view "v" in 2_b.up.sql, before the statement in line 3; up re-creates the views of'
+        " repeatable files after the last migration."
+    )
+    (path / "2_b.up.sql").write_text(index + "DROP VIEW v;\n" + RETYPE)
+    up(database, path)
+    assert verify(database, path).ok

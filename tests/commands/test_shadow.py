@@ -1124,3 +1124,32 @@ def test_what_only_another_major_version_described_is_named(owned: Owned, folder
 
     assert report.relations == ()
     assert "not compared: table public.a; only PostgreSQL 13 described it" in report.notes
+
+
+@pytest.mark.any_version
+def test_a_replay_reads_times_as_the_run_did(database: str, folder: Write) -> None:
+    """The settings of the database may have changed since; the files have not."""
+    name = conninfo_to_dict(database)["dbname"]
+    settings = {
+        "TimeZone": ("Asia/Kolkata", "America/New_York"),
+        "DateStyle": ("ISO, DMY", "ISO, MDY"),
+        "IntervalStyle": ("sql_standard", "postgres"),
+    }
+    set_all = [f"ALTER DATABASE {name} SET {key} = '{{{key}}}'" for key in settings]
+    before, after = ({k: v[i] for k, v in settings.items()} for i in (0, 1))
+    execute(database, *(each.format(**before) for each in set_all))
+    files = folder(
+        {
+            "1_a.sql": "CREATE TABLE t (a timestamptz DEFAULT '2026-05-01 12:00',"
+            " b date DEFAULT '03/04/2026', c interval DEFAULT '-1 2:03:04');",
+            "views/v.sql": "CREATE OR REPLACE VIEW v AS SELECT '1.2.2026 0:00'::timestamptz AS t",
+        }
+    )
+    up(database, files)
+    execute(database, *(each.format(**after) for each in set_all))
+
+    assert verify(database, files).ok
+    assert verify(database, files, replay_files=True).ok
+    (files / "2_b.sql").write_text("ALTER TABLE t ADD COLUMN d date DEFAULT '03/04/2026'")
+    up(database, files)
+    assert verify(database, files, replay_files=True).ok

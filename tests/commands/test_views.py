@@ -369,7 +369,9 @@ def test_a_rule_that_needs_a_lost_column_is_not_lost_without_a_word(
         up(url, path)
 
     assert caught.value.message.startswith('rule "r" does not fit the new columns of view "v": ')
-    assert caught.value.hint == "Drop it in a migration; the view's file can create it again."
+    assert caught.value.hint == (
+        "Drop it in an earlier migration; the view's file can create it again."
+    )
     assert dump(url) == before
 
 
@@ -698,7 +700,7 @@ def test_views_are_not_dropped_without_their_files_in_the_same_transaction(
     assert (caught.value.sqlstate, caught.value.file) == ("0A000", "2_b.up.sql")
     assert caught.value.hint == (
         'Drop views "b", "top", "v" in an earlier migration; up re-creates the views of repeatable'
-        " files after the last one."
+        " files after the last migration."
     )
     assert caught.value.outcome == NOTHING_CHANGED
     assert dump(on_column.url) == before

@@ -16,6 +16,7 @@ from lfmigrate.engine.losses import Lost
 from lfmigrate.engine.outcome import Outcome
 from lfmigrate.engine.owned import OwnedObjects, owned_objects
 from lfmigrate.engine.previous import notes_of, previous_of
+from lfmigrate.engine.recreate import RecreatedObjects
 from lfmigrate.engine.sequences import may_set_sequences, unmoved_sequences
 from lfmigrate.engine.session import Session
 from lfmigrate.engine.state import DatabaseState
@@ -23,7 +24,7 @@ from lfmigrate.engine.step import Step
 from lfmigrate.engine.transaction import Transaction, transaction
 from lfmigrate.engine.trial import Rerun, Trial, refuse_more, roots, run_trial
 from lfmigrate.engine.waiting import Attempts
-from lfmigrate.errors import Refused, SqlFileError
+from lfmigrate.errors import Refused, SqlFileError, StatementFailed
 from lfmigrate.history import ledger, plan
 from lfmigrate.history.ownership import Losses, split_by_owner
 from lfmigrate.history.plan import Undoing
@@ -35,6 +36,7 @@ from lfmigrate.schema.relation import ROUTINE_KINDS, Key
 from lfmigrate.settings import Scope
 from lfmigrate.source import down
 from lfmigrate.source.folder import Folder
+from lfmigrate.source.repeatable import RunOrder
 from lfmigrate.source.sqlfile import SqlFile, from_text
 from lfmigrate.syntax.names import quote_name
 
@@ -126,6 +128,7 @@ def rollback(
         Interrupted: A signal arrived. All was rolled back.
     """
     session = Session(conn, folder, scope, progress=progress, on_wait=on_wait)
+    recreated = RecreatedObjects(session, RunOrder(folder.repeatables))
     for attempt in Attempts(session):
         with attempt:
             state = session.state()
@@ -138,6 +141,7 @@ def rollback(
             steps, notes = _steps(
                 session, state, undoings, owned, recorded=recorded, cascade=cascade
             )
+            steps = recreated.prepare(recreated.after_migrations(steps))
             report = replace(
                 report,
                 migrations=tuple(Undone(u.version, u.name, "planned") for u in undoings),
@@ -181,6 +185,10 @@ def rollback(
             except Refused as refused:
                 refused.report = report
                 raise
+            except StatementFailed as error:
+                if not recreated.wait(error):
+                    recreated.add(state, error)
+                attempt.repeat()
     return replace(report, notes=(*report.notes, *session.notes))
 
 

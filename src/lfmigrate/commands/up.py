@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Literal
 
 from lfmigrate.catalog import Server
+from lfmigrate.engine.batches import add_upgrade, reaches_outside, split_untriable
 from lfmigrate.engine.batches import batches as split_into_batches
-from lfmigrate.engine.batches import reaches_outside, split_untriable
 from lfmigrate.engine.direct import direct_session, session_lock
 from lfmigrate.engine.guard import RowGuard, RowPolicy
 from lfmigrate.engine.losses import Lost
@@ -24,7 +24,7 @@ from lfmigrate.engine.nontransactional import (
 from lfmigrate.engine.outcome import Outcome
 from lfmigrate.engine.recreate import RecreatedObjects
 from lfmigrate.engine.repair import Repairs, refuse_spoiled, repairs
-from lfmigrate.engine.repeatables import repeatable_steps
+from lfmigrate.engine.repeatables import NotRecreatedError, refuse_to_lose, repeatable_steps
 from lfmigrate.engine.sequences import may_set_sequences, unmoved_sequences
 from lfmigrate.engine.session import Session
 from lfmigrate.engine.state import DatabaseState, has_vanished
@@ -85,6 +85,16 @@ class UpReport:
     lost: tuple[Lost, ...] = ()
     backups: tuple[Path, ...] = ()
     undone: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Options:
+    """How files run, and what is re-created; a dry run has no file marked no-transaction."""
+
+    rows: RowPolicy
+    recreated: RecreatedObjects
+    dry_run: bool
+    strict: bool
 
 
 def up(
@@ -153,6 +163,7 @@ def up(
     rows = RowPolicy(accept_data_loss, None if dry_run else backup_dir, watch)
     order = RunOrder(folder.repeatables)
     recreated = RecreatedObjects(session, order)
+    options = _Options(rows, recreated, dry_run, strict)
     with ExitStack() as stack:
         direct: Session | None = None
         for attempt in Attempts(session):
@@ -182,21 +193,16 @@ def up(
                         split_into_batches(steps, dry_run=dry_run, per_migration=per_migration)
                     )
                     if upgrade is not None:
-                        _add_upgrade(batches, upgrade, dry_run=dry_run)
+                        add_upgrade(batches, upgrade, dry_run=dry_run)
                     for outcome in _run_batches(
-                        session,
-                        direct,
-                        state,
-                        batches,
-                        missing,
-                        rows=rows,
-                        dry_run=dry_run,
-                        strict=strict,
+                        session, direct, state, batches, missing, options=options
                     ):
                         outcomes.append(outcome)
                         state = outcome.state
                 except StatementFailed as error:
                     _learn(error, state, recreated, order)
+                    attempt.repeat()
+                except NotRecreatedError:
                     attempt.repeat()
     report = _with_untried(_report(folder, state, outcomes, dry_run=dry_run), untried)
     report = replace(
@@ -250,14 +256,6 @@ def _choose(
     return steps
 
 
-def _add_upgrade(batches: list[list[Step]], upgrade: Step, *, dry_run: bool) -> None:
-    """Record first what is expected after an upgrade, even if no file runs."""
-    if batches and not batches[0][0].file.no_transaction:
-        batches[0].insert(0, upgrade)
-    elif not dry_run:
-        batches.insert(0, [upgrade])
-
-
 def _run_batches(
     session: Session,
     direct: Session | None,
@@ -265,9 +263,7 @@ def _run_batches(
     batches: Sequence[Sequence[Step]],
     missing: Repairs,
     *,
-    rows: RowPolicy,
-    dry_run: bool,
-    strict: bool,
+    options: _Options,
 ) -> Iterator[Outcome]:
     """Run each batch on what the one before it left."""
     for batch in batches:
@@ -277,11 +273,9 @@ def _run_batches(
             session.end_reading()
             # For the rest, too: the other connection may be lost by then.
             session.continue_on(direct)
-            done = _run_statements(direct, state, batch[0], rows, strict=strict)
+            done = _run_statements(direct, state, batch[0], options)
         else:
-            done = _run(
-                session, state, batch, rows, dry_run=dry_run, strict=strict, settles=settles
-            )
+            done = _run(session, state, batch, options, settles=settles)
         for outcome in done:
             yield outcome
             state = outcome.state
@@ -293,16 +287,15 @@ def _run(
     session: Session,
     state: DatabaseState,
     steps: Sequence[Step],
-    rows: RowPolicy,
+    options: _Options,
     *,
-    dry_run: bool,
-    strict: bool,
     settles: bool = False,
 ) -> Iterator[Outcome]:
     """Run files in one transaction; if it settles what was missing, nothing may be afterwards."""
     files = [step.file for step in steps]
+    dry_run = options.dry_run
     watched = dry_run or may_set_sequences(files)
-    guard = RowGuard(rows)
+    guard = RowGuard(options.rows)
     while True:
         with (
             transaction(session, state, files) as tx,
@@ -311,6 +304,7 @@ def _run(
             guard.begin(tx, steps)
             tx.run(steps, watch=guard.watch)
             outcome = tx.outcome()
+            refuse_to_lose(session.folder, outcome.state, options.recreated)
             if not guard.examine(tx, outcome):
                 continue
             outcome = guard.previous.keep(outcome)
@@ -325,7 +319,7 @@ def _run(
                 refuse_spoiled(state, outcome)
             if settles:
                 repairs(session.folder, outcome.state).refuse_problems()
-            if strict:
+            if options.strict:
                 _refuse_differences(session.folder, outcome, dry_run=dry_run)
             if not dry_run:
                 tx.commit(outcome)
@@ -335,7 +329,7 @@ def _run(
 
 
 def _run_statements(
-    session: Session, state: DatabaseState, step: Step, rows: RowPolicy, *, strict: bool
+    session: Session, state: DatabaseState, step: Step, options: _Options
 ) -> Iterator[Outcome]:
     """Run what is left of a no-transaction file; each statement is recorded before the next.
 
@@ -345,12 +339,12 @@ def _run_statements(
     with session_lock(session, state, step.file):
         while (part := next_part(state, step)) is not None:
             if not runs_alone(part):
-                (outcome,) = _run(session, state, [part], rows, dry_run=False, strict=strict)
+                (outcome,) = _run(session, state, [part], options)
             else:
                 committed = tuple(session.committed)
                 outcome = run_alone(session, state, part)
                 try:
-                    if strict:
+                    if options.strict:
                         _refuse_differences(session.folder, outcome, dry_run=False)
                 except DifferenceFound as difference:
                     difference.outcome = outcome_outside(committed)

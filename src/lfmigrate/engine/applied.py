@@ -8,7 +8,7 @@ from lfmigrate.engine.session import Session
 from lfmigrate.engine.state import DatabaseState
 from lfmigrate.engine.step import Step
 from lfmigrate.history import ledger
-from lfmigrate.history.events import Event
+from lfmigrate.history.events import Event, History
 from lfmigrate.postgres.wire import Answer
 from lfmigrate.source.repeatable import RepeatableFile, in_order
 from lfmigrate.source.sqlfile import SqlFile, from_text
@@ -91,3 +91,25 @@ def _texts(
     texts = {event.id: flight.ask(ledger.recorded_text(session.scope, event)) for event in events}
     flight.go()
     return texts
+
+
+def settings_found(
+    history: History, files: Sequence[SqlFile], running: Sequence[SqlFile]
+) -> Mapping[int, Mapping[str, str]]:
+    """Return which settings decided what literals of times mean when files ran.
+
+    Those of the database may have changed since.
+
+    Args:
+        history: What has run.
+        files: Any.
+        running: Those that run in the open transaction, with its settings.
+
+    Returns:
+        The settings, by the place of each file that has run.
+    """
+    events = (*history.applied.values(), *history.repeatables.values())
+    found = {event.file: event.settings for event in events}
+    for file in running:
+        found.pop(file.name, None)
+    return {at: found[file.name] for at, file in enumerate(files) if file.name in found}

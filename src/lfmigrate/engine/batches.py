@@ -48,3 +48,17 @@ def batches(steps: Sequence[Step], *, dry_run: bool, per_migration: bool) -> Ite
         batch.append(step)
     if batch:
         yield batch
+
+
+def add_upgrade(batches: list[list[Step]], upgrade: Step, *, dry_run: bool) -> None:
+    """Record first what is expected after an upgrade, even if no file runs.
+
+    Args:
+        batches: The steps of each transaction; changed.
+        upgrade: The step that records it.
+        dry_run: Whether nothing is to be recorded for good.
+    """
+    if batches and not batches[0][0].file.no_transaction:
+        batches[0].insert(0, upgrade)
+    elif not dry_run:
+        batches.insert(0, [upgrade])

@@ -10,7 +10,7 @@ from typing import Any
 from lfmigrate import catalog
 from lfmigrate.engine.step import Recreated, Step
 from lfmigrate.history.events import Previous
-from lfmigrate.postgres.pipeline import Flight
+from lfmigrate.postgres.pipeline import Flight, Query
 from lfmigrate.postgres.wire import Answer
 from lfmigrate.schema.relation import Relation
 
@@ -64,6 +64,12 @@ class Dropped:
                 stated[name] = None
         return {**self.properties, **stated}
 
+    @property
+    def may_be_deferred(self) -> bool:
+        """Return whether something of it may call a function that is re-created after it."""
+        has_default = any(column["default"] is not None for column in self.properties["columns"])
+        return has_default or bool(self.properties["parts"])
+
     def notes(self, schema: str, steps: Sequence[Step]) -> Iterator[str]:
         """Say if migrations have run without it since, and which privileges it has.
 
@@ -85,3 +91,8 @@ class Dropped:
             f" {steps[self.place].label} and could be re-created only after the last migration;"
             f" its privileges are those that it had before: {has}"
         )
+
+
+def deferred() -> Query[list[Mapping[str, str]]]:
+    """Ask what restore_properties.sql has left to restore_deferred.sql."""
+    return Query("SELECT current_setting('lfmigrate.deferred')::jsonb", (), list)

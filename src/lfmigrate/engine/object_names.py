@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from lfmigrate.engine.step import Recreated
-from lfmigrate.schema.relation import Key
+from lfmigrate.schema.relation import Key, Relation
 from lfmigrate.source.repeatable import names_in
 
 
@@ -43,6 +43,19 @@ def named_in(
         for key in found
         if key in exact or key.space != "routine" or (key.schema, _base(key)) not in names_of_exact
     }
+
+
+def with_part_in(text: str, objects: Iterable[Recreated], live: Mapping[Key, Relation]) -> set[Key]:
+    """Return which objects have an index or statistics that a message of the server names.
+
+    Args:
+        text: The message.
+        objects: Any.
+        live: What is there of them.
+    """
+    names = {name for _, name in names_in(text)}
+    parts = {f"{kind} {name}" for kind in ("index", "statistics") for name in names}
+    return {e.key for e in objects if e.key in live and not parts.isdisjoint(live[e.key].parts)}
 
 
 def _base(key: Key) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import takewhile
 
 from lfmigrate import catalog
-from lfmigrate.engine.object_names import are_views, listed, named_in
+from lfmigrate.engine.object_names import are_views, listed, named_in, with_part_in
 from lfmigrate.engine.recreatable import is_of_kind, recreatable
 from lfmigrate.engine.session import Session
 from lfmigrate.engine.state import DatabaseState
@@ -28,8 +28,8 @@ _COLUMNS_CHANGED = "42P16"
 _DEPENDED_ON = "2BP01"
 # Among others: a column has a view on it, so its type cannot be changed.
 _NOT_SUPPORTED = "0A000"
-# A relation or a routine does not exist.
-_UNDEFINED = frozenset({"42P01", "42883"})
+# A relation or a routine does not exist; an index or statistics.
+_UNDEFINED = frozenset({"42P01", "42883", "42704"})
 
 _QUOTED = re.compile(r'"((?:[^"]|"")+)"')
 
@@ -83,21 +83,32 @@ class RecreatedObjects:
         self._waiting: set[str] = set()
         # How many steps that is, with the migrations.
         self._end = 0
+        self._steps: Sequence[Step] = ()
         self._owed: set[str] = set()
+        # What runs, and the files that have to, because a run without them has lost something.
+        self._planned: set[str] = set()
+        self._forced: set[str] = set()
 
     def __contains__(self, file: RepeatableFile) -> bool:
         """Return whether something of a file is dropped and not re-created by the last migration.
 
         Then it has to run with the others.
         """
-        return file.file.name in self._owed
+        return file.file.name in self._owed | self._forced
+
+    def force(self, files: Collection[str]) -> bool:
+        """Let files run in the next attempt; return whether one of them does not run in this."""
+        new = set(files) - self._planned - self._forced
+        self._forced |= new
+        return bool(new)
 
     def after_migrations(self, steps: Sequence[Step]) -> list[Step]:
         """Let files run right after the migrations before which what they create is dropped.
 
         Args:
-            steps: The migrations that run.
+            steps: The migrations that run, or the down files.
         """
+        self._steps = steps
         self._places = []
         own = [site for name, site in self._sites.items() if name in self._repeatables]
         self._owed = {file for site in own for file in site.files}
@@ -130,6 +141,7 @@ class RecreatedObjects:
             steps: All steps of the run that a transaction may contain.
         """
         result = list(steps)
+        self._planned = {step.file.name for step in steps}
         for name, site in self._sites.items():
             # Of a repeatable file's, one may be re-created before it.
             names = site.files | {name} if name in self._repeatables else {name}
@@ -183,7 +195,7 @@ class RecreatedObjects:
         """
         schema = state.schema
         if error.sqlstate in _UNDEFINED:
-            self._refuse_missing(schema, error)
+            self._refuse_missing(state, error)
         is_own = error.file is None and not self._sites
         if is_own or error.sqlstate not in {_COLUMNS_CHANGED, _DEPENDED_ON, _NOT_SUPPORTED}:
             raise error
@@ -209,25 +221,37 @@ class RecreatedObjects:
             named = [objects[key] for key in found[error.file]]
             what = "the views" if are_views(named) else "the objects"
             error.hint = (
-                f"Drop {listed(named, schema)} in an earlier migration; up re-creates {what} of"
-                " repeatable files after the last one."
+                f"Drop {listed(named, schema)} {self._place_for_drop(error)}; up re-creates {what}"
+                " of repeatable files after the last migration."
             )
         raise error
 
-    def _refuse_missing(self, schema: str, error: StatementFailed) -> None:
+    def _place_for_drop(self, error: StatementFailed) -> str:
+        """Return where a person can drop what a statement fails because of."""
+        step = next((each for each in self._steps if each.file.name == error.file), None)
+        if step is not None and (step.action == "rollback" or step.file.no_transaction):
+            # Nothing can come before a file that has begun.
+            return f"in {error.file}, before the statement in line {error.line}"
+        return "in an earlier migration"
+
+    def _refuse_missing(self, state: DatabaseState, error: StatementFailed) -> None:
         """Raise the first error, if a statement needs what was dropped because of it."""
+        schema = state.schema
         for file, site in self._sites.items():
             gone = [
                 each
                 for each in site.objects.values()
                 if error.file == file or each.file in self._waiting
             ]
-            missing = named_in(error.message, gone, [schema])
+            missing = named_in(error.message, gone, [schema]) | with_part_in(
+                error.message, gone, state.live
+            )
             if error.file is None or not missing or not site.is_dropped:
                 continue
             found = [site.objects[key] for key in missing]
             named = listed(found, schema)
-            fact = f"With {named} dropped before it, {error.place} fails: {error.message}."
+            place = error.place or "what is restored of the others"
+            fact = f"With {named} dropped before it, {place} fails: {error.message}."
             site.cause.detail = (*site.cause.detail, fact)
             site.cause.outcome = error.outcome
             what = "The views" if are_views(gone) else "The objects"
@@ -334,7 +358,8 @@ class RecreatedObjects:
     ) -> tuple[Statement, Sequence[str]]:
         """Return the statement, and the schemas that unqualified names in it are looked up in."""
         folder = self._session.folder
-        files: list[SqlFile] = [m.up for m in folder.migrations]
+        files: list[SqlFile] = [step.file for step in self._steps]
+        files += [m.up for m in folder.migrations]
         files += [each.file for each in folder.repeatables]
         file = next(file for file in files if file.name == error.file)
         place = error.line or 0, error.column or 0

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from lfmigrate.engine.recreate import RecreatedObjects
 from lfmigrate.engine.state import DatabaseState
 from lfmigrate.engine.step import Step
+from lfmigrate.errors import LfmigrateError
 from lfmigrate.history import plan
 from lfmigrate.history.events import REPEATABLE_ACTIONS, History
 from lfmigrate.schema.relation import Key
@@ -45,6 +46,30 @@ def repeatable_steps(
     chosen = [each for each in folder.repeatables if each.name in names or each in recreated]
     chosen.sort(key=lambda each: order.place(each.file.name))
     return [Step.of_repeatable(each) for each in chosen]
+
+
+class NotRecreatedError(LfmigrateError):
+    """A run would leave what a repeatable file creates missing; that file has to run, too."""
+
+
+def refuse_to_lose(folder: Folder, state: DatabaseState, recreated: RecreatedObjects) -> None:
+    """Let the run start again with a file, if something that it creates is missing afterwards.
+
+    Which statements drop something is only known if they say so; a DO block does not.
+
+    Args:
+        folder: The files.
+        state: The database as the run leaves it.
+        recreated: What makes a file run.
+
+    Raises:
+        NotRecreatedError: There is such a file.
+    """
+    if any(m.number not in state.history.applied for m in folder.migrations):
+        return
+    left = [each.file.name for each in _chosen(folder, state, ())]
+    if recreated.force(left):
+        raise NotRecreatedError(f"{', '.join(left)} has to run")
 
 
 def _chosen(

@@ -10,6 +10,7 @@ from itertools import islice
 
 from lfmigrate import catalog
 from lfmigrate.catalog.shadow import Extension, ShadowNeeds, shadow_empty, shadow_needs
+from lfmigrate.engine.applied import settings_found
 from lfmigrate.engine.missing import with_hint
 from lfmigrate.engine.session import Session
 from lfmigrate.engine.shadow import Shadow, shadow_database
@@ -43,8 +44,8 @@ _UNSAFE_ENUM_VALUE = "55P04"
 # A statement that ends the transaction, or cannot run in one.
 _NOT_IN_TRANSACTION = frozenset({"25001", "2D000"})
 
-# The notices of IF NOT EXISTS for what has more to it than a name.
-_SKIPPED = frozenset({"42P07", "42701"})
+# What an empty database has, too, or what has little more to it than a name.
+_ALSO_THERE = frozenset({"EXTENSION", "SCHEMA", "TYPE"})
 
 # Two replays in a database that was named would drop each other's objects.
 _GIVEN_LOCK_KEY = 4_848_211_790_327_153_664
@@ -139,6 +140,7 @@ def replay(
     pieces = _pieces(files, range(len(files)))
     named = {role for piece in pieces for s in piece.statements for role in roles_named(s)}
     shared = any(is_cluster_wide(s) for file in uncommitted for s in file.statements)
+    settings = settings_found(state.history, files, uncommitted)
     order = RunOrder(session.folder.repeatables)
     while True:
         places = sorted(range(len(files)), key=lambda at: (order.place(files[at].name), at))
@@ -149,7 +151,7 @@ def replay(
             ) as shadow:
                 scope = session.scope
                 replayed = _Replaying(
-                    shadow, scope, state, needs.value, setup, pieces, grants
+                    shadow, scope, state, needs.value, setup, pieces, grants, settings
                 ).run()
             break
         except StatementFailed as error:
@@ -240,6 +242,8 @@ class _Replaying:
     setup: SqlFile | None
     pieces: list[_Piece]
     grants: bool
+    # What the files found that have run, by their places.
+    settings: Mapping[int, Mapping[str, str]]
     notes: list[str] = field(default_factory=list)
     skipped: set[str] = field(default_factory=set)
     entries: dict[str, _Entry] = field(default_factory=dict)
@@ -329,6 +333,8 @@ class _Replaying:
         flight.do(f"INSERT INTO {marker} VALUES (1)")
         for at in range(start, end):
             flight.enter_file(defaults)
+            if settings := self.settings.get(self.pieces[at].file_index):
+                flight.set(settings)
             answers += [(at, answer) for answer in flight.run_all(self.pieces[at].statements)]
             # As if each file had a run of its own; the statements of one share a session.
             flight.reset(self.scope, defaults, release=self._is_last_of_file(at))
@@ -343,7 +349,9 @@ class _Replaying:
         self.skipped.update(
             place_of(answer.statement)
             for _, answer in answers
-            if answer.statement is not None and _SKIPPED & {n.sqlstate for n in answer.notices}
+            if answer.statement is not None
+            and answer.has_skipped
+            and _ALSO_THERE.isdisjoint(answer.statement.head[1:2])
         )
         return found.value.found
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -13,7 +13,7 @@ from lfmigrate import catalog
 from lfmigrate._version import __version__
 from lfmigrate.catalog import LargeObject
 from lfmigrate.engine.danger import Danger, Watch
-from lfmigrate.engine.dropped import Dropped, restore_previous
+from lfmigrate.engine.dropped import Dropped, deferred, restore_previous
 from lfmigrate.engine.hidden_extension import add_hidden_extension
 from lfmigrate.engine.lost_commit import outcome_of_commit
 from lfmigrate.engine.outcome import Outcome, Results, add_drifted_relations, outcome_of
@@ -136,6 +136,7 @@ class Transaction:
         self._results: Results | None = None
         self._between: Between | None = None
         self._notes: list[str] = []
+        self._deferred: list[tuple[Dropped, Answer[list[Mapping[str, str]]]]] = []
         self.watches_sequences = False
         self.moved: Answer[tuple[str, ...]] | None = None
         self.danger: Danger | None = None
@@ -219,6 +220,8 @@ class Transaction:
             statements += restore_previous(self.flight, step.restores)
             # As if each file had a run of its own.
             self.flight.reset(scope, defaults, release=self.releases)
+            if own and not dropped:
+                self._restore_deferred()
             if step is not steps[-1]:
                 asked = catalog.written_parts(ledger.table(scope), self.run_id)
                 parts.append(self.flight.ask(asked))
@@ -261,6 +264,8 @@ class Transaction:
                 if each.recreated.keeps_properties and statement in each.recreated.creations:
                     # Before the rest of the file, which may state them otherwise.
                     self._restore("restore_properties", each)
+                    if each.may_be_deferred:
+                        self._deferred.append((each, self.flight.ask(deferred())))
         if danger is not None:
             danger.end_file(self.flight)
         for each in own:
@@ -286,8 +291,18 @@ class Transaction:
             if each.key in asked.value
         ]
 
-    def _restore(self, query: str, dropped: Dropped) -> None:
-        properties = json.dumps(dropped.kept)
+    def _restore_deferred(self) -> None:
+        """Restore what calls functions that were re-created after it."""
+        asked, self._deferred = self._deferred, []
+        if asked:
+            self.send()
+        for each, answer in asked:
+            if answer.value:
+                self._restore("restore_deferred", each, deferred=answer.value)
+
+    def _restore(self, query: str, dropped: Dropped, **more: object) -> None:
+        role = self.state.server.role_setting
+        properties = json.dumps({**dropped.kept, "run_role": role, **more})
         self.flight.do("SELECT set_config('lfmigrate.recreated', $1, true)", properties)
         self.flight.do(catalog.query_text(query))
 

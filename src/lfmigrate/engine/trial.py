@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -293,6 +294,12 @@ def _try(
     flight.sync()
     statements: list[Answer[None]] = []
     for step in steps:
+        if step.drops:
+            flight.look_at(schema)
+            wanted = json.dumps([each.key._asdict() for each in step.drops])
+            flight.do(catalog.query_text("recreated"), wanted)
+            flight.do(catalog.query_text("drop_recreated"))
+            flight.reset(scope, defaults)
         statements += flight.run_file(step.file, scope, defaults, release=transaction.releases)
         if step.restores:
             statements += restore_previous(flight, step.restores)

@@ -65,6 +65,7 @@ class Event:
         elapsed_ms: The time that its statements took on the server.
         previous: How everything was defined before that it replaced and no file had created.
         roles: The names of the roles that it created.
+        settings: Those that its file found, and that decide what literals of times mean.
     """
 
     id: int
@@ -82,6 +83,7 @@ class Event:
     found: Mapping[Key, Collection[str]] = field(default_factory=dict)
     previous: tuple[Previous, ...] = ()
     roles: tuple[str, ...] = ()
+    settings: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def number(self) -> int | None:
@@ -126,6 +128,7 @@ class History:
                     event,
                     executed_at=up.executed_at,
                     executed_by=up.executed_by,
+                    settings=up.settings,
                     elapsed_ms=up.elapsed_ms,
                 )
             elif event.action == "rollback":
@@ -264,6 +267,7 @@ def event_from_json(document: Mapping[str, Any]) -> Event:
         server_version=document["server_version"],
         executed_at=document["executed_at"],
         executed_by=document["executed_by"],
+        settings=document["settings"],
         elapsed_ms=document["elapsed_ms"],
         found={Key(*key): parts for key, parts in expected.get("found", ())},
         previous=tuple(

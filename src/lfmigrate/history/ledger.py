@@ -63,7 +63,8 @@ def read(scope: Scope) -> Query[History]:
             'events', coalesce(jsonb_agg(jsonb_build_object(
                 'id', id, 'action', action, 'version', version, 'name', name, 'file', file,
                 'checksum', checksum, 'expected', expected, 'server_version', server_version,
-                'executed_at', executed_at, 'executed_by', executed_by, 'elapsed_ms', elapsed_ms
+                'executed_at', executed_at, 'executed_by', executed_by, 'elapsed_ms', elapsed_ms,
+                'settings', settings
             ) ORDER BY id), '[]'))
         FROM {table(scope)}
         WHERE schema_name = current_schema()"""

@@ -42,8 +42,8 @@ HINTS = {
     "57014": "Allow more time with --statement-timeout, if it was not cancelled by hand.",
 }
 
-# The notices of IF NOT EXISTS when it skips a relation or a column.
-_SKIPPED = frozenset({"42P07", "42701"})
+# The notices of IF NOT EXISTS when it skips a relation, a column, a schema, or anything else.
+_SKIPPED = frozenset({"42P07", "42701", "42P06", "42710"})
 
 
 # The command tags of what changes existing rows.
@@ -90,7 +90,7 @@ class Answer(Generic[T]):
 
     @property
     def has_skipped(self) -> bool:
-        """Return whether IF NOT EXISTS found a relation or a column that is already there."""
+        """Return whether IF NOT EXISTS found something that is already there."""
         return any(notice.sqlstate in _SKIPPED for notice in self.notices)
 
     @property

@@ -30,10 +30,13 @@ BEGIN
             executed_at timestamptz NOT NULL DEFAULT clock_timestamp(),
             executed_by text NOT NULL DEFAULT session_user,
             tool_version text NOT NULL,
-            server_version integer NOT NULL DEFAULT current_setting('server_version_num')::int
+            server_version integer NOT NULL DEFAULT current_setting('server_version_num')::int,
+            settings jsonb NOT NULL DEFAULT jsonb_build_object(
+                'TimeZone', current_setting('TimeZone'), 'DateStyle', current_setting('DateStyle'),
+                'IntervalStyle', current_setting('IntervalStyle'))
         )
         $ddl$, home);
     EXECUTE format('COMMENT ON TABLE %I.lfmigrate_history IS %L', home,
-        'What lfmigrate did to this database, one event a row; append-only. "expected" holds the relations that the event made or changed, as the catalogs described them.');
+        'What lfmigrate did to this database, one event a row; append-only. "expected" holds the relations that the event made or changed, as the catalogs described them, "settings" what literals of times meant in its file.');
 END
 $create_history$

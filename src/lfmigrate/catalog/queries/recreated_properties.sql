@@ -2,7 +2,8 @@
 --
 -- For restore_properties.sql and restore_contents.sql. Definitions are the server's own texts: set search_path to no
 -- schema, so that they hold under any. One row: a jsonb array of
---   {space, schema, name, kind, identity, namespace, proname, arguments, owner, owner_role, options, toast_options, acl, grants: [{privilege, grantee, role, grantable, column}],
+--   {space, schema, name, kind, identity, namespace, proname, arguments, owner, owner_role, options, toast_options, acl,
+--    grants: [{privilege, grantee, role, grantor, grantable, column}],
 --    comment, columns: [{name, comment, default, statistics, options}], parts: [{kind, name, definition, comment}],
 --    contents: [{kind, name, schema, definition, comment, clustered, owner, statistics}], populated}; `acl` is null where nothing was
 --   ever granted or revoked, `grants` has the owner's own privileges as well, `parts` are the triggers and rules, `contents` the
@@ -17,12 +18,12 @@ SELECT coalesce(jsonb_agg(jsonb_build_object(
     'toast_options', (SELECT to_jsonb(o.reloptions) FROM pg_class AS o WHERE o.oid = c.reltoastrelid), 'acl', c.relacl::text,
     'grants', (
         SELECT coalesce(jsonb_agg(jsonb_build_object('privilege', g.privilege_type, 'grantee', g.grantee::bigint, 'role', CASE g.grantee WHEN 0 THEN 'public' ELSE pg_get_userbyid(g.grantee) END,
-            'grantable', g.is_grantable, 'column', g.attname)), '[]')
+            'grantor', g.grantor::bigint, 'grantable', g.is_grantable, 'column', g.attname)), '[]')
         FROM (
-            SELECT a.privilege_type, a.grantee, a.is_grantable, NULL AS attname
+            SELECT a.privilege_type, a.grantor, a.grantee, a.is_grantable, NULL AS attname
             FROM aclexplode(coalesce(c.relacl, acldefault('r', c.relowner))) AS a
             UNION ALL
-            SELECT a.privilege_type, a.grantee, a.is_grantable, t.attname
+            SELECT a.privilege_type, a.grantor, a.grantee, a.is_grantable, t.attname
             FROM pg_attribute AS t
             CROSS JOIN LATERAL aclexplode(t.attacl) AS a
             WHERE t.attrelid = c.oid) AS g),
@@ -65,7 +66,7 @@ SELECT coalesce(jsonb_agg(jsonb_build_object(
         'owner', p.proowner::bigint, 'owner_role', pg_get_userbyid(p.proowner), 'options', NULL, 'toast_options', NULL, 'acl', p.proacl::text,
         'grants', (
             SELECT coalesce(jsonb_agg(jsonb_build_object('privilege', a.privilege_type, 'grantee', a.grantee::bigint, 'role', CASE a.grantee WHEN 0 THEN 'public' ELSE pg_get_userbyid(a.grantee) END,
-                'grantable', a.is_grantable, 'column', NULL)), '[]')
+                'grantor', a.grantor::bigint, 'grantable', a.is_grantable, 'column', NULL)), '[]')
             FROM aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) AS a),
         'comment', obj_description(p.oid, 'pg_proc'), 'columns', '[]'::jsonb, 'parts', '[]'::jsonb, 'contents', '[]'::jsonb, 'populated', NULL)), '[]')
     FROM asked AS w

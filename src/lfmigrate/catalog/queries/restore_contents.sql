@@ -66,7 +66,7 @@ BEGIN
         EXCEPTION WHEN undefined_column OR undefined_function OR undefined_object OR datatype_mismatch THEN
             RAISE EXCEPTION USING ERRCODE = SQLSTATE,
                 MESSAGE = format('%s "%s" does not fit the new columns of materialized view "%s": %s', lower(item ->> 'kind'), item ->> 'name', kept ->> 'name', SQLERRM),
-                HINT = 'Drop it in a migration; the materialized view''s file can create another one.';
+                HINT = 'Drop it in an earlier migration; the materialized view''s file can create another one.';
         END;
         IF item ->> 'comment' IS NOT NULL THEN
             EXECUTE format('COMMENT ON %s %I.%I IS %L', item ->> 'kind', item ->> 'schema', item ->> 'name', item ->> 'comment');

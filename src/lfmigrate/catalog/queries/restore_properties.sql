@@ -7,6 +7,9 @@
 --
 -- Of several routines with one name, which a file creates one after the other, only the one that exists already is
 -- restored, and lfmigrate.restored remembers that.
+--
+-- A default, a trigger or a rule that calls a function which is re-created later is left to restore_deferred.sql:
+-- lfmigrate.deferred has them, as [{kind, name, definition, comment}].
 DO $restore$
 DECLARE
     kept CONSTANT jsonb := current_setting('lfmigrate.recreated')::jsonb;
@@ -21,9 +24,15 @@ DECLARE
     granted_on text;
     owner oid;
     acl aclitem[];
+    deferred jsonb := '[]';
+    file_role CONSTANT text := current_setting('role');
+    has_acl boolean;
     item jsonb;
     grantee text;
+    grantor name;
+    command text;
 BEGIN
+    PERFORM set_config('lfmigrate.deferred', '[]', true);
     IF object_oid IS NULL THEN
         -- The schema, or the type of an argument, may have been dropped and created again.
         BEGIN
@@ -67,7 +76,11 @@ BEGIN
             EXECUTE format('COMMENT ON COLUMN %s.%I IS %L', object_name, item ->> 'name', item ->> 'comment');
         END IF;
         IF item ->> 'default' IS NOT NULL THEN
-            EXECUTE format('ALTER VIEW %s ALTER COLUMN %I SET DEFAULT %s', object_name, item ->> 'name', item ->> 'default');
+            BEGIN
+                EXECUTE format('ALTER VIEW %s ALTER COLUMN %I SET DEFAULT %s', object_name, item ->> 'name', item ->> 'default');
+            EXCEPTION WHEN undefined_function THEN
+                deferred := deferred || jsonb_build_object('kind', 'DEFAULT', 'name', item ->> 'name', 'definition', item ->> 'default');
+            END;
         END IF;
         IF item ->> 'statistics' IS NOT NULL THEN
             EXECUTE format('ALTER %s %s ALTER COLUMN %I SET STATISTICS %s', object_kind, object_name, item ->> 'name', item ->> 'statistics');
@@ -78,47 +91,57 @@ BEGIN
                 FROM jsonb_array_elements_text(item -> 'options') AS o (option)));
         END IF;
     END LOOP;
-    IF jsonb_array_length(kept -> 'parts') > 0 THEN
+    FOR item IN SELECT p.value FROM jsonb_array_elements(kept -> 'parts') AS p
+    LOOP
         BEGIN
-            FOR item IN SELECT p.value FROM jsonb_array_elements(kept -> 'parts') AS p
-            LOOP
-                EXECUTE item ->> 'definition';
-                IF item ->> 'comment' IS NOT NULL THEN
-                    EXECUTE format('COMMENT ON %s %I ON %s IS %L', item ->> 'kind', item ->> 'name', object_name, item ->> 'comment');
-                END IF;
-            END LOOP;
-        EXCEPTION WHEN undefined_column OR undefined_function OR datatype_mismatch THEN
-            RAISE EXCEPTION USING ERRCODE = SQLSTATE,
-                MESSAGE = format('%s "%s" does not fit the new columns of view "%s": %s', lower(item ->> 'kind'), item ->> 'name', kept ->> 'name', SQLERRM),
-                HINT = 'Drop it in a migration; the view''s file can create it again.';
+            EXECUTE item ->> 'definition';
+            IF item ->> 'comment' IS NOT NULL THEN
+                EXECUTE format('COMMENT ON %s %I ON %s IS %L', item ->> 'kind', item ->> 'name', object_name, item ->> 'comment');
+            END IF;
+        EXCEPTION
+            WHEN undefined_function THEN
+                deferred := deferred || item;
+            WHEN undefined_column OR datatype_mismatch THEN
+                RAISE EXCEPTION USING ERRCODE = SQLSTATE,
+                    MESSAGE = format('%s "%s" does not fit the new columns of view "%s": %s', lower(item ->> 'kind'), item ->> 'name', kept ->> 'name', SQLERRM),
+                    HINT = 'Drop it in an earlier migration; the view''s file can create it again.';
         END;
-    END IF;
+    END LOOP;
+    PERFORM set_config('lfmigrate.deferred', deferred::text, true);
     -- Default privileges may have granted what the object did not grant.
-    IF kept ->> 'acl' IS DISTINCT FROM coalesce((SELECT p.proacl FROM pg_proc AS p WHERE is_routine AND p.oid = object_oid), (SELECT c.relacl FROM pg_class AS c WHERE NOT is_routine AND c.oid = object_oid))::text THEN
+    has_acl := kept ->> 'acl' IS DISTINCT FROM coalesce((SELECT p.proacl FROM pg_proc AS p WHERE is_routine AND p.oid = object_oid), (SELECT c.relacl FROM pg_class AS c WHERE NOT is_routine AND c.oid = object_oid))::text;
+    IF has_acl THEN
         FOR grantee IN
             SELECT DISTINCT CASE a.grantee WHEN 0 THEN 'public' ELSE quote_ident(pg_get_userbyid(a.grantee)) END
             FROM aclexplode(acl) AS a
         LOOP
             EXECUTE format('REVOKE ALL ON %s FROM %s', granted_on, grantee);
         END LOOP;
-        FOR item, grantee IN
-            SELECT g.value, coalesce(quote_ident(r.rolname), 'public')
-            FROM jsonb_array_elements(kept -> 'grants') WITH ORDINALITY AS g (value, number)
-            LEFT JOIN pg_roles AS r ON r.oid = (g.value ->> 'grantee')::oid
-            WHERE g.value ->> 'column' IS NULL AND (r.oid IS NOT NULL OR g.value ->> 'grantee' = '0')
-            ORDER BY g.number
-        LOOP
-            EXECUTE format('GRANT %s ON %s TO %s%s', item ->> 'privilege', granted_on, grantee, CASE WHEN (item ->> 'grantable')::boolean THEN ' WITH GRANT OPTION' ELSE '' END);
-        END LOOP;
     END IF;
-    FOR item, grantee IN
-        SELECT g.value, coalesce(quote_ident(r.rolname), 'public')
-        FROM jsonb_array_elements(kept -> 'grants') AS g
-        JOIN pg_attribute AS t ON t.attrelid = object_oid AND t.attname = g.value ->> 'column'
+    -- What others have granted needs the option that the owner has given them.
+    FOR item, grantee, grantor IN
+        SELECT g.value, coalesce(quote_ident(r.rolname), 'public'), o.rolname
+        FROM jsonb_array_elements(kept -> 'grants') WITH ORDINALITY AS g (value, number)
         LEFT JOIN pg_roles AS r ON r.oid = (g.value ->> 'grantee')::oid
-        WHERE r.oid IS NOT NULL OR g.value ->> 'grantee' = '0'
+        LEFT JOIN pg_roles AS o ON o.oid = (g.value ->> 'grantor')::oid AND g.value ->> 'grantor' <> kept ->> 'owner'
+        WHERE (r.oid IS NOT NULL OR g.value ->> 'grantee' = '0')
+            AND CASE WHEN g.value ->> 'column' IS NULL THEN has_acl
+                ELSE EXISTS (SELECT FROM pg_attribute AS t WHERE t.attrelid = object_oid AND t.attname = g.value ->> 'column') END
+        ORDER BY o.oid IS NOT NULL, g.number
     LOOP
-        EXECUTE format('GRANT %s (%I) ON %s TO %s%s', item ->> 'privilege', item ->> 'column', object_name, grantee, CASE WHEN (item ->> 'grantable')::boolean THEN ' WITH GRANT OPTION' ELSE '' END);
+        command := format('GRANT %s%s ON %s TO %s%s', item ->> 'privilege', ' (' || quote_ident(item ->> 'column') || ')', granted_on, grantee, CASE WHEN (item ->> 'grantable')::boolean THEN ' WITH GRANT OPTION' ELSE '' END);
+        IF grantor IS NULL THEN
+            EXECUTE command;
+        ELSE
+            BEGIN
+                PERFORM set_config('role', grantor, true);
+                EXECUTE command;
+                PERFORM set_config('role', file_role, true);
+            EXCEPTION WHEN insufficient_privilege THEN
+                -- The current role may not act for that one, so it grants it itself.
+                EXECUTE command;
+            END;
+        END IF;
     END LOOP;
     -- Last, because the current role may not be a member of the owner's.
     IF (kept ->> 'owner')::oid <> owner THEN
@@ -127,7 +150,22 @@ BEGIN
                 MESSAGE = format('the owner of %s %s was dropped before its file could create it again', lower(object_kind), kept ->> 'identity'),
                 HINT = 'Drop the role in a later run.';
         END IF;
-        EXECUTE format('ALTER %s %s OWNER TO %I', object_kind, object_name, pg_get_userbyid((kept ->> 'owner')::oid));
+        command := format('ALTER %s %s OWNER TO %I', object_kind, object_name, pg_get_userbyid((kept ->> 'owner')::oid));
+        BEGIN
+            EXECUTE command;
+        EXCEPTION WHEN insufficient_privilege THEN
+            BEGIN
+                -- The file may have set a role that may do less than that of the run.
+                PERFORM set_config('role', kept ->> 'run_role', true);
+                EXECUTE command;
+                PERFORM set_config('role', file_role, true);
+            EXCEPTION WHEN insufficient_privilege THEN
+                RAISE EXCEPTION USING ERRCODE = SQLSTATE,
+                    MESSAGE = format('%s %s had to be dropped, and its owner %I cannot be restored: %s', lower(object_kind), kept ->> 'identity', pg_get_userbyid((kept ->> 'owner')::oid), SQLERRM),
+                    HINT = format('The owner needs CREATE on the schema (GRANT CREATE ON SCHEMA %I TO %I), and the role of the run has to be a member of it. Or let the file set another owner.',
+                        (SELECT n.nspname FROM pg_namespace AS n WHERE n.oid = (kept ->> 'namespace')::oid), pg_get_userbyid((kept ->> 'owner')::oid));
+            END;
+        END;
     END IF;
 END
 $restore$
