@@ -8,9 +8,10 @@ from pathlib import Path
 
 from lfmigrate import catalog
 from lfmigrate.catalog import LargeObject, Measured
-from lfmigrate.engine.danger import CHANGED_COLUMN, Danger, Found, Loss, Watch
+from lfmigrate.engine.danger import Danger, Found, Watch
 from lfmigrate.engine.large_objects import refuse_unreadable, touched_objects
 from lfmigrate.engine.losses import Lost, existed_before
+from lfmigrate.engine.lost_rows import CHANGED_COLUMN, Loss
 from lfmigrate.engine.outcome import Outcome
 from lfmigrate.engine.previous import PreviousDefinitions
 from lfmigrate.engine.step import Step

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
 
@@ -16,6 +16,7 @@ from lfmigrate.engine.danger import Danger, Watch
 from lfmigrate.engine.dropped import Dropped, deferred, restore_previous
 from lfmigrate.engine.hidden_extension import add_hidden_extension
 from lfmigrate.engine.lost_commit import outcome_of_commit
+from lfmigrate.engine.missing_privileges import explain, require_privileges
 from lfmigrate.engine.outcome import Outcome, Results, add_drifted_relations, outcome_of
 from lfmigrate.engine.session import Session
 from lfmigrate.engine.state import DatabaseState, refuse_read_only
@@ -42,15 +43,8 @@ from lfmigrate.rows.archive import About, Archive
 from lfmigrate.rows.dump import OnCopy
 from lfmigrate.schema.relation import WrittenParts
 from lfmigrate.source.sqlfile import SqlFile
-from lfmigrate.syntax.privileges import required_privileges
-
-_INSUFFICIENT_PRIVILEGE = "42501"
 
 _SAVE = "lfmigrate_save"
-
-
-class _PrivilegesMissing(StatementFailed):
-    """The role lacks privileges that the files need."""
 
 
 @contextmanager
@@ -152,9 +146,7 @@ class Transaction:
         ledger.lock(self.flight, state.history)
         self._xid: Answer[str] = self.flight.ask(ledger.transaction_id())
         if files is not None:
-            needed = [asdict(each) for f in files for each in required_privileges(f.statements)]
-            self.flight.set({"lfmigrate.needs": json.dumps(needed)})
-            self.flight.do(catalog.query_text("privileges"), raises={"LF003": _PrivilegesMissing})
+            require_privileges(self.flight, files)
             ledger.create(self.flight)
 
     @property
@@ -431,7 +423,7 @@ class Transaction:
             if not is_idle(self.conn):
                 roll_back(self.conn, self._released)
             error.outcome = self.on_failure
-            _explain(error, self.session)
+            explain(error, self.session)
             raise
         except (ConnectionFailed, Interrupted) as error:
             self.find_out(error)
@@ -476,22 +468,8 @@ class Transaction:
             roll_back(self.conn, self._released)
         error.outcome = self.on_failure
         if isinstance(error, StatementFailed):
-            _explain(error, self.session)
+            explain(error, self.session)
             if error.file is not None and self._results is not None and self._results.skipped:
                 add_drifted_relations(error, self.session, self.state, self._results)
             if error.file is not None:
                 add_hidden_extension(error, self.session)
-
-
-def _explain(error: StatementFailed, session: Session) -> None:
-    """Turn the details of the lock and of missing privileges into what a person can act on."""
-    if isinstance(error, ledger.LockHeld):
-        error.held_by, error.detail = error.detail[:1], ()
-    if not isinstance(error, _PrivilegesMissing):
-        return
-    error.sqlstate = _INSUFFICIENT_PRIVILEGE
-    error.detail = tuple(line for line in error.detail if not line.startswith("PL/pgSQL"))
-    error.hint = "Ask the object owner to run these statements."
-    home = (f"SCHEMA {session.scope.history_schema} ", "DATABASE ")
-    if any(word in line for line in error.detail for word in home):
-        error.hint += " The history may live in a schema of the role's own: --history-schema."
