@@ -304,6 +304,34 @@ def test_a_backup_of_one_schema_leaves_it_alone_when_it_goes_to_another(
     assert value(database, "SELECT id FROM two.a") == 1
 
 
+@pytest.mark.parametrize(
+    ("options", "at", "now", "after", "stays"),
+    [
+        ("", 7, 500, 500, True),
+        ("", 500, 7, 500, False),
+        ("", 7, 7, 7, False),
+        ("INCREMENT -1", -7, -500, -500, True),
+        ("INCREMENT -1", -500, -7, -500, False),
+        ("", 2**63 - 1, 2**63 - 1, 2**63 - 1, False),
+    ],
+)
+def test_a_sequence_of_its_own_is_not_set_back(
+    options: str, at: int, now: int, after: int, *, stays: bool,
+    database: str, folder: Write, tmp_path: Path,
+) -> None:  # fmt: skip
+    """Its numbers would be given out twice, and nothing has saved where it was."""
+    files = folder({"001_a.up.sql": f"CREATE TABLE a (n int); CREATE SEQUENCE free {options}"})
+    up(database, files)
+    execute(database, f"SELECT setval('free', {at})")
+    path = backup(database, files, tmp_path / "out")
+    execute(database, f"SELECT setval('free', {now})", "INSERT INTO a VALUES (1)")
+
+    report = restore(database, files, path, replace=True, backup_dir=tmp_path)
+
+    assert value(database, "SELECT last_value FROM free") == after
+    assert any("public.free is ahead" in note for note in report.notes) == stays
+
+
 def test_a_sequence_that_is_gone_is_named_before_anything_is_written(
     database: str, folder: Write, tmp_path: Path
 ) -> None:

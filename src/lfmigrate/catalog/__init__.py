@@ -23,6 +23,7 @@ from lfmigrate.catalog.sequences import (
     missing_sequences,
     moved_sequences,
     sequence_positions,
+    set_position,
 )
 from lfmigrate.catalog.sessions import Server, blockers, server, session_state
 from lfmigrate.catalog.tables import (
@@ -116,6 +117,7 @@ __all__ = [
     "sequence_positions",
     "server",
     "session_state",
+    "set_position",
     "snapshot",
     "staging",
     "stamp",

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from lfmigrate.catalog.query import query_text
-from lfmigrate.postgres.pipeline import Query
+from lfmigrate.postgres.pipeline import Flight, Query
+from lfmigrate.postgres.wire import Answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,27 @@ class SequencePosition:
 def moved_sequences() -> Query[tuple[str, ...]]:
     """Ask which sequences the transaction has moved: their oids, and those of written tables."""
     return Query(query_text("moved_sequences"), (), tuple)
+
+
+def set_position(
+    flight: Flight, name: str, *, last_value: int, is_called: bool, forward: bool
+) -> Answer[bool]:
+    """Queue what sets the position of a sequence; see the query.
+
+    Args:
+        flight: Where it is queued.
+        name: Qualified and quoted.
+        last_value: The last value.
+        is_called: Whether it has been given out.
+        forward: Whether a sequence that is ahead of that stays where it is.
+
+    Returns:
+        Whether it was ahead, and stays.
+    """
+    position = {"name": name, "last_value": last_value, "is_called": is_called, "forward": forward}
+    flight.set({"lfmigrate.position": json.dumps(position)})
+    flight.do(query_text("set_position"))
+    return flight.ask(Query("SELECT to_jsonb(current_setting('lfmigrate.ahead')::bool)", (), bool))
 
 
 def missing_sequences(names: Iterable[tuple[str, str]]) -> Query[tuple[tuple[str, str], ...]]:

@@ -147,7 +147,7 @@ def restore(
                         large_objects=others,
                         watch=watch,
                     )
-                load(
+                stayed = load(
                     tx.conn,
                     saved,
                     pairs,
@@ -170,6 +170,7 @@ def restore(
             *(note for each in staged.values() for note in each.notes),
             *describe(columns),
             *restored,
+            *stayed,
             *session.notes,
         ),
     )

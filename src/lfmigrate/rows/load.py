@@ -10,6 +10,7 @@ from lfmigrate.catalog.tables import ForeignKey, Member, Table
 from lfmigrate.postgres.connection import Connection
 from lfmigrate.postgres.copy import copy_in
 from lfmigrate.postgres.pipeline import Flight
+from lfmigrate.postgres.wire import Answer
 from lfmigrate.rows import archive
 from lfmigrate.rows.archive import Archive, SavedSequence, SavedTable
 from lfmigrate.rows.columns import update_columns
@@ -28,12 +29,12 @@ def load(
     staged: Mapping[str, Staged],
     partial: Sequence[tuple[SavedTable, Table]] = (),
     watch: OnCopy | None = None,
-) -> None:
+) -> tuple[str, ...]:
     """Load the rows of an archive into empty tables, in the open transaction.
 
     User-defined triggers do not fire; foreign keys and check constraints are checked before it
     returns, but for those that are NOT VALID. Sequences get their saved positions, which a rollback
-    of the transaction reverts.
+    of the transaction reverts; one that belongs to no column is not set back.
 
     Args:
         conn: A connection with an open transaction that has locked the tables.
@@ -43,6 +44,9 @@ def load(
         staged: The tables whose rows are in a temporary table already, by id.
         partial: The tables that have kept their rows, and get columns back; all are staged.
         watch: Called after every block.
+
+    Returns:
+        What is worth a warning.
 
     Raises:
         ArchiveError: A file was changed since it was checked.
@@ -70,9 +74,18 @@ def load(
             # Of a table that has kept its rows, the others have moved on.
             if (saved_table, table) in pairs or sequence.column in saved_table.dropped:
                 _set_position(flight, live.schema, live.name, sequence)
-    for sequence in saved.sequences:
-        _set_position(flight, schema_of(sequence.schema), sequence.name, sequence)
+    stayed = {
+        f"{schema_of(each.schema)}.{each.name}": _set_position(
+            flight, schema_of(each.schema), each.name, each, forward=True
+        )
+        for each in saved.sequences
+    }
     flight.go()
+    return tuple(
+        f"sequence {name} is ahead of the backup, and stays where it is"
+        for name, answer in stayed.items()
+        if answer.value
+    )
 
 
 def _owned_sequences(
@@ -92,16 +105,15 @@ def _owned_sequences(
             yield sequence, same[0]
 
 
-def _set_position(flight: Flight, schema: str, name: str, at: SavedSequence) -> None:
-    # RESTART gives the sequence new storage in this transaction, and setval then writes to that;
-    # otherwise a rollback would not revert it.
-    sequence = f"{quote_name(schema)}.{quote_name(name)}"
-    flight.do(f"ALTER SEQUENCE {sequence} RESTART")
-    flight.do(
-        "SELECT setval($1::regclass, $2::bigint, $3::boolean)",
-        sequence,
-        str(at.last_value),
-        str(at.is_called).lower(),
+def _set_position(
+    flight: Flight, schema: str, name: str, at: SavedSequence, *, forward: bool = False
+) -> Answer[bool]:
+    return catalog.set_position(
+        flight,
+        f"{quote_name(schema)}.{quote_name(name)}",
+        last_value=at.last_value,
+        is_called=at.is_called,
+        forward=forward,
     )
 
 
