@@ -148,8 +148,10 @@ def recreated_properties() -> Query[Mapping[Key, Mapping[str, Any]]]:
     return Query(query_text("recreated_properties"), (), decode)
 
 
-def part_definitions(parts: Iterable[Mapping[str, str]]) -> Query[tuple[Mapping[str, Any], ...]]:
-    """Ask how triggers and rules are defined; see the query."""
+def part_definitions(
+    parts: Iterable[Mapping[str, str | None]],
+) -> Query[tuple[Mapping[str, Any], ...]]:
+    """Ask how triggers, rules, views and routines are defined; see the query."""
     return Query(query_text("part_definitions"), (json.dumps(list(parts)),), tuple)
 
 

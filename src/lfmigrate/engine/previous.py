@@ -34,23 +34,22 @@ class PreviousDefinitions:
         if not self._wanted:
             return
         wholes = [each for each in self._wanted if each.part is None]
-        parts = [{"id": each.id, "part": each.part} for each in self._wanted if each.part]
+        asked = [{"id": each.id, "part": each.part} for each in self._wanted]
         flight = tx.flight
         # No schema, so that the texts hold under any path.
         flight.look_at()
         flight.set({"lfmigrate.recreated": json.dumps([_described(each) for each in wholes])})
         properties = flight.ask(catalog.recreated_properties())
-        items = flight.ask(catalog.items(each.id for each in wholes))
-        found = flight.ask(catalog.part_definitions(parts))
+        found = flight.ask(catalog.part_definitions(asked))
         flight.reset(tx.session.scope, tx.state.server.defaults)
         tx.send()
         self._documents = {(part["id"], part["part"]): part for part in found.value}
         for each in wholes:
-            item = items.value.get(each.id)
-            if item is not None and item.definition is not None:
+            known = self._documents.get((each.id, None))
+            if known is not None:
                 self._documents[each.id, None] = {
                     "kind": _described(each)["kind"],
-                    "definition": item.definition,
+                    "definition": known["definition"],
                     "properties": properties.value[each.key],
                 }
 

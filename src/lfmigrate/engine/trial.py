@@ -132,6 +132,8 @@ def run_trial(transaction: Transaction, steps: Sequence[Step], owned: OwnedObjec
     objects_left = flight.ask(question) if question is not None else None
     _roll_back(flight)
     objects = flight.ask(question) if question is not None else None
+    # No schema, so that definitions hold under any path.
+    flight.look_at()
     items = flight.ask(catalog.items(done.dropped | done.rewritten | done.written))
     roles = flight.ask(catalog.role_items(after.traces.value.roles))
     transaction.send()

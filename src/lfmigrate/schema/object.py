@@ -20,7 +20,7 @@ class Item:
         ancestors: The ids of the partitioned tables that a partition's rows also belong to.
         relation: The id of the relation that it is a part of.
         part: Its name in `Relation.parts`; None if it has none there.
-        definition: A statement that re-creates it; None if there is none.
+        definition: The statements that re-create it; None if there are none.
         populated: Whether it is a materialized view with rows that can be read.
     """
 
