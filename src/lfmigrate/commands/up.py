@@ -35,6 +35,7 @@ from lfmigrate.engine.verdicts import verdicts_of
 from lfmigrate.engine.waiting import Attempts
 from lfmigrate.errors import NOTHING_CHANGED, DifferenceFound, Refused, StatementFailed, join
 from lfmigrate.history import plan
+from lfmigrate.history.events import History
 from lfmigrate.postgres.connection import Connection
 from lfmigrate.postgres.wire import Progress
 from lfmigrate.rows.dump import OnCopy
@@ -311,7 +312,9 @@ def _run(
             try:
                 guard.refuse(steps, dry_run=dry_run)
             except Refused as refused:
-                report = _report(session.folder, outcome.state, [outcome], dry_run=dry_run)
+                report = _report(
+                    session.folder, outcome.state, [outcome], dry_run=dry_run, remains=state.history
+                )
                 refused.report = replace(_as_planned(report), lost=guard.lost)
                 raise
             actions = {step.action for step in steps}
@@ -423,8 +426,22 @@ def _with_untried(report: UpReport, untried: Sequence[Step]) -> UpReport:
 
 
 def _report(
-    folder: Folder, state: DatabaseState, outcomes: Sequence[Outcome], *, dry_run: bool
+    folder: Folder,
+    state: DatabaseState,
+    outcomes: Sequence[Outcome],
+    *,
+    dry_run: bool,
+    remains: History | None = None,
 ) -> UpReport:
+    """Return what was done.
+
+    Args:
+        folder: The files.
+        state: The database afterwards.
+        outcomes: What each transaction did.
+        dry_run: Whether all of it is rolled back.
+        remains: The history that a refusal leaves; None for that of the state.
+    """
     done: dict[int, MigrationResult] = {}
     for event in state.history.applied.values():
         if event.number is not None and event.version is not None:
@@ -451,7 +468,7 @@ def _report(
         migrations=tuple(done[number] for number in sorted(done)),
         relations=relations,
         notes=(
-            *plan.notes(folder, state.history),
+            *plan.notes(folder, state.history if remains is None else remains),
             *(
                 f"{step.file.name} has no statements"
                 for outcome in outcomes

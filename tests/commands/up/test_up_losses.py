@@ -433,6 +433,22 @@ def test_partitions_are_saved_as_the_rows_of_their_table(
     assert fetch(database, "SELECT n FROM other") == [1]
 
 
+def test_a_refused_statement_outside_a_transaction_has_not_run(
+    database: str, filled: Callable[[str], Path]
+) -> None:
+    """What the report says of a file that is half done."""
+    files = filled("-- lfmigrate: no-transaction\nANALYZE b; DROP TABLE b; ANALYZE a")
+
+    with pytest.raises(Refused) as caught:
+        up(database, files)
+
+    report = caught.value.report
+    assert isinstance(report, lfmigrate.UpReport)
+    assert [n for n in report.notes if "not finished" in n] == [
+        "002_next has not finished: 1 of its statements has run"
+    ]
+
+
 def test_losses_are_printed_if_only_a_repeatable_file_has_run(
     database: str, folder: Write, cli: Cli
 ) -> None:
