@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from lfmigrate.commands.seed import SeededTable, SeedReport, seed
     from lfmigrate.commands.seed_check import CheckReport, CheckResult, check_seed
     from lfmigrate.commands.status import StatusReport, status
-    from lfmigrate.commands.up import MigrationResult, UpReport, up
+    from lfmigrate.commands.up import up
+    from lfmigrate.commands.up_report import MigrationResult, UpReport
     from lfmigrate.commands.verify import Edit, VerifyReport, verify
     from lfmigrate.engine.losses import Lost
     from lfmigrate.errors import (
@@ -118,7 +119,8 @@ _NAMES = {
     "commands.seed": ("SeedReport", "SeededTable", "seed"),
     "commands.seed_check": ("CheckReport", "CheckResult", "check_seed"),
     "commands.status": ("StatusReport", "status"),
-    "commands.up": ("MigrationResult", "UpReport", "up"),
+    "commands.up": ("up",),
+    "commands.up_report": ("MigrationResult", "UpReport"),
     "commands.verify": ("Edit", "VerifyReport", "verify"),
     "errors": (
         "ArchiveError",

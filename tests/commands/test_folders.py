@@ -14,7 +14,7 @@ import psycopg
 import pytest
 
 import lfmigrate
-from lfmigrate.commands.up import UpReport
+from lfmigrate.commands.up_report import UpReport
 from lfmigrate.errors import SqlFileError, StatementFailed
 from lfmigrate.postgres.connection import Connection
 

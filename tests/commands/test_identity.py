@@ -12,7 +12,7 @@ import pytest
 
 import lfmigrate
 from lfmigrate.commands.rollback import RollbackReport
-from lfmigrate.commands.up import UpReport
+from lfmigrate.commands.up_report import UpReport
 from lfmigrate.errors import NOTHING_CHANGED, DifferenceFound, Refused
 from tests.conftest import Cli
 from tests.helpers.commands import migrations, up

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import lfmigrate
-from lfmigrate.commands.up import UpReport
+from lfmigrate.commands.up_report import UpReport
 from lfmigrate.errors import Refused
 from tests.helpers.commands import parts, statuses, up, verdict, verify
 from tests.helpers.databases import execute, value

@@ -16,7 +16,7 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 import lfmigrate
-from lfmigrate.commands.up import UpReport
+from lfmigrate.commands.up_report import UpReport
 from lfmigrate.engine import session, waiting
 from lfmigrate.engine.state import DatabaseState, read_state
 from lfmigrate.errors import NOTHING_CHANGED, Refused

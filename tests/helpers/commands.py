@@ -8,7 +8,7 @@ from typing import Any
 
 import lfmigrate
 from lfmigrate.commands.rollback import RollbackReport
-from lfmigrate.commands.up import UpReport
+from lfmigrate.commands.up_report import UpReport
 from lfmigrate.commands.verify import VerifyReport
 from lfmigrate.schema.compare import Verdict
 from lfmigrate.source.folder import Folder

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lfmigrate.syntax.actions import endangered
+from lfmigrate.syntax.actions import endangered, runs_other_statements
 from lfmigrate.syntax.scanner import split
 
 
@@ -19,6 +19,10 @@ from lfmigrate.syntax.scanner import split
         ("ALTER TABLE a ADD c int, DROP b", "drop", ["a"]),
         ("ALTER TABLE a DROP b, ALTER c TYPE int USING (c::int)", "retype", ["a"]),
         ("ALTER TABLE a ALTER COLUMN c SET DATA TYPE int", "retype", ["a"]),
+        ("ALTER TABLE a DROP CONSTRAINT c", "rewrite", ["a"]),
+        ("ALTER TABLE a ALTER c DROP NOT NULL, ALTER d DROP DEFAULT", "rewrite", ["a"]),
+        ("ALTER TABLE a ADD COLUMN type int, ADD CHECK (b <> 'drop')", "rewrite", ["a"]),
+        ("ALTER TABLE a RENAME COLUMN b TO type", "rewrite", ["a"]),
     ],
 )
 def test_tables_whose_rows_are_endangered_are_named(text: str, way: str, tables: list[str]) -> None:
@@ -33,10 +37,6 @@ def test_tables_whose_rows_are_endangered_are_named(text: str, way: str, tables:
 @pytest.mark.parametrize(
     "text",
     [
-        "ALTER TABLE a DROP CONSTRAINT c",
-        "ALTER TABLE a ALTER c DROP NOT NULL, ALTER d DROP DEFAULT",
-        "ALTER TABLE a ADD COLUMN type int, ADD CHECK (b <> 'drop')",
-        "ALTER TABLE a RENAME COLUMN b TO type",
         "DROP VIEW v",
         "DROP INDEX i",
         "CREATE TABLE a (type int)",
@@ -46,3 +46,23 @@ def test_other_statements_are_not_measured(text: str) -> None:
     """Counting a large table takes time."""
     (statement,) = split(text, "x.sql")
     assert endangered(statement) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "may"),
+    [
+        ("DO $$ BEGIN END $$", True),
+        ("SELECT f()", True),
+        ("CALL p()", True),
+        ("DROP SCHEMA s CASCADE", True),
+        ("DROP OWNED BY r", True),
+        ("DROP SCHEMA s", False),
+        ("DROP INDEX i", False),
+        ("ALTER TABLE a DROP COLUMN b", False),
+        ("INSERT INTO a VALUES (1)", False),
+    ],
+)
+def test_what_may_drop_without_a_name_is_known(text: str, *, may: bool) -> None:
+    """Only after these, another connection is asked what existed."""
+    (statement,) = split(text, "x.sql")
+    assert runs_other_statements(statement) == may

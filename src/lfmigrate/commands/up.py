@@ -6,14 +6,12 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
-from lfmigrate.catalog import Server
-from lfmigrate.engine.batches import add_upgrade, reaches_outside, split_untriable
+from lfmigrate.commands.up_report import UpReport, as_planned, report_of, with_untried
+from lfmigrate.engine.batches import add_upgrade, split_untriable
 from lfmigrate.engine.batches import batches as split_into_batches
 from lfmigrate.engine.direct import direct_session, session_lock
 from lfmigrate.engine.guard import RowGuard, RowPolicy
-from lfmigrate.engine.losses import Lost
 from lfmigrate.engine.nontransactional import (
     next_part,
     outcome_outside,
@@ -31,61 +29,15 @@ from lfmigrate.engine.state import DatabaseState, has_vanished
 from lfmigrate.engine.step import Step
 from lfmigrate.engine.transaction import transaction
 from lfmigrate.engine.upgrade import after_upgrade
-from lfmigrate.engine.verdicts import verdicts_of
 from lfmigrate.engine.waiting import Attempts
 from lfmigrate.errors import NOTHING_CHANGED, DifferenceFound, Refused, StatementFailed, join
 from lfmigrate.history import plan
-from lfmigrate.history.events import History
 from lfmigrate.postgres.connection import Connection
 from lfmigrate.postgres.wire import Progress
 from lfmigrate.rows.dump import OnCopy
-from lfmigrate.schema.compare import Verdict, compare_all
 from lfmigrate.settings import Scope
 from lfmigrate.source.folder import Folder
 from lfmigrate.source.repeatable import RunOrder
-
-
-@dataclass(frozen=True, slots=True)
-class MigrationResult:
-    """What became of one migration, and how long its statements took on the server.
-
-    ``elapsed_ms`` is None where a dry run could not try it.
-    """
-
-    version: str
-    name: str
-    status: Literal["applied", "already_applied", "planned", "repaired"]
-    elapsed_ms: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class UpReport:
-    """What an ``up`` did, or would do.
-
-    Attributes:
-        server: Where it was done.
-        schema: The schema that it was done in.
-        migrations: Every applied or planned migration, in version order.
-        relations: A verdict per relation of the migrations and views: ``created``, ``skipped``,
-            ``drifted``, ``replaced``, ``altered``, ``dropped``, ``unchanged``, or ``missing`` for a
-            view that waits for what is still pending. What a migration made on a
-            relation that it did not make (an index, say) is a row of its own.
-        notes: What is worth a warning.
-        dry_run: Whether all of it was rolled back on purpose.
-        lost: The rows that existed before, and that were lost.
-        backups: The folders with these rows, one for each transaction that lost any.
-        undone: Whether all of it was rolled back: a dry run, or a strict run that met drift.
-    """
-
-    server: Server
-    schema: str
-    migrations: tuple[MigrationResult, ...]
-    relations: tuple[Verdict, ...]
-    notes: tuple[str, ...]
-    dry_run: bool
-    lost: tuple[Lost, ...] = ()
-    backups: tuple[Path, ...] = ()
-    undone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +157,7 @@ def up(
                     attempt.repeat()
                 except NotRecreatedError:
                     attempt.repeat()
-    report = _with_untried(_report(folder, state, outcomes, dry_run=dry_run), untried)
+    report = with_untried(report_of(folder, state, outcomes, dry_run=dry_run), untried)
     report = replace(
         report,
         notes=(*report.notes, *rows.notes, *session.notes),
@@ -312,10 +264,10 @@ def _run(
             try:
                 guard.refuse(steps, dry_run=dry_run)
             except Refused as refused:
-                report = _report(
+                report = report_of(
                     session.folder, outcome.state, [outcome], dry_run=dry_run, remains=state.history
                 )
-                refused.report = replace(_as_planned(report), lost=guard.lost)
+                refused.report = replace(as_planned(report), lost=guard.lost)
                 raise
             actions = {step.action for step in steps}
             if "repair" in actions and "up" not in actions:
@@ -363,7 +315,7 @@ def _refuse_differing_files(folder: Folder, state: DatabaseState, *, dry_run: bo
     if problems := tuple(files.problems(pending=False)):
         error = join(problems)
         error.outcome = NOTHING_CHANGED
-        error.report = _report(folder, state, [], dry_run=dry_run)
+        error.report = report_of(folder, state, [], dry_run=dry_run)
         raise error
 
 
@@ -375,7 +327,7 @@ def _refuse_differences(folder: Folder, outcome: Outcome, *, dry_run: bool) -> N
             detail=[f"skipped: {place}" for place in outcome.uncompared],
             hint="Without --strict it is left as it is.",
         )
-    _refuse_drift(_report(folder, outcome.state, [outcome], dry_run=dry_run))
+    _refuse_drift(report_of(folder, outcome.state, [outcome], dry_run=dry_run))
 
 
 def _refuse_drift(report: UpReport) -> None:
@@ -387,96 +339,5 @@ def _refuse_drift(report: UpReport) -> None:
             detail=[f"{v.relation.kind} {v.relation.label}" for v in drifted],
             hint='Without --strict they are left as they are; "lfmigrate verify" shows them again.',
         )
-        error.report = _as_planned(report)
+        error.report = as_planned(report)
         raise error
-
-
-def _as_planned(report: UpReport) -> UpReport:
-    """Return a report of what would have been done, because it is rolled back."""
-    ran = {"applied", "repaired"}
-    return replace(
-        report,
-        undone=True,
-        migrations=tuple(
-            replace(m, status="planned") if m.status in ran else m for m in report.migrations
-        ),
-    )
-
-
-def _with_untried(report: UpReport, untried: Sequence[Step]) -> UpReport:
-    """Add to a dry run's report what would run, but cannot be executed in one."""
-    if not untried:
-        return report
-    planned = [
-        MigrationResult(step.version, step.name, "planned", None)
-        for step in untried
-        if step.version is not None
-    ]
-    file = untried[0].file
-    note = (
-        f"{untried[0].label} runs outside a transaction, so a dry run can execute neither it nor"
-        " what comes after it"
-        if file.no_transaction
-        else f"{reaches_outside(file)}; a rollback would not undo that, so a dry run executes"
-        " neither the file nor what comes after it"
-    )
-    if after := [step.file.name for step in untried if step.version is None]:
-        note += f": {', '.join(after)}"
-    return replace(report, migrations=(*report.migrations, *planned), notes=(*report.notes, note))
-
-
-def _report(
-    folder: Folder,
-    state: DatabaseState,
-    outcomes: Sequence[Outcome],
-    *,
-    dry_run: bool,
-    remains: History | None = None,
-) -> UpReport:
-    """Return what was done.
-
-    Args:
-        folder: The files.
-        state: The database afterwards.
-        outcomes: What each transaction did.
-        dry_run: Whether all of it is rolled back.
-        remains: The history that a refusal leaves; None for that of the state.
-    """
-    done: dict[int, MigrationResult] = {}
-    for event in state.history.applied.values():
-        if event.number is not None and event.version is not None:
-            done[event.number] = MigrationResult(
-                event.version, event.name, "already_applied", event.elapsed_ms
-            )
-    for outcome in outcomes:
-        for step, entry in zip(outcome.steps, outcome.recorded, strict=True):
-            if step.version is not None:
-                status: Literal["planned", "repaired", "applied"] = (
-                    "planned" if dry_run else "repaired" if step.action == "repair" else "applied"
-                )
-                done[int(step.version)] = MigrationResult(
-                    step.version, step.name, status, entry.elapsed_ms
-                )
-    relations = (
-        verdicts_of(outcomes, state)
-        if outcomes
-        else compare_all(state.history.expected, state.live, agreed="unchanged")
-    )
-    return UpReport(
-        server=state.server,
-        schema=state.schema,
-        migrations=tuple(done[number] for number in sorted(done)),
-        relations=relations,
-        notes=(
-            *plan.notes(folder, state.history if remains is None else remains),
-            *(
-                f"{step.file.name} has no statements"
-                for outcome in outcomes
-                for step in outcome.steps
-                if step.action == "up" and not step.file.statements
-            ),
-            *(n for o in outcomes for n in o.notes),
-        ),
-        dry_run=dry_run,
-        undone=dry_run,
-    )

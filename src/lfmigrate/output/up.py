@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from lfmigrate.commands.up import MigrationResult, UpReport
+from lfmigrate.commands.up_report import MigrationResult, UpReport
 from lfmigrate.output.dispatch import draw, to_json
 from lfmigrate.output.losses import draw_losses, lost_json
 from lfmigrate.output.page import Page, counted, word

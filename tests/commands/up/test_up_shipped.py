@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lfmigrate.commands.up import UpReport
+from lfmigrate.commands.up_report import UpReport
 from lfmigrate.errors import (
     NOTHING_CHANGED,
     DifferenceFound,

@@ -11,7 +11,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from lfmigrate.commands.up import UpReport
+from lfmigrate.commands.up_report import UpReport
 from tests.helpers.commands import parts, statuses, up, verdict, verify
 from tests.helpers.databases import execute, fetch, history
 
