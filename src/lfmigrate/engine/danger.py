@@ -104,6 +104,12 @@ class Danger:
         self._statements.extend(statements)
         self._end.append((flight.ask(catalog.traces()), flight.ask(catalog.type_users(None))))
 
+    def reached(self, first: Collection[str]) -> frozenset[str]:
+        """Return the ids of relations other than tables that existed at first and may be gone."""
+        ids = (i for i in self.traces.locked if i.startswith("pg_class:") and i.count(":") == 1)
+        tables = self._tables(first)
+        return frozenset(i for i in ids if i in first and i not in tables)
+
     @property
     def traces(self) -> Traces:
         """Return what the transaction holds in the end."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from lfmigrate import catalog
 from lfmigrate.catalog import LargeObject, Measured
 from lfmigrate.engine.danger import CHANGED_COLUMN, Danger, Found, Loss
+from lfmigrate.engine.dropped_storage import DroppedStorage
 from lfmigrate.engine.large_objects import refuse_unreadable, touched_objects
 from lfmigrate.engine.losses import Lost
 from lfmigrate.engine.outcome import Outcome
@@ -70,14 +71,16 @@ class RowGuard:
     _begun: dict[str, Measured] = field(default_factory=dict)
     _large_objects: dict[int, LargeObject] = field(default_factory=dict)
     _created: frozenset[int] = frozenset()
+    _storage: DroppedStorage = field(default_factory=DroppedStorage)
     _losses: tuple[Loss, ...] = ()
 
     def begin(self, tx: Transaction, steps: Sequence[Step]) -> None:
         """Measure the tables, and save the rows, that an earlier run has found to be in danger."""
         self._attempts += 1
         self.previous.begin(tx)
+        self._storage.begin(tx)
         self._begun = {}
-        if not self._suspects and not self._large_objects:
+        if not self._suspects and not self._large_objects and not self._storage.sequences:
             return
         settings, sql = catalog.measure(ids=self._suspects, digest=True)
         tx.flight.set(settings)
@@ -87,14 +90,15 @@ class RowGuard:
         self._begun = dict(catalog.measured(asked))
         self._large_objects = dict(objects.value)
         saved = [table for item_id, table in self._begun.items() if item_id in self._saves]
-        if (saved or self._large_objects) and self.policy.parent is not None:
+        sequences = self._storage.sequences
+        if (saved or self._large_objects or sequences) and self.policy.parent is not None:
             refuse_unreadable(self._large_objects.values())
             about = tx.state.about(f"up of {', '.join(step.label for step in steps)}")
             if self._backup is not None:
                 remove(self._backup)  # that of the run before
             self._backup = tx.save_rows(
                 [(table.schema, table.name) for table in saved],
-                (),
+                sequences,
                 default_folder(self.policy.parent, about.database),
                 about,
                 large_objects=tuple(self._large_objects.values()),
@@ -116,7 +120,14 @@ class RowGuard:
         done = touched_objects(tx, self._danger(tx).traces)
         self._created = done.created
         objects = {n: each for n, each in done.lost.items() if n not in self.policy.large_objects}
-        self._losses = (*found.losses, *(Loss(each.lost, None, None) for each in objects.values()))
+        danger = self._danger(tx)
+        dropped_known = self._storage.examine(tx, danger.reached(self.policy.existing))
+        left = [(r.schema, r.name) for effect in outcome.effects for r in effect.made]
+        others = (
+            *(each.lost for each in objects.values()),
+            *self._storage.lost(left, tx.state.schema),
+        )
+        self._losses = (*found.losses, *(Loss(lost, None, None) for lost in others))
         self.lost = tuple(loss.what for loss in self._losses)
         tables = {loss.table for loss in found.losses if loss.table is not None}
         unsaved = tables - self._saves if self.policy.parent is not None else set[str]()
@@ -130,7 +141,7 @@ class RowGuard:
         else:
             late = []
         replaced = self.previous.are_known(outcome)
-        known = not found.unmeasured and not unsaved and not late and replaced
+        known = not found.unmeasured and not unsaved and not late and replaced and dropped_known
         if not known and self._attempts == _ATTEMPTS:
             raise Refused(
                 "what the files lose could not be counted: it is more each time that they run",
@@ -202,6 +213,8 @@ def _is_marked(loss: Loss, steps: Sequence[Step]) -> bool:
 
 
 def _line(lost: Lost) -> str:
+    if lost.kind == "sequence":
+        return f"sequence {lost.name}: its position would be dropped with it"
     if lost.rows is None:
         size = "" if lost.bytes is None else f"{lost.bytes:,} bytes, "
         deed = "changed" if lost.kind.startswith("changed") else "deleted"
@@ -209,6 +222,7 @@ def _line(lost: Lost) -> str:
     rows = f"{lost.rows:,} {'row' if lost.rows == 1 else 'rows'}"
     what = {
         "table": f"{rows} would be dropped with it",
+        "materialized view": f"{rows} would be dropped with it, and are in no backup",
         "table column": f"it has a value in {rows}, and would be dropped",
         CHANGED_COLUMN: f"its new type would not keep the values of all {rows}",
     }
