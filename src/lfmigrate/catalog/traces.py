@@ -54,6 +54,7 @@ class Traces:
         tables: The tables in either, as far as they exist, by id.
         large_objects: Whether it may have read or written large objects.
         roles: The ids of the roles that it has dropped.
+        foreign_tables: The names of the foreign tables whose rows it may have changed.
     """
 
     locked: frozenset[str]
@@ -61,6 +62,7 @@ class Traces:
     tables: Mapping[str, WrittenTable]
     large_objects: bool
     roles: frozenset[str]
+    foreign_tables: tuple[str, ...]
 
     @property
     def deleted_large_objects(self) -> frozenset[int]:
@@ -79,6 +81,7 @@ def traces() -> Query[Traces]:
             tables={table["id"]: WrittenTable(**table) for table in value["tables"]},
             large_objects=value["large_objects"],
             roles=frozenset(value["roles"]),
+            foreign_tables=tuple(value["foreign_tables"]),
         )
 
     return Query(query_text("traces"), (), decode)

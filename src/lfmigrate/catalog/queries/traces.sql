@@ -3,13 +3,13 @@
 -- Every DROP holds an ACCESS EXCLUSIVE lock on what it drops, and what writes rows holds a ROW EXCLUSIVE lock on their table,
 -- until the end of the transaction; a savepoint that was rolled back leaves none. Neither statistics nor notices are
 -- needed, which can be switched off. lfmigrate's own history is left out. One row:
---   {locked: [id], written: [id], tables: [{id, schema, name, readable, lockable, changed, file}], large_objects, roles: [id]}
+--   {locked: [id], written: [id], tables: [{id, schema, name, readable, lockable, changed, file}], large_objects, roles: [id], foreign_tables: [name]}
 -- `locked` are the ids, as in inventory.sql, of what is locked in ACCESS EXCLUSIVE mode, whether it still exists or not, and of
 -- the columns that this transaction has dropped from such relations. `written` are those of the tables whose rows it may
 -- have changed, partitioned tables apart, which have none. `tables` are the tables in either: whether the role may read all rows,
 -- and lock out writers, and how many rows the session has changed or deleted, null if the server keeps no statistics;
 -- and the file of its rows. `large_objects` is whether it may have read or written any; which ones shows only what they contain.
--- `roles` are those that it has dropped.
+-- `roles` are those that it has dropped. `foreign_tables` are those whose rows it may have changed, which are on another server.
 WITH held AS MATERIALIZED (
     SELECT l.mode = 'AccessExclusiveLock' AS exclusive, l.classid, coalesce(l.objid, l.relation) AS oid, c.relkind, c.relowner, n.nspname, c.relname
     FROM pg_locks AS l
@@ -51,6 +51,7 @@ SELECT jsonb_build_object(
         WHERE l.pid = pg_backend_pid() AND l.granted AND l.locktype = 'relation' AND l.relation = 'pg_largeobject'::regclass
           AND l.mode = 'RowExclusiveLock'
           AND l.database = (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database())),
+    'foreign_tables', (SELECT coalesce(jsonb_agg(format('%I.%I', h.nspname, h.relname) ORDER BY h.nspname, h.relname), '[]') FROM held AS h WHERE h.relkind = 'f' AND NOT h.exclusive),
     'roles', (
         SELECT coalesce(jsonb_agg('pg_authid:' || l.objid), '[]')
         FROM pg_locks AS l
