@@ -136,6 +136,31 @@ OUTSIDERS = {
 }
 
 
+def test_cascade_applies_to_an_index_that_is_dropped_concurrently(
+    database: str, folder: Write, tmp_path: Path
+) -> None:
+    """A rollback runs without CONCURRENTLY, with which CASCADE would be an error."""
+    files = folder(
+        {
+            "001_a.up.sql": "CREATE TABLE t (n int)",
+            "001_a.down.sql": "DROP TABLE t",
+            "002_b.up.sql": "-- lfmigrate: no-transaction\nCREATE INDEX CONCURRENTLY i ON t (n)",
+            "002_b.down.sql": (
+                "-- lfmigrate: no-transaction\n"
+                "drop index /* concurrently */ concurrently if exists i -- the index\n;"
+                'DROP INDEX CONCURRENTLY IF EXISTS "none"'
+            ),
+        }
+    )
+    up(database, files)
+    with closing(lfmigrate.connect(database)) as conn:
+        report = lfmigrate.rollback(
+            conn, lfmigrate.read_folder(files), backup_dir=tmp_path, cascade=True
+        )
+    assert [(one.kind, one.name) for one in report.lost] == [("index", "i")]
+    assert report.dependents == ()
+
+
 @pytest.mark.parametrize("name", OUTSIDERS)
 def test_what_others_made_is_re_created_from_the_manifest(
     name: str, *, role: str, database: str, folder: Write, dump: Dump, tmp_path: Path

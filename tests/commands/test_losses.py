@@ -461,6 +461,34 @@ def test_what_a_migration_has_only_found_is_not_dropped(
         assert lfmigrate.verify(conn, lfmigrate.read_folder(files), allow_pending=True).ok
 
 
+def test_changed_rows_of_a_foreign_table_are_not_silent(
+    database: str, folder: Write, tmp_path: Path
+) -> None:
+    """They are on another server: neither counted nor saved."""
+    info = conninfo_to_dict(database)
+    options = ", ".join(f"{key} '{info[key]}'" for key in ("host", "port", "dbname") if key in info)
+    files = folder({"001_a.up.sql": "SELECT 1", "001_a.down.sql": "DELETE FROM ft"})
+    execute(
+        database,
+        "CREATE TABLE remote (n int)",
+        "CREATE EXTENSION postgres_fdw",
+        f"CREATE SERVER other FOREIGN DATA WRAPPER postgres_fdw OPTIONS ({options})",
+        f"CREATE USER MAPPING FOR CURRENT_USER SERVER other OPTIONS (user '{info['user']}')",
+        "CREATE FOREIGN TABLE ft (n int) SERVER other OPTIONS (table_name 'remote')",
+        "INSERT INTO remote VALUES (1)",
+    )
+    up(database, files)
+
+    preview = rollback(database, files, tmp_path, dry_run=True)
+    assert fetch(database, "SELECT n FROM remote") == [1]
+    report = rollback(database, files, tmp_path)
+
+    assert preview.lost == report.lost
+    assert [(one.kind, one.name) for one in report.lost] == [("changed foreign table", "public.ft")]
+    assert any("in no backup" in note for note in report.notes)
+    assert fetch(database, "SELECT n FROM remote") == []
+
+
 def test_a_down_file_may_leave_what_the_migration_has_found(
     database: str, folder: Write, tmp_path: Path
 ) -> None:

@@ -56,9 +56,10 @@ class Traces:
         written: The tables whose rows it may have changed.
         tables: The tables in either, as far as they exist, by id.
         gone: The relations in ``locked`` that do not exist any more.
-        created: The tables in ``tables`` that it has created.
+        created: The tables, sequences and materialized views that it has created.
         large_objects: Whether it may have read or written large objects.
         roles: The ids of the roles that it has dropped.
+        foreign_tables: The names of the foreign tables whose rows it may have changed.
     """
 
     locked: frozenset[str]
@@ -68,6 +69,7 @@ class Traces:
     created: frozenset[str]
     large_objects: bool
     roles: frozenset[str]
+    foreign_tables: tuple[str, ...]
 
     @property
     def deleted_large_objects(self) -> frozenset[int]:
@@ -92,6 +94,7 @@ def traces(ledger: str) -> Query[Traces]:
             created=frozenset(value["created"]),
             large_objects=value["large_objects"],
             roles=frozenset(value["roles"]),
+            foreign_tables=tuple(value["foreign_tables"]),
         )
 
     return Query(query_text("traces"), (ledger,), decode)

@@ -237,10 +237,11 @@ def _steps(
         answer = scripts.get(undoing.number)
         script = None if answer is None else answer.value
         chosen, edited = _down_file(session.folder, undoing, script, recorded=recorded)
+        if cascade:
+            # First, because it reads the file's text, and the other changes its statements.
+            chosen = down.cascading(chosen)
         file, changed = down.in_one_transaction(chosen)
         notes += [note for note in (edited, changed) if note is not None]
-        if cascade:
-            file = down.cascading(file)
         restores = previous_of(state.history, undoing.number)
         notes += notes_of(restores)
         steps.append(Step("rollback", undoing.version, undoing.name, file, restores=restores))

@@ -21,6 +21,9 @@ from lfmigrate.syntax.names import quote_name
 # That of a sequence that stays, and is set back or restarted.
 _CHANGED_SEQUENCE = "changed sequence"
 
+# One that stays, and whose rows, which are on another server, may be changed.
+_CHANGED_FOREIGN_TABLE = "changed foreign table"
+
 
 @dataclass(frozen=True, slots=True)
 class Counted:
@@ -99,11 +102,13 @@ def lock_and_count(
 
     moved = (Lost(_CHANGED_SEQUENCE, _plain(item, schema)) for item in changed_sequences)
     objects = (each.lost for each in trial.large_objects.values())
+    foreign = [Lost(_CHANGED_FOREIGN_TABLE, name) for name in trial.foreign_tables]
+    remote = "rows of foreign table {} may be changed on its server; they are in no backup"
     views = [i for i in trial.counted if i.relkind == "m" and rows[i.id][0]]
     note = "the rows of {} are in no backup; REFRESH fills it from the tables that are left"
     saved = [item for item in trial.outermost if item.id in gone or item.id in changed]
     return Counted(
-        lost=(*map(dropped, losses.own), *changed.values(), *moved, *objects),
+        lost=(*map(dropped, losses.own), *changed.values(), *moved, *objects, *foreign),
         dependents=tuple(map(dropped, losses.outside)),
         tables=_names(saved),
         sequences=_names([*dropped_sequences, *changed_sequences]),
@@ -114,7 +119,10 @@ def lock_and_count(
         or any(answer.value for answer in used)
         or bool(changed_sequences)
         or bool(trial.large_objects),
-        notes=tuple(note.format(f"materialized view {_plain(view, schema)}") for view in views),
+        notes=(
+            *(note.format(f"materialized view {_plain(view, schema)}") for view in views),
+            *map(remote.format, trial.foreign_tables),
+        ),
     )
 
 

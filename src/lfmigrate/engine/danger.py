@@ -20,7 +20,7 @@ from lfmigrate.postgres.pipeline import Flight, Guard
 from lfmigrate.postgres.wire import Answer
 from lfmigrate.schema.relation import Fingerprints
 from lfmigrate.syntax.actions import endangered, runs_other_statements
-from lfmigrate.syntax.names import Name, quote_name
+from lfmigrate.syntax.names import Cursor, Name, quote_name
 from lfmigrate.syntax.scanner import Statement
 
 _MODES: Mapping[str, Mode] = {
@@ -182,6 +182,26 @@ class Danger:
             frozenset(search.statements),
             unknown,
         )
+
+    def gone(self, created: Collection[str]) -> frozenset[str]:
+        """Return the ids of the relations other than tables that existed before and are dropped.
+
+        Args:
+            created: As in `found`.
+        """
+        tables = self._tables(created)
+        existing = self.existing.value.keys() - tables.keys() - set(created)
+        return self.traces.gone & existing
+
+    def step_that_drops(self, name: str) -> Step | None:
+        """Return the only file with a statement that drops a relation of this name; or None."""
+        steps = {
+            id(step): step
+            for step, statement in self._statements
+            if statement.head[:1] == ("DROP",)
+            and name in {each.name for each in Cursor(statement).names()}
+        }
+        return next(iter(steps.values())) if len(steps) == 1 else None
 
     def changed(self, created: Collection[str]) -> str | None:
         """Return a line about updated or deleted rows of what existed at first; None if none.

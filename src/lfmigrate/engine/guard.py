@@ -9,6 +9,7 @@ from pathlib import Path
 from lfmigrate import catalog
 from lfmigrate.catalog import LargeObject, Measured
 from lfmigrate.engine.danger import Danger, Found, Watch
+from lfmigrate.engine.dropped_storage import DroppedStorage
 from lfmigrate.engine.large_objects import refuse_unreadable, touched_objects
 from lfmigrate.engine.losses import Lost, existed_before
 from lfmigrate.engine.lost_rows import CHANGED_COLUMN, Loss
@@ -37,7 +38,8 @@ class RowPolicy:
         lost: What was lost.
         backups: The folders with what was saved.
         notes: What is worth a warning.
-        created: The ids of the tables that the command has created itself.
+        created: The ids of the relations with rows or a position that the command has created
+            itself.
         large_objects: The numbers of the large objects that the command has created itself.
     """
 
@@ -74,6 +76,7 @@ class RowGuard:
     _gone: frozenset[str] = frozenset()
     _large_objects: dict[int, LargeObject] = field(default_factory=dict)
     _created: tuple[frozenset[str], frozenset[int]] = (frozenset(), frozenset())
+    _storage: DroppedStorage = field(default_factory=DroppedStorage)
     _losses: tuple[Loss, ...] = ()
 
     def begin(self, tx: Transaction, steps: Sequence[Step]) -> None:
@@ -81,7 +84,8 @@ class RowGuard:
         self._attempts += 1
         self.watch.begun.clear()
         self.previous.begin(tx)
-        if not self.watch.tables and not self._large_objects:
+        self._storage.begin(tx)
+        if not self.watch.tables and not self._large_objects and not self._storage.sequences:
             return
         settings, sql = catalog.measure(ids=self.watch.tables, ids_mode="count")
         tx.flight.set(settings)
@@ -91,15 +95,15 @@ class RowGuard:
         begun = self.watch.begun
         begun.update(catalog.measured(asked))
         self._large_objects = dict(objects.value)
-        saved = self._saved(begun)
-        if (saved or self._large_objects) and self.policy.parent is not None:
+        saved, sequences = self._saved(begun), self._storage.sequences
+        if (saved or self._large_objects or sequences) and self.policy.parent is not None:
             refuse_unreadable(self._large_objects.values())
             about = tx.state.about(f"up of {', '.join(step.label for step in steps)}")
             if self._backup is not None:
                 remove(self._backup)  # that of the run before
             self._backup = tx.save_rows(
                 saved,
-                (),
+                sequences,
                 default_folder(self.policy.parent, about.database),
                 about,
                 large_objects=tuple(self._large_objects.values()),
@@ -124,7 +128,16 @@ class RowGuard:
         done = touched_objects(tx, danger.traces)
         self._created = danger.traces.created, done.created
         objects = {n: each for n, each in done.lost.items() if n not in self.policy.large_objects}
-        self._losses = (*found.losses, *(Loss(each.lost, None, None) for each in objects.values()))
+        dropped_known = self._storage.examine(tx, danger.gone(self.policy.created))
+        left = [(r.schema, r.name) for effect in outcome.effects for r in effect.made]
+        self._losses = (
+            *found.losses,
+            *(Loss(each.lost, None, None) for each in objects.values()),
+            *(
+                Loss(lost, None, danger.step_that_drops(name))
+                for name, lost in self._storage.lost(left, tx.state.schema)
+            ),
+        )
         self.lost = tuple(loss.what for loss in self._losses)
         tables = {loss.table for loss in found.losses if loss.table is not None}
         unsaved = tables - self._saves if self.policy.parent is not None else set[str]()
@@ -139,7 +152,7 @@ class RowGuard:
         else:
             late = []
         known = not found.tables and not unsaved and not late and not _were_others(tx, found)
-        known &= self.previous.are_known(outcome)
+        known &= self.previous.are_known(outcome) and dropped_known
         if not known and self._attempts == _ATTEMPTS:
             raise Refused(
                 "what the files lose could not be counted: it is more each time that they run",
@@ -212,6 +225,8 @@ def _is_marked(loss: Loss, steps: Sequence[Step]) -> bool:
 
 
 def _line(lost: Lost) -> str:
+    if lost.kind == "sequence":
+        return f"sequence {lost.name}: its position would be dropped with it"
     if lost.kind.endswith("large object"):
         size = "" if lost.bytes is None else f"{lost.bytes:,} bytes, "
         deed = "changed" if lost.kind.startswith("changed") else "deleted"
@@ -223,6 +238,7 @@ def _line(lost: Lost) -> str:
     )
     what = {
         "table": f"{rows} would be dropped with it",
+        "materialized view": f"{rows} would be dropped with it, and are in no backup",
         "table column": f"it has a value in {rows}, and would be dropped",
         CHANGED_COLUMN: f"its new type would not keep the values of all {rows}",
     }

@@ -47,6 +47,7 @@ class Trial:
         items: What the ids stand for.
         large_objects: The large objects that they delete or change, by number.
         roles: The roles that they drop.
+        foreign_tables: The names of the foreign tables whose rows they may change.
     """
 
     failure: StatementFailed | None
@@ -57,6 +58,7 @@ class Trial:
     items: Mapping[str, Item]
     large_objects: Mapping[int, LostObject]
     roles: tuple[Item, ...] = ()
+    foreign_tables: tuple[str, ...] = ()
 
     @property
     def touched(self) -> frozenset[str]:
@@ -153,6 +155,7 @@ def run_trial(transaction: Transaction, steps: Sequence[Step], owned: OwnedObjec
         if objects is not None and objects_left is not None
         else {},
         roles=roles.value,
+        foreign_tables=after.traces.value.foreign_tables,
     )
 
 

@@ -32,6 +32,9 @@ BASE = """
     CREATE TABLE p1 PARTITION OF p FOR VALUES IN (1);
     CREATE TABLE parent (n int, note text);
     CREATE TABLE child () INHERITS (parent);
+    CREATE SEQUENCE used;
+    CREATE SEQUENCE unused;
+    CREATE MATERIALIZED VIEW m AS SELECT 1 AS n;
     CREATE FUNCTION wipe() RETURNS void LANGUAGE sql AS 'TRUNCATE b';
     CREATE TABLE empty (n int, home addr);
     CREATE TABLE g (x int, y int GENERATED ALWAYS AS (x * 2) STORED);
@@ -47,6 +50,7 @@ ROWS = (
     "INSERT INTO p VALUES (1, 'x')",
     "INSERT INTO child VALUES (1, 'x')",
     "INSERT INTO g VALUES (1)",
+    "SELECT setval('used', 41)",
 )
 
 RETYPE = "ALTER TABLE b ALTER a_id TYPE bigint"
@@ -71,8 +75,11 @@ LOSSES = [
     ("ALTER TABLE parent DROP COLUMN note", {"child.note": 1}),
     (
         "DROP SCHEMA public CASCADE; CREATE SCHEMA public",
-        {"a": 2, "b": 3, "p1": 1, "child": 1, "g": 1},
+        {"a": 2, "b": 3, "p1": 1, "child": 1, "g": 1, "used": None, "m": 1},
     ),
+    ("DROP SEQUENCE used, unused", {"used": None}),
+    ("DO $$ BEGIN DROP SEQUENCE used; CREATE SEQUENCE used; END $$", {"used": None}),
+    ("DROP MATERIALIZED VIEW m", {"m": 1}),
     # The server empties in place what the same subtransaction has rewritten.
     (f"{RETYPE}; DO $$ BEGIN TRUNCATE b; END $$", {"b": 3}),
     (f"{RETYPE}; SELECT wipe()", {"b": 3}),
@@ -132,6 +139,8 @@ def test_rows_are_not_lost_unasked(
         "CREATE TABLE c AS SELECT * FROM a; DROP TABLE c",
         "DROP TABLE IF EXISTS nothing; ALTER TABLE IF EXISTS nothing DROP COLUMN x",
         "DELETE FROM child; DROP TABLE child",
+        "DROP SEQUENCE unused",
+        "DROP MATERIALIZED VIEW m; CREATE MATERIALIZED VIEW m AS SELECT 2 AS n",
         "DO $$ BEGIN ALTER TABLE a ALTER id TYPE bigint; END $$",
         "ALTER TABLE a ALTER id TYPE bigint; INSERT INTO a VALUES (7)",
         "ALTER TABLE a ADD u uuid NOT NULL DEFAULT gen_random_uuid(); UPDATE a SET note = 'y'",
@@ -301,6 +310,16 @@ def test_it_is_decided_in_the_file_by_an_option_or_with_a_backup(
     (path,) = (tmp_path / "backups").iterdir()
     assert {t.name: t.rows for t in read(path).tables} == {"a": 2, "b": 3}
     assert "existing rows lost" in saved.stdout
+
+
+def test_the_position_of_a_dropped_sequence_is_saved(
+    database: str, filled: Callable[[str], Path], tmp_path: Path
+) -> None:
+    """As in a rollback."""
+    report = up(database, filled("DROP SEQUENCE used"), backup_dir=tmp_path)
+
+    (path,) = report.backups
+    assert [(s.name, s.last_value) for s in read(path).sequences] == [("used", 41)]
 
 
 def test_a_file_says_that_it_loses_data(

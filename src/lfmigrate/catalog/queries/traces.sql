@@ -6,14 +6,15 @@
 -- until the end of the transaction; a savepoint that was rolled back leaves none. Neither statistics nor notices are
 -- needed, which can be switched off. One row:
 --   {locked: [id], written: [id], tables: [{id, schema, name, readable, lockable, changed, file}], gone: [id], created: [id], large_objects,
---   roles: [id]}
+--    roles: [id], foreign_tables: [name]}
 -- `locked` are the ids, as in inventory.sql, of what is locked in ACCESS EXCLUSIVE mode, whether it still exists or not, and of
 -- the columns that this transaction has dropped from such relations. `written` are those of the tables whose rows it may
 -- have changed, partitioned tables apart, which have none. `tables` are the tables in either: whether the role may read all rows,
 -- and lock out writers, and how many rows the session has changed or deleted, null if the server keeps no statistics;
--- and the file of its rows. `gone` are the relations among `locked` that do not exist any more, and `created` the tables that this
--- transaction has created. `large_objects` is whether it may have read or written any; which ones shows only what they contain.
--- `roles` are those that it has dropped.
+-- and the file of its rows. `gone` are the relations among `locked` that do not exist any more, and `created` the tables, sequences and
+-- materialized views that this transaction has created. `large_objects` is whether it may have read or written any; which ones shows
+-- only what they contain. `roles` are those that it has dropped. `foreign_tables` are those whose rows it may have changed, which are on
+-- another server.
 WITH held AS MATERIALIZED (
     SELECT l.mode = 'AccessExclusiveLock' AS exclusive, l.classid, coalesce(l.objid, l.relation) AS oid, c.relkind, c.relowner, n.nspname, c.relname
     FROM pg_locks AS l
@@ -53,9 +54,9 @@ SELECT jsonb_build_object(
     'created', (
         SELECT coalesce(jsonb_agg('pg_class:' || h.oid), '[]')
         FROM held AS h
-        -- A system column is written when its table is created, and never again.
+        -- A system column is written when its relation is created, and never again.
         JOIN pg_attribute AS a ON a.attrelid = h.oid AND a.attnum = -1
-        WHERE h.exclusive AND h.relkind = 'r' AND a.xmin = ANY (ARRAY(
+        WHERE h.exclusive AND h.relkind IN ('r', 'S', 'm') AND a.xmin = ANY (ARRAY(
             SELECT l.transactionid FROM pg_locks AS l
             WHERE l.pid = pg_backend_pid() AND l.locktype = 'transactionid' AND l.mode = 'ExclusiveLock'))),
     'large_objects', EXISTS (
@@ -63,6 +64,7 @@ SELECT jsonb_build_object(
         WHERE l.pid = pg_backend_pid() AND l.granted AND l.locktype = 'relation' AND l.relation = 'pg_largeobject'::regclass
           AND l.mode = 'RowExclusiveLock'
           AND l.database = (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database())),
+    'foreign_tables', (SELECT coalesce(jsonb_agg(format('%I.%I', h.nspname, h.relname) ORDER BY h.nspname, h.relname), '[]') FROM held AS h WHERE h.relkind = 'f' AND NOT h.exclusive),
     'roles', (
         SELECT coalesce(jsonb_agg('pg_authid:' || l.objid), '[]')
         FROM pg_locks AS l
