@@ -27,12 +27,14 @@ class WrittenTable(TableName):
         changed: How many rows the session has changed or deleted, by the server's statistics; None
             if it keeps none.
         file: The file of its rows, which changes if they are emptied or rewritten.
+        created: Whether the transaction has created it.
     """
 
     readable: bool
     lockable: bool
     changed: int | None
     file: str | None = None
+    created: bool = False
 
 
 @dataclass(frozen=True, slots=True)

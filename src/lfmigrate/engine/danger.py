@@ -125,6 +125,12 @@ class Danger:
             *search.rewritten_tables(),
             *search.retyped_tables({user.id for user in users}),
         )
+        # What another session has created since: to be measured in another run of the files.
+        search.unmeasured.update(
+            table
+            for table in traces.locked & traces.tables.keys() - self.existing.value.keys()
+            if not traces.tables[table].created
+        )
         return Found(losses, frozenset(search.unmeasured), frozenset(search.uncompared))
 
     def _tables(self, first: Collection[str]) -> Mapping[str, tuple[int, str]]:

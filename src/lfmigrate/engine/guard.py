@@ -16,8 +16,9 @@ from lfmigrate.errors import Refused
 from lfmigrate.rows.archive import default_folder, remove
 from lfmigrate.rows.dump import OnCopy
 
-# Another session may add to what is lost while it is counted. Three times in a row is no accident.
-_ATTEMPTS = 3
+# A run finds what has to be measured, the next one what has to be saved, and another session may
+# add to that once. More is no accident.
+_ATTEMPTS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,7 @@ class RowGuard:
     _dropped: set[str] = field(default_factory=set)
     _begun: dict[str, Measured] = field(default_factory=dict)
     _losses: tuple[Loss, ...] = ()
+    _existing: frozenset[str] = frozenset()
 
     def begin(self, tx: Transaction, steps: Sequence[Step]) -> None:
         """Measure the tables, and save the rows, that an earlier run has found to be in danger."""
@@ -150,6 +152,11 @@ class RowGuard:
         first = self.policy.existing
         if not first:
             first.update(tx.danger.existing.value)
+        existing = frozenset(tx.danger.existing.value)
+        if self._existing:
+            # What the run before has created was rolled back with it, so this is of others.
+            first |= existing - self._existing
+        self._existing = existing
         self._changed = tx.danger.changed(first)
         found = tx.danger.found(first, self._begun)
         if not found.uncompared:

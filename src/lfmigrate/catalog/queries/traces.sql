@@ -3,12 +3,12 @@
 -- Every DROP holds an ACCESS EXCLUSIVE lock on what it drops, and what writes rows holds a ROW EXCLUSIVE lock on their table,
 -- until the end of the transaction; a savepoint that was rolled back leaves none. Neither statistics nor notices are
 -- needed, which can be switched off. lfmigrate's own history is left out. One row:
---   {locked: [id], written: [id], tables: [{id, schema, name, readable, lockable, changed, file}]}
+--   {locked: [id], written: [id], tables: [{id, schema, name, readable, lockable, changed, file, created}]}
 -- `locked` are the ids, as in inventory.sql, of what is locked in ACCESS EXCLUSIVE mode, whether it still exists or not, and of
 -- the columns that this transaction has dropped from such relations. `written` are those of the tables whose rows it may
 -- have changed, partitioned tables apart, which have none. `tables` are the tables in either: whether the role may read all rows,
 -- and lock out writers, and how many rows the session has changed or deleted, null if the server keeps no statistics;
--- and the file of its rows.
+-- and the file of its rows; and whether this transaction has created it: nothing ever updates the row of its column ctid.
 WITH held AS MATERIALIZED (
     SELECT l.mode = 'AccessExclusiveLock' AS exclusive, l.classid, coalesce(l.objid, l.relation) AS oid, c.relkind, c.relowner, n.nspname, c.relname
     FROM pg_locks AS l
@@ -43,5 +43,13 @@ SELECT jsonb_build_object(
             'lockable', has_table_privilege(t.oid, 'UPDATE') OR has_table_privilege(t.oid, 'DELETE') OR has_table_privilege(t.oid, 'TRUNCATE'),
             'changed', CASE WHEN current_setting('track_counts')::boolean THEN
                 pg_stat_get_xact_tuples_updated(t.oid) + pg_stat_get_xact_tuples_deleted(t.oid) END,
-            'file', pg_relation_filenode(t.oid)::text)), '[]')
+            'file', pg_relation_filenode(t.oid)::text,
+            'created', (
+                -- As in written.sql: a visible row whose writer has not ended is our own, also that of a savepoint.
+                SELECT CASE WHEN w.full >= w.xmax THEN true WHEN w.full > 2 THEN coalesce(pg_xact_status(w.full::text::xid8) = 'in progress', false) ELSE false END
+                FROM pg_attribute AS a
+                CROSS JOIN LATERAL (
+                    SELECT s.xmax, s.xmax - (s.xmax - a.xmin::text::numeric + 2147483648) % 4294967296 + 2147483648 AS full
+                    FROM (SELECT pg_snapshot_xmax(pg_current_snapshot())::text::numeric AS xmax) AS s) AS w
+                WHERE a.attrelid = t.oid AND a.attnum = -1))), '[]')
         FROM (SELECT DISTINCT h.oid, h.nspname, h.relname, h.relowner FROM held AS h WHERE h.relkind = 'r') AS t))
