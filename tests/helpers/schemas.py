@@ -389,6 +389,8 @@ class Sketch:
         if table.has_late_child and place == "base":
             return
         row = self._insert(table, nulls=60)
+        # It fails where the file could not add the constraint.
+        drop = f"ALTER TABLE {owner} DROP CONSTRAINT {name}"
         self.add("rows", f"{drop}; {row}; {row}; ALTER TABLE {owner} {add}")
 
     def trigger(self, table: Table, place: Place) -> None:

@@ -176,9 +176,12 @@ class Danger:
         gone = self.traces.gone - search.existing.keys() - self.existing.value.keys() - known
         runs_others = any(runs_other_statements(each) for _, each in self._statements)
         unknown = (gone if runs_others else frozenset()) | search.new_columns()
+        # What stays, and another session has created meanwhile, exists when the files run again.
+        strangers = self.traces.tables.keys() & self.traces.locked
+        strangers -= search.existing.keys() | self.traces.created | set(created)
         return Found(
             tuple(losses),
-            frozenset(search.unmeasured),
+            frozenset(search.unmeasured) | strangers,
             frozenset(search.statements),
             unknown,
         )

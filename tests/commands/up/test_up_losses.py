@@ -495,3 +495,48 @@ def test_a_table_of_others_may_have_the_name_of_the_history(database: str, folde
 
     with pytest.raises(Refused, match="1 loss of existing rows"):
         up(database, folder({"001_a.up.sql": text}))
+
+
+@pytest.mark.parametrize("way", ["refused", "saved"])
+def test_rows_of_a_child_table_that_another_session_creates_meanwhile_are_not_lost(
+    way: str, database: str, filled: Callable[[str], Path], tmp_path: Path
+) -> None:
+    """TRUNCATE also empties it, although it did not exist when the command began."""
+    execute(database, "CREATE TABLE done (n int)")
+    files = filled(
+        """
+        SELECT 1;
+        DO $$ BEGIN
+            WHILE NOT EXISTS (SELECT FROM done) LOOP PERFORM pg_sleep(0.01); END LOOP;
+            CREATE TABLE own (n int);
+            INSERT INTO own VALUES (1);
+            TRUNCATE parent, own;
+        END $$;
+        """
+    )
+    waiting = [True]
+
+    def meanwhile(_: object) -> None:
+        if waiting:
+            waiting.clear()
+            execute(
+                database,
+                "CREATE TABLE theirs () INHERITS (parent)",
+                "INSERT INTO theirs VALUES (7, 'theirs')",
+                "INSERT INTO done VALUES (1)",
+            )
+
+    if way == "saved":
+        report = up(database, files, progress=meanwhile, backup_dir=tmp_path / "out")
+        (path,) = report.backups
+        assert {t.name: t.rows for t in read(path).tables} == {"child": 1, "theirs": 1}
+        assert {one.name: one.rows for one in report.lost} == {"child": 1, "theirs": 1}
+    else:
+        with pytest.raises(Refused) as caught:
+            up(database, files, progress=meanwhile)
+        assert [line.partition(":")[0] for line in caught.value.detail] == [
+            "changed table child",
+            "changed table theirs",
+        ]
+        assert value(database, "SELECT count(*) FROM theirs") == 1
+    assert not waiting

@@ -24,9 +24,13 @@ DECLARE
     asked CONSTANT jsonb := current_setting('lfmigrate.measure')::jsonb;
     again CONSTANT boolean := (asked ->> 'again')::boolean;
     earlier CONSTANT jsonb := CASE WHEN again THEN current_setting('lfmigrate.measured')::jsonb ELSE '{}' END;
-    -- Its own and those of its subtransactions.
-    own CONSTANT xid[] := ARRAY(
-        SELECT l.transactionid FROM pg_locks AS l WHERE l.pid = pg_backend_pid() AND l.locktype = 'transactionid' AND l.mode = 'ExclusiveLock');
+    -- This transaction's id, with its epoch, and how many were given out since; see written.sql.
+    base CONSTANT bigint := pg_current_xact_id()::text;
+    span CONSTANT bigint := pg_snapshot_xmax(pg_current_snapshot())::text::bigint - base;
+    -- Whether the row with the xmin %s was written by another transaction. A subtransaction's id is higher than the transaction's.
+    is_old CONSTANT text := replace(replace(
+        'CASE WHEN age(%1$s) > 0 OR -age(%1$s) >= span + 1000000 THEN true WHEN -age(%1$s) >= span THEN false'
+        ' ELSE pg_xact_status((base - age(%1$s))::text::xid8) IS DISTINCT FROM ''in progress'' END', 'base', base::text), 'span', span::text);
     later jsonb := '{}';
     found record;
     col record;
@@ -34,6 +38,7 @@ DECLARE
     counted jsonb;
     names text;
     every text;
+    created boolean;
 BEGIN
     FOR found IN
         WITH RECURSIVE tree AS (
@@ -72,11 +77,13 @@ BEGIN
                 ('extra_float_digits', '1'), ('lc_monetary', 'C'), ('search_path', ''),
                 -- So that the rows come in the order in which they are stored.
                 ('synchronize_seqscans', 'off'), ('max_parallel_workers_per_gather', '0')) AS s (name, setting);
+            -- A system column is written when its table is created, and never again.
+            EXECUTE format('SELECT NOT ' || is_old || ' FROM pg_attribute AS a WHERE a.attrelid = %s AND a.attnum = -1', 'a.xmin', found.oid) INTO created;
             SELECT jsonb_build_object('id', 'pg_class:' || found.oid, 'schema', found.nspname, 'name', found.relname, 'mode', found.mode, 'named', found.named,
                 'file', pg_relation_filenode(found.oid)::text,
                 'root', (SELECT jsonb_build_object('id', 'pg_class:' || r.oid, 'schema', n.nspname, 'name', r.relname)
                     FROM pg_class AS r JOIN pg_namespace AS n ON n.oid = r.relnamespace WHERE r.oid = pg_partition_root(found.oid)),
-                'created', EXISTS (SELECT FROM pg_attribute AS a WHERE a.attrelid = found.oid AND a.attnum = -1 AND a.xmin = ANY (own)),
+                'created', created,
                 'parts', (SELECT coalesce(jsonb_agg('pg_class:' || p.oid), '[]') FROM (
                     SELECT found.reltoastrelid AS oid
                     UNION ALL
@@ -125,12 +132,12 @@ BEGIN
                                 ELSE '(count(%1$s) + coalesce(sum(hashtextextended(%1$s::text COLLATE "C", s.n)), 0))::text' END, col.digest);
                         END IF;
                         names := names || format(', t.%I AS c%s', col.name, col.number);
-                        every := every || format(' || jsonb_build_object(%L, jsonb_build_array(%L, %L, count(s.c%s), count(s.c%4$s) FILTER (WHERE NOT s.x = ANY ($1)), %s))',
+                        every := every || format(' || jsonb_build_object(%L, jsonb_build_array(%L, %L, count(s.c%s), count(s.c%4$s) FILTER (WHERE s.is_old), %s))',
                             col.number, col.name, col.type, col.number, col.digest);
                     END LOOP;
-                    EXECUTE format('SELECT jsonb_build_object(''rows'', count(*), ''old'', count(*) FILTER (WHERE NOT s.x = ANY ($1)), ''columns'', ''{}''::jsonb%s)'
-                        ' FROM (SELECT %s AS n, t.xmin AS x%s FROM ONLY %s AS t) AS s',
-                        every, CASE found.mode WHEN 'digest' THEN 'row_number() OVER ()' ELSE '0' END, names, found.label) INTO counted USING own;
+                    EXECUTE format('SELECT jsonb_build_object(''rows'', count(*), ''old'', count(*) FILTER (WHERE s.is_old), ''columns'', ''{}''::jsonb%s)'
+                        ' FROM (SELECT %s AS n, %s AS is_old%s FROM ONLY %s AS t) AS s',
+                        every, CASE found.mode WHEN 'digest' THEN 'row_number() OVER ()' ELSE '0' END, format(is_old, 't.xmin'), names, found.label) INTO counted;
                     measured := measured || counted;
                 EXCEPTION WHEN OTHERS THEN
                     -- The role may not read it, or a value has no such cast.

@@ -54,11 +54,16 @@ SELECT jsonb_build_object(
     'created', (
         SELECT coalesce(jsonb_agg('pg_class:' || h.oid), '[]')
         FROM held AS h
+        CROSS JOIN (
+            SELECT x.base, pg_snapshot_xmax(pg_current_snapshot())::text::bigint - x.base AS span
+            FROM (SELECT pg_current_xact_id()::text::bigint AS base) AS x
+        ) AS self
         -- A system column is written when its relation is created, and never again.
         JOIN pg_attribute AS a ON a.attrelid = h.oid AND a.attnum = -1
-        WHERE h.exclusive AND h.relkind IN ('r', 'S', 'm') AND a.xmin = ANY (ARRAY(
-            SELECT l.transactionid FROM pg_locks AS l
-            WHERE l.pid = pg_backend_pid() AND l.locktype = 'transactionid' AND l.mode = 'ExclusiveLock'))),
+        WHERE h.exclusive AND h.relkind IN ('r', 'S', 'm') AND NOT CASE
+            WHEN age(a.xmin) > 0 OR -age(a.xmin) >= self.span + 1000000 THEN true
+            WHEN -age(a.xmin) >= self.span THEN false
+            ELSE pg_xact_status((self.base - age(a.xmin))::text::xid8) IS DISTINCT FROM 'in progress' END),
     'large_objects', EXISTS (
         SELECT FROM pg_locks AS l
         WHERE l.pid = pg_backend_pid() AND l.granted AND l.locktype = 'relation' AND l.relation = 'pg_largeobject'::regclass
