@@ -5,15 +5,22 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
-# A table with deferred events cannot be dropped; a run of its own would end with them.
+# A table with deferred events cannot be dropped, and a function takes its triggers with it. Both
+# fire before that, as they would at the end of a run of their own.
 _SETTLE_TEMPORARY = """DO $settle$
 DECLARE
     found record;
 BEGIN
-    FOR found IN SELECT conname FROM pg_catalog.pg_constraint
-        WHERE connamespace = pg_catalog.pg_my_temp_schema() AND condeferrable
+    FOR found IN
+        SELECT n.nspname, c.conname
+        FROM pg_catalog.pg_constraint AS c
+        JOIN pg_catalog.pg_namespace AS n ON n.oid = c.connamespace
+        WHERE c.condeferrable AND (n.oid = pg_catalog.pg_my_temp_schema() OR EXISTS (
+            SELECT FROM pg_catalog.pg_trigger AS t
+            JOIN pg_catalog.pg_proc AS p ON p.oid = t.tgfoid
+            WHERE t.tgconstraint = c.oid AND p.pronamespace = pg_catalog.pg_my_temp_schema()))
     LOOP
-        EXECUTE pg_catalog.format('SET CONSTRAINTS pg_temp.%I IMMEDIATE', found.conname);
+        EXECUTE pg_catalog.format('SET CONSTRAINTS %I.%I IMMEDIATE', found.nspname, found.conname);
     END LOOP;
 END
 $settle$"""

@@ -21,7 +21,7 @@ from lfmigrate.errors import (
 )
 from tests.conftest import Cli
 from tests.helpers.commands import SHIPPED, migrations, statuses, up, verify
-from tests.helpers.databases import execute, fetch, has_history
+from tests.helpers.databases import execute, fetch, has_history, value
 from tests.helpers.leavings import HAS, LEAVINGS, leaving
 
 Write = Callable[[Mapping[str, str | bytes]], Path]
@@ -507,3 +507,31 @@ def test_a_new_enum_value_in_the_same_transaction_has_two_ways_out(
     assert failed.value.sqlstate == "55P04"
     assert "--per-migration" in (failed.value.hint or "")
     assert "no-transaction" in (failed.value.hint or "")
+
+
+@pytest.mark.any_version
+def test_a_deferred_trigger_with_a_temporary_function_fires_before_that_goes(
+    database: str, folder: Write
+) -> None:
+    """The commit of psql would fail as well; the trigger goes with its function."""
+    files = folder(
+        {
+            "1_a.sql": """
+                CREATE TABLE a (n int);
+                CREATE FUNCTION pg_temp.refuse() RETURNS trigger LANGUAGE plpgsql
+                    AS $$ BEGIN RAISE EXCEPTION 'no %', NEW.n; END $$;
+                CREATE CONSTRAINT TRIGGER "A.b" AFTER INSERT ON a DEFERRABLE INITIALLY DEFERRED
+                    FOR EACH ROW WHEN (NEW.n > 1) EXECUTE FUNCTION pg_temp.refuse();
+                INSERT INTO a VALUES (1);
+            """
+        }
+    )
+    up(database, files)
+    assert value(database, "SELECT n FROM a") == 1
+    text = (files / "1_a.sql").read_text(encoding="utf-8").replace(" a ", " b ")
+    (files / "2_b.sql").write_text(text.replace("VALUES (1)", "VALUES (2)"), encoding="utf-8")
+
+    with pytest.raises(StatementFailed, match="no 2"):
+        up(database, files)
+
+    assert value(database, "SELECT to_regclass('b')") is None
