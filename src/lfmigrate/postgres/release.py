@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
-# A table with deferred events cannot be dropped, and a function takes its triggers with it; in a
-# run of its own, they would fire at its end.
+# A table with deferred events cannot be dropped, and a function takes its triggers with it. Both
+# fire before that, as they would at the end of a run of their own.
 _SETTLE_TEMPORARY = """DO $settle$
 DECLARE
     found record;
