@@ -121,7 +121,9 @@ class RowGuard:
         self._created = done.created
         objects = {n: each for n, each in done.lost.items() if n not in self.policy.large_objects}
         danger = self._danger(tx)
-        dropped_known = self._storage.examine(tx, danger.reached(self.policy.existing))
+        # What is known to exist needs no question.
+        reached = danger.reached(self.policy.existing) - outcome.state.ids.keys()
+        dropped_known = self._storage.examine(tx, reached)
         left = [(r.schema, r.name) for effect in outcome.effects for r in effect.made]
         others = (
             *(each.lost for each in objects.values()),
