@@ -539,6 +539,8 @@ def test_what_a_block_does_is_found_and_owned(
     assert done.returncode == 0, done.stderr
     assert re.search(r"table +made +created", done.stdout)
     assert "theirs" not in done.stdout
+    assert "table public.gone was dropped outside a transaction" in done.stdout + done.stderr
+    assert "emptied or rewritten" not in done.stdout + done.stderr
     assert [each.returncode for each in verified] == [0, 3], verified[0].stdout
     assert undone.returncode == 0, undone.stderr
 

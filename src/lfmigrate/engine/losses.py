@@ -7,7 +7,7 @@ there is counted. Statistics, notices and the texts of statements decide nothing
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from lfmigrate import catalog
@@ -16,6 +16,7 @@ from lfmigrate.engine.blocking import ask_aside
 from lfmigrate.postgres.connection import Connection
 from lfmigrate.postgres.pipeline import Flight
 from lfmigrate.postgres.wire import Answer
+from lfmigrate.schema.relation import Fingerprints, Found
 
 # How long another connection may take to say what existed before the transaction.
 _ASK_S = 5.0
@@ -121,6 +122,29 @@ def existed_before(conn: Connection, ids: Collection[str]) -> tuple[str, ...]:
         DatabaseError: There is no second connection.
     """
     return ask_aside(conn, catalog.existing(ids), _ASK_S) if ids else ()
+
+
+def lost_outside(before: Fingerprints, after: Fingerprints, was: Iterable[Found]) -> list[str]:
+    """Return a note for each table that a statement outside a transaction dropped or rewrote.
+
+    Args:
+        before: What existed before it.
+        after: What existed after it.
+        was: The relations as they were before.
+    """
+    notes = []
+    for found in was:
+        then, now = before.get(found.id, ""), after.get(found.id)
+        # That of a table has the file of its rows.
+        if found.relation.kind != "table" or ":" not in then:
+            continue
+        if now is None or now.partition(":")[2] != then.partition(":")[2]:
+            deed = "dropped" if now is None else "emptied or rewritten"
+            notes.append(
+                f"table {found.relation.label} was {deed} outside a transaction; if it had rows,"
+                " they were neither counted nor saved"
+            )
+    return notes
 
 
 def _whole(item_id: str) -> str:

@@ -7,14 +7,15 @@ has to outlive a transaction. Behind a transaction pooler there is no such sessi
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from lfmigrate import catalog
 from lfmigrate.catalog import Index
 from lfmigrate.engine.hidden_extension import add_hidden_extension
+from lfmigrate.engine.losses import lost_outside
 from lfmigrate.engine.outcome import Outcome, outcome_outside_transaction
 from lfmigrate.engine.session import Session
 from lfmigrate.engine.state import DatabaseState
@@ -30,7 +31,7 @@ from lfmigrate.errors import (
 from lfmigrate.history import ledger
 from lfmigrate.postgres.pipeline import rolled_back_on_error
 from lfmigrate.postgres.wire import Answer
-from lfmigrate.schema.relation import Found, Key, Relation, Snapshot
+from lfmigrate.schema.relation import Fingerprints, Found, Key, Relation, Snapshot
 from lfmigrate.source.sqlfile import SqlFile, from_text
 from lfmigrate.syntax.names import Cursor, Indexing, indexing
 from lfmigrate.syntax.scanner import Statement
@@ -174,6 +175,7 @@ class _Alone:
         step: The part of the file: the statement, and what is set before it.
         begun: Whether an earlier run was interrupted in it.
         committed: The labels of what was committed before it.
+        existing: What existed before it, if its text does not say what it changes.
     """
 
     session: Session
@@ -181,6 +183,7 @@ class _Alone:
     step: Step
     begun: bool
     committed: tuple[str, ...]
+    existing: Fingerprints = field(default_factory=dict)
 
     @property
     def statement(self) -> Statement:
@@ -215,13 +218,12 @@ class _Alone:
 
     def _read(self) -> tuple[tuple[Found, ...], tuple[Index, ...]]:
         """Read what the statement mentions, and its indexes, as they are now."""
-        existing: Collection[str] = ()
         if self._is_opaque:
             with self.session.reading(self.state.schema) as flight:
                 everything = flight.ask(catalog.fingerprints())
-            existing = everything.value
+            self.existing = everything.value
         with self.session.reading(self.state.schema) as flight:
-            found = flight.ask(catalog.relations(self._keys(), existing))
+            found = flight.ask(catalog.relations(self._keys(), self.existing))
             indexes = flight.ask(catalog.indexes([name for _, name in self._mentioned()]))
         return found.value, indexes.value
 
@@ -391,7 +393,7 @@ class _Alone:
             opened.on_failure = self._outcome
             opened.record(step)
             opened.flight.look_at(state.schema)
-            existing: Collection[str] = ()
+            existing: Fingerprints = {}
             if self._is_opaque:
                 everything = opened.flight.ask(catalog.fingerprints())
                 opened.send()
@@ -419,7 +421,8 @@ class _Alone:
                 skipped=answer is not None and answer.has_skipped,
             )
             opened.commit(outcome)
-        return outcome
+        lost = lost_outside(self.existing, existing, was)
+        return replace(outcome, notes=(*outcome.notes, *lost))
 
 
 def _changed(state: DatabaseState, was: Iterable[Found], now: Iterable[Found]) -> list[Found]:
