@@ -235,7 +235,7 @@ def test_the_command_says_which_columns(
     options = ("--sql-dir", files, "--database-url", database)
     done = cli("restore", path, *options)
     assert done.returncode == 0, done.stderr
-    assert "table a, restored by primary key: note in 2 rows" in done.stdout
+    assert "table a: note restored by primary key in 2 rows" in done.stdout
     document = json.loads(cli("restore", path, "--json", *options).stdout)
     assert document["columns"] == [
         {"schema": "public", "name": "a", "columns": ["note"], "rows": 0}

@@ -45,6 +45,7 @@ class RestoreReport:
         saved: The backup of what was there before; None where there was nothing.
         notes: What is worth a warning.
         columns: The columns that were restored in tables that had kept their rows.
+        large_objects: How many large objects were restored.
     """
 
     server: Server
@@ -55,6 +56,7 @@ class RestoreReport:
     saved: Path | None = None
     notes: tuple[str, ...] = ()
     columns: tuple[RestoredColumns, ...] = ()
+    large_objects: int = 0
 
 
 # Tables as they were saved, and as they are now.
@@ -114,11 +116,11 @@ def restore(
             schema_of = _schemas(saved, state)
             backup = None
             with transaction(session, state) as tx:
-                found = _Found.queue(tx.flight, saved, schema_of)
+                found = _Found.queue(tx.flight, saved, schema_of, state)
                 tx.send()
                 counted = lock_and_count(tx, [table for _, table in found.pairs()])
                 # Again, because another session may have altered one before it was locked.
-                found = _Found.queue(tx.flight, saved, schema_of)
+                found = _Found.queue(tx.flight, saved, schema_of, state)
                 tx.send()
                 pairs, partial = found.split(counted)
                 tables = [table for _, table in pairs]
@@ -166,6 +168,7 @@ def restore(
         lost,
         backup,
         columns=columns,
+        large_objects=len(objects),
         notes=(
             *(note for each in staged.values() for note in each.notes),
             *describe(columns),
@@ -185,10 +188,25 @@ def _restore_into(
             with transaction(session, state) as tx:
                 tx.send()
                 tables, notes = load_into(tx.conn, saved, schema, watch=watch)
-                if saved.large_objects:
-                    notes = (*notes, f"not loaded: large objects: {len(saved.large_objects):,}")
+                existing = tx.flight.ask(catalog.large_objects(saved.numbers))
+                tx.send()
+                objects, others = differing(saved, existing.value)
+                numbers = {each.number for each in others}
+                objects = [each for each in objects if each.number not in numbers]
+                notes += load_large_objects(tx.conn, saved, objects, ())
                 tx.commit()
-    return RestoreReport(state.server, schema, saved.path, tables, notes=(*notes, *session.notes))
+    notes += tuple(
+        f"large object {number} has another content than the backup, and is left as it is"
+        for number in sorted(numbers)
+    )
+    return RestoreReport(
+        state.server,
+        schema,
+        saved.path,
+        tables,
+        large_objects=len(objects),
+        notes=(*notes, *session.notes),
+    )
 
 
 def preview_replace(
@@ -225,7 +243,7 @@ def preview_replace(
             _refuse_another_database(saved, state)
             schema_of = _schemas(saved, state)
             with session.reading(state.schema) as flight:
-                found = _Found.queue(flight, saved, schema_of)
+                found = _Found.queue(flight, saved, schema_of, state)
                 existing = flight.ask(catalog.large_objects(saved.numbers))
             counted = tables_with_rows(session, state, [t for _, t in found.pairs()])
             pairs, partial = found.split(counted)
@@ -320,18 +338,22 @@ class _Found:
 
     saved: Archive
     schema_of: Callable[[str], str]
+    state: DatabaseState
     tables: Answer[tuple[Table, ...]]
     missing_sequences: Answer[tuple[tuple[str, str], ...]]
 
     @classmethod
-    def queue(cls, flight: Flight, saved: Archive, schema_of: Callable[[str], str]) -> _Found:
+    def queue(
+        cls, flight: Flight, saved: Archive, schema_of: Callable[[str], str], state: DatabaseState
+    ) -> _Found:
         """Queue the questions."""
         names = [(schema_of(table.schema), table.name) for table in saved.tables]
         free = [(schema_of(sequence.schema), sequence.name) for sequence in saved.sequences]
         # The names of types have their schemas, as in the manifest.
         with empty_path(flight):
             tables = flight.ask(catalog.tables(names))
-        return cls(saved, schema_of, tables, flight.ask(catalog.missing_sequences(free)))
+        missing = flight.ask(catalog.missing_sequences(free))
+        return cls(saved, schema_of, state, tables, missing)
 
     def split(self, counted: Sequence[Emptied]) -> tuple[_Pairs, _Pairs]:
         """Pair the saved tables with those of the database.
@@ -385,10 +407,21 @@ class _Found:
             raise DifferenceFound(
                 "the tables are not those that were saved",
                 detail=problems,
-                hint='Bring them to the state of the backup first ("applied" in its manifest.json'
-                " says which migrations it had).",
+                hint=_way_back(self.saved.about.applied, self.state.about("").applied),
             )
         return pairs
+
+
+def _way_back(then: Sequence[str], now: Sequence[str]) -> str:
+    """Return how the tables become those of a backup again, by the migrations of either."""
+    into = "--into loads the backup into a schema of its own, whatever the tables are like."
+    last = then[-1].partition("_")[0] if then else "0"
+    if set(then) < set(now):
+        return f'Run "lfmigrate rollback --to {last}" first. Or: {into}'
+    if set(now) < set(then):
+        return f'Run "lfmigrate up --to {last}" first. Or: {into}'
+    applied = ", ".join(then) or "none"
+    return f"The backup is of a database with the migrations {applied}. {into}"
 
 
 def _differences(saved: SavedTable, table: Table, *, columns_only: bool) -> Iterator[str]:

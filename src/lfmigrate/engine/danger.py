@@ -78,6 +78,14 @@ class _Around:
     after: Answer[None]
 
 
+@dataclass(frozen=True, slots=True)
+class Updated:
+    """A table of which rows were updated or deleted; their number, or None if it is unknown."""
+
+    name: str
+    rows: int | None
+
+
 @dataclass(slots=True)
 class Danger:
     """What some files do to rows that existed before them; for one transaction.
@@ -206,31 +214,26 @@ class Danger:
         }
         return next(iter(steps.values())) if len(steps) == 1 else None
 
-    def changed(self, created: Collection[str]) -> str | None:
-        """Return a line about updated or deleted rows of what existed at first; None if none.
+    def changed(self, created: Collection[str]) -> Mapping[str, Updated]:
+        """Return the tables with updated or deleted rows, of what existed at first, by id.
 
         Args:
             created: As in `found`.
         """
-        rows: dict[str, int | None] = {}
+        found: dict[str, Updated] = {}
         links = self._links()
         for item_id in self._tables(created):
             table = self.traces.tables.get(item_id)
             if table is not None and item_id in self.traces.written | links.keys():
-                rows[label_of(table, self.schema)] = table.changed
+                found[item_id] = Updated(label_of(table, self.schema), table.changed)
             elif table is None and item_id in links:
                 last = links[item_id][-1].before
-                rows[label_of(last, self.schema)] = last.changed
-        names = sorted(name for name, number in rows.items() if number != 0)
-        if not names:
-            return None
-        if None not in rows.values():
-            total = sum(number or 0 for number in rows.values())
-            counted = f"{total:,} {'row' if total == 1 else 'rows'}"
-            return f"{counted} updated or deleted in {', '.join(names)}"
-        # The server keeps no statistics; rows that were only inserted are worth no line.
-        tagged = any(answer.changed for answer in self._answers)
-        return f"rows may have been updated or deleted in {', '.join(names)}" if tagged else None
+                found[item_id] = Updated(label_of(last, self.schema), last.changed)
+        if any(each.rows is None for each in found.values()):
+            # The server keeps no statistics; rows that were only inserted are no reason.
+            if not any(answer.changed for answer in self._answers):
+                return {}
+        return {item_id: each for item_id, each in found.items() if each.rows != 0}
 
     def _steps_that_retype(self) -> list[Step]:
         """Return the files with a statement that drops an attribute of a type."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from lfmigrate import catalog
 from lfmigrate.catalog import LargeObject, Measured
-from lfmigrate.engine.danger import Danger, Found, Watch
+from lfmigrate.engine.danger import Danger, Found, Updated, Watch
 from lfmigrate.engine.dropped_storage import DroppedStorage
 from lfmigrate.engine.large_objects import refuse_unreadable, touched_objects
 from lfmigrate.engine.losses import Lost, existed_before
@@ -123,7 +123,8 @@ class RowGuard:
         """
         danger = _danger_of(tx)
         found = danger.found(self.policy.created)
-        self._changed = danger.changed(self.policy.created)
+        changed = danger.changed(self.policy.created)
+        self._changed = _note_of(changed.values())
         self._gone = danger.traces.gone
         done = touched_objects(tx, danger.traces)
         self._created = danger.traces.created, done.created
@@ -139,7 +140,7 @@ class RowGuard:
             ),
         )
         self.lost = tuple(loss.what for loss in self._losses)
-        tables = {loss.table for loss in found.losses if loss.table is not None}
+        tables = {loss.table for loss in found.losses if loss.table is not None} | changed.keys()
         unsaved = tables - self._saves if self.policy.parent is not None else set[str]()
         self.watch.tables.update(found.tables | unsaved)
         self.watch.statements.update(found.statements)
@@ -194,7 +195,10 @@ class RowGuard:
             return
         losses = [loss for loss in self._losses if not _is_marked(loss, steps)]
         if losses and dry_run:
-            self.policy.notes.append("up would refuse to lose these rows; see its help")
+            self.policy.notes.append(
+                "up would refuse to lose existing rows, unless the file's header says"
+                ' "-- lfmigrate: loses-data", or --backup or --accept-data-loss is given'
+            )
         elif losses:
             many = len(losses) != 1
             raise Refused(
@@ -216,6 +220,17 @@ def _were_others(tx: Transaction, found: Found) -> bool:
     """Return whether tables or columns were dropped that another session has created meanwhile."""
     names = existed_before(tx.conn, found.unknown)
     return any(name.startswith(("table ", "foreign table ")) for name in names)
+
+
+def _note_of(tables: Collection[Updated]) -> str | None:
+    """Return a line about updated or deleted rows; None if there are none."""
+    if not tables:
+        return None
+    names = ", ".join(sorted(table.name for table in tables))
+    numbers = [table.rows for table in tables if table.rows is not None]
+    if len(numbers) < len(tables):
+        return f"rows may have been updated or deleted in {names}"
+    return f"{sum(numbers):,} {'row' if numbers == [1] else 'rows'} updated or deleted in {names}"
 
 
 def _is_marked(loss: Loss, steps: Sequence[Step]) -> bool:

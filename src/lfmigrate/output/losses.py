@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from lfmigrate.engine.losses import Lost
+from lfmigrate.engine.losses import CHANGED, Lost
 from lfmigrate.output.page import Page, size
 from lfmigrate.output.tables import Column
 
@@ -23,7 +23,7 @@ def draw_losses(page: Page, losses: Sequence[Lost]) -> None:
         _COLUMNS,
         [
             (
-                lost.kind,
+                _kind(lost),
                 lost.name,
                 "" if lost.rows is None else f"{lost.rows:,}",
                 "" if lost.bytes is None else size(lost.bytes),
@@ -32,6 +32,15 @@ def draw_losses(page: Page, losses: Sequence[Lost]) -> None:
         ],
     )
     page.blank()
+
+
+def _kind(lost: Lost) -> str:
+    """Return what a loss is, in the words of a reader."""
+    if lost.kind != CHANGED:
+        return lost.kind
+    if lost.deleted == 0:
+        return "changed rows"
+    return "deleted rows" if lost.deleted in {None, lost.rows} else "deleted and changed rows"
 
 
 def lost_json(lost: Lost) -> dict[str, Any]:

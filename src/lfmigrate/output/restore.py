@@ -21,7 +21,7 @@ def _(report: RestoreReport, page: Page) -> None:
         done = "would be restored" if page.preview else "restored"
         up_to = "up to " if page.preview else ""
         page.line(
-            f"table {each.name}, {done} by primary key: {', '.join(each.columns)} in"
+            f"table {each.name}: {', '.join(each.columns)} {done} by primary key in"
             f" {up_to}{counted(each.rows, 'row')}"
         )
     if report.columns:
@@ -33,9 +33,19 @@ def _(report: RestoreReport, page: Page) -> None:
     if report.saved is not None:
         page.line("backup of the previous rows:")
         page.path(report.saved)
-    rows = sum(table.rows for table in report.tables)
-    page.line(f"{counted(rows, 'row')} restored; {page.seconds}")
+    page.line(f"{_restored(report)} restored; {page.seconds}")
     page.path(report.path)
+
+
+def _restored(report: RestoreReport) -> str:
+    parts = []
+    if report.tables or not report.columns:
+        parts.append(counted(sum(table.rows for table in report.tables), "row"))
+    if report.columns:
+        parts.append(f"columns of {counted(sum(each.rows for each in report.columns), 'row')}")
+    if report.large_objects:
+        parts.append(counted(report.large_objects, "large object"))
+    return ", ".join(parts)
 
 
 @question.register
@@ -62,5 +72,6 @@ def _(report: RestoreReport) -> dict[str, Any]:
             }
             for each in report.columns
         ],
+        "large_objects": report.large_objects,
         "notes": list(report.notes),
     }

@@ -46,6 +46,7 @@ def _(report: UpReport, page: Page) -> None:
     if not ran:
         page.line(f"no pending migrations, {len(report.migrations):,} applied")
     if report.lost:
+        page.blank()
         page.line((f"existing rows{' that would be' if report.undone else ''} lost", "bold red"))
         draw_losses(page, report.lost)
     for backup in report.backups:

@@ -97,8 +97,6 @@ def load_large_objects(
                 objects.put(flight, each.number, offset, block)
                 offset += len(block)
             flight.go()
-        label = f"large object {each.number}"
-        notes.append(f"{label} restored")
         if each.number in existing:
             flight.go()
             continue
@@ -106,6 +104,7 @@ def load_large_objects(
             flight, each.number, each.owner, each.comment, each.grants
         )
         flight.go()
+        label = f"large object {each.number}"
         notes += [f"{label}, not restored: {what}" for what in objects.left(properties)]
     return tuple(notes)
 

@@ -32,11 +32,15 @@ part AS NOT MATERIALIZED (
     FROM pg_constraint AS k
     WHERE k.conrelid <> 0 AND k.contype IN ('c', 'f', 'p', 'u', 'x') AND k.conparentid = 0 AND k.conislocal
     UNION ALL
-    SELECT 'pg_class'::regclass, i.indexrelid, i.indrelid, 2, pg_get_indexdef(i.indexrelid)
+    -- That of a partitioned table includes those of its partitions, which are in the catalogs of their own.
+    SELECT 'pg_class'::regclass, i.indexrelid, i.indrelid, 2,
+        CASE WHEN x.relkind = 'I' AND i.indisvalid AND starts_with(d.text, d.head || ' ON ONLY ') THEN d.head || ' ON ' || substr(d.text, length(d.head || ' ON ONLY ') + 1) ELSE d.text END
         || CASE WHEN i.indisclustered THEN format(E';\nALTER TABLE %s CLUSTER ON %I', i.indrelid::regclass, x.relname) ELSE '' END
         || CASE WHEN i.indisreplident THEN format(E';\nALTER TABLE %s REPLICA IDENTITY USING INDEX %I', i.indrelid::regclass, x.relname) ELSE '' END
     FROM pg_index AS i
     JOIN pg_class AS x ON x.oid = i.indexrelid AND NOT x.relispartition
+    CROSS JOIN LATERAL (
+        SELECT pg_get_indexdef(i.indexrelid) AS text, format('CREATE %sINDEX %I', CASE WHEN i.indisunique THEN 'UNIQUE ' ELSE '' END, x.relname) AS head) AS d
     WHERE x.relnamespace <> 'pg_toast'::regnamespace
       AND NOT EXISTS (SELECT FROM pg_constraint AS k WHERE k.conindid = i.indexrelid AND k.conrelid = i.indrelid AND k.contype IN ('p', 'u', 'x'))
     UNION ALL
