@@ -124,7 +124,9 @@ class RowGuard:
         # What is known to exist needs no question.
         reached = danger.reached(self.policy.existing) - outcome.state.ids.keys()
         dropped_known = self._storage.examine(tx, reached)
+        # What was dropped and created again may be unchanged.
         left = [(r.schema, r.name) for effect in outcome.effects for r in effect.made]
+        left += [(r.schema, r.name) for r in outcome.state.live.values()]
         others = (
             *(each.lost for each in objects.values()),
             *self._storage.lost(left, tx.state.schema),
