@@ -229,10 +229,10 @@ class Danger:
             elif table is None and item_id in links:
                 last = links[item_id][-1].before
                 found[item_id] = Updated(label_of(last, self.schema), last.changed)
-        if any(each.rows is None for each in found.values()):
-            # The server keeps no statistics; rows that were only inserted are no reason.
-            if not any(answer.changed for answer in self._answers):
-                return {}
+        uncounted = any(each.rows is None for each in found.values())
+        # The server keeps no statistics; rows that were only inserted are no reason.
+        if uncounted and not any(answer.changed for answer in self._answers):
+            return {}
         return {item_id: each for item_id, each in found.items() if each.rows != 0}
 
     def _steps_that_retype(self) -> list[Step]:

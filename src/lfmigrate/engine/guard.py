@@ -130,7 +130,9 @@ class RowGuard:
         self._created = danger.traces.created, done.created
         objects = {n: each for n, each in done.lost.items() if n not in self.policy.large_objects}
         dropped_known = self._storage.examine(tx, danger.gone(self.policy.created))
+        # What was dropped and created again may be unchanged.
         left = [(r.schema, r.name) for effect in outcome.effects for r in effect.made]
+        left += [(r.schema, r.name) for r in outcome.state.live.values()]
         self._losses = (
             *found.losses,
             *(Loss(each.lost, None, None) for each in objects.values()),
