@@ -509,7 +509,8 @@ def test_the_rows_of_partitions_count_once(
     report = rollback(database, files, tmp_path)
 
     assert preview.lost == report.lost
-    assert {lost.name: lost.rows for lost in report.lost if lost.rows is not None} == counted
+    tables = [lost for lost in report.lost if lost.kind != "table column"]
+    assert {lost.name: lost.rows for lost in tables if lost.rows is not None} == counted
     assert not [one for one in report.lost if one.kind == "changed table" and one.rows is None]
     assert report.backup is not None
     assert {t.name: t.rows for t in read(report.backup).tables} == counted

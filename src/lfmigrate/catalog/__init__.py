@@ -25,7 +25,7 @@ from lfmigrate.catalog.sequences import (
     sequence_positions,
     set_position,
 )
-from lfmigrate.catalog.sessions import Server, blockers, server, session_state
+from lfmigrate.catalog.sessions import Server, blockers, databases, server, session_state
 from lfmigrate.catalog.tables import (
     ChangedValues,
     CheckConstraint,
@@ -92,6 +92,7 @@ __all__ = [
     "changed_values",
     "check_constraint",
     "committed",
+    "databases",
     "dependents",
     "existing",
     "existing_parts",

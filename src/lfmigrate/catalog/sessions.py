@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from lfmigrate.catalog.query import query_text
@@ -65,6 +66,16 @@ class Server:
     def major(self) -> int:
         """Return the major version, such as 18."""
         return self.version // 10000
+
+
+def databases(names: Iterable[str]) -> Query[tuple[str, ...]]:
+    """Ask which of some databases exist."""
+    return Query(
+        "SELECT coalesce(jsonb_agg(d.datname ORDER BY d.datname), '[]') FROM pg_database AS d"
+        " WHERE d.datname = ANY (ARRAY(SELECT jsonb_array_elements_text($1::jsonb)))",
+        (json.dumps(list(names)),),
+        tuple,
+    )
 
 
 def server() -> Query[Server]:

@@ -290,7 +290,7 @@ def _not_empty(lost: Sequence[Emptied], tables: Sequence[Table]) -> Refused:
     return Refused(
         f"{len(lost)} of {len(tables)} tables are not empty",
         detail=[f"table {t.schema}.{t.name}, rows: {t.rows:,}" for t in lost],
-        hint='Empty them first, or let "--replace --yes" do it, which backs them up; --into loads'
+        hint='Empty them first, or let "--replace --yes" do it after a backup; --into loads'
         " the backup into a schema of its own.",
     )
 
@@ -300,7 +300,7 @@ def _other_large_objects(others: Sequence[LargeObject]) -> Refused:
         f"{len(others)} large {'object has' if len(others) == 1 else 'objects have'} another"
         " content than the backup",
         detail=[f"large object {each.number}" for each in others],
-        hint='Let "--replace --yes" overwrite them, which backs them up.',
+        hint='Let "--replace --yes" overwrite them after a backup.',
     )
 
 
@@ -312,7 +312,7 @@ def _overwritten(columns: Sequence[RestoredColumns]) -> Refused:
             for c in columns
             if c.overwritten
         ],
-        hint='Let "--replace --yes" overwrite them, which backs them up, or look at the backup with'
+        hint='Let "--replace --yes" overwrite them after a backup, or look at the backup with'
         " --into.",
     )
 

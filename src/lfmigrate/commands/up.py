@@ -11,7 +11,7 @@ from lfmigrate.commands.up_report import UpReport, as_planned, report_of, with_u
 from lfmigrate.engine.batches import add_upgrade, split_untriable
 from lfmigrate.engine.batches import batches as split_into_batches
 from lfmigrate.engine.direct import direct_session, session_lock
-from lfmigrate.engine.guard import RowGuard, RowPolicy
+from lfmigrate.engine.guard import RowGuard, RowPolicy, refuse_to_drop_databases
 from lfmigrate.engine.nontransactional import (
     next_part,
     outcome_outside,
@@ -297,6 +297,7 @@ def _run_statements(
                 (outcome,) = _run(session, state, [part], options)
             else:
                 committed = tuple(session.committed)
+                refuse_to_drop_databases(session, state.schema, part, options.rows)
                 outcome = run_alone(session, state, part)
                 try:
                     if options.strict:

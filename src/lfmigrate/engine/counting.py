@@ -18,6 +18,9 @@ from lfmigrate.rows.policies import all_rows_visible
 from lfmigrate.schema.object import Item
 from lfmigrate.syntax.names import quote_name
 
+# What the server calls a column.
+_COLUMN = "table column"
+
 # That of a sequence that stays, and is set back or restarted.
 _CHANGED_SEQUENCE = "changed sequence"
 
@@ -74,7 +77,8 @@ def lock_and_count(
         # Others may still read them, and a role that may only insert may not lock them.
         shared = [i for i in trial.tables if i.id not in whole and trial.may_lock(i.id)]
         lock_tables(flight, [_qualified(item) for item in shared], "SHARE ROW EXCLUSIVE")
-    counted = _ask_rows(flight, trial.counted)
+    cut = [i for i in losses.own + losses.outside if i.kind == _COLUMN]
+    counted, values = _ask_rows(flight, trial.counted, cut)
     dropped_sequences = [i for i in losses.own + losses.outside if i.relkind == "S"]
     new = flight.ask(catalog.items(set(reset) - trial.items.keys()))
     used = [flight.ask(_is_used(sequence)) for sequence in dropped_sequences]
@@ -85,6 +89,7 @@ def lock_and_count(
         if item.relkind == "S" and (item.id in reset or item.id in trial.changes.rewritten)
     ]
     rows = {item_id: answer.value for item_id, answer in counted.items()}
+    filled = {item_id: answer.value for item_id, answer in values.items()}
     schema = tx.state.schema
     changed: dict[str, Lost] = {}
     unsaved: dict[str, int] = {}
@@ -98,7 +103,8 @@ def lock_and_count(
             unsaved[item.id] = rows[item.id][0]
 
     def dropped(item: Item) -> Lost:
-        return Lost(item.kind, _plain(item, schema), *rows.get(item.id, (None, None)))
+        known = rows.get(item.id, (filled.get(item.id), None))
+        return Lost(item.kind, _plain(item, schema), *known)
 
     moved = (Lost(_CHANGED_SEQUENCE, _plain(item, schema)) for item in changed_sequences)
     objects = (each.lost for each in trial.large_objects.values())
@@ -137,11 +143,25 @@ def _changed(item: Item, trial: Trial, rows: int, size: int, *, schema: str) -> 
     return Lost(CHANGED, _plain(item, schema), deleted + changed, size, deleted)
 
 
-def _ask_rows(flight: Flight, items: Sequence[Item]) -> Mapping[str, Answer[tuple[int, int]]]:
-    """Queue the questions for all rows and bytes of relations, whatever policies hide."""
-    names = _names(items)
+def _ask_rows(
+    flight: Flight, items: Sequence[Item], columns: Sequence[Item]
+) -> tuple[Mapping[str, Answer[tuple[int, int]]], Mapping[str, Answer[int]]]:
+    """Queue the questions for all rows and bytes of relations, whatever policies hide.
+
+    Args:
+        flight: Where they are queued.
+        items: The relations.
+        columns: Columns; of those in these relations, the values that are not null are counted.
+    """
+    names, tables = _names(items), {item.id: item for item in items}
     with all_rows_visible(flight, names) if names else nullcontext():
-        return {item.id: flight.ask(_rows_and_bytes(item)) for item in items}
+        rows = {item.id: flight.ask(_rows_and_bytes(item)) for item in items}
+        values = {
+            column.id: flight.ask(_values(tables[column.relation], column))
+            for column in columns
+            if column.relation in tables
+        }
+    return rows, values
 
 
 def _names(items: Sequence[Item]) -> tuple[tuple[str, str], ...]:
@@ -163,6 +183,12 @@ def _rows_and_bytes(item: Item) -> Query[tuple[int, int]]:
         (name,),
         lambda value: (value[0], value[1]),
     )
+
+
+def _values(table: Item, column: Item) -> Query[int]:
+    name = quote_name((column.part or "").removeprefix("column "))
+    only = "ONLY " if table.relkind == "r" else ""
+    return Query(f"SELECT to_jsonb(count({name})) FROM {only}{_qualified(table)}", (), int)
 
 
 def _is_used(item: Item) -> Query[bool]:

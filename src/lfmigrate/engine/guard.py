@@ -15,12 +15,14 @@ from lfmigrate.engine.losses import Lost, existed_before
 from lfmigrate.engine.lost_rows import CHANGED_COLUMN, Loss
 from lfmigrate.engine.outcome import Outcome
 from lfmigrate.engine.previous import PreviousDefinitions
+from lfmigrate.engine.session import Session
 from lfmigrate.engine.step import Step
 from lfmigrate.engine.transaction import Transaction
 from lfmigrate.errors import Refused
 from lfmigrate.rows.archive import default_folder, remove
 from lfmigrate.rows.dump import OnCopy
 from lfmigrate.schema.object import TableName
+from lfmigrate.syntax.actions import dropped_database
 
 # To find out which tables, which statements and what is lost, and to save it: once each. Another
 # session may add to it meanwhile.
@@ -210,6 +212,33 @@ class RowGuard:
                 " header of the migration, save the rows with --backup, or pass"
                 " --accept-data-loss.",
             )
+
+
+def refuse_to_drop_databases(session: Session, schema: str, part: Step, policy: RowPolicy) -> None:
+    """Refuse a statement that drops a database, which cannot be undone or saved.
+
+    Args:
+        session: Where it would run.
+        schema: The command's schema.
+        part: The statement.
+        policy: What the command may do.
+
+    Raises:
+        Refused: The database exists, and neither the file nor the caller has given it up.
+    """
+    names = list(filter(None, map(dropped_database, part.file.statements)))
+    if not names or policy.accepts or part.file.loses_data:
+        return
+    with session.reading(schema) as flight:
+        exists = flight.ask(catalog.databases(names))
+    if exists.value:
+        raise Refused(
+            "a database would be dropped, with all that is in it",
+            detail=[f"database {name}" for name in exists.value],
+            hint="No backup saves it. If that is intended, write the line"
+            ' "-- lfmigrate: loses-data" into the header of the migration, or pass'
+            " --accept-data-loss.",
+        )
 
 
 def _danger_of(tx: Transaction) -> Danger:

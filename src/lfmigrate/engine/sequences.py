@@ -114,7 +114,7 @@ def _put_back(
     lines = [_set(session.flight(), oid, was, now) for oid, was, now in pairs if now < was]
     ahead = [f"{was.name} ({was.next} to {now.next})" for _, was, now in pairs if was < now]
     if ahead and say_ahead:
-        lines.append(f"sequences that have moved on, as after any rollback: {', '.join(ahead)}")
+        lines.append(f"sequences that have moved on, which no ROLLBACK undoes: {', '.join(ahead)}")
     return lines
 
 

@@ -72,7 +72,7 @@ def _(report: RollbackReport) -> dict[str, Any]:
 
 def _rows(report: RollbackReport) -> tuple[int, int]:
     """Return how many rows are deleted, and in how many tables that stay rows are changed."""
-    every = (*report.lost, *report.dependents)
+    every = [lost for lost in (*report.lost, *report.dependents) if lost.kind != "table column"]
     return (
         sum((lost.deleted if lost.kind == CHANGED else lost.rows) or 0 for lost in every),
         sum(1 for lost in every if lost.kind == CHANGED and lost.rows != lost.deleted),

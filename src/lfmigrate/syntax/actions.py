@@ -111,6 +111,16 @@ def endangered(statement: Statement) -> Endangered | None:
     return Endangered("retype" if retypes else "drop" if drops else "rewrite", (table,))
 
 
+def dropped_database(statement: Statement) -> str | None:
+    """Return the database that a statement drops; None for any other statement."""
+    if statement.head[:2] != ("DROP", "DATABASE"):
+        return None
+    found = Cursor(statement)
+    found.skip({"drop", "database", "if", "exists"})
+    name = found.name()
+    return None if name is None else name.name
+
+
 def runs_other_statements(statement: Statement) -> bool:
     """Return whether a statement may drop relations that it does not name."""
     head = statement.head

@@ -468,6 +468,23 @@ def test_a_refused_statement_outside_a_transaction_has_not_run(
     ]
 
 
+def test_a_database_is_not_dropped_unasked(
+    database: str, create_database: Callable[..., str], folder: Write
+) -> None:
+    """Nothing could save it; one that does not exist is no loss."""
+    other = value(create_database(), "SELECT current_database()")
+    text = f"-- lfmigrate: no-transaction\nDROP DATABASE IF EXISTS gone; DROP DATABASE {other}"
+    exists = f"SELECT count(*) FROM pg_database WHERE datname = '{other}'"
+
+    with pytest.raises(Refused, match="a database would be dropped") as caught:
+        up(database, folder({"001_a.up.sql": text}))
+
+    assert caught.value.detail[0] == f"database {other}"
+    assert value(database, exists) == 1
+    up(database, folder({"001_a.up.sql": text}), accept_data_loss=True)
+    assert value(database, exists) == 0
+
+
 def test_losses_are_printed_if_only_a_repeatable_file_has_run(
     database: str, folder: Write, cli: Cli
 ) -> None:
