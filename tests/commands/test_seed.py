@@ -1264,6 +1264,8 @@ def test_what_load_sql_changes_besides_is_reported(database: str, folder: Write)
         ("TRUNCATE other;", "table public.other"),
         ("DROP TABLE other;", "table public.other"),
         ("DO $$ BEGIN ALTER TABLE other DROP COLUMN n; END $$;", "table column public.other.n"),
+        ("SELECT lo_unlink(4711);", "large object 4711"),
+        ("SELECT lo_put(4711, 0, 'y');", "large object 4711"),
         ("DROP INDEX other_m; CREATE INDEX other_m ON other (m);", DONE),
     ],
 )
@@ -1273,7 +1275,7 @@ def test_what_load_sql_would_remove_is_refused(
     """Nobody is asked about it, and nothing saves it."""
     url, path = shop
     execute(url, "CREATE TABLE other (n int, m int)", "CREATE INDEX other_m ON other (m)")
-    execute(url, "INSERT INTO other VALUES (1, 2)")
+    execute(url, "INSERT INTO other VALUES (1, 2)", "SELECT lo_from_bytea(4711, 'x')")
     load = path / "seed" / "load.sql"
     load.write_text(load.read_text() + text)
 
@@ -1286,6 +1288,7 @@ def test_what_load_sql_would_remove_is_refused(
 
     assert found == lost
     assert value(url, "SELECT to_jsonb(other) FROM other") == {"n": 1, "m": 2}
+    assert value(url, "SELECT lo_get(4711)") == b"x"
 
 
 def test_a_partitioned_table_is_counted_as_one(database: str, folder: Write) -> None:

@@ -10,7 +10,8 @@ from pathlib import Path
 from lfmigrate import catalog
 from lfmigrate.catalog import Server, StagingTable, Table, Written
 from lfmigrate.engine.empty_tables import lock_and_count, save_and_empty, tables_with_rows
-from lfmigrate.engine.losses import Changes, Moment, changes, existed_before
+from lfmigrate.engine.large_objects import touched_objects
+from lfmigrate.engine.losses import Moment, changes, existed_before
 from lfmigrate.engine.owned import owned_objects
 from lfmigrate.engine.sequences import unmoved_sequences
 from lfmigrate.engine.session import Session
@@ -258,14 +259,17 @@ def _merge(tx: Transaction, files: Seed, staged: Sequence[Staged]) -> _Counts:
     violations.refuse_found(tx.conn, staged, [answer.value for answer in selected if answer.landed])
     if failure is not None:
         raise violations.explain(tx.conn, staged, failure, files.merge)
-    _refuse_losses(tx, changes(first, last))
+    _refuse_losses(tx, first, last)
     return written.value or {}
 
 
-def _refuse_losses(tx: Transaction, done: Changes) -> None:
+def _refuse_losses(tx: Transaction, first: Moment, last: Moment) -> None:
     """Refuse a script that has dropped, emptied or rewritten what existed before."""
+    done = changes(first, last)
     found = existed_before(tx.conn, done.dropped | done.rewritten)
     lost = [name for name in found if name.startswith(_WITH_CONTENT)]
+    objects = touched_objects(tx, last.traces.value).lost
+    lost += [f"large object {number}" for number in sorted(objects)]
     if lost:
         raise Refused(
             "load.sql drops, empties or rewrites what existed before it",

@@ -23,7 +23,8 @@ WITH held AS MATERIALIZED (
     WHERE l.pid = pg_backend_pid() AND l.granted AND l.locktype IN ('relation', 'object')
       AND l.mode IN ('AccessExclusiveLock', 'RowExclusiveLock')
       AND l.database = (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database())
-      AND (coalesce(l.objid, l.relation) >= 16384)
+      -- The number of a large object may be chosen.
+      AND (coalesce(l.objid, l.relation) >= 16384 OR l.classid = 'pg_largeobject'::regclass)
       AND NOT EXISTS (
         SELECT FROM pg_depend AS d
         WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.refclassid = 'pg_class'::regclass AND d.refobjid = to_regclass($1))
