@@ -139,6 +139,7 @@ def test_rollback_goes_on_after_a_yes(cli: Cli, database: str, folder: Write) ->
     code, said = on_a_terminal("rollback", "--no-backup", *where, answer="y\n")
 
     assert code == 0
+    assert "Roll back 001 and delete 338 rows, without a backup? [y/N]:" in said
     done = said.partition("[y/N]:")[2]
     assert "001_notes rolled back\n338 rows deleted\n" in done
     assert "would" not in done

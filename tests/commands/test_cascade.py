@@ -77,6 +77,11 @@ OUTSIDERS = {
         CREATE TRIGGER w BEFORE INSERT ON other FOR EACH ROW EXECUTE FUNCTION s.fire()
     """,
     "index": "CREATE INDEX i ON s.t (n) WHERE n > 1",
+    "index with partitions": """
+        CREATE TABLE p1 PARTITION OF s.p FOR VALUES FROM (0) TO (10);
+        CREATE UNIQUE INDEX "i ON ONLY x" ON s.p (m, n);
+        CREATE INDEX j ON ONLY s.p (m)
+    """,
     "index elsewhere": "CREATE TABLE other (n int); CREATE INDEX i ON other (s.f(n))",
     "constraint": "ALTER TABLE s.t ADD CONSTRAINT k CHECK (n > 0) NOT VALID",
     "foreign key": "CREATE TABLE other (n int REFERENCES s.t ON DELETE SET NULL)",

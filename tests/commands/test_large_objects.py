@@ -22,10 +22,11 @@ from tests.helpers.threads import Threads
 
 Write = Callable[[Mapping[str, str | bytes]], Path]
 
-# Two that a file works on, of more than one piece, and one that it leaves alone.
+# Two that a file works on, of more than one piece, and one that it leaves alone. A number that is
+# chosen may be as low as those of the server's own objects.
 CREATE = (
     "SELECT lo_from_bytea(70001, 'precious' || repeat('x', 1500000)::bytea)",
-    "SELECT lo_from_bytea(70002, 'other'), lo_from_bytea(70003, '')",
+    "SELECT lo_from_bytea(70002, 'other'), lo_from_bytea(4711, '')",
     "COMMENT ON LARGE OBJECT 70001 IS 'it''s'",
     "GRANT SELECT ON LARGE OBJECT 70001 TO PUBLIC",
 )
@@ -41,8 +42,8 @@ WAYS = [
     ("SELECT lowrite(lo_open(70002, 131072), 'P')", {"70002": "changed large object"}),
     ("SELECT lo_truncate(lo_open(70001, 131072), 3)", {"70001": "changed large object"}),
     (
-        "SELECT lo_unlink(70003), lo_put(70002, 9, 'x')",
-        {"70003": "large object", "70002": "changed large object"},
+        "SELECT lo_unlink(4711), lo_put(70002, 9, 'x')",
+        {"4711": "large object", "70002": "changed large object"},
     ),
     (
         "DO $$ BEGIN PERFORM lo_unlink(70001); PERFORM lo_create(70001); END $$",
@@ -151,6 +152,25 @@ def test_up_does_not_lose_them_unasked(
     (path,) = report.backups
     assert {str(number) for number in read(path).numbers} == set(lost)
     assert up(database, folder({"001_a.up.sql": text}), accept_data_loss=True).lost == ()
+
+
+def test_a_backup_is_loaded_next_to_the_current_data_with_its_large_objects(
+    database: str, folder: Write, tmp_path: Path
+) -> None:
+    """As far as their numbers are free."""
+    execute(database, *CREATE)
+    files = folder({"001_a.up.sql": "SELECT lo_unlink(70001), lo_put(70002, 0, 'P')"})
+    before = value(database, "SELECT md5(lo_get(70001))")
+    report = up(database, files, backup_dir=tmp_path)
+
+    restored = restore(database, files, report.backups[0], into="old")
+
+    assert restored.large_objects == 1
+    assert value(database, "SELECT md5(lo_get(70001))") == before
+    assert value(database, "SELECT lo_get(70002)") == b"Pther"
+    assert restored.notes == (
+        "large object 70002 has another content than the backup, and is left as it is",
+    )
 
 
 def test_up_may_delete_what_it_has_created_itself(database: str, folder: Write) -> None:

@@ -302,6 +302,49 @@ def test_what_another_session_creates_meanwhile_is_not_dropped(
     assert value(database, "SELECT count(*) FROM pg_class WHERE relname = 't'") == 1
 
 
+@pytest.mark.parametrize(
+    ("meanwhile", "has_backup", "refused"),
+    [
+        ("INSERT INTO a VALUES (2)", True, None),
+        ("INSERT INTO a VALUES (2)", False, "table a, rows: 2"),
+        ("DELETE FROM a", False, None),
+        ("CREATE VIEW v AS SELECT * FROM a", True, "view v"),
+        ("ALTER TABLE b ADD COLUMN n int", True, None),
+        ("rollback", True, "migration 001_a"),
+    ],
+)
+def test_no_more_is_rolled_back_than_was_confirmed(
+    meanwhile: str, refused: str | None, database: str, folder: Write, tmp_path: Path,
+    *, has_backup: bool,
+) -> None:  # fmt: skip
+    """Another session may change what was shown while the question waits."""
+    files = folder(
+        {
+            "001_a.up.sql": "CREATE TABLE b (m int)",
+            "001_a.down.sql": "DROP TABLE b",
+            "002_a.up.sql": "CREATE TABLE a (n int)",
+            "002_a.down.sql": "DROP TABLE a",
+        }
+    )
+    up(database, files)
+    execute(database, "INSERT INTO a VALUES (1)", "INSERT INTO b VALUES (1)")
+    parent = tmp_path if has_backup else None
+    shown = rollback(database, files, parent, dry_run=True, cascade=True)
+    if meanwhile == "rollback":
+        rollback(database, files, parent)
+    else:
+        execute(database, meanwhile)
+
+    if refused is None:
+        report = rollback(database, files, parent, cascade=True, shown=shown)
+        assert [each.version for each in report.migrations] == ["002"]
+        return
+    with pytest.raises(Refused, match="not what was confirmed") as caught:
+        rollback(database, files, parent, cascade=True, shown=shown)
+    assert refused in caught.value.detail
+    assert value(database, "SELECT count(*) FROM b") == 1
+
+
 def test_what_a_deferred_trigger_deletes_is_saved(
     database: str, folder: Write, tmp_path: Path
 ) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from psycopg.conninfo import make_conninfo
 
 import lfmigrate
 from lfmigrate.commands.restore import RestoreReport
@@ -272,3 +273,40 @@ def test_identities_come_back_and_rows_of_child_tables_are_left_alone(
     assert fetch(database, "SELECT note, nr FROM child") == [("mine", 7)]
     assert dump(database) == schema
     assert value(database, "SELECT last_value FROM a_nr_seq") == 51
+
+
+def test_values_behind_a_policy_are_not_overwritten_unasked(
+    role: str, database: str, folder: Write, tmp_path: Path
+) -> None:
+    """The owner under FORCE sees none of the rows, and restores all of them."""
+    name = value(database, "SELECT current_database()")
+    execute(database, f"GRANT CREATE ON DATABASE {name} TO {role}")
+    execute(database, f"GRANT USAGE, CREATE ON SCHEMA public TO {role}")
+    owner = make_conninfo(database, user=role)
+    create = """
+        CREATE TABLE t (id int PRIMARY KEY);
+        ALTER TABLE t ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+    """
+    files = folder(
+        {
+            "001_a.up.sql": create,
+            "002_b.up.sql": "ALTER TABLE t ADD body text",
+            "002_b.down.sql": "ALTER TABLE t DROP body",
+        }
+    )
+    up(owner, files)
+    execute(database, "INSERT INTO t VALUES (1, 'then'), (2, 'then')")
+    path = roll_back(owner, files, tmp_path)
+    up(owner, files)
+
+    report = restore(owner, files, path)
+    execute(database, "UPDATE t SET body = 'now'")
+    with pytest.raises(Refused, match="other values now"):
+        restore(owner, files, path)
+    replaced = restore(owner, files, path, replace=True, backup_dir=tmp_path)
+
+    assert [each.rows for each in report.columns] == [2]
+    assert report.notes == ()
+    assert replaced.saved is not None
+    assert (replaced.saved / "t.csv").read_text().count("now") == 2
+    assert fetch(database, "SELECT DISTINCT body FROM t") == ["then"]

@@ -207,7 +207,9 @@ def rollback(
         def work(
             conn: Connection, folder: lfmigrate.Folder, scope: Scope
         ) -> lfmigrate.RollbackReport:
-            def roll_back(*, dry_run: bool) -> lfmigrate.RollbackReport:
+            def roll_back(
+                *, dry_run: bool, shown: lfmigrate.RollbackReport | None = None
+            ) -> lfmigrate.RollbackReport:
                 return lfmigrate.rollback(
                     conn,
                     folder,
@@ -218,16 +220,18 @@ def rollback(
                     recorded=recorded,
                     backup_dir=None if no_backup else backup_dir or DEFAULT_PARENT,
                     progress=working.statement,
+                    shown=shown,
                     watch=working.rows,
                     on_wait=call.screen.say,
                 )
 
-            if not (yes or dry_run):
-                preview = replace(roll_back(dry_run=True), dry_run=False)
-                if not preview.migrations:
-                    return preview
-                ask(call, working, preview)
-            return roll_back(dry_run=dry_run)
+            if yes or dry_run:
+                return roll_back(dry_run=dry_run)
+            preview = replace(roll_back(dry_run=True), dry_run=False)
+            if not preview.migrations:
+                return preview
+            ask(call, working, preview)
+            return roll_back(dry_run=False, shown=preview)
 
         with call.screen.progress() as working:
             report = run(call, work)
@@ -251,6 +255,7 @@ def seed(
         ),
     ] = None,
     replace: Replace = False,
+    backup_dir: options.BackupDir = None,
     yes: Yes = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Load everything, show the result, then roll back.")
@@ -283,6 +288,7 @@ def seed(
         def work(conn: Connection, folder: lfmigrate.Folder, scope: Scope) -> lfmigrate.SeedReport:
             from lfmigrate.commands.seed import preview_replace  # noqa: PLC0415 (as above)
 
+            preview = None
             if replace and not (yes or dry_run):
                 preview = preview_replace(conn, folder, scope=scope, on_wait=call.screen.say)
                 ask(call, working, preview)
@@ -293,7 +299,9 @@ def seed(
                 source=source,
                 replace=replace,
                 dry_run=dry_run,
+                backup_dir=backup_dir,
                 progress=working.statement,
+                shown=preview,
                 watch=working.rows,
                 on_wait=call.screen.say,
             )
@@ -346,6 +354,7 @@ def restore(
     path: Annotated[Path, typer.Argument(metavar="DIR", help="Directory of the backup.")],
     *,
     replace: Replace = False,
+    backup_dir: options.BackupDir = None,
     into: options.Into = None,
     yes: Yes = False,
 ) -> None:
@@ -357,6 +366,7 @@ def restore(
         ) -> lfmigrate.RestoreReport:
             from lfmigrate.commands.restore import preview_replace  # noqa: PLC0415 (as above)
 
+            preview = None
             if replace and not yes and into is None:
                 preview = preview_replace(conn, folder, path, scope=scope, on_wait=call.screen.say)
                 ask(call, working, preview)
@@ -367,6 +377,8 @@ def restore(
                 scope=scope,
                 replace=replace,
                 into=into,
+                backup_dir=backup_dir,
+                shown=preview,
                 watch=working.rows,
                 on_wait=call.screen.say,
             )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from dataclasses import replace as replaced
 from pathlib import Path
@@ -12,6 +13,7 @@ from lfmigrate.catalog import LargeObject, Server, Table
 from lfmigrate.engine.empty_tables import lock_and_count, save_and_empty, tables_with_rows
 from lfmigrate.engine.large_objects import refuse_unreadable
 from lfmigrate.engine.session import Session
+from lfmigrate.engine.shown import labels, refuse_more_than_shown
 from lfmigrate.engine.state import DatabaseState
 from lfmigrate.engine.transaction import Transaction, transaction
 from lfmigrate.engine.waiting import Attempts
@@ -26,6 +28,7 @@ from lfmigrate.rows.dump import Emptied, OnCopy
 from lfmigrate.rows.into import load_into
 from lfmigrate.rows.large_objects import differing, load_large_objects
 from lfmigrate.rows.load import load
+from lfmigrate.rows.policies import all_rows_visible
 from lfmigrate.rows.retyped import Retyped, Staged, retyped, stage
 from lfmigrate.rows.suspended import empty_path
 from lfmigrate.settings import Scope
@@ -72,6 +75,7 @@ def restore(
     replace: bool = False,
     into: str | None = None,
     backup_dir: Path | None = None,
+    shown: RestoreReport | None = None,
     watch: OnCopy | None = None,
     on_wait: Callable[[str], None] | None = None,
 ) -> RestoreReport:
@@ -89,6 +93,7 @@ def restore(
         into: A schema in which new tables are created for the rows, whatever database they are of;
             those that they came from are left alone.
         backup_dir: Where that backup goes.
+        shown: The preview that was confirmed; no other tables are emptied.
         watch: Called as rows go.
         on_wait: Called once with a line if another run holds the lock.
 
@@ -137,6 +142,8 @@ def restore(
                 refuse_unreadable(others)
                 if any(each.overwritten for each in columns) and not replace:
                     raise _overwritten(columns)
+                if shown is not None:
+                    refuse_more_than_shown(labels(shown.lost), labels(lost), saved=True)
                 if lost or others or any(each.overwritten for each in columns):
                     backup = save_and_empty(
                         tx,
@@ -281,7 +288,9 @@ def _to_stage(
 def _count_columns(
     tx: Transaction, partial: _Pairs, staged: Mapping[str, Staged]
 ) -> tuple[RestoredColumns, ...]:
-    asked = [tx.flight.ask(count_columns(s, t, staged[t.id])) for s, t in partial]
+    names = [(table.schema, table.name) for _, table in partial]
+    with all_rows_visible(tx.flight, names) if names else nullcontext():
+        asked = [tx.flight.ask(count_columns(s, t, staged[t.id])) for s, t in partial]
     tx.send()
     return tuple(answer.value for answer in asked)
 

@@ -19,6 +19,7 @@ from lfmigrate.engine.previous import notes_of, previous_of
 from lfmigrate.engine.recreate import RecreatedObjects
 from lfmigrate.engine.sequences import may_set_sequences, unmoved_sequences
 from lfmigrate.engine.session import Session
+from lfmigrate.engine.shown import refuse_more_than_shown
 from lfmigrate.engine.state import DatabaseState
 from lfmigrate.engine.step import Step
 from lfmigrate.engine.transaction import Transaction, transaction
@@ -63,6 +64,7 @@ class RollbackReport:
         backup: The folder with the rows; None if there was no row, or none was wanted.
         notes: What is worth a warning.
         dry_run: Whether only that was asked for.
+        saves_rows: Whether the rows are saved first.
     """
 
     server: Server
@@ -73,6 +75,7 @@ class RollbackReport:
     backup: Path | None = None
     notes: tuple[str, ...] = ()
     dry_run: bool = False
+    saves_rows: bool = True
 
     @property
     def done(self) -> bool:
@@ -91,6 +94,7 @@ def rollback(
     recorded: bool = False,
     backup_dir: Path | None = DEFAULT_PARENT,
     progress: Progress | None = None,
+    shown: RollbackReport | None = None,
     watch: OnCopy | None = None,
     on_wait: Callable[[str], None] | None = None,
 ) -> RollbackReport:
@@ -112,6 +116,7 @@ def rollback(
         recorded: Use the down script that was recorded when the migration was applied.
         backup_dir: The parent directory of the backup; None for no backup.
         progress: Called with the result of each statement as it arrives.
+        shown: The report of a dry run that was confirmed, and beyond which nothing is done.
         watch: Called as rows are saved.
         on_wait: Called with a line when the command has to wait for another session.
 
@@ -119,9 +124,9 @@ def rollback(
         What was undone, and where the backup is.
 
     Raises:
-        Refused: Something else would be lost, a migration has no down file or is not the one in the
-            folder, the backup failed, or another run held the lock for too long; ``report`` says
-            what would be lost.
+        Refused: Something else would be lost, or more than was shown, a migration has no down file
+            or is not the one in the folder, the backup failed, or another run held the lock for too
+            long; ``report`` says what would be lost.
         SqlFileError: A down file is missing.
         UsageError: ``to`` is no version.
         DatabaseError: The server refused. All was rolled back.
@@ -133,7 +138,12 @@ def rollback(
         with attempt:
             state = session.state()
             report = RollbackReport(
-                state.server, state.schema, (), notes=tuple(folder.notes), dry_run=dry_run
+                state.server,
+                state.schema,
+                (),
+                notes=tuple(folder.notes),
+                dry_run=dry_run,
+                saves_rows=backup_dir is not None,
             )
             undoings, owned = _choose(session, state, to)
             if not undoings:
@@ -167,6 +177,10 @@ def rollback(
                     _refuse_outside(losses, owned, cascade=cascade)
                     if trial.failure is not None:
                         raise trial.failure
+                    if shown is not None:
+                        refuse_more_than_shown(
+                            _labels(shown), _labels(report), saved=report.saves_rows
+                        )
                     if backup_dir is not None and not dry_run:
                         saved = _save(tx, counted, losses, report, parent=backup_dir, watch=watch)
                         report = replace(report, backup=saved)
@@ -190,6 +204,14 @@ def rollback(
                     recreated.add(state, error)
                 attempt.repeat()
     return replace(report, notes=(*report.notes, *session.notes))
+
+
+def _labels(report: RollbackReport) -> dict[str, int | None]:
+    """Return what a report says, and the rows of it."""
+    return {
+        **{f"migration {each.version}_{each.name}": None for each in report.migrations},
+        **{f"{each.kind} {each.name}": each.rows for each in (*report.lost, *report.dependents)},
+    }
 
 
 def _choose(

@@ -15,6 +15,7 @@ from lfmigrate.engine.losses import Moment, changes, existed_before
 from lfmigrate.engine.owned import owned_objects
 from lfmigrate.engine.sequences import unmoved_sequences
 from lfmigrate.engine.session import Session
+from lfmigrate.engine.shown import labels, refuse_more_than_shown
 from lfmigrate.engine.state import DatabaseState
 from lfmigrate.engine.transaction import Transaction, transaction
 from lfmigrate.engine.waiting import Attempts
@@ -92,6 +93,7 @@ def seed(
     dry_run: bool = False,
     backup_dir: Path | None = None,
     progress: Progress | None = None,
+    shown: SeedReport | None = None,
     watch: OnCopy | None = None,
     on_wait: Callable[[str], None] | None = None,
 ) -> SeedReport:
@@ -110,6 +112,7 @@ def seed(
         dry_run: Do everything but the backup, and roll back.
         backup_dir: The parent directory of that backup.
         progress: Called with the result of each statement as it arrives.
+        shown: The preview that was confirmed; no other tables are emptied.
         watch: Called as rows are copied.
         on_wait: Called with a line when the command has to wait for another session.
 
@@ -145,6 +148,8 @@ def seed(
                     staged = staging.pair(files.files, staging_tables)
                     rows = staging.copy(tx.conn, staged, watch)
                     lost = lock_and_count(tx, tables)
+                    if shown is not None:
+                        refuse_more_than_shown(labels(shown.lost), labels(lost), saved=True)
                     if lost:
                         backup = save_and_empty(
                             tx,

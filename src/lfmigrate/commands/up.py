@@ -117,7 +117,7 @@ def up(
     order = RunOrder(folder.repeatables)
     recreated = RecreatedObjects(session, order)
     options = _Options(rows, recreated, dry_run, strict)
-    with ExitStack() as stack:
+    with ExitStack() as stack, rows.named_in_errors():
         direct: Session | None = None
         for attempt in Attempts(session):
             with attempt:
@@ -255,7 +255,7 @@ def _run(
             unmoved_sequences(tx) if watched else nullcontext(),
         ):
             guard.begin(tx, steps)
-            tx.run(steps, watch=guard.watch)
+            tx.run(steps, suspects=guard.suspects)
             outcome = tx.outcome()
             refuse_to_lose(session.folder, outcome.state, options.recreated)
             if not guard.examine(tx, outcome):

@@ -36,7 +36,7 @@ _SAVE = "lfmigrate_rewritten"
 
 
 @dataclass(frozen=True, slots=True)
-class Watch:
+class Suspects:
     """What an earlier run of the same files has left to find out.
 
     Attributes:
@@ -93,12 +93,12 @@ class Danger:
     Attributes:
         schema: The schema whose name is left out of reports.
         existing: What existed, with the number of columns and the file of each table.
-        watch: What an earlier run has left to find out.
+        suspects: What an earlier run has left to find out.
     """
 
     schema: str
     existing: Answer[Fingerprints]
-    watch: Watch
+    suspects: Suspects
     _around: list[_Around] = field(default_factory=list)
     _statements: list[tuple[Step, Statement]] = field(default_factory=list)
     _answers: list[Answer[None]] = field(default_factory=list)
@@ -112,7 +112,7 @@ class Danger:
         def guard(flight: Flight, statement: Statement) -> Iterator[None]:
             self._statements.append((step, statement))
             found = endangered(statement)
-            if found is None and not self.watch.tables:
+            if found is None and not self.suspects.tables:
                 yield
                 return
             way = "other" if found is None else found.way
@@ -121,8 +121,8 @@ class Danger:
                 statement,
                 names=[] if found is None else [_qualified(name) for name in found.tables],
                 mode=_MODES.get(way, "look"),
-                ids=self.watch.tables,
-                ids_mode="digest" if statement in self.watch.statements else "look",
+                ids=self.suspects.tables,
+                ids_mode="digest" if statement in self.suspects.statements else "look",
             )
             yield
             after = _queue(flight, statement, again=True)
@@ -174,7 +174,7 @@ class Danger:
             traces=self.traces,
             users=() if self._end is None else self._end[1].value,
             existing=self._tables(created),
-            begun=self.watch.begun,
+            begun=self.suspects.begun,
             links=links,
             dropped=self._dropped_columns(),
         )

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from lfmigrate import catalog
 from lfmigrate.catalog import LargeObject, Measured
-from lfmigrate.engine.danger import Danger, Found, Updated, Watch
+from lfmigrate.engine.danger import Danger, Found, Suspects, Updated
 from lfmigrate.engine.dropped_storage import DroppedStorage
 from lfmigrate.engine.large_objects import refuse_unreadable, touched_objects
 from lfmigrate.engine.losses import Lost, existed_before
@@ -18,7 +19,7 @@ from lfmigrate.engine.previous import PreviousDefinitions
 from lfmigrate.engine.session import Session
 from lfmigrate.engine.step import Step
 from lfmigrate.engine.transaction import Transaction
-from lfmigrate.errors import Refused
+from lfmigrate.errors import LfmigrateError, Refused
 from lfmigrate.rows.archive import default_folder, remove
 from lfmigrate.rows.dump import OnCopy
 from lfmigrate.schema.object import TableName
@@ -54,6 +55,23 @@ class RowPolicy:
     created: set[str] = field(default_factory=set)
     large_objects: set[int] = field(default_factory=set)
 
+    @contextmanager
+    def named_in_errors(self) -> Iterator[None]:
+        """Add to an error what transactions before it have lost for good, and where that is."""
+        try:
+            yield
+        except LfmigrateError as error:
+            error.detail = (
+                *error.detail,
+                *(
+                    f"lost before that, and committed: {lost.kind} {lost.name}"
+                    + ("" if lost.rows is None else f", rows: {lost.rows:,}")
+                    for lost in self.lost
+                ),
+                *(f"The backup in {path} is complete." for path in self.backups),
+            )
+            raise
+
 
 @dataclass(slots=True)
 class RowGuard:
@@ -62,13 +80,13 @@ class RowGuard:
     Attributes:
         policy: What the command may do.
         lost: What the last run of the files has lost.
-        watch: What the next one has to find out.
+        suspects: What the next one has to find out.
         previous: How everything was defined that they replace.
     """
 
     policy: RowPolicy
     lost: tuple[Lost, ...] = ()
-    watch: Watch = field(default_factory=Watch)
+    suspects: Suspects = field(default_factory=Suspects)
     previous: PreviousDefinitions = field(default_factory=PreviousDefinitions)
     _attempts: int = 0
     _backup: Path | None = None
@@ -84,17 +102,17 @@ class RowGuard:
     def begin(self, tx: Transaction, steps: Sequence[Step]) -> None:
         """Measure the tables, and save the rows, that an earlier run has found to be in danger."""
         self._attempts += 1
-        self.watch.begun.clear()
+        self.suspects.begun.clear()
         self.previous.begin(tx)
         self._storage.begin(tx)
-        if not self.watch.tables and not self._large_objects and not self._storage.sequences:
+        if not self.suspects.tables and not self._large_objects and not self._storage.sequences:
             return
-        settings, sql = catalog.measure(ids=self.watch.tables, ids_mode="count")
+        settings, sql = catalog.measure(ids=self.suspects.tables, ids_mode="count")
         tx.flight.set(settings)
         asked = tx.flight.do(sql)
         objects = tx.flight.ask(catalog.large_objects(self._large_objects))
         tx.send()
-        begun = self.watch.begun
+        begun = self.suspects.begun
         begun.update(catalog.measured(asked))
         self._large_objects = dict(objects.value)
         saved, sequences = self._saved(begun), self._storage.sequences
@@ -146,8 +164,8 @@ class RowGuard:
         self.lost = tuple(loss.what for loss in self._losses)
         tables = {loss.table for loss in found.losses if loss.table is not None} | changed.keys()
         unsaved = tables - self._saves if self.policy.parent is not None else set[str]()
-        self.watch.tables.update(found.tables | unsaved)
-        self.watch.statements.update(found.statements)
+        self.suspects.tables.update(found.tables | unsaved)
+        self.suspects.statements.update(found.statements)
         self._saves |= unsaved
         self._dropped |= {loss.dropped for loss in found.losses if loss.dropped is not None}
         # Another session may have changed one since it was saved.

@@ -12,7 +12,7 @@ from uuid import uuid4
 from lfmigrate import catalog
 from lfmigrate._version import __version__
 from lfmigrate.catalog import LargeObject
-from lfmigrate.engine.danger import Danger, Watch
+from lfmigrate.engine.danger import Danger, Suspects
 from lfmigrate.engine.dropped import Dropped, deferred, restore_previous
 from lfmigrate.engine.hidden_extension import add_hidden_extension
 from lfmigrate.engine.lost_commit import outcome_of_commit
@@ -173,7 +173,7 @@ class Transaction:
         flight, self.flight = self.flight, self.session.flight()
         flight.go()
 
-    def run(self, steps: Sequence[Step], *, watch: Watch | None = None) -> None:
+    def run(self, steps: Sequence[Step], *, suspects: Suspects | None = None) -> None:
         """Queue files, each followed by its entry, and the questions about their effects.
 
         What is queued before a step that drops something is sent, because the properties of that
@@ -181,7 +181,7 @@ class Transaction:
 
         Args:
             steps: The files.
-            watch: To find out, for ``danger``, what they do to existing rows; None not to.
+            suspects: To find out, for ``danger``, what they do to existing rows; None not to.
 
         Raises:
             StatementFailed: What was sent failed.
@@ -194,7 +194,7 @@ class Transaction:
         self.flight.reset(scope, defaults)
         statements: list[Answer[None]] = []
         parts: list[Answer[WrittenParts]] = []
-        danger = None if watch is None else Danger(state.schema, fingerprints, watch)
+        danger = None if suspects is None else Danger(state.schema, fingerprints, suspects)
         dropped: list[Dropped] = []
         after_migrations, writers = may_be_set_back(state, steps)
         for place, step in enumerate(steps):

@@ -53,7 +53,8 @@ def _(preview: RollbackReport) -> str:
     deeds = [f"Roll back {one or counted(len(preview.migrations), 'migration')}"]
     deeds += [f"delete {counted(deleted, 'row')}"] if deleted else []
     deeds += [f"change rows of {counted(changed, 'table')}"] if changed else []
-    return " and ".join(filter(None, [", ".join(deeds[:-1]), deeds[-1]])) + "?"
+    asked = " and ".join(filter(None, [", ".join(deeds[:-1]), deeds[-1]]))
+    return f"{asked}{', without a backup' if len(deeds) > 1 and not preview.saves_rows else ''}?"
 
 
 @to_json.register

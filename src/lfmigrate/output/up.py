@@ -62,6 +62,7 @@ def _(report: UpReport, page: Page) -> None:
 def _(report: UpReport) -> dict[str, Any]:
     return {
         "dry_run": report.dry_run,
+        "undone": report.undone,
         "migrations": [
             {
                 "version": m.version,
