@@ -11,7 +11,7 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 import lfmigrate
-from lfmigrate.errors import Refused
+from lfmigrate.errors import Refused, StatementFailed
 from lfmigrate.rows.archive import read
 from tests.conftest import Cli
 from tests.helpers.commands import up
@@ -411,6 +411,36 @@ def test_changed_rows_are_reported(
 ) -> None:
     """A DELETE is what its file says, and no loss that is refused."""
     assert up(database, filled(text)).notes == (note,)
+
+
+def test_a_backup_has_the_rows_that_are_updated_or_deleted(
+    database: str, filled: Callable[[str], Path], tmp_path: Path
+) -> None:
+    """Who asks for a backup wants all of it."""
+    files = filled("DELETE FROM b WHERE a_id = 1; UPDATE a SET note = 'y'; DROP TABLE child")
+
+    report = up(database, files, backup_dir=tmp_path)
+
+    assert {t.name: t.rows for p in report.backups for t in read(p).tables} == {
+        "a": 2,
+        "b": 3,
+        "child": 1,
+    }
+
+
+def test_what_was_lost_before_an_error_is_named(
+    database: str, folder: Write, filled: Callable[[str], Path], tmp_path: Path
+) -> None:
+    """An earlier transaction of the same run has lost it for good."""
+    filled("")
+    files = {"001_base.up.sql": BASE, "002_b.up.sql": "DROP TABLE b", "003_c.up.sql": "SELECT 1/0"}
+
+    with pytest.raises(StatementFailed) as caught:
+        up(database, folder(files), per_migration=True, backup_dir=tmp_path / "b")
+
+    (path,) = (tmp_path / "b").iterdir()
+    assert "lost before that, and committed: table b, rows: 3" in caught.value.detail
+    assert f"The backup in {path} is complete." in caught.value.detail
 
 
 def test_a_table_that_may_not_be_read_is_lost_if_it_has_rows(
