@@ -1264,6 +1264,7 @@ def test_what_load_sql_changes_besides_is_reported(database: str, folder: Write)
         ("TRUNCATE other;", "table public.other"),
         ("DROP TABLE other;", "table public.other"),
         ("DO $$ BEGIN ALTER TABLE other DROP COLUMN n; END $$;", "table column public.other.n"),
+        ("ALTER SEQUENCE shop_id_seq RESTART WITH 7;", DONE),
         ("SELECT lo_unlink(4711);", "large object 4711"),
         ("SELECT lo_put(4711, 0, 'y');", "large object 4711"),
         ("DROP INDEX other_m; CREATE INDEX other_m ON other (m);", DONE),

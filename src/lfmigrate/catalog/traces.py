@@ -184,10 +184,12 @@ class Measured(TableName):
         created: Whether the open transaction has created it.
         generated: The numbers of its generated columns.
         parts: The ids of its indexes, sequences and TOAST table.
-        changed: How many rows the session has changed or deleted, by the server's statistics; None
-            if it keeps none.
+        updated: How many rows the session has updated, by the server's statistics; None if it keeps
+            none.
+        changed: How many it has updated or deleted; likewise.
         rows: Their number; None if they were not counted, or the role may not read them.
         old: The number of those that other transactions have written.
+        whole: A digest of the rows in any order, if it was asked for.
         columns: The others by number.
     """
 
@@ -198,9 +200,11 @@ class Measured(TableName):
     created: bool
     generated: frozenset[int]
     parts: tuple[str, ...]
+    updated: int | None
     changed: int | None
     rows: int | None
     old: int | None
+    whole: str | None
     columns: Mapping[int, MeasuredColumn]
 
 
@@ -208,6 +212,7 @@ def measure(
     *,
     names: Iterable[str] = (),
     mode: Mode = "look",
+    columns: Iterable[str] = (),
     ids: Iterable[str] = (),
     ids_mode: Mode = "look",
     again: bool = False,
@@ -217,6 +222,7 @@ def measure(
     Args:
         names: As SQL has them; they resolve as the next statement would resolve them.
         mode: How they are measured.
+        columns: Those of them of which a digest is made.
         ids: As in `catalog.inventory`.
         ids_mode: How these are measured.
         again: Whether to measure those again that were measured last, with the types of then.
@@ -224,6 +230,7 @@ def measure(
     document = {
         "names": list(names),
         "mode": mode,
+        "columns": list(columns),
         "ids": [item_id.partition(":")[2] for item_id in sorted(ids)],
         "ids_mode": ids_mode,
         "again": again,

@@ -271,8 +271,11 @@ def _merge(tx: Transaction, files: Seed, staged: Sequence[Staged]) -> _Counts:
 def _refuse_losses(tx: Transaction, first: Moment, last: Moment) -> None:
     """Refuse a script that has dropped, emptied or rewritten what existed before."""
     done = changes(first, last)
-    found = existed_before(tx.conn, done.dropped | done.rewritten)
-    lost = [name for name in found if name.startswith(_WITH_CONTENT)]
+    dropped = existed_before(tx.conn, done.dropped)
+    lost = [name for name in dropped if name.startswith(_WITH_CONTENT)]
+    # A sequence that is restarted is set, as by setval.
+    rewritten = existed_before(tx.conn, done.rewritten)
+    lost += [name for name in rewritten if name.startswith("table ")]
     objects = touched_objects(tx, last.traces.value).lost
     lost += [f"large object {number}" for number in sorted(objects)]
     if lost:

@@ -31,7 +31,7 @@ _MODES: Mapping[str, Mode] = {
 }
 
 # The server empties a table in place if the same subtransaction has rewritten it before, so that
-# its file does not tell. A new subtransaction after each rewriting statement makes it tell.
+# its file does not tell. A new subtransaction after a rewriting statement makes it tell.
 _SAVE = "lfmigrate_rewritten"
 
 
@@ -104,6 +104,7 @@ class Danger:
     _answers: list[Answer[None]] = field(default_factory=list)
     _end: tuple[Answer[Traces], Answer[tuple[TypeUser, ...]]] | None = None
     _has_savepoint: bool = False
+    _may_have_rewritten: bool = False
 
     def of(self, step: Step) -> Guard:
         """Return what measures the tables that the statements of a step name."""
@@ -112,6 +113,11 @@ class Danger:
         def guard(flight: Flight, statement: Statement) -> Iterator[None]:
             self._statements.append((step, statement))
             found = endangered(statement)
+            if statement.head[:1] == ("COPY",):
+                # With FREEZE, it has to be in the subtransaction that has created the table.
+                self.end_file(flight)
+            elif found is None and self._may_have_rewritten:
+                self._begin_subtransaction(flight)
             if found is None and not self.suspects.tables:
                 yield
                 return
@@ -121,16 +127,14 @@ class Danger:
                 statement,
                 names=[] if found is None else [_qualified(name) for name in found.tables],
                 mode=_MODES.get(way, "look"),
+                columns=() if found is None else found.columns,
                 ids=self.suspects.tables,
                 ids_mode="digest" if statement in self.suspects.statements else "look",
             )
             yield
             after = _queue(flight, statement, again=True)
             self._around.append(_Around(step, statement, way, before, after))
-            if way not in {"drop", "truncate"}:
-                self.end_file(flight)
-                flight.do(f"SAVEPOINT {_SAVE}")
-                self._has_savepoint = True
+            self._may_have_rewritten |= way not in {"drop", "truncate"}
 
         return guard
 
@@ -139,6 +143,11 @@ class Danger:
         if self._has_savepoint:
             flight.do(f"RELEASE SAVEPOINT {_SAVE}")
         self._has_savepoint = False
+
+    def _begin_subtransaction(self, flight: Flight) -> None:
+        self.end_file(flight)
+        flight.do(f"SAVEPOINT {_SAVE}")
+        self._has_savepoint, self._may_have_rewritten = True, False
 
     def queue_end(self, flight: Flight, answers: Sequence[Answer[None]], ledger: str) -> None:
         """Queue what tells in the end what the statements dropped and rewrote.
@@ -287,11 +296,14 @@ def _queue(
     *,
     names: Collection[str] = (),
     mode: Mode = "look",
+    columns: Collection[str] = (),
     ids: Collection[str] = (),
     ids_mode: Mode = "look",
     again: bool = False,
 ) -> Answer[None]:
-    settings, sql = catalog.measure(names=names, mode=mode, ids=ids, ids_mode=ids_mode, again=again)
+    settings, sql = catalog.measure(
+        names=names, mode=mode, columns=columns, ids=ids, ids_mode=ids_mode, again=again
+    )
     flight.set(settings)
     return flight.do(sql, about=statement)
 

@@ -23,7 +23,7 @@ from lfmigrate.errors import LfmigrateError, Refused
 from lfmigrate.rows.archive import default_folder, remove
 from lfmigrate.rows.dump import OnCopy
 from lfmigrate.schema.object import TableName
-from lfmigrate.syntax.actions import dropped_database
+from lfmigrate.syntax.actions import dropped_database, may_do_more
 
 # To find out which tables, which statements and what is lost, and to save it: once each. Another
 # session may add to it meanwhile.
@@ -283,9 +283,11 @@ def _note_of(tables: Collection[Updated]) -> str | None:
 
 
 def _is_marked(loss: Loss, steps: Sequence[Step]) -> bool:
-    """Return whether the file that loses rows says so; every file, if it is not known which."""
-    files = [step.file for step in steps] if loss.step is None else [loss.step.file]
-    return all(file.loses_data for file in files)
+    """Return whether the file that loses rows says so; all that may have, if it is not known."""
+    if loss.step is not None:
+        return loss.step.file.loses_data
+    files = [step.file for step in steps if any(map(may_do_more, step.file.statements))]
+    return all(file.loses_data for file in files or [step.file for step in steps])
 
 
 def _line(lost: Lost) -> str:

@@ -79,7 +79,7 @@ class Search:
             return
         table = self.existing[item_id]
         file: str | None = table.file
-        left: int | None = None if begun is None else begun.rows
+        left = _Left(begun)
         columns: set[int] = set()
         is_explained = True
         for link in links:
@@ -89,7 +89,9 @@ class Search:
                 continue
             columns |= link.before.columns.keys() - _columns(link.after)
             if link.before.mode != "look":
-                left = _left(link.before, left, is_first=link.before.file == table.file)
+                left.count(link.before, is_first=link.before.file == table.file)
+                # It takes another run to know which of the rows existed at first.
+                is_explained &= left.is_certain
                 yield from self._lost(item_id, table, link, left)
             elif link.way == "other":
                 is_explained = False
@@ -158,19 +160,17 @@ class Search:
                     found.add(f"{item_id}:{number}")
         return found
 
-    def _lost(
-        self, item_id: str, table: KnownTable, link: Link, left: int | None
-    ) -> Iterator[Loss]:
+    def _lost(self, item_id: str, table: KnownTable, link: Link, left: _Left) -> Iterator[Loss]:
         """Return what a table has lost by one statement, of the rows that were left until then."""
         was, now, step = link.before, link.after, link.step
         name = label_of(was, self.schema)
-        if left == 0:
+        if left.rows == 0:
             return
         if now is None:
-            yield Loss(Lost("table", name, left), item_id, step, item_id)
+            yield Loss(Lost("table", name, left.rows), item_id, step, item_id)
             return
         filled = {
-            number: _filled(column, left, is_first=was.file == table.file)
+            number: left.filled(number, column)
             for number, column in sorted(was.columns.items())
             if number <= table.columns
         }
@@ -180,8 +180,57 @@ class Search:
                 yield Loss(lost, item_id, step, f"{item_id}:{number}")
         # What is deleted or updated is no loss.
         if now.file != was.file or link.way == "truncate":
-            changed = _rewritten(name, link, now, left, filled)
+            changed = _rewritten(name, link, now, left.rows, filled)
             yield from (Loss(lost, item_id, step) for lost in changed)
+
+
+@dataclass(slots=True)
+class _Left:
+    """How many of the rows that existed at first a table still has, as statements follow.
+
+    A row that the transaction has written itself is either a new one or one that it has updated.
+
+    Attributes:
+        begun: The table before the files; None if it was not measured.
+        rows: The number of rows, or more if that is not certain; None if they cannot be read.
+        is_certain: Whether none of them may be new.
+    """
+
+    begun: Measured | None
+    rows: int | None = None
+    is_certain: bool = True
+    _is_exact: bool = False
+    _is_known: bool = False
+
+    def count(self, was: Measured, *, is_first: bool) -> None:
+        """Count a table.
+
+        Args:
+            was: The table.
+            is_first: Whether it still has its first file; after that, all rows are own ones.
+        """
+        if was.rows is None or was.old is None:
+            self.rows, self._is_known = None, True
+            return
+        own = was.rows - was.old
+        updated = own if was.updated is None else min(own, was.updated)
+        now = was.old + updated if is_first else was.rows
+        self._is_exact = is_first and updated == 0
+        bounds = [now, *([self.rows] if self._is_known and self.rows is not None else [])]
+        if self.begun is not None and self.begun.rows is not None:
+            bounds.append(self.begun.rows)
+        self.is_certain = self._is_exact or len(bounds) > 1 or now == 0
+        self.rows, self._is_known = min(bounds), True
+
+    def filled(self, number: int, column: MeasuredColumn) -> int | None:
+        """Return how many of the rows had a value in a column."""
+        if self.rows is None or column.filled is None or column.old is None:
+            return None
+        if self._is_exact:
+            return column.old
+        first = None if self.begun is None else self.begun.columns.get(number)
+        known = column.filled if first is None or first.filled is None else first.filled
+        return min(column.filled, self.rows, known)
 
 
 def _rewritten(
@@ -202,10 +251,12 @@ def _rewritten(
     elif now.rows < was.rows:
         deleted = left if link.way == "other" else min(was.rows - now.rows, left or 0)
         yield Lost(CHANGED, name, deleted, deleted=deleted)
-    elif link.way != "truncate":
+    elif link.way != "truncate" and (was.whole is None or was.whole != now.whole):
         for number, column in was.columns.items():
             after = now.columns.get(number)
-            if filled.get(number, 0) != 0 and after is not None and after.digest != column.digest:
+            if filled.get(number, 0) == 0 or after is None or column.digest is None:
+                continue
+            if after.digest != column.digest:
                 yield Lost(CHANGED_COLUMN, f"{name}.{column.name}", filled[number])
 
 
@@ -228,19 +279,3 @@ def _most(numbers: Iterable[int | None]) -> int | None:
     """Return the largest number; None if one is unknown."""
     known = list(numbers)
     return None if None in known else max((n for n in known if n is not None), default=0)
-
-
-def _left(was: Measured, left: int | None, *, is_first: bool) -> int | None:
-    """Return how many of the rows that existed at first a table still has; None if unknown."""
-    if was.rows is None or was.old is None:
-        return None
-    # Rewriting a table makes all rows the transaction's own.
-    now = was.old if is_first else was.rows
-    return now if left is None else min(now, left)
-
-
-def _filled(column: MeasuredColumn, left: int | None, *, is_first: bool) -> int | None:
-    """Return how many of these rows have a value in a column; None if unknown."""
-    if left is None or column.filled is None or column.old is None:
-        return None
-    return column.old if is_first else min(column.filled, left)

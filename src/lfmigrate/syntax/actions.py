@@ -6,11 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from lfmigrate.syntax.names import Cursor, Name
+from lfmigrate.syntax.names import Cursor, Name, stored_name
 from lfmigrate.syntax.scanner import Statement, Token, placed_tokens, tokens, word
 
 # What has parts that can be dropped.
 _WITH_ACTIONS = frozenset({("ALTER", "TABLE"), ("ALTER", "TYPE"), ("ALTER", "DOMAIN")})
+
+# What they do is in their text.
+_SAYS_ALL = frozenset(["ALTER", "COMMENT", "CREATE", "GRANT", "REVOKE", "SET"])
 
 # Whatever else they do, they drop no relation by themselves.
 _PLAIN = frozenset(
@@ -75,10 +78,12 @@ class Endangered:
         way: ``drop`` a table or columns, ``truncate``, ``retype`` columns, or ``rewrite`` what does
             not lose anything by it.
         tables: As the statement names them; other words of it may be among them.
+        columns: Those that are retyped.
     """
 
     way: Literal["drop", "truncate", "retype", "rewrite"]
     tables: tuple[Name, ...]
+    columns: tuple[str, ...] = ()
 
 
 def endangered(statement: Statement) -> Endangered | None:
@@ -98,17 +103,38 @@ def endangered(statement: Statement) -> Endangered | None:
         return Endangered("truncate", tuple(found.names()))
     if head[:1] == ("CLUSTER",):
         return Endangered("rewrite", tuple(found.names()))
-    if head[:2] != ("ALTER", "TABLE"):
-        return None
-    words = [[t.value for t, _, _ in action if t.kind == "word"] for action in actions(statement)]
-    retypes = any(each[:1] == ["alter"] and "type" in each for each in words)
+    return _altered(statement, found) if head[:2] == ("ALTER", "TABLE") else None
+
+
+def _altered(statement: Statement, found: Cursor) -> Endangered | None:
+    """Return which table an ALTER TABLE endangers; the cursor is after its first word."""
+    listed = actions(statement)
+    words = [[t.value for t, _, _ in action if t.kind == "word"] for action in listed]
+    retyped = [
+        action
+        for action, each in zip(listed, words, strict=True)
+        if each[:1] == ["alter"] and "type" in each
+    ]
     drops = any(each[:1] == ["drop"] and each[1:2] != ["constraint"] for each in words)
     found.take()
     found.skip({"if", "exists", "only"})
     table = found.name()
     if table is None:
         return None
-    return Endangered("retype" if retypes else "drop" if drops else "rewrite", (table,))
+    if not retyped:
+        return Endangered("drop" if drops else "rewrite", (table,))
+    return Endangered("retype", (table,), tuple(map(_column, retyped)))
+
+
+def _column(action: Action) -> str:
+    """Return the column that an ALTER of one names."""
+    place = 2 if action[1][0] == Token("word", "column") else 1
+    return stored_name(action[place][0].value)
+
+
+def may_do_more(statement: Statement) -> bool:
+    """Return whether a statement may do more than it says: by a trigger, a function or a block."""
+    return not _SAYS_ALL.intersection(statement.head[:1])
 
 
 def dropped_database(statement: Statement) -> str | None:

@@ -91,6 +91,12 @@ LOSSES = [
     ("DO $$ BEGIN TRUNCATE b; INSERT INTO b VALUES (1); END $$", {"b": 3}),
     ("INSERT INTO b VALUES (1); TRUNCATE b", {"b": 3}),
     ("DELETE FROM b WHERE a_id = 1; DROP TABLE b", {"b": 1}),
+    # A row that was updated still exists.
+    ("UPDATE b SET a_id = a_id; DROP TABLE b", {"b": 3}),
+    ("UPDATE b SET a_id = a_id; INSERT INTO b VALUES (1); TRUNCATE b", {"b": 3}),
+    ("UPDATE a SET note = 'y' WHERE id = 2; ALTER TABLE a DROP COLUMN note", {"a.note": 1}),
+    ("UPDATE b SET a_id = a_id; DO $$ BEGIN EXECUTE 'TRUNCATE b'; END $$", {"b": 3}),
+    ("UPDATE b SET a_id = a_id; ALTER TABLE b ADD n bigserial; DROP TABLE b", {"b": 3}),
     # Each value is another row's.
     ("ALTER TABLE a ALTER id TYPE int USING 3 - id", {"a.id": 2}),
     # A deferred trigger fires at the end.
@@ -158,6 +164,23 @@ def test_rows_are_not_lost_unasked(
             "DO $$ BEGIN ALTER TABLE a ADD tmp int; END $$; UPDATE a SET tmp = 1;"
             " ALTER TABLE a DROP COLUMN tmp"
         ),
+        (
+            "INSERT INTO empty VALUES (1); UPDATE empty SET n = 2; ALTER TABLE empty DROP n;"
+            " ALTER TABLE empty ADD m bigserial; DROP TABLE empty"
+        ),
+        (
+            "ALTER TABLE a ADD price money DEFAULT 1, ADD doc json DEFAULT '{\"b\":  1}';"
+            " ALTER TABLE a ALTER id TYPE bigint"
+        ),
+        "ALTER TABLE b ADD doc json DEFAULT '{\"b\":  1}'; ALTER TABLE b ALTER doc TYPE jsonb",
+        (
+            "INSERT INTO b VALUES (1); CREATE INDEX i ON b (a_id DESC);"
+            " DO $$ BEGIN EXECUTE 'CLUSTER b USING i'; END $$"
+        ),
+        (
+            "CREATE TABLE own (n int); ALTER TABLE own ADD PRIMARY KEY (n);"
+            " COPY own FROM PROGRAM 'echo 1' (FREEZE)"
+        ),
         "ALTER TABLE g DROP COLUMN y",
         "DO $$ BEGIN ALTER TABLE g DROP COLUMN y; END $$",
         (
@@ -223,6 +246,22 @@ def test_a_loss_is_that_of_the_file_that_does_it(marked: str, database: str, fol
             up(database, path)
     else:
         assert [one.name for one in up(database, path).lost] == ["b"]
+
+
+@pytest.mark.parametrize(("text", "is_marked"), [("CREATE TABLE c ()", True), ("SELECT 1", False)])
+def test_only_files_that_may_have_done_it_need_the_header(
+    text: str, database: str, filled: Callable[[str], Path], folder: Write, *, is_marked: bool
+) -> None:
+    """Where no statement names what is lost."""
+    filled("")
+    marked = "-- lfmigrate: loses-data\nDO $$ BEGIN DROP SEQUENCE used; END $$"
+    files = folder({"001_base.up.sql": BASE, "002_b.up.sql": marked, "003_c.up.sql": text})
+
+    if is_marked:
+        assert [one.name for one in up(database, files).lost] == ["used"]
+    else:
+        with pytest.raises(Refused, match="1 loss of existing rows"):
+            up(database, files)
 
 
 @pytest.mark.parametrize(

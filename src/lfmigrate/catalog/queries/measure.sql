@@ -1,8 +1,8 @@
 -- What do these tables look like, and how many rows do they have, around a statement that may lose some?
 --
--- The setting lfmigrate.measure is a jsonb object: `names` as a statement has them, to be measured in the mode `mode`, and `ids`
--- (oids), to be measured in the mode `ids_mode`; partitions and child tables are included, and a table that is in both is
--- measured by its name. The modes:
+-- The setting lfmigrate.measure is a jsonb object: `names` as a statement has them, to be measured in the mode `mode`, with the names
+-- `columns` of those of which a digest is made; and `ids` (oids), to be measured in the mode `ids_mode`, with digests of all columns.
+-- Partitions and child tables are included, and a table that is in both is measured by its name. The modes:
 --   look    the file and the columns, without a lock
 --   count   locks the table as the statement would, and counts its rows
 --   digest  gives each column a digest of its values, too, in the order in which the rows are stored, which rewriting a table keeps
@@ -12,12 +12,13 @@
 -- out, because their values are made of others.
 --
 -- Raises one notice for each table, with SQLSTATE LF005, which no setting suppresses; the message is a jsonb object:
---   {id, schema, name, mode, named, file, root, created, generated, parts, changed, rows, old, columns: {number: [name, type, filled, old, digest]}}
+--   {id, schema, name, mode, named, file, root, created, generated, parts, updated, changed, rows, old, whole, columns: {number: [name, type, filled, old, digest]}}
 -- `named`: whether it was measured by its name, or by that of its parent table. `created`: whether this transaction has created it.
--- `root`: the id and the name of the partitioned table that it belongs to, null if to none. `generated`: the numbers of its generated columns. `parts`: the ids of its indexes, sequences and TOAST table. `changed`: how
--- many rows the session has updated or deleted, null if the server keeps no statistics. `rows`: their number, and `old`: of those,
--- the ones that other transactions have written; null if they were not counted, or could not be read. `filled` and the `old` of a
--- column: in how many of either it is not null.
+-- `root`: the id and the name of the partitioned table that it belongs to, null if to none. `generated`: the numbers of its generated
+-- columns. `parts`: the ids of its indexes, sequences and TOAST table. `updated`: how many rows the session has updated, and `changed`:
+-- updated or deleted; null if the server keeps no statistics. `rows`: their number, and `old`: of those, the ones that other
+-- transactions have written; null if they were not counted, or could not be read. `whole`: of a table that was measured by its id, a
+-- digest of its rows in any order. `filled` and the `old` of a column: in how many of either it is not null.
 -- What is changed for that, settings included, is undone before the notice. The setting lfmigrate.measured has all of them, by id.
 DO $measure$
 DECLARE
@@ -38,6 +39,7 @@ DECLARE
     counted jsonb;
     names text;
     every text;
+    whole text;
     created boolean;
 BEGIN
     FOR found IN
@@ -91,9 +93,10 @@ BEGIN
                     UNION ALL
                     SELECT d.objid FROM pg_depend AS d
                     WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = found.oid AND d.classid = 'pg_class'::regclass AND d.deptype IN ('a', 'i')) AS p),
+                'updated', CASE WHEN current_setting('track_counts')::boolean THEN pg_stat_get_xact_tuples_updated(found.oid) END,
                 'changed', CASE WHEN current_setting('track_counts')::boolean
                     THEN pg_stat_get_xact_tuples_updated(found.oid) + pg_stat_get_xact_tuples_deleted(found.oid) END,
-                'rows', NULL, 'old', NULL,
+                'rows', NULL, 'old', NULL, 'whole', NULL,
                 'generated', coalesce(jsonb_agg(a.attnum) FILTER (WHERE a.attgenerated <> ''), '[]'),
                 'columns', coalesce(jsonb_object_agg(a.attnum, jsonb_build_array(a.attname, format_type(a.atttypid, a.atttypmod), NULL, NULL, NULL))
                     FILTER (WHERE a.attgenerated = ''), '{}'))
@@ -111,12 +114,14 @@ BEGIN
                     END IF;
                     names := '';
                     every := '';
+                    whole := '''''';
                     FOR col IN
                         SELECT c.number::int AS number, c.facts ->> 0 AS name, c.facts ->> 1 AS type,
-                            earlier #>> ARRAY[measured ->> 'id', 'columns', c.number, '1'] AS was, 'NULL'::text AS digest
+                            earlier #>> ARRAY[measured ->> 'id', 'columns', c.number, '1'] AS was,
+                            earlier #>> ARRAY[measured ->> 'id', 'columns', c.number, '4'] IS NOT NULL AS had, 'NULL'::text AS digest
                         FROM jsonb_each(measured -> 'columns') AS c (number, facts)
                     LOOP
-                        IF found.mode = 'digest' THEN
+                        IF found.mode = 'digest' AND (CASE WHEN again THEN col.had ELSE NOT found.named OR asked -> 'columns' ? col.name END) THEN
                             col.digest := format('s.c%s', col.number);
                             IF col.was <> col.type THEN
                                 BEGIN
@@ -126,8 +131,15 @@ BEGIN
                                     NULL;
                                 END;
                             END IF;
+                            IF coalesce(col.was, col.type) = 'json' THEN
+                                col.digest := format('%s::jsonb', col.digest);
+                            END IF;
+                            whole := whole || format(' || '','' || coalesce(quote_literal(%s::text), ''N'')', col.digest);
                             -- Equal numbers may have different texts.
-                            col.digest := format(CASE WHEN (SELECT t.typcategory FROM pg_type AS t WHERE t.oid = to_regtype(coalesce(col.was, col.type))) = 'N'
+                            col.digest := format(CASE WHEN (
+                                    SELECT t.typcategory = 'N' AND EXISTS (SELECT FROM pg_opclass AS o JOIN pg_am AS m ON m.oid = o.opcmethod AND m.amname = 'hash'
+                                        WHERE o.opcdefault AND o.opcintype IN (t.oid, t.typbasetype))
+                                    FROM pg_type AS t WHERE t.oid = to_regtype(coalesce(col.was, col.type)))
                                 THEN '(count(%1$s) + coalesce(sum(hash_record_extended(ROW(%1$s), s.n)), 0))::text'
                                 ELSE '(count(%1$s) + coalesce(sum(hashtextextended(%1$s::text COLLATE "C", s.n)), 0))::text' END, col.digest);
                         END IF;
@@ -135,8 +147,9 @@ BEGIN
                         every := every || format(' || jsonb_build_object(%L, jsonb_build_array(%L, %L, count(s.c%s), count(s.c%4$s) FILTER (WHERE s.is_old), %s))',
                             col.number, col.name, col.type, col.number, col.digest);
                     END LOOP;
-                    EXECUTE format('SELECT jsonb_build_object(''rows'', count(*), ''old'', count(*) FILTER (WHERE s.is_old), ''columns'', ''{}''::jsonb%s)'
+                    EXECUTE format('SELECT jsonb_build_object(''rows'', count(*), ''old'', count(*) FILTER (WHERE s.is_old), ''whole'', %s, ''columns'', ''{}''::jsonb%s)'
                         ' FROM (SELECT %s AS n, %s AS is_old%s FROM ONLY %s AS t) AS s',
+                        CASE WHEN found.mode = 'digest' AND NOT found.named THEN format('sum(hashtextextended(%s, 0))::text', whole) ELSE 'NULL' END,
                         every, CASE found.mode WHEN 'digest' THEN 'row_number() OVER ()' ELSE '0' END, format(is_old, 't.xmin'), names, found.label) INTO counted;
                     measured := measured || counted;
                 EXCEPTION WHEN OTHERS THEN
