@@ -19,10 +19,10 @@ from lfmigrate.syntax.scanner import split
         ("ALTER TABLE a ADD c int, DROP b", "drop", ["a"]),
         ("ALTER TABLE a DROP b, ALTER c TYPE int USING (c::int)", "retype", ["a"]),
         ("ALTER TABLE a ALTER COLUMN c SET DATA TYPE int", "retype", ["a"]),
-        ("ALTER TABLE a DROP CONSTRAINT c", "rewrite", ["a"]),
-        ("ALTER TABLE a ALTER c DROP NOT NULL, ALTER d DROP DEFAULT", "rewrite", ["a"]),
         ("ALTER TABLE a ADD COLUMN type int, ADD CHECK (b <> 'drop')", "rewrite", ["a"]),
-        ("ALTER TABLE a RENAME COLUMN b TO type", "rewrite", ["a"]),
+        ("ALTER TABLE a ADD b uuid DEFAULT gen_random_uuid()", "rewrite", ["a"]),
+        ("ALTER TABLE a SET UNLOGGED", "rewrite", ["a"]),
+        ("CLUSTER a", "rewrite", ["a"]),
     ],
 )
 def test_tables_whose_rows_are_endangered_are_named(text: str, way: str, tables: list[str]) -> None:
@@ -37,6 +37,12 @@ def test_tables_whose_rows_are_endangered_are_named(text: str, way: str, tables:
 @pytest.mark.parametrize(
     "text",
     [
+        "ALTER TABLE a DROP CONSTRAINT c",
+        "ALTER TABLE a ALTER c DROP NOT NULL, ALTER d DROP DEFAULT",
+        "ALTER TABLE a RENAME COLUMN b TO type",
+        "ALTER TABLE a ADD CONSTRAINT c CHECK (true), ADD PRIMARY KEY (b)",
+        "ALTER TABLE a OWNER TO b",
+        "ALTER TABLE a SET (fillfactor = 70)",
         "DROP VIEW v",
         "DROP INDEX i",
         "CREATE TABLE a (type int)",

@@ -19,7 +19,12 @@ from lfmigrate.engine.step import Step
 from lfmigrate.postgres.pipeline import Flight, Guard
 from lfmigrate.postgres.wire import Answer
 from lfmigrate.schema.relation import Fingerprints
-from lfmigrate.syntax.actions import endangered, runs_other_statements
+from lfmigrate.syntax.actions import (
+    Endangered,
+    created_table,
+    endangered,
+    runs_other_statements,
+)
 from lfmigrate.syntax.names import Cursor, Name, quote_name
 from lfmigrate.syntax.scanner import Statement
 
@@ -103,6 +108,8 @@ class Danger:
     _statements: list[tuple[Step, Statement]] = field(default_factory=list)
     _answers: list[Answer[None]] = field(default_factory=list)
     _end: tuple[Answer[Traces], Answer[tuple[TypeUser, ...]]] | None = None
+    _created: set[Name] = field(default_factory=set)
+    _seen: set[Name] = field(default_factory=set)
     _has_savepoint: bool = False
     _may_have_rewritten: bool = False
 
@@ -112,7 +119,7 @@ class Danger:
         @contextmanager
         def guard(flight: Flight, statement: Statement) -> Iterator[None]:
             self._statements.append((step, statement))
-            found = endangered(statement)
+            found = self._endangered(statement)
             if statement.head[:1] == ("COPY",):
                 # With FREEZE, it has to be in the subtransaction that has created the table.
                 self.end_file(flight)
@@ -137,6 +144,18 @@ class Danger:
             self._may_have_rewritten |= way not in {"drop", "truncate"}
 
         return guard
+
+    def _endangered(self, statement: Statement) -> Endangered | None:
+        """Return what a statement endangers, but for what only rewrites tables of the run's own."""
+        if (created := created_table(statement)) is not None:
+            self._created.add(created)
+        found = endangered(statement)
+        if found is None or found.way != "rewrite" or self.suspects.tables:
+            return found
+        # If the name means another table by now, the chain is broken, and the files run again.
+        known = self._created | (self._seen if found.only_adds else set())
+        self._seen.update(found.tables)
+        return None if known.issuperset(found.tables) else found
 
     def end_file(self, flight: Flight) -> None:
         """Queue the end of the subtransaction in which the last statements have run."""
@@ -213,13 +232,13 @@ class Danger:
         existing = self.existing.value.keys() - tables.keys() - set(created)
         return self.traces.gone & existing
 
-    def step_that_drops(self, name: str) -> Step | None:
-        """Return the only file with a statement that drops a relation of this name; or None."""
+    def step_that_drops(self, name: Name) -> Step | None:
+        """Return the only file with a statement that drops a relation by this name; or None."""
+        written = {name} | ({Name(None, name.name)} if name.schema == self.schema else set())
         steps = {
             id(step): step
             for step, statement in self._statements
-            if statement.head[:1] == ("DROP",)
-            and name in {each.name for each in Cursor(statement).names()}
+            if statement.head[:1] == ("DROP",) and not written.isdisjoint(Cursor(statement).names())
         }
         return next(iter(steps.values())) if len(steps) == 1 else None
 

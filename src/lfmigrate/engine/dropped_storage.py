@@ -11,7 +11,7 @@ from lfmigrate.engine.blocking import ask_aside
 from lfmigrate.engine.losses import Lost
 from lfmigrate.engine.transaction import Transaction
 from lfmigrate.postgres.pipeline import Query
-from lfmigrate.syntax.names import quote_name
+from lfmigrate.syntax.names import Name, quote_name
 
 # How long another connection may take to say what they were.
 _ASK_S = 5.0
@@ -85,8 +85,8 @@ class DroppedStorage:
         self._wanted |= found.keys()
         return not found
 
-    def lost(self, left: Collection[tuple[str, str]], schema: str) -> list[tuple[str, Lost]]:
-        """Return what is lost, each with its unqualified name.
+    def lost(self, left: Collection[tuple[str, str]], schema: str) -> list[tuple[Name, Lost]]:
+        """Return what is lost, each with its name.
 
         Args:
             left: Schema and name of the materialized views that were created again.
@@ -94,7 +94,7 @@ class DroppedStorage:
         """
         return [
             (
-                each.name,
+                Name(each.schema, each.name),
                 Lost(
                     each.kind,
                     each.name if each.schema == schema else f"{each.schema}.{each.name}",

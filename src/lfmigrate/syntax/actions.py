@@ -15,6 +15,17 @@ _WITH_ACTIONS = frozenset({("ALTER", "TABLE"), ("ALTER", "TYPE"), ("ALTER", "DOM
 # What they do is in their text.
 _SAYS_ALL = frozenset(["ALTER", "COMMENT", "CREATE", "GRANT", "REVOKE", "SET"])
 
+# What begins a constraint after ADD.
+_CONSTRAINTS = frozenset(["constraint", "check", "unique", "primary", "exclude", "foreign", "not"])
+
+# What gives a new column a value in each row.
+_GIVES_VALUES = frozenset(
+    ["default", "generated", "serial", "bigserial", "smallserial", "serial2", "serial4", "serial8"]
+)
+
+# What may follow SET where the table gets another file.
+_REWRITTEN_BY_SET = frozenset(["logged", "unlogged", "tablespace", "access", "expression"])
+
 # Whatever else they do, they drop no relation by themselves.
 _PLAIN = frozenset(
     {
@@ -79,11 +90,13 @@ class Endangered:
             not lose anything by it.
         tables: As the statement names them; other words of it may be among them.
         columns: Those that are retyped.
+        only_adds: Whether it only adds columns without a value, which rewrites nothing.
     """
 
     way: Literal["drop", "truncate", "retype", "rewrite"]
     tables: tuple[Name, ...]
     columns: tuple[str, ...] = ()
+    only_adds: bool = False
 
 
 def endangered(statement: Statement) -> Endangered | None:
@@ -116,14 +129,36 @@ def _altered(statement: Statement, found: Cursor) -> Endangered | None:
         if each[:1] == ["alter"] and "type" in each
     ]
     drops = any(each[:1] == ["drop"] and each[1:2] != ["constraint"] for each in words)
+    if not retyped and not drops and not any(map(_may_rewrite, words)):
+        return None
     found.take()
     found.skip({"if", "exists", "only"})
     table = found.name()
     if table is None:
         return None
     if not retyped:
-        return Endangered("drop" if drops else "rewrite", (table,))
+        adds = all(each[:1] == ["add"] and _GIVES_VALUES.isdisjoint(each) for each in words)
+        return Endangered("drop" if drops else "rewrite", (table,), only_adds=adds)
     return Endangered("retype", (table,), tuple(map(_column, retyped)))
+
+
+def _may_rewrite(words: Sequence[str]) -> bool:
+    """Return whether an action may add a column or rewrite the table."""
+    if words[:1] == ["add"]:
+        return not _CONSTRAINTS.intersection(words[1:2])
+    return "set" in words and not _REWRITTEN_BY_SET.isdisjoint(words)
+
+
+def created_table(statement: Statement) -> Name | None:
+    """Return the table that a statement creates, or fails to; None for any other statement."""
+    if statement.head[:1] != ("CREATE",):
+        return None
+    found = Cursor(statement)
+    found.take()
+    found.skip({"global", "local", "temp", "temporary", "unlogged"})
+    if not found.accept("table") or found.accept("if"):
+        return None
+    return found.name()
 
 
 def _column(action: Action) -> str:
