@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
 
+import lfmigrate
 from lfmigrate.errors import NOTHING_CHANGED, Refused, StatementFailed
 from tests.conftest import Cli
 from tests.helpers.commands import statuses, up, verify
@@ -850,3 +852,36 @@ def test_a_view_whose_owner_a_later_migration_drops_gets_no_other_owner(
     )
     assert dump(url) == before
     execute(url, f"DROP OWNED BY {owner} CASCADE", f"DROP ROLE {owner}")
+
+
+@pytest.mark.parametrize("edited", [True, False])
+def test_a_renamed_schema_is_what_its_migration_has_renamed(
+    database: str, folder: Write, *, edited: bool
+) -> None:
+    """Its tables wrote no row of their own; the file that runs last has not created them."""
+    view = "CREATE OR REPLACE VIEW s.v AS SELECT id FROM s.a"
+    files: dict[str, str | bytes] = {
+        "001_a.up.sql": "CREATE SCHEMA s; CREATE TABLE s.a (id int);",
+        "001_a.down.sql": "DROP TABLE s.a; DROP SCHEMA s;",
+        "repeatable/v.sql": view,
+    }
+    up(database, folder(files))
+    execute(database, "INSERT INTO s.a VALUES (1)")
+    files["002_b.up.sql"] = "ALTER SCHEMA s RENAME TO z"
+    files["002_b.down.sql"] = "ALTER SCHEMA z RENAME TO s"
+    if edited:
+        files["repeatable/v.sql"] = view.replace("s.", "z.")
+    else:
+        del files["repeatable/v.sql"]
+    up(database, folder(files))
+
+    with closing(lfmigrate.connect(database)) as conn:
+        report = lfmigrate.rollback(conn, lfmigrate.read_folder(folder(files)), backup_dir=None)
+    files["repeatable/v.sql"] = view
+
+    assert {one.kind for one in report.lost} <= {"view"}
+    assert value(database, "SELECT id FROM s.a") == 1
+    del files["002_b.up.sql"], files["002_b.down.sql"]
+    up(database, folder(files))
+    assert verify(database, folder(files)).ok
+    assert value(database, "SELECT id FROM s.v") == 1

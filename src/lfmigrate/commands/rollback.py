@@ -33,7 +33,7 @@ from lfmigrate.postgres.connection import Connection
 from lfmigrate.postgres.wire import Answer, Progress
 from lfmigrate.rows.archive import DEFAULT_PARENT, Dropped, default_folder
 from lfmigrate.rows.dump import OnCopy
-from lfmigrate.schema.relation import ROUTINE_KINDS, Key
+from lfmigrate.schema.relation import REPLACEABLE, ROUTINE_KINDS, Key
 from lfmigrate.settings import Scope
 from lfmigrate.source import down
 from lfmigrate.source.folder import Folder
@@ -273,8 +273,12 @@ def _steps(
     files |= {each.name: each.file.name for each in session.folder.repeatables}
     for name in [name for name in files if name in owned.repeatables]:
         for key in owned.repeatables[name]:
-            if owned.ids.get(key) in dependents.value and key.name.lower() not in known:
-                steps.insert(0, _drop(name, files[name], key, owned.live[key].kind))
+            found = owned.live.get(key)
+            # Never a table: what a repeatable file has created of those stays.
+            if found is None or found.kind not in REPLACEABLE or key.name.lower() in known:
+                continue
+            if owned.ids.get(key) in dependents.value:
+                steps.insert(0, _drop(name, files[name], key, found.kind))
     return steps, notes
 
 

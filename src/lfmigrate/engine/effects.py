@@ -96,7 +96,7 @@ def judge(before: Before, after: After) -> Judgement:
         if expected != before.expected.get(key):
             _record(found, expected, before, after, effects)
         _record_replaced(found, before, after, effects)
-    effects[-1] = _without_gone(effects[-1], rows, before, after)
+    _add_gone(effects, rows, before, after)
     if after.would_be is not None:
         # The files drop what someone had dropped before.
         dropped = [key for key in still_missing(before, after) if key not in after.would_be]
@@ -146,11 +146,14 @@ def _judge_found(found: Found, before: Before, after: After) -> tuple[Relation, 
     return _judge_new(found, before, after)
 
 
-def _without_gone(
-    effects: StepEffects, rows: dict[Key, list[Verdict]], before: Before, after: After
-) -> StepEffects:
-    """Add what is gone to the rows, and to the last step: nothing tells which one it was."""
-    renamed = {found.id for found in after.found if found.relation.key in rows}
+def _add_gone(
+    effects: list[StepEffects], rows: dict[Key, list[Verdict]], before: Before, after: After
+) -> None:
+    """Add what is gone to the rows, and to the last step: nothing tells which one it was.
+
+    What has another name now is added to the step that has given it that.
+    """
+    renamed = {found.id: found for found in after.found if found.relation.key in rows}
     # A sequence that a column owns is a part of its table.
     owned = {
         f"pg_class:{number}"
@@ -162,11 +165,14 @@ def _without_gone(
         if key in rows:
             continue
         dropped = after.locked is None or item_id in after.locked
-        if dropped or item_id in renamed | owned:
-            effects = effects.removing(key)
-        if item_id not in renamed | owned:
+        if item_id in renamed:
+            index = max(_steps(renamed[item_id], after))
+            effects[index] = effects[index].removing(key)
+            continue
+        if dropped or item_id in owned:
+            effects[-1] = effects[-1].removing(key)
+        if item_id not in owned:
             rows[key] = [Verdict(before.live[key], "dropped" if dropped else "missing")]
-    return effects
 
 
 def _doubtful_parts(found: Found, before: Before, after: After) -> frozenset[str]:
@@ -264,7 +270,7 @@ def _record(
 ) -> None:
     """Record a relation for the steps that wrote it."""
     key = expected.key
-    steps = _steps(found, after.step_ends)
+    steps = _steps(found, after)
     if key in before.expected and found.id not in before.ids:
         # Another object by the same name: what is known of the old one is over.
         effects[min(steps)] = effects[min(steps)].removing(key)
@@ -436,10 +442,18 @@ def _changed_parts(found: Found, was: Relation | None, created: Collection[str])
     return rows
 
 
-def _steps(found: Found, ends: Sequence[int]) -> set[int]:
-    """Return the steps that wrote a relation; the last one if only something of it is gone."""
-    cids = {*found.cids, *found.written.values()} if found.cids else found.cids
-    return {_step(cid, ends) for cid in cids} or {len(ends) - 1}
+def _steps(found: Found, after: After) -> set[int]:
+    """Return the steps that wrote a relation.
+
+    If only something of it is gone, or something that it mentions has another name, none has: then
+    it is the one that has renamed its schema, or else the last migration.
+    """
+    ends = after.step_ends
+    cids = {*found.cids, *found.written.values()} if found.cids else set[int]()
+    if not cids:
+        spaces = (f for f in after.found if f.relation.kind == "schema")
+        cids = {c for f in spaces if f.relation.name == found.relation.schema for c in f.cids}
+    return {_step(cid, ends) for cid in cids} or {after.last_migration % len(ends)}
 
 
 def _step(cid: int, ends: Sequence[int]) -> int:

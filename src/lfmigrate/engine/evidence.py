@@ -55,6 +55,7 @@ class After:
         locked: The ids of what was expected, and is now locked by the run against all others; None
             if it has committed already, and holds no lock any more.
         others: Whether another session has changed the catalogs meanwhile.
+        last_migration: The last step of a migration; of repeatable files alone, the last of them.
         foreign: By `Found.id`, the parts with names that the run wrote, but did not create.
         would_be: What the files make in an empty schema; None if that is not known.
         skipped: What is there under the names of ``would_be`` and was not found otherwise; empty
@@ -66,6 +67,7 @@ class After:
     step_ends: Sequence[int]
     locked: Collection[str] | None
     others: bool = False
+    last_migration: int = -1
     foreign: Mapping[str, Collection[str]] = field(default_factory=dict)
     parts: Sequence[WrittenParts] = ()
     would_be: Mapping[Key, WouldBe] | None = None

@@ -123,6 +123,9 @@ def outcome_of(session: Session, state: DatabaseState, results: Results) -> Outc
         step_ends=[entry.cid for entry in recorded],
         locked=reading.locked,
         others=not reading.committed <= state.horizon.seen,
+        last_migration=max(
+            (n for n, step in enumerate(results.steps) if step.version is not None), default=-1
+        ),
         parts=[answer.value for answer in results.parts],
     )
     after = replace(after, foreign=_foreign_parts(session, unclear_parts(before, after)))
