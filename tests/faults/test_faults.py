@@ -68,15 +68,13 @@ BEGIN
     {then}
     RETURN NULL;
 END $$;
-CREATE TABLE slow (n int);
-CREATE CONSTRAINT TRIGGER linger AFTER INSERT ON slow
-    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION linger();
-INSERT INTO slow VALUES (1);
+CREATE TRIGGER linger AFTER UPDATE ON lfmigrate.lfmigrate_history
+    FOR EACH STATEMENT EXECUTE FUNCTION linger();
 """
 
 
-# What is deferred to the commit runs right before it; COMMIT itself has been sent by then.
-IN_COMMIT_FLIGHT = "SET CONSTRAINTS%"
+# The entries get their effects right before the commit; COMMIT itself has been sent by then.
+IN_COMMIT_FLIGHT = "UPDATE%lfmigrate_history%"
 
 
 def slow_commit(seconds: float, then: str = "") -> str:
@@ -870,10 +868,8 @@ PAUSED = {
     + f"""
 CREATE FUNCTION linger() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN {Gates.sql(IN_COMMIT)} RETURN NULL; END $$;
-CREATE TABLE slow (n int);
-CREATE CONSTRAINT TRIGGER linger AFTER INSERT ON slow
-    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION linger();
-INSERT INTO slow VALUES (1);
+CREATE TRIGGER linger AFTER UPDATE ON lfmigrate.lfmigrate_history
+    FOR EACH STATEMENT EXECUTE FUNCTION linger();
 """,
     "views/v.sql": "CREATE OR REPLACE VIEW v AS SELECT n FROM a0;",
 }

@@ -293,8 +293,8 @@ class Gates:
                         keeper.execute(
                             "SELECT FROM pg_stat_activity WHERE datname = current_database()"
                             " AND wait_event = 'PgSleep'"
-                            # What is deferred to the commit runs right before it.
-                            " AND (query LIKE %s OR query LIKE 'SET CONSTRAINTS%%')",
+                            # The entries get their effects right before the commit.
+                            " AND (query LIKE %s OR query LIKE 'UPDATE%%lfmigrate_history%%')",
                             [f"%({GATES}, {number})%"],
                         ).fetchone()
                         is not None
