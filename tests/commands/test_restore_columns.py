@@ -310,3 +310,31 @@ def test_values_behind_a_policy_are_not_overwritten_unasked(
     assert replaced.saved is not None
     assert (replaced.saved / "t.csv").read_text().count("now") == 2
     assert fetch(database, "SELECT DISTINCT body FROM t") == ["then"]
+
+
+def test_rows_that_were_changed_as_well_are_restored_as_a_whole(
+    database: str, folder: Write, tmp_path: Path
+) -> None:
+    """A column alone would leave the others as the down file has made them."""
+    files = folder(
+        {
+            "001_a.up.sql": "CREATE TABLE t (id int PRIMARY KEY, x int)",
+            "002_b.up.sql": "ALTER TABLE t ADD y int",
+            "002_b.down.sql": """
+                UPDATE t SET x = 0;
+                DELETE FROM t WHERE id > 3;
+                ALTER TABLE t DROP y;
+            """,
+        }
+    )
+    up(database, files)
+    execute(database, "INSERT INTO t SELECT n, n, n FROM generate_series(1, 5) AS n")
+    before = fetch(database, "SELECT t::text FROM t ORDER BY id")
+    path = roll_back(database, files, tmp_path)
+    up(database, files)
+
+    with pytest.raises(Refused, match="not empty"):
+        restore(database, files, path)
+    restore(database, files, path, replace=True, backup_dir=tmp_path)
+
+    assert fetch(database, "SELECT t::text FROM t ORDER BY id") == before

@@ -107,6 +107,24 @@ class TypeUser(TableName):
     columns: tuple[int, ...]
 
 
+def earlier_changes() -> Query[Mapping[str, tuple[int, int]]]:
+    """Ask what the statistics of this transaction have counted before it began.
+
+    A session reports its counts to the server from time to time only; until then, those of earlier
+    transactions are among them.
+
+    Returns:
+        By table, how many rows were updated, and how many updated or deleted.
+    """
+    return Query(
+        "SELECT coalesce(jsonb_object_agg('pg_class:' || s.relid, jsonb_build_array(s.n_tup_upd,"
+        " s.n_tup_upd + s.n_tup_del)), '{}') FROM pg_stat_xact_user_tables AS s"
+        " WHERE s.n_tup_upd + s.n_tup_del > 0",
+        (),
+        lambda value: {item_id: (counts[0], counts[1]) for item_id, counts in value.items()},
+    )
+
+
 def type_users(relations: Iterable[str] | None) -> Query[tuple[TypeUser, ...]]:
     """Ask which tables have columns with values of the row types of relations.
 

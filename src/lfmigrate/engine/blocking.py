@@ -47,10 +47,15 @@ def ask_aside(conn: Connection, query: Query[T], within_s: float) -> T:
     Raises:
         DatabaseError: There is no answer.
     """
-    with closing(connect(address_of(conn))) as second:
-        flight = Flight(second, on_stall=_Impatient(within_s))
-        asked = flight.ask(query)
-        flight.go()
+    try:
+        with closing(connect(address_of(conn))) as second:
+            flight = Flight(second, on_stall=_Impatient(within_s))
+            asked = flight.ask(query)
+            flight.go()
+    except DatabaseError as error:
+        error.detail = (*error.detail, "That was asked on a second connection.")
+        error.hint = error.hint or "Allow the role, and a pool if there is one, two connections."
+        raise
     return asked.value
 
 

@@ -39,7 +39,7 @@ class Counted:
         sequences: Those of the sequences that are saved without a table.
         large_objects: The large objects that are deleted or changed.
         unsaved: How many rows the tables have that are written to without a loss, by id.
-        dropped: The ids of all that is dropped.
+        dropped: The ids of all that is dropped, but for columns of tables that are changed as well.
         has_content: Whether there is anything in the tables and sequences.
         notes: What is worth a warning.
     """
@@ -120,7 +120,7 @@ def lock_and_count(
         sequences=_names([*dropped_sequences, *changed_sequences]),
         large_objects=tuple(each.was for each in trial.large_objects.values()),
         unsaved=unsaved,
-        dropped=trial.changes.dropped,
+        dropped=trial.changes.dropped - _columns_of_changed_tables(trial),
         has_content=any(rows[item.id][0] for item in saved)
         or any(answer.value for answer in used)
         or bool(changed_sequences)
@@ -130,6 +130,16 @@ def lock_and_count(
             *map(remote.format, trial.foreign_tables),
         ),
     )
+
+
+def _columns_of_changed_tables(trial: Trial) -> set[str]:
+    """Return the ids of the dropped columns of tables whose rows are changed or deleted as well.
+
+    Their rows are restored as a whole.
+    """
+    changed = {i for i in trial.changes.written if trial.changes.tables[i].changed != 0}
+    changed |= {up for i in changed & trial.items.keys() for up in trial.items[i].ancestors}
+    return {i for i in trial.changes.dropped if i.rpartition(":")[0] in changed}
 
 
 def _changed(item: Item, trial: Trial, rows: int, size: int, *, schema: str) -> Lost:

@@ -99,11 +99,13 @@ class Danger:
         schema: The schema whose name is left out of reports.
         existing: What existed, with the number of columns and the file of each table.
         suspects: What an earlier run has left to find out.
+        earlier: What the statistics had counted before; see `catalog.earlier_changes`.
     """
 
     schema: str
     existing: Answer[Fingerprints]
     suspects: Suspects
+    earlier: Answer[Mapping[str, tuple[int, int]]]
     _around: list[_Around] = field(default_factory=list)
     _statements: list[tuple[Step, Statement]] = field(default_factory=list)
     _answers: list[Answer[None]] = field(default_factory=list)
@@ -203,6 +205,7 @@ class Danger:
             users=() if self._end is None else self._end[1].value,
             existing=self._tables(created),
             begun=self.suspects.begun,
+            updated={item_id: counts[0] for item_id, counts in self.earlier.value.items()},
             links=links,
             dropped=self._dropped_columns(),
         )
@@ -253,10 +256,14 @@ class Danger:
         for item_id in self._tables(created):
             table = self.traces.tables.get(item_id)
             if table is not None and item_id in self.traces.written | links.keys():
-                found[item_id] = Updated(label_of(table, self.schema), table.changed)
+                name, changed = label_of(table, self.schema), table.changed
             elif table is None and item_id in links:
                 last = links[item_id][-1].before
-                found[item_id] = Updated(label_of(last, self.schema), last.changed)
+                name, changed = label_of(last, self.schema), last.changed
+            else:
+                continue
+            before = self.earlier.value.get(item_id, (0, 0))[1]
+            found[item_id] = Updated(name, None if changed is None else changed - before)
         uncounted = any(each.rows is None for each in found.values())
         # The server keeps no statistics; rows that were only inserted are no reason.
         if uncounted and not any(answer.changed for answer in self._answers):

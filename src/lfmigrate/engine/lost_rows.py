@@ -64,6 +64,7 @@ class Search:
     users: Collection[TypeUser]
     existing: Mapping[str, KnownTable]
     begun: Mapping[str, Measured]
+    updated: Mapping[str, int]
     links: Mapping[str, list[Link]]
     dropped: Mapping[str, set[int]]
     unmeasured: set[str] = field(default_factory=set)
@@ -79,7 +80,7 @@ class Search:
             return
         table = self.existing[item_id]
         file: str | None = table.file
-        left = _Left(begun)
+        left = _Left(begun, self.updated.get(item_id, 0))
         columns: set[int] = set()
         is_explained = True
         for link in links:
@@ -192,11 +193,13 @@ class _Left:
 
     Attributes:
         begun: The table before the files; None if it was not measured.
+        earlier: How many updated rows the statistics had counted before.
         rows: The number of rows, or more if that is not certain; None if they cannot be read.
         is_certain: Whether none of them may be new.
     """
 
     begun: Measured | None
+    earlier: int
     rows: int | None = None
     is_certain: bool = True
     _is_exact: bool = False
@@ -213,7 +216,7 @@ class _Left:
             self.rows, self._is_known = None, True
             return
         own = was.rows - was.old
-        updated = own if was.updated is None else min(own, was.updated)
+        updated = own if was.updated is None else min(own, was.updated - self.earlier)
         now = was.old + updated if is_first else was.rows
         self._is_exact = is_first and updated == 0
         bounds = [now, *([self.rows] if self._is_known and self.rows is not None else [])]

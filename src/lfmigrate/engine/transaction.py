@@ -191,10 +191,11 @@ class Transaction:
         self.flight.look_at(state.schema)
         fingerprints = self.flight.ask(catalog.fingerprints())
         roles = self.flight.ask(catalog.role_names())
+        earlier = self.flight.ask(catalog.earlier_changes())
         self.flight.reset(scope, defaults)
         statements: list[Answer[None]] = []
         parts: list[Answer[WrittenParts]] = []
-        danger = None if suspects is None else Danger(state.schema, fingerprints, suspects)
+        danger = None if suspects is None else Danger(state.schema, fingerprints, suspects, earlier)
         dropped: list[Dropped] = []
         after_migrations, writers = may_be_set_back(state, steps)
         for place, step in enumerate(steps):

@@ -452,6 +452,22 @@ def test_changed_rows_are_reported(
     assert up(database, filled(text)).notes == (note,)
 
 
+def test_rows_that_an_earlier_transaction_has_changed_are_not_counted_again(
+    database: str, folder: Write, filled: Callable[[str], Path]
+) -> None:
+    """A session reports its counts to the server from time to time only."""
+    filled("")
+    files = {
+        "001_base.up.sql": BASE,
+        "002_b.up.sql": "UPDATE b SET a_id = a_id",
+        "003_c.up.sql": "INSERT INTO b VALUES (1)",
+    }
+
+    report = up(database, folder(files), per_migration=True)
+
+    assert report.notes == ("3 rows updated or deleted in b",)
+
+
 def test_a_backup_has_the_rows_that_are_updated_or_deleted(
     database: str, filled: Callable[[str], Path], tmp_path: Path
 ) -> None:

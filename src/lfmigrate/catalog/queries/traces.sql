@@ -15,7 +15,14 @@
 -- materialized views that this transaction has created. `large_objects` is whether it may have read or written any; which ones shows
 -- only what they contain. `roles` are those that it has dropped. `foreign_tables` are those whose rows it may have changed, which are on
 -- another server.
-WITH held AS MATERIALIZED (
+--
+-- Own rows have the id of this transaction or a higher one, and are in progress. A row that was frozen billions of transactions ago
+-- keeps its id, which then looks as if it came from the future; see written.sql.
+WITH self AS MATERIALIZED (
+    SELECT x.base, pg_snapshot_xmax(pg_current_snapshot())::text::bigint - x.base AS span
+    FROM (SELECT pg_current_xact_id()::text::bigint AS base) AS x
+),
+held AS MATERIALIZED (
     SELECT l.mode = 'AccessExclusiveLock' AS exclusive, l.classid, coalesce(l.objid, l.relation) AS oid, c.relkind, c.relowner, n.nspname, c.relname
     FROM pg_locks AS l
     LEFT JOIN pg_class AS c ON l.locktype = 'relation' AND c.oid = l.relation
@@ -39,8 +46,11 @@ SELECT jsonb_build_object(
             SELECT 'pg_class:' || a.attrelid || ':' || a.attnum
             FROM held AS h
             JOIN pg_attribute AS a ON a.attrelid = h.oid AND a.attnum > 0 AND a.attisdropped
-            WHERE h.exclusive AND h.classid IS NULL
-              AND age(a.xmin) <= 0
+            CROSS JOIN self
+            WHERE h.exclusive AND h.classid IS NULL AND NOT CASE
+                WHEN age(a.xmin) > 0 OR -age(a.xmin) >= self.span + 1000000 THEN true
+                WHEN -age(a.xmin) >= self.span THEN false
+                ELSE pg_xact_status((self.base - age(a.xmin))::text::xid8) IS DISTINCT FROM 'in progress' END
         ) AS i),
     'written', (SELECT coalesce(jsonb_agg('pg_class:' || h.oid), '[]') FROM held AS h WHERE h.relkind = 'r' AND NOT h.exclusive),
     'tables', (
@@ -55,10 +65,7 @@ SELECT jsonb_build_object(
     'created', (
         SELECT coalesce(jsonb_agg('pg_class:' || h.oid), '[]')
         FROM held AS h
-        CROSS JOIN (
-            SELECT x.base, pg_snapshot_xmax(pg_current_snapshot())::text::bigint - x.base AS span
-            FROM (SELECT pg_current_xact_id()::text::bigint AS base) AS x
-        ) AS self
+        CROSS JOIN self
         -- A system column is written when its relation is created, and never again.
         JOIN pg_attribute AS a ON a.attrelid = h.oid AND a.attnum = -1
         WHERE h.exclusive AND h.relkind IN ('r', 'S', 'm') AND NOT CASE

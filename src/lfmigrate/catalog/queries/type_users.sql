@@ -15,8 +15,16 @@ WITH RECURSIVE used AS (
         UNION ALL
         SELECT a.attrelid
         FROM pg_locks AS l
-        JOIN pg_attribute AS a ON a.attrelid = l.relation AND a.attnum > 0 AND a.attisdropped AND age(a.xmin) <= 0
-        WHERE $1::jsonb IS NULL AND l.pid = pg_backend_pid() AND l.locktype = 'relation' AND l.mode = 'AccessExclusiveLock')
+        JOIN pg_attribute AS a ON a.attrelid = l.relation AND a.attnum > 0 AND a.attisdropped
+        CROSS JOIN (
+            SELECT x.base, pg_snapshot_xmax(pg_current_snapshot())::text::bigint - x.base AS span
+            FROM (SELECT pg_current_xact_id()::text::bigint AS base) AS x) AS self
+        -- Dropped by this transaction; see traces.sql.
+        WHERE NOT CASE
+                WHEN age(a.xmin) > 0 OR -age(a.xmin) >= self.span + 1000000 THEN true
+                WHEN -age(a.xmin) >= self.span THEN false
+                ELSE pg_xact_status((self.base - age(a.xmin))::text::xid8) IS DISTINCT FROM 'in progress' END
+          AND $1::jsonb IS NULL AND l.pid = pg_backend_pid() AND l.locktype = 'relation' AND l.mode = 'AccessExclusiveLock')
     UNION
     SELECT n.oid
     FROM used AS u
