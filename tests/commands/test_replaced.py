@@ -172,3 +172,23 @@ def test_an_owner_that_is_gone_does_not_keep_the_definition(
 
     assert fetch(database, "SELECT f(1)") == ["1"]
     execute(database, f"CREATE ROLE {role}")
+
+
+@pytest.mark.parametrize(
+    "down", ["SELECT 1", "SET ROLE {role}", "SET search_path = pg_catalog; DROP FUNCTION biggest()"]
+)
+def test_a_body_that_names_its_tables_without_a_schema_is_restored(
+    down: str, role: str, database: str, folder: Write, tmp_path: Path
+) -> None:
+    """Whatever the down file leaves in the session."""
+    old = "SELECT max(n) FROM t"
+    execute(database, "CREATE TABLE t (n int)")
+    execute(database, f"CREATE FUNCTION biggest() RETURNS int LANGUAGE sql AS '{old}'")
+    new = "CREATE OR REPLACE FUNCTION biggest() RETURNS int LANGUAGE sql AS 'SELECT 2'"
+    text = down.format(role=role).replace("biggest", "public.biggest")
+    files = folder({"001_a.up.sql": new, "001_a.down.sql": text})
+    up(database, files)
+
+    rollback(database, files, tmp_path)
+
+    assert value(database, "SELECT prosrc FROM pg_proc WHERE proname = 'biggest'") == old

@@ -210,9 +210,11 @@ class Transaction:
             self._notes += (n for each in own for n in each.notes(state.schema, steps[:place]))
             self.flight.enter_file(defaults)
             statements += self._run_file(step, own, danger)
-            statements += restore_previous(self.flight, step.restores)
             # As if each file had a run of its own.
             self.flight.reset(scope, defaults, release=self.releases)
+            if step.restores:
+                statements += restore_previous(self.flight, step.restores)
+                self.flight.reset(scope, defaults)
             if own and not dropped:
                 self._restore_deferred()
             if step is not steps[-1]:
