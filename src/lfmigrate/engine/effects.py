@@ -6,7 +6,7 @@ from bisect import bisect_left
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from lfmigrate.engine.evidence import After, Before
+from lfmigrate.engine.evidence import After, Before, WouldBe
 from lfmigrate.engine.step_effects import Replaced, StepEffects
 from lfmigrate.schema.compare import Verdict, advance, compare, differs, rank, verdict_of
 from lfmigrate.schema.relation import (
@@ -102,7 +102,7 @@ def judge(before: Before, after: After) -> Judgement:
         dropped = [key for key in still_missing(before, after) if key not in after.would_be]
         effects[-1] = effects[-1].removing(*dropped)
     skipped = {
-        key: (found, would_be)
+        key: (found, _as_found(would_be, found))
         for key, found in after.skipped.items()
         if key not in rows and (would_be := after.replayed(key))
     }
@@ -132,6 +132,16 @@ def judge(before: Before, after: After) -> Judgement:
             if after.replayed(found.relation.key) is None and _doubtful_parts(found, before, after)
         ),
     )
+
+
+def _as_found(would_be: WouldBe, found: Found) -> WouldBe:
+    """Return what the files would have created; an extension is as it is.
+
+    Its schema and version are the server's or an administrator's choice, unless a file creates it.
+    """
+    if found.relation.kind != "extension":
+        return would_be
+    return replace(would_be, relation=found.relation)
 
 
 def _judge_found(found: Found, before: Before, after: After) -> tuple[Relation, list[Verdict]]:

@@ -510,6 +510,23 @@ def test_an_extension_that_was_there_is_skipped(database: str, folder: Write) ->
     assert "created" not in statuses(report).values()
 
 
+def test_an_extension_is_where_an_administrator_has_put_it(database: str, folder: Write) -> None:
+    """Hosted servers have theirs in a schema of their own."""
+    available = fetch(
+        database,
+        "SELECT name FROM pg_available_extensions"
+        " WHERE name IN ('citext', 'pgcrypto', 'hstore', 'vector') ORDER BY name",
+    )
+    if not available:
+        pytest.skip("the server has none of citext, hstore, pgcrypto and vector")
+    name = available[0]
+    execute(database, "CREATE SCHEMA theirs", f"CREATE EXTENSION {name} SCHEMA theirs")
+    path = folder({"1_ext.up.sql": f"CREATE EXTENSION IF NOT EXISTS {name};"})
+
+    assert statuses(up(database, path)) == {f"extension {name}": "skipped"}
+    assert verify(database, path).ok
+
+
 @pytest.mark.parametrize(("body", "status"), [("SELECT 1", "unchanged"), ("SELECT 2", "replaced")])
 def test_a_replaced_function_differs_from_one_that_stays_the_same(
     database: str, folder: Write, body: str, status: str
