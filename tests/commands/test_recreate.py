@@ -858,3 +858,25 @@ def test_a_view_can_be_dropped_in_a_file_that_has_begun(database: str, folder: W
     (path / "2_b.up.sql").write_text(index + "DROP VIEW v;\n" + RETYPE)
     up(database, path)
     assert verify(database, path).ok
+
+
+def test_options_set_by_hand_survive_every_re_creation(database: str, folder: Write) -> None:
+    """In several runs and rollbacks, as long as the file stays as it is."""
+    files: dict[str, str | bytes] = {
+        "1_a.up.sql": "CREATE TABLE a (id int, x int)",
+        "views/v.sql": "CREATE OR REPLACE VIEW v AS SELECT id, x FROM a",
+    }
+    up(database, folder(files))
+    execute(database, "ALTER VIEW v SET (security_barrier = true)")
+    options = "SELECT reloptions FROM pg_class WHERE relname = 'v'"
+    for version, (now, before) in enumerate([("bigint", "int"), ("text", "bigint")], start=2):
+        files[f"{version}_b.up.sql"] = f"ALTER TABLE a ALTER x TYPE {now}"
+        files[f"{version}_b.down.sql"] = (
+            f"ALTER TABLE a ALTER x TYPE {before} USING x::text::{before}"
+        )
+        up(database, folder(files))
+        assert value(database, options) == ["security_barrier=true"]
+
+    rollback(database, folder(files), to="1")
+
+    assert value(database, options) == ["security_barrier=true"]

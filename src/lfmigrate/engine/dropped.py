@@ -38,7 +38,8 @@ class Dropped:
         recreated: What it was, and which file creates it again.
         place: The index of the step before which it was dropped.
         properties: What it had then; see `catalog.recreated_properties`.
-        expected: What was expected of it before the run; None if it was not known.
+        expected: What was expected of it before the run, if its file is another one than then; None
+            if nothing was.
     """
 
     recreated: Recreated

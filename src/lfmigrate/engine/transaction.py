@@ -279,9 +279,18 @@ class Transaction:
         flight.do(catalog.query_text("drop_recreated"))
         flight.reset(self.session.scope, self.state.server.defaults)
         self.send()
-        expected = self.state.history.expected
+        history = self.state.history
+        ran = {name: event.checksum for name, event in history.repeatables.items()}
+        files = self.session.folder.repeatables
+        edited = {f.file.name for f in files if ran.get(f.name) != f.file.checksum}
         return [
-            Dropped(each, place, asked.value[each.key], expected.get(each.key))
+            Dropped(
+                each,
+                place,
+                asked.value[each.key],
+                # A file that is as it was states what it did.
+                history.expected.get(each.key) if each.file in edited else None,
+            )
             for each in objects
             if each.key in asked.value
         ]
