@@ -695,7 +695,7 @@ CALLS = """
 def test_a_default_and_a_rule_may_call_a_function_that_is_re_created_later(
     database: str, folder: Write, *, by_file: bool
 ) -> None:
-    """They are restored once the function is there, whoever has made them."""
+    """They are restored once the function is there, those of others as well."""
     calls = DEFAULT["repeatable/zz.sql"]
     function = calls.partition("ALTER")[0]
     files = DEFAULT if by_file else {**DEFAULT, "repeatable/zz.sql": function}

@@ -1273,7 +1273,7 @@ def test_what_load_sql_changes_besides_is_reported(database: str, folder: Write)
 def test_what_load_sql_would_remove_is_refused(
     text: str, lost: str, shop: tuple[str, Path]
 ) -> None:
-    """Nobody is asked about it, and nothing saves it."""
+    """It comes without a question, and nothing saves it."""
     url, path = shop
     execute(url, "CREATE TABLE other (n int, m int)", "CREATE INDEX other_m ON other (m)")
     execute(url, "INSERT INTO other VALUES (1, 2)", "SELECT lo_from_bytea(4711, 'x')")

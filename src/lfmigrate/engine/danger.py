@@ -122,8 +122,8 @@ class Danger:
         def guard(flight: Flight, statement: Statement) -> Iterator[None]:
             self._statements.append((step, statement))
             found = self._endangered(statement)
-            if statement.head[:1] == ("COPY",):
-                # With FREEZE, it has to be in the subtransaction that has created the table.
+            if statement.head[:1] == ("COPY",) and "freeze" in statement.text.lower():
+                # It has to be in the subtransaction that has created the table.
                 self.end_file(flight)
             elif found is None and self._may_have_rewritten:
                 self._begin_subtransaction(flight)

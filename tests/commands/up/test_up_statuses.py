@@ -480,16 +480,21 @@ def test_a_change_of_another_kind_of_object_is_seen(
     assert verify(database, path).ok
 
 
-def test_an_extension_is_one_row_without_its_members(database: str, folder: Write) -> None:
-    """What an extension brings along is its own business."""
+def any_extension(url: str) -> str:
+    """Return an extension that the server has, or skip the test."""
     available = fetch(
-        database,
+        url,
         "SELECT name FROM pg_available_extensions"
         " WHERE name IN ('citext', 'pgcrypto', 'hstore', 'vector') ORDER BY name",
     )
     if not available:
         pytest.skip("the server has none of citext, hstore, pgcrypto and vector")
-    name = available[0]
+    return str(available[0])
+
+
+def test_an_extension_is_one_row_without_its_members(database: str, folder: Write) -> None:
+    """What an extension brings along is its own business."""
+    name = any_extension(database)
     path = folder({"1_ext.up.sql": f"CREATE EXTENSION IF NOT EXISTS {name};"})
 
     report = up(database, path)
@@ -512,14 +517,7 @@ def test_an_extension_that_was_there_is_skipped(database: str, folder: Write) ->
 
 def test_an_extension_is_where_an_administrator_has_put_it(database: str, folder: Write) -> None:
     """Hosted servers have theirs in a schema of their own."""
-    available = fetch(
-        database,
-        "SELECT name FROM pg_available_extensions"
-        " WHERE name IN ('citext', 'pgcrypto', 'hstore', 'vector') ORDER BY name",
-    )
-    if not available:
-        pytest.skip("the server has none of citext, hstore, pgcrypto and vector")
-    name = available[0]
+    name = any_extension(database)
     execute(database, "CREATE SCHEMA theirs", f"CREATE EXTENSION {name} SCHEMA theirs")
     path = folder({"1_ext.up.sql": f"CREATE EXTENSION IF NOT EXISTS {name};"})
 
