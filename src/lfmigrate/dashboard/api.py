@@ -7,7 +7,7 @@ import hashlib
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Body, Depends, Query, Request, Response
+from fastapi import APIRouter, Body, Depends, Request, Response
 from pydantic import BaseModel
 
 from lfmigrate.dashboard import documents as d
@@ -40,7 +40,9 @@ router = APIRouter(
 def _answers(model: Any, *, csv: bool = False, cached: bool = True) -> dict[int | str, Any]:  # noqa: ANN401 (a model, or a union of them)
     """Return what an endpoint answers, for the OpenAPI document."""
     text = {"text/csv": {"schema": {"type": "string"}}} if csv else {}
-    unchanged = {304: {"description": "It is still what If-None-Match names."}} if cached else {}
+    unchanged: dict[int | str, Any] = {}
+    if cached:
+        unchanged = {304: {"description": "It is still what If-None-Match names."}}
     return {200: {"model": model, "description": "The document.", "content": text}} | unchanged
 
 
@@ -51,9 +53,7 @@ def performance_insights(request: Request, period_key: p.PeriodKey = None) -> Re
     return _document(request, _of_period(row, period_key)[0])
 
 
-@router.get(
-    "/cost-categories", responses=_answers(d.CostCategories | d.CostCategory, csv=True)
-)
+@router.get("/cost-categories", responses=_answers(d.CostCategories | d.CostCategory, csv=True))
 def cost_categories(
     request: Request,
     *,
@@ -219,9 +219,7 @@ def _document(request: Request, document: str, *, next_page: str | None = None) 
     return _tagged(request, document.encode(), "application/json", links)
 
 
-def _csv(
-    request: Request, document: str, key: str, model: type[BaseModel], name: str
-) -> Response:
+def _csv(request: Request, document: str, key: str, model: type[BaseModel], name: str) -> Response:
     columns = [str(each.alias) for each in model.model_fields.values()]
     return _tagged(
         request,

@@ -28,16 +28,14 @@ KINDS = {
     "sign-in-needed": Kind(
         401, "Sign in", "Send the token as a Bearer token, or as the password of any name."
     ),
-    "origin-refused": Kind(
-        403, "Another site may not do this", "Start lfmigrate serve with --allow-origin for it."
-    ),
+    "origin-refused": Kind(403, "Another site may not do this", "Start it with --allow-origin."),
     "read-only": Kind(
         403,
         "The status cannot be changed here",
         "The dashboard was started with --read-only, or its database role may not update"
         " recommendations.",
     ),
-    "period-not-found": Kind(404, "There is no such period", "Leave out periodKey, or see periods."),
+    "period-not-found": Kind(404, "There is no such period", "Leave out periodKey."),
     "no-active-period": Kind(
         404,
         "No period is active",
@@ -53,9 +51,9 @@ KINDS = {
         409, "The status has been changed meanwhile", "Look at it, and decide again."
     ),
     "body-too-large": Kind(413, "The body is too large", "At most 4 KiB are read."),
-    "json-needed": Kind(415, "The body is not JSON", "Send it with Content-Type: application/json."),
+    "json-needed": Kind(415, "The body is not JSON", "Send Content-Type: application/json."),
     "host-refused": Kind(
-        421, "The server does not answer to this name", "Start lfmigrate serve with --allow-host."
+        421, "The server does not answer to this name", "Start it with --allow-host."
     ),
     "unexpected": Kind(
         500, "Something unexpected happened", "The server's log has more under this instance."

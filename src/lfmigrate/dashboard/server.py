@@ -11,7 +11,7 @@ import uvicorn
 
 from lfmigrate.dashboard.app import create_app
 from lfmigrate.dashboard.reads import Database
-from lfmigrate.errors import DatabaseError, DifferenceFound, UsageError
+from lfmigrate.errors import DifferenceFound, UsageError
 from lfmigrate.settings import Serving
 
 _STOP_S = 5

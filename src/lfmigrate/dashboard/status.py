@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 
 import psycopg
 from psycopg import errors
@@ -49,7 +50,7 @@ def change_status(database: Database, id: int, change: StatusChange, name: str) 
 
 
 def _changed(
-    database: Database, conn: psycopg.Connection[Row], parameters: dict[str, object]
+    database: Database, conn: psycopg.Connection[Row], parameters: Mapping[str, object]
 ) -> str:
     """Run the statement, without the commit, and return the audit columns as a document."""
     try:
