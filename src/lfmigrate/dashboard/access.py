@@ -33,6 +33,7 @@ _HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
 }
 _READS = ("GET", "HEAD", "OPTIONS")
+_WRITES = ("PATCH", "PUT")
 
 
 def answer(problem: Problem, scope: Scope) -> Response:
@@ -137,6 +138,8 @@ class Guard:
             and urlsplit(origin).netloc != headers.get("host")
         ):
             raise Problem("origin-refused")
+        if scope["method"] not in _WRITES:
+            return receive
         if headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
             raise Problem("json-needed")
         return await _small(receive)
