@@ -7,6 +7,8 @@ CANDIDATES = python3 python3.14 python3.13 python3.12 python3.11 python
 PYTEST_ARGS ?=
 # Arguments for the schema page: make schema SCHEMA_ARGS=--check
 SCHEMA_ARGS ?=
+# Arguments for the page of the API and its examples: make api API_ARGS=--check
+API_ARGS ?=
 # Arguments for the benchmarks: make bench BENCH_ARGS='flights --peers'
 BENCH_ARGS ?= all
 
@@ -14,7 +16,7 @@ BIN = .venv/bin
 INSTALLED = .venv/.installed
 
 .DEFAULT_GOAL = help
-.PHONY: help demo test lint types check picture schema bench clean
+.PHONY: help demo test lint types check picture schema api bench clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -23,6 +25,7 @@ demo: $(INSTALLED) ## migrate, seed and verify a private PostgreSQL under .lfmig
 	$(BIN)/lfmigrate up --embedded
 	$(BIN)/lfmigrate seed --embedded
 	$(BIN)/lfmigrate verify --embedded
+	@echo 'To look at the tables in a browser: $(BIN)/lfmigrate serve --embedded --open'
 
 test: $(INSTALLED) ## run the tests on the embedded PostgreSQL, or the server in LFMIGRATE_TEST_URL
 	$(BIN)/python -m pytest -n auto --dist worksteal $(PYTEST_ARGS) tests
@@ -42,6 +45,9 @@ picture: $(INSTALLED) ## redraw the README's picture from a real run
 
 schema: $(INSTALLED) ## regenerate docs/schema.md from a database
 	$(BIN)/python docs/make_schema.py $(SCHEMA_ARGS)
+
+api: $(INSTALLED) ## regenerate docs/api.md and the dashboard's examples from a database
+	$(BIN)/python -m docs.make_api $(API_ARGS)
 
 bench: $(INSTALLED) ## measure; bench/README.md says what
 	$(BIN)/python -m bench $(BENCH_ARGS)
