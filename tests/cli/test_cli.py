@@ -37,7 +37,7 @@ pytestmark = pytest.mark.any_version
 Write = Callable[[Mapping[str, str | bytes]], Path]
 
 ON_A_DATABASE = ("up", "verify", "status")
-COMMANDS = (*ON_A_DATABASE, "new", "embedded")
+COMMANDS = (*ON_A_DATABASE, "new", "embedded", "serve")
 # The table of options that every command on a database takes.
 OPTIONS = {
     "--database-url",
@@ -215,6 +215,26 @@ def test_version_is_printed_without_importing_what_is_slow() -> None:
     )
 
     assert done.stdout.splitlines() == [f"lfmigrate {lfmigrate.__version__}", "0", "[]"]
+
+
+@pytest.mark.process
+def test_the_command_line_does_not_import_the_dashboard() -> None:
+    """Only `serve` does, when it runs: FastAPI takes longer to import than a whole `status`."""
+    script = (
+        "import sys, pkgutil, importlib, lfmigrate.cli\n"
+        "for m in pkgutil.iter_modules(lfmigrate.cli.__path__, 'lfmigrate.cli.'):\n"
+        "    importlib.import_module(m.name)\n"
+        "dashboard = {'fastapi', 'pydantic', 'starlette', 'uvicorn', 'psycopg_pool', 'anyio'}\n"
+        "print(sorted((dashboard | {'lfmigrate.dashboard'}) & set(sys.modules)))\n"
+        "import lfmigrate.dashboard; print(len(dashboard & set(sys.modules)))"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+
+    # The second line: the names are those of the modules that the dashboard does import.
+    assert done.stdout.splitlines() == ["[]", "5"]
 
 
 # --------------------------------------------------------------------------------------------------
