@@ -18,12 +18,12 @@ from fastapi.openapi.utils import get_openapi
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import GZipMiddleware
-from starlette.routing import Match
+from starlette.routing import Match, Route
 from starlette.staticfiles import StaticFiles
 
 from lfmigrate._version import __version__
 from lfmigrate.dashboard.access import Guard, Outermost, answer
-from lfmigrate.dashboard.api import router
+from lfmigrate.dashboard.api import router, writes
 from lfmigrate.dashboard.documents import ProblemDocument
 from lfmigrate.dashboard.problems import Problem
 from lfmigrate.dashboard.reads import Database
@@ -82,6 +82,7 @@ def create_app(database_url: str | None = None, serving: Serving | None = None) 
     )
     app.state.database, app.state.serving = database, serving
     app.include_router(router)
+    app.include_router(writes)
     _add_pages(app)
     _add_problems(app)
     app.openapi = functools.partial(_openapi, app)  # type: ignore[method-assign]  # as FastAPI documents it
@@ -172,9 +173,9 @@ def _methods(app: FastAPI, request: Request) -> list[str]:
     """Return the methods of all routes of an address."""
     methods = {
         method
-        for route in app.routes
-        if route.matches(request.scope)[0] is not Match.NONE
-        for method in getattr(route, "methods", None) or ["GET"]
+        for route in [*router.routes, *writes.routes, *app.routes]
+        if isinstance(route, Route) and route.matches(request.scope)[0] is not Match.NONE
+        for method in route.methods or ()
     }
     return sorted(methods | {"HEAD"} if "GET" in methods else methods)
 
