@@ -69,6 +69,9 @@ _NOISE = (
 _OWN_SERVERS = frozenset({"gated", "guarded", "private_server"})
 _SERVERS = _OWN_SERVERS | {"server_url", "pooler_url"}
 
+# Markers of tests that run on the versions they need; what a browser shows is the same on all.
+_CLASSIFIED = frozenset({"per_version", "any_version", "sweep", "pooler", "browser"})
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add ``--update-golden``."""
@@ -103,7 +106,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         has_server = _SERVERS.intersection(getattr(item, "fixturenames", ()))
         marks = {mark.name for mark in item.iter_markers()}
-        if has_server and not marks & {"per_version", "any_version", "sweep", "pooler"}:
+        if has_server and not marks & _CLASSIFIED:
             # A server of the test's own is the embedded one, whatever the others run on.
             item.add_marker("any_version" if has_server <= _OWN_SERVERS else "two_versions")
         if not has_server and "process" not in marks:
