@@ -8,11 +8,13 @@ import signal
 import socket
 import sys
 import urllib.request
+from contextlib import closing
 from pathlib import Path
 
 import psycopg
 import pytest
 
+from lfmigrate.dashboard.server import _listen
 from tests.conftest import Cli
 from tests.dashboard.conftest import Serve
 from tests.helpers.databases import execute
@@ -166,3 +168,9 @@ def test_a_port_that_is_in_use(cli: Cli, seeded_to_read: str) -> None:
     assert done.returncode == 2
     assert f"port {port}" in done.stderr
     assert "--port 0" in done.stderr
+
+
+def test_answers_do_not_wait_for_an_acknowledgement() -> None:
+    """Asyncio sends at once on a socket that it recognizes as TCP."""
+    with closing(_listen("127.0.0.1", 0)) as listener:
+        assert listener.proto == socket.IPPROTO_TCP
