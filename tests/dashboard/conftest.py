@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +22,7 @@ from lfmigrate.settings import Serving
 from tests.helpers import databases
 
 Api = Callable[..., TestClient]
+Serve = Callable[..., "Server"]
 
 
 @pytest.fixture(scope="session")
@@ -49,5 +56,47 @@ def api() -> Iterator[Api]:
         def start(url: str, **serving: Any) -> TestClient:
             app = create_app(url, Serving(quiet=True, changed_by="tester", **serving))
             return stack.enter_context(TestClient(app, base_url="http://localhost:8002"))
+
+        yield start
+
+
+@dataclass
+class Server:
+    """A running ``lfmigrate serve``.
+
+    Attributes:
+        process: The process.
+        address: Where its first page is.
+    """
+
+    process: subprocess.Popen[str]
+    address: str
+
+    def stop(self, number: int = signal.SIGINT) -> tuple[int, str]:
+        """Stop it, and return its exit code and what it said on standard error."""
+        self.process.send_signal(number)
+        _, said = self.process.communicate(timeout=60)
+        return self.process.returncode, said
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Iterator[Serve]:
+    """Return a function that runs ``lfmigrate serve`` on a free port: ``serve(url, "-q")``."""
+    with ExitStack() as stack:
+
+        def start(url: str, *arguments: str, **environment: str) -> Server:
+            inherited = {k: v for k, v in os.environ.items() if not k.startswith("LFMIGRATE_")}
+            process = subprocess.Popen(
+                [sys.executable, "-m", "lfmigrate", "serve", "--port", "0", *arguments],
+                cwd=tmp_path,
+                env=inherited | {"DATABASE_URL": url} | environment,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+            stack.enter_context(process)
+            stack.callback(process.kill)
+            assert process.stdout is not None
+            return Server(process, process.stdout.readline().strip())
 
         yield start

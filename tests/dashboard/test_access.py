@@ -65,7 +65,12 @@ def test_static_files_may_be_kept(api: Api, seeded_to_read: str) -> None:
     answer = client.get(address)
     assert answer.status_code == 200
     assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
-    for path in ("/static/", "/static/x/dashboard.css", address + "/../../app.py"):
+    # A page of another site does not know the digest.
+    name = address.rpartition("/")[2]
+    moved = client.get(f"/static/{name}", follow_redirects=False)
+    assert (moved.status_code, moved.headers["location"]) == (307, address)
+    assert moved.headers["cache-control"] == "no-cache"
+    for path in ("/static/", "/static/x/dashboard.css", address + "/../../app.py", "/static/none"):
         assert client.get(path).status_code == 404
 
 
@@ -104,7 +109,7 @@ def test_a_token_is_needed(api: Api, seeded_to_read: str) -> None:
         "Basic %",
         f"Digest {TOKEN}",
     ):
-        answer = client.get("/", headers={"Authorization": value.encode("latin-1")})
+        answer = client.get("/", headers={b"Authorization": value.encode("latin-1")})
         assert (answer.status_code, word(answer)) == (401, "sign-in-needed")
         assert answer.headers["www-authenticate"].startswith("Basic realm=")
         assert TOKEN not in answer.text

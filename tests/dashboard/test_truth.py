@@ -224,9 +224,9 @@ def test_an_own_link_comes_before_that_of_the_active_period(api: Api, seeded: st
     )
     client = api(seeded)
 
-    def impact(key: str) -> Decimal:
+    def impact(key: str) -> int:
         found = get(client, f"/api/cost-categories/acute-rehab?periodKey={key}")["recommendations"]
-        return next(Decimal(r["impactAmount"]) for r in found if r["id"] == 3)
+        return next(int(r["impactAmount"]) for r in found if r["id"] == 3)
 
     assert (impact("last_quarter"), impact("ytd"), impact("last_12_months")) == (7, 150000, 150000)
 

@@ -18,6 +18,7 @@ from fastapi.openapi.utils import get_openapi
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import GZipMiddleware
+from starlette.responses import RedirectResponse
 from starlette.routing import Match, Route
 from starlette.staticfiles import StaticFiles
 
@@ -115,6 +116,13 @@ def _add_pages(app: FastAPI) -> None:
             digest.update(path.read_bytes())
     base = f"/static/{__version__}-{digest.hexdigest()[:8]}"
     app.mount(base, _Static(directory=static))
+
+    def newest(request: Request, name: str) -> Response:
+        """Lead the page of another site, which cannot know the digest, to the file of today."""
+        address = f"{request.scope.get('root_path', '')}{base}/{name}"
+        return RedirectResponse(address, headers={"Cache-Control": "no-cache"})
+
+    app.add_api_route("/static/{name}", newest, include_in_schema=False)
     for route, name in _PAGES.items():
         html = (_HERE / "pages" / f"{name}.html").read_text(encoding="utf-8")
         app.add_api_route(route, _page(html, base), include_in_schema=False)
