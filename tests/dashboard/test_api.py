@@ -92,7 +92,7 @@ def test_numbers_keep_the_decimals_of_their_columns(client: TestClient) -> None:
         ("/api/performance-insights?periodKey=ytd&periodKey=ytd", "periodKey"),
         ("/api/cost-categories?limit=0", "limit"),
         ("/api/cost-categories?limit=501", "limit"),
-        ("/api/cost-categories?limit=1.0", "limit"),
+        ("/api/cost-categories?limit=1.5", "limit"),
         ("/api/cost-categories?limit=%2B1", "limit"),
         ("/api/cost-categories?limit=1_0", "limit"),
         ("/api/cost-categories?offset=100001", "offset"),
@@ -350,8 +350,7 @@ def test_the_openapi_document_is_complete(client: TestClient) -> None:
     for name in models - {"ProblemDocument"}:
         assert schemas[name]["additionalProperties"] is False
         for field, described in schemas[name]["properties"].items():
-            branches = [described, *described.get("anyOf", [])]
-            assert any("description" in each for each in branches), f"{name}.{field}"
+            assert described.get("description"), f"{name}.{field}"
             assert {"type", "anyOf", "$ref", "allOf", "const"} & set(described), f"{name}.{field}"
     # FastAPI's own, which is never sent.
     assert "HTTPValidationError" not in schemas

@@ -215,10 +215,18 @@ def _change(request: Request, number: int, change: p.StatusChange) -> Response:
     if serving.read_only:
         raise Problem("read-only")
     user = getattr(request.state, "user", None)
-    name = change.changed_by or user or serving.changed_by or getpass.getuser()
+    name = change.changed_by or user or serving.changed_by or _system_user()
     return Response(
         change_status(_database(request), number, change, name), media_type="application/json"
     )
+
+
+def _system_user() -> str:
+    """Return the name of the process's user; a container's may have none."""
+    try:
+        return getpass.getuser()
+    except (ImportError, KeyError, OSError):
+        return "lfmigrate serve"
 
 
 def _document(request: Request, document: str, *, next_page: str | None = None) -> Response:

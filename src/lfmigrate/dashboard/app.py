@@ -196,6 +196,12 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
         )
         schemas = schema["components"]["schemas"]
         schemas["ProblemDocument"] = ProblemDocument.model_json_schema()
+        for described in schemas.values():
+            # A field that may be null has its description inside, where few readers look.
+            for field in described.get("properties", {}).values():
+                for branch in field.get("anyOf", ()):
+                    if text := branch.pop("description", None):
+                        field.setdefault("description", text)
         examples = json.loads((_HERE / "examples.json").read_text(encoding="utf-8"))
         for name, example in examples.items():
             schemas[name]["examples"] = [example]

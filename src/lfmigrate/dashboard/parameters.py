@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Coroutine
 from typing import Annotated, Any, Literal
 
@@ -33,8 +34,11 @@ Status = Literal[
 
 
 def _digits(value: Any) -> Any:  # noqa: ANN401 (before it is validated)
-    """Refuse what pydantic takes for a number, too, such as ``1.0`` and ``+1``."""
-    if isinstance(value, str) and not (value.isascii() and value.isdigit()):
+    """Refuse what pydantic takes for a number, too, such as ``+1`` and ``1_000``.
+
+    ``2.0`` is an integer for JSON Schema.
+    """
+    if isinstance(value, str) and not re.fullmatch(r"[0-9]+(\.0)?", value):
         raise ValueError("it is not a number in digits")
     return value
 

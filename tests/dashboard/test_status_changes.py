@@ -12,6 +12,8 @@ from psycopg.conninfo import make_conninfo
 from starlette.testclient import TestClient
 
 from bench.proxy import target_of, through
+from lfmigrate.dashboard import create_app
+from lfmigrate.settings import Serving
 from tests.dashboard.conftest import Api
 from tests.helpers.databases import execute, fetch
 from tests.helpers.faults import Cutter, wait_until, wait_until_left
@@ -259,3 +261,16 @@ def test_the_connection_is_lost_around_the_commit(api: Api, seeded: str, *, arri
     wait_until_left(seeded)
     assert (audit(seeded)[0] == "rejected") is arrives
     assert arrives or audit(seeded) == before
+
+
+@pytest.mark.any_version
+def test_a_system_user_without_a_name(seeded: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a container that runs under a number: the change still says where it came from."""
+
+    def nameless() -> str:
+        raise KeyError("getpwuid(): uid not found: 4711")
+
+    monkeypatch.setattr("getpass.getuser", nameless)
+    with TestClient(create_app(seeded, Serving(quiet=True)), base_url="http://localhost") as client:
+        assert patch(client, status="rejected").status_code == 200
+    assert audit(seeded)[1] == "lfmigrate serve"
