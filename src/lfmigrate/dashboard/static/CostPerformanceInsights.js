@@ -1,0 +1,174 @@
+/** How are we doing, and where is the money? */
+import {html, nothing} from './lit-html.js';
+import {address} from './api.js';
+import {chart, kpiScale, variance} from './charts.js';
+import {decisionText} from './decisions.js';
+import {DashboardElement} from './element.js';
+import {against, change, dollars, dollarsShort, dollarsSigned, dollarsSize, kpi, metric, metricName,
+  number, percentSigned, pmpm} from './numbers.js';
+import {badge, categoryLinks, emptyView, none, periodSwitch, savings, table} from './parts.js';
+
+const SHOWN = 5;
+// Worst first. A measure whose status is not among them is doing well, or not rated.
+const NEEDS_ATTENTION = ['bad', 'poor', 'warning'];
+
+export class CostPerformanceInsights extends DashboardElement {
+  request() {
+    return address(this.api, 'performance-insights', {periodKey: this.state('period')});
+  }
+
+  heading() {
+    return 'Cost performance';
+  }
+
+  tools(shown) {
+    return periodSwitch(this, shown);
+  }
+
+  announcement({period}) {
+    return `Showing ${period.periodLabel}`;
+  }
+
+  view(shown) {
+    const {metrics, costOpportunities, efficiencyKpis, topRecommendations} = shown;
+    if (![metrics, costOpportunities, efficiencyKpis].some(({length}) => length)) {
+      return emptyView(`No figures for ${shown.period.periodLabel} yet`);
+    }
+    return html`
+      ${this.#sentence(shown.summary)}
+      ${metrics.length ? html`<ul class="tiles">${metrics.map((one) => this.#tile(one))}</ul>`
+        : none('No headline numbers in this period.')}
+      ${this.#money(shown)}
+      ${this.#ranked(costOpportunities)}
+      ${this.#measures(efficiencyKpis)}
+      <section><div class="section-head"><h2>Top recommendations</h2>
+        <a href=${this.href('/recommendations')}>All recommendations</a></div>
+        ${topRecommendations.length
+          ? html`<div class="pair">${topRecommendations.map((one) => this.#recommended(one))}</div>`
+          : none('No recommendation of high priority.')}</section>`;
+  }
+
+  #sentence({actualPmpm, benchmarkPmpm, variancePercent}) {
+    if (actualPmpm === null || benchmarkPmpm === null) return nothing;
+    const compared = against(variancePercent);
+    return html`<p class="lead">Spending is <strong>${pmpm(actualPmpm)}</strong> per member per
+      month${compared ? html`, <strong>${compared}</strong> the benchmark of
+      ${pmpm(benchmarkPmpm)}` : nothing}.</p>`;
+  }
+
+  // Only a cost is good or bad by itself: more patients, or sicker ones, are neither.
+  #tile(one) {
+    const {metricType, currentValue, changePercent, benchmarkValue, isAboveBenchmark} = one;
+    const status = one.displayFormat !== 'currency' ? 'none' : isAboveBenchmark ? 'red' : 'green';
+    return html`<li class="tile"><h2>${metricName(metricType)}</h2>
+      <p class="big">${metric(currentValue, one)}</p>
+      ${changePercent === null ? nothing : html`<p>${change(changePercent)}</p>`}
+      ${benchmarkValue === null ? nothing : html`<p>${isAboveBenchmark === null ? 'Benchmark'
+        : badge(status, currentValue === benchmarkValue ? 'At the benchmark'
+          : isAboveBenchmark ? 'Above the benchmark' : 'Below the benchmark')}
+        ${metric(benchmarkValue, one)}</p>`}</li>`;
+  }
+
+  #money({categories, costOpportunities, summary}) {
+    // All categories, or those that were chosen for this page, if the server sends no others.
+    const all = categories?.map((one) => ({name: one.categoryName, status: one.performanceStatus,
+      slug: one.slug, amount: one.spendingVarianceAmount, percent: one.spendingVariancePercent}));
+    const chosen = costOpportunities.map((one) => ({name: one.categoryName,
+      status: one.performanceStatus, slug: one.categorySlug, amount: one.amountVariance,
+      percent: one.percentVariance}));
+    const rows = (all ?? chosen).toSorted((a, b) => b.amount - a.amount);
+    const drawn = rows.filter(({amount}) => amount !== null);
+    if (!drawn.length) return nothing;
+    const {overspendAmount, underspendAmount, netAmount} = summary;
+    const net = `${dollars(overspendAmount)} overspent and ${dollarsSize(underspendAmount)} underspent`;
+    return html`<section class="card">
+      <h2>Where the money is</h2>
+      <p class="sub">Dollars above or below the benchmark.
+        ${all ? 'All' : 'The categories chosen for this page. Of all'} categories, ${net}:
+        <strong>${dollarsSigned(netAmount)} net</strong>.</p>
+      ${chart({
+        label: `Bars of dollars against the benchmark, from ${drawn[0].name} with ${
+          dollarsSigned(drawn[0].amount)} to ${drawn.at(-1).name} with ${
+          dollarsSigned(drawn.at(-1).amount)}. All categories together: ${net}.`,
+        axis: dollarsShort,
+        rows: drawn.map(({name, status, amount}) => ({name, status, bars: variance(amount),
+          text: dollarsSigned(amount)})),
+      })}
+      <details><summary>The same as a table</summary>${this.#amounts(
+        'Spending against the benchmark by category', rows)}</details></section>`;
+  }
+
+  #amounts(caption, rows) {
+    return table({caption, hideCaption: true, rows, columns: [
+      {head: 'Category', kind: 'row', cell: ({slug, name}) => html`<a href=${
+        this.href(`/deep-dive/${slug}`)}>${name}</a>`},
+      {head: 'Status', cell: ({status}) => badge(status)},
+      {head: 'Against benchmark', kind: 'num', cell: ({amount}) => dollarsSigned(amount)},
+      {head: 'Percent', kind: 'num', cell: ({percent}) => percentSigned(percent)},
+    ]});
+  }
+
+  #ranked(opportunities) {
+    const list = (type) => opportunities
+      .filter(({opportunityType}) => opportunityType === type)
+      .toSorted((a, b) => Math.abs(b.amountVariance) - Math.abs(a.amountVariance))
+      .slice(0, SHOWN);
+    const part = (heading, rows, otherwise) => html`<section><h2>${heading}</h2>
+      ${rows.length ? table({caption: heading, hideCaption: true, rows, columns: [
+        {head: 'Category', kind: 'row', cell: ({categorySlug, categoryName}) => html`<a href=${
+          this.href(`/deep-dive/${categorySlug}`)}>${categoryName}</a>`},
+        {head: 'Status', cell: ({performanceStatus}) => badge(performanceStatus)},
+        {head: 'Variance', kind: 'num', cell: (row) => dollarsSigned(row.amountVariance)},
+        {head: '%', label: 'Variance, percent', kind: 'num',
+          cell: (row) => percentSigned(row.percentVariance)},
+        {head: 'Rank', kind: 'num', cell: ({acoRank}) => number(acoRank)},
+      ]}) : none(otherwise)}</section>`;
+    return html`<div class="pair">
+      ${part('Largest overspending', list('overspending'), 'No category is overspent.')}
+      ${part('Most efficient', list('efficient'), 'No category is below its benchmark.')}</div>`;
+  }
+
+  #measures(kpis) {
+    const severity = ({performanceStatus}) => NEEDS_ATTENTION.indexOf(performanceStatus);
+    const attention = kpis.filter((one) => severity(one) >= 0).toSorted((a, b) =>
+      severity(a) - severity(b) || Math.abs(b.variancePercent) - Math.abs(a.variancePercent));
+    const well = kpis.filter(({performanceStatus}) => performanceStatus === 'good');
+    const unrated = kpis.filter(({performanceStatus}) => performanceStatus === null);
+    const draw = kpiScale(kpis);
+    return html`<section><h2>Efficiency measures</h2>
+      <p class="sub">The mark is the actual value, the line the ACO's benchmark, the hollow bar
+        Milliman's. Milliman figures of the initial data are illustrative.</p>
+      ${this.#kpis('Needs attention', attention, draw, 'No measure needs attention.')}
+      ${this.#kpis('Doing well', well, draw, 'No measure is rated as good.')}
+      ${unrated.length ? this.#kpis('Not rated', unrated, draw) : nothing}</section>`;
+  }
+
+  #kpis(heading, rows, draw, otherwise) {
+    const value = (of) => (row) => kpi(row[of], row.displayFormat);
+    return html`<h3>${heading}</h3>${rows.length ? table({caption: heading, hideCaption: true, rows,
+      columns: [
+        {head: 'Measure', kind: 'row', cell: ({kpiLabel}) => kpiLabel},
+        {head: 'Status', cell: ({performanceStatus}) => badge(performanceStatus)},
+        {head: 'Actual', kind: 'num', cell: value('actualValue')},
+        {head: 'ACO', label: 'ACO benchmark', kind: 'num', cell: value('acoBenchmark')},
+        {head: 'Milliman', label: 'Milliman benchmark', kind: 'num',
+          cell: value('millimanBenchmark')},
+        {head: 'Against ACO', kind: 'num', cell: (row) => percentSigned(row.variancePercent)},
+        {head: 'Compared', kind: 'drawn', cell: (row) => draw(row,
+          `${against(row.variancePercent)} the ACO benchmark`)},
+        {head: 'Rank', kind: 'num', cell: ({acoRank}) => number(acoRank)},
+      ]}) : none(otherwise)}`;
+  }
+
+  #recommended({id, title, description, status, estimatedSavings, affectedCategories}) {
+    return html`<article class="card">
+      <p class="meta"><span class="chip ${status}">${decisionText(status)}</span></p>
+      <h3><a href=${this.href(`/recommendations/${id}`, {from: 'insights'})}>${title}</a></h3>
+      <p class="sub">${description}</p>
+      <p class="worth">${savings(estimatedSavings)}</p>
+      ${affectedCategories.length ? html`<p class="meta"><span>Categories: ${
+        categoryLinks(this, affectedCategories)}</span></p>` : nothing}</article>`;
+  }
+}
+
+customElements.define('cost-performance-insights', CostPerformanceInsights);

@@ -1,0 +1,27 @@
+/**
+ * What the list of recommendations and the page of one of them say alike.
+ */
+import {html, nothing} from './lit-html.js';
+import {icon} from './icons.js';
+import {count, number, sentence, words} from './numbers.js';
+
+/** Priority, complexity, and whether the effect can be measured. */
+export const labels = ({priority, implementationComplexity, isMeasurable}) => html`
+  <span class="priority ${priority ?? ''}">${priority ? `${sentence(priority)} priority`
+    : 'Priority not judged'}</span>
+  <span>${implementationComplexity ? `${sentence(implementationComplexity)} complexity`
+    : 'Complexity not judged'}</span>
+  <span>${isMeasurable ? 'Measurable' : 'Not measurable'}</span>`;
+
+/** How many patients of how many. */
+export function reach({affectedLives, cohortSize}) {
+  if (affectedLives === null) {
+    return cohortSize === null ? 'Patients unknown' : html`Cohort of ${number(cohortSize)} patients`;
+  }
+  return cohortSize === null ? count(affectedLives, 'patient', 'patients')
+    : html`${number(affectedLives)} of ${number(cohortSize)} patients`;
+}
+
+export const workflow = ({canConvertToWorkflow, workflowType}) => canConvertToWorkflow
+  ? html`<p class="meta">${icon('workflow')}<span>Can become a workflow${workflowType
+    ? `: ${words(workflowType)}` : ''}</span></p>` : nothing;
