@@ -63,10 +63,8 @@ export class CostPerformanceInsights extends DashboardElement {
     return html`<li class="tile"><h2>${metricName(metricType)}</h2>
       <p class="big">${metric(currentValue, one)}</p>
       ${changePercent === null ? nothing : html`<p>${change(changePercent)}</p>`}
-      ${benchmarkValue === null ? nothing : html`<p>${isAboveBenchmark === null ? 'Benchmark'
-        : badge(status, currentValue === benchmarkValue ? 'At the benchmark'
-          : isAboveBenchmark ? 'Above the benchmark' : 'Below the benchmark')}
-        ${metric(benchmarkValue, one)}</p>`}</li>`;
+      ${benchmarkValue === null ? nothing : html`<p>${badge(status, currentValue === benchmarkValue ? 'At'
+        : isAboveBenchmark ? 'Above' : 'Below')} benchmark ${metric(benchmarkValue, one)}</p>`}</li>`;
   }
 
   #money({categories, costOpportunities, summary}) {

@@ -7,7 +7,7 @@ import {DashboardElement} from './element.js';
 import {icon} from './icons.js';
 import {UNKNOWN, against, change, count, dateRange, days, dollars, dollarsShort, dollarsSigned,
   dollarsSize, number, percentShort, percentSigned, pmpm, rank, rate, unit, use} from './numbers.js';
-import {badge, choice, csvLink, emptyView, none, periodSwitch, savings, select, table}
+import {badge, choice, csvLink, emptyView, none, periodSwitch, select, table}
   from './parts.js';
 
 const BAND_PERCENT = 3; // within it, a category is near its benchmark
@@ -90,7 +90,7 @@ export class CostSavingDeepDive extends DashboardElement {
       caption: 'Cost categories against their benchmarks', hideCaption: true, wide: true,
       rows: categories,
       groups: [{span: 1}, {head: 'Spending per member per month', span: 3}, {head: 'Use', span: 3},
-        {span: 3}],
+        {head: 'Of the period', span: 1}, {span: 2}],
       columns: [
         {head: 'Category', kind: 'row', cell: (row) => html`<a href=${
           this.href(`/deep-dive/${row.slug}`, {status, sort})}>${row.categoryName}</a>
@@ -106,9 +106,9 @@ export class CostSavingDeepDive extends DashboardElement {
           cell: (row) => use(row.utilizationBenchmark)},
         {head: 'Variance', label: 'Use variance', kind: 'num',
           cell: (row) => percentSigned(row.utilizationVariancePercent)},
-        {head: 'Over benchmark', kind: 'num',
+        {head: 'Variance', label: 'Variance in dollars', kind: 'num',
           cell: (row) => html`<strong>${dollarsSigned(row.spendingVarianceAmount)}</strong>`},
-        {head: 'Trend', label: 'Against the year before', kind: 'num',
+        {head: 'Trend', label: 'Trend in a year', kind: 'num',
           cell: (row) => percentSigned(row.trendPercent)},
         {head: 'Rank', kind: 'num', cell: (row) => rank(row.acoRank, row.totalCategories)},
       ]});
@@ -171,7 +171,7 @@ export class CostSavingDeepDive extends DashboardElement {
       <p class="big">${figure}</p>${lines.map((line) => html`<p>${line}</p>`)}</li>`;
     const {spendingVarianceAmount: amount, trendPercent, utilizationUnit} = category;
     return html`<ul class="tiles">
-      ${tile('Over benchmark', dollarsSigned(amount), 'in the period')}
+      ${tile('Against the benchmark', dollarsSigned(amount), 'in the period')}
       ${tile('Spending PMPM', pmpm(category.spendingPmpmActual),
         html`Benchmark ${pmpm(category.spendingPmpmBenchmark)}`,
         html`${percentSigned(category.spendingVariancePercent)}`)}
@@ -236,9 +236,10 @@ export class CostSavingDeepDive extends DashboardElement {
           title}</a>`},
         {head: 'Status', cell: (row) => html`<span class="chip ${row.status}">${
           decisionText(row.status)}</span>`},
-        {head: 'Savings in this category', kind: 'num', cell: (row) => dollars(row.impactAmount)},
-        {head: 'Share of its overspending', kind: 'num', cell: (row) => rate(row.impactSharePercent)},
-        {head: 'Savings in all categories', kind: 'num', cell: (row) => savings(row.estimatedSavings)},
+        {head: 'Savings here, a year', kind: 'num', cell: (row) => dollars(row.impactAmount)},
+        {head: 'Share of the overspend', kind: 'num', cell: (row) => rate(row.impactSharePercent)},
+        {head: 'Savings in all, a year', kind: 'num', cell: ({estimatedSavings: amount}) =>
+          amount === null ? 'Not quantified' : dollars(amount)},
       ]}) : none('No recommendation touches this category.')}</section>`;
   }
 

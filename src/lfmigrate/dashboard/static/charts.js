@@ -28,8 +28,15 @@ function scale(values, pad = 0.05) {
   const [from, to] = [low - (low < 0 ? pad * span : 0), high + (high > 0 ? pad * span : 0)];
   const position = (value) => `${(100 * (value - from) / (to - from || 1)).toFixed(2)}%`;
   const width = (a, b) => `${(100 * Math.abs(a - b) / (to - from || 1)).toFixed(2)}%`;
-  return {position, width, ticks: ticks(from, to || 1)};
+  const all = ticks(from, to || 1);
+  // Where there is little room, the stylesheet hides the labels of every other tick from zero.
+  const isOdd = (at) => Math.abs(Math.round(at / (all[1] - all[0]))) % 2 === 1;
+  return {position, width, ticks: all, isOdd};
 }
+
+/** Labels at the edges grow inwards. */
+const anchor = (position) => parseFloat(position) > 85 ? 'end'
+  : parseFloat(position) < 15 ? 'start' : 'middle';
 
 const vertical = (x, kind, top = 0, bottom = ROW) => svg`<line class=${kind} x1=${x} x2=${x}
   y1=${top} y2=${bottom} />`;
@@ -77,7 +84,8 @@ export function chart({label, rows, axis, band, legend}) {
       height="12"><rect class=${kind} x="1" y="1" width="10" height="10" rx="2" /></svg>${text
       }</span>`)}</p>` : nothing}
     <div class="row axis"><span class="name"></span><svg class="plot" height="18">
-      ${scaled.ticks.map((at) => svg`<text x=${scaled.position(at)} y="12">${axis(at)}</text>`)}
+      ${scaled.ticks.map((at) => svg`<text class=${scaled.isOdd(at) ? 'odd' : ''} y="12"
+        x=${scaled.position(at)} text-anchor=${anchor(scaled.position(at))}>${axis(at)}</text>`)}
     </svg><span class="value"></span></div>
     ${rows.map(row)}
   </div>`;
