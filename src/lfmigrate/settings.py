@@ -66,6 +66,31 @@ class Scope:
 
 
 @dataclass(frozen=True, slots=True)
+class Serving:
+    """What the dashboard's server may do, and for whom.
+
+    Attributes:
+        schema: The schema of the tables; None for the connection's search_path.
+        statement_timeout_ms: How long a query may run.
+        read_only: Whether statuses cannot be changed.
+        changed_by: Who decides, unless the request says so; None for the system's user.
+        hosts: Names in the Host header to which it answers, in addition to this machine's.
+        origins: Other sites whose pages may use it, such as ``https://example.com``.
+        token: What a caller has to send; None if everyone who reaches it may call.
+        quiet: Whether there is no line for each request.
+    """
+
+    schema: str | None = None
+    statement_timeout_ms: int = 10_000
+    read_only: bool = False
+    changed_by: str | None = None
+    hosts: tuple[str, ...] = ()
+    origins: tuple[str, ...] = ()
+    token: str | None = field(default=None, repr=False)
+    quiet: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """The result of flags, environment and ``.env``.
 

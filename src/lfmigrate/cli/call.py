@@ -26,7 +26,7 @@ from lfmigrate.errors import (
     Refused,
     UsageError,
 )
-from lfmigrate.settings import Flags, Scope, load
+from lfmigrate.settings import Flags, Scope, Settings, load
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -146,18 +146,38 @@ def run(call: Call, work: Callable[[Connection, Folder, Scope], T]) -> T:
 @contextmanager
 def _connected(call: Call) -> Iterator[tuple[Connection, Folder, Scope]]:
     """Read the settings and the folder, and open the connection."""
-    from lfmigrate.postgres import embedded  # noqa: PLC0415 (as above)
-    from lfmigrate.postgres.connection import connect  # noqa: PLC0415 (as above)
-    from lfmigrate.postgres.url import address, check  # noqa: PLC0415 (as above)
     from lfmigrate.source.folder import read_folder, shipped_folder  # noqa: PLC0415 (as above)
     from lfmigrate.source.setup import read_setup  # noqa: PLC0415 (as above)
+
+    settings = read_settings(call)
+    folder = read_folder(settings.sql_dir or shipped_folder())
+    if (setup := settings.scope.shadow_setup) is not None:
+        read_setup(setup)
+    with opened(call, settings) as conn:
+        yield conn, folder, settings.scope
+
+
+def read_settings(call: Call) -> Settings:
+    """Read the settings, and warn of a password that others can read.
+
+    Raises:
+        UsageError: Some of them are not valid.
+    """
+    from lfmigrate.postgres.url import check  # noqa: PLC0415 (as above)
 
     settings = load(call.flags, os.environ, dotenv_variables(), check_url=check)
     if (warning := _dotenv_warning()) is not None:
         call.screen.warn(warning)
-    folder = read_folder(settings.sql_dir or shipped_folder())
-    if (setup := settings.scope.shadow_setup) is not None:
-        read_setup(setup)
+    return settings
+
+
+@contextmanager
+def opened(call: Call, settings: Settings) -> Iterator[Connection]:
+    """Open the connection, and start the private server for it if there is no other."""
+    from lfmigrate.postgres import embedded  # noqa: PLC0415 (as above)
+    from lfmigrate.postgres.connection import connect  # noqa: PLC0415 (as above)
+    from lfmigrate.postgres.url import address  # noqa: PLC0415 (as above)
+
     url = settings.database_url
 
     def on_wait(reason: str) -> None:
@@ -179,7 +199,7 @@ def _connected(call: Call) -> Iterator[tuple[Connection, Folder, Scope]]:
     with closing(conn):
         info = conn.info
         call.document["database"] = {"host": info.host, "port": info.port, "name": info.dbname}
-        yield conn, folder, settings.scope
+        yield conn
 
 
 def confirmed(

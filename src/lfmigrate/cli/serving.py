@@ -1,0 +1,120 @@
+"""Starts the dashboard's server for the command `serve`."""
+
+from __future__ import annotations
+
+import os
+import webbrowser
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from lfmigrate.cli.call import Call, opened, read_settings
+from lfmigrate.errors import UsageError
+from lfmigrate.postgres.connection import address_of
+from lfmigrate.settings import Serving
+
+_SHORTEST_TOKEN = 16
+
+_EXTRA = {"fastapi", "starlette", "pydantic", "anyio", "uvicorn", "psycopg_pool"}
+
+
+def serve_dashboard(
+    call: Call,
+    *,
+    host: str,
+    port: int,
+    open_browser: bool,
+    read_only: bool,
+    changed_by: str | None,
+    hosts: tuple[str, ...],
+    origins: tuple[str, ...],
+    token_file: Path | None,
+) -> None:
+    """Serve the dashboard until a signal stops it.
+
+    Args:
+        call: The call.
+        host: The name or address to listen on.
+        port: The port; 0 for a free one.
+        open_browser: Whether to open the first page.
+        read_only: Whether statuses cannot be changed.
+        changed_by: Who decides, unless a request says so.
+        hosts: Further names that it answers to.
+        origins: Sites whose pages may use it.
+        token_file: A file with a token.
+
+    Raises:
+        UsageError: The extra is not installed, or an option is not valid.
+        DifferenceFound: A table or a view is missing.
+        ConnectionFailed: The database cannot be reached.
+    """
+    try:
+        from lfmigrate.dashboard.server import serve  # noqa: PLC0415 (optional, and slow)
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in _EXTRA:
+            raise
+        raise UsageError(
+            "the dashboard is not installed", hint="pip install 'lfmigrate[dashboard]'"
+        ) from None
+
+    for origin in origins:
+        _check_origin(origin)
+    if changed_by is not None and not (changed_by.isprintable() and 0 < len(changed_by) < 256):  # noqa: PLR2004 (the column's length)
+        raise UsageError("--as needs a name of 1 to 255 printable characters")
+    token = _token(token_file)
+    settings = read_settings(call)
+    with opened(call, settings) as conn:
+        url = address_of(conn)
+    usual = Serving()
+    serving = Serving(
+        schema=settings.scope.schema,
+        statement_timeout_ms=settings.scope.statement_timeout_ms or usual.statement_timeout_ms,
+        read_only=read_only,
+        changed_by=changed_by,
+        hosts=(host, *hosts),
+        origins=origins,
+        token=token,
+        quiet=call.flags.quiet,
+    )
+
+    def on_start(address: str) -> None:
+        call.screen.print(address)
+        call.screen.say("Ctrl-C stops it")
+        if open_browser:
+            webbrowser.open(address)
+
+    try:
+        serve(url, serving, host=host, port=port, on_start=on_start)
+    except KeyboardInterrupt:
+        call.screen.say("stopping")
+
+
+def _check_origin(origin: str) -> None:
+    parts = urlsplit(origin)
+    if parts.scheme not in {"http", "https"} or f"{parts.scheme}://{parts.netloc}" != origin:
+        raise UsageError(
+            f'--allow-origin "{origin}" is not an origin',
+            hint="It has a scheme and a host, and no path: https://dashboard.example.com",
+        )
+
+
+def _token(path: Path | None) -> str | None:
+    """Return the token of the file or the environment; None if there is none.
+
+    Raises:
+        UsageError: The file cannot be read or others can read it, or the token is too short.
+    """
+    token = os.environ.get("LFMIGRATE_SERVE_TOKEN") or None
+    if path is not None:
+        try:
+            mode = path.stat().st_mode & 0o077
+            token = path.read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeError) as error:
+            reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
+            raise UsageError(f"cannot read the token file: {reason}") from None
+        if mode and os.name != "nt":  # Windows has no such bits
+            raise UsageError(
+                f"other users can read the token in {path}", hint=f"Run: chmod 600 {path}"
+            )
+    if token is not None and len(token) < _SHORTEST_TOKEN:
+        raise UsageError(f"the token is shorter than {_SHORTEST_TOKEN} characters")
+    return token

@@ -1,0 +1,192 @@
+"""Who may call: names of the host, tokens, origins; and the headers that every answer gets."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import hmac
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from secrets import token_hex
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from lfmigrate.dashboard.problems import Problem
+from lfmigrate.redaction import redact
+from lfmigrate.settings import Serving
+
+_LOCAL = ("127.0.0.1", "localhost", "::1")
+_MAX_BODY_BYTES = 4096
+# Guessing is slow, and as slow for every guess.
+_REFUSAL_S = 0.3
+
+_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+_READS = ("GET", "HEAD", "OPTIONS")
+_WRITES = ("PATCH", "PUT")
+
+
+def answer(problem: Problem, scope: Scope) -> Response:
+    """Return a problem as a response."""
+    document = problem.document(scope["state"]["request_id"])
+    return Response(document, problem.status, problem.all_headers())
+
+
+class Outermost:
+    """Gives each request an id, each answer its headers, and each a line in the log."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        serving: Serving,
+        log: Callable[[str], None],
+        hidden: tuple[str, ...],
+    ) -> None:
+        """Wrap an application.
+
+        Args:
+            app: What answers.
+            serving: The names to which it answers.
+            log: Takes a line for each request.
+            hidden: Passwords, which no log gets.
+        """
+        self._app = app
+        self._log = log
+        self._hidden = hidden
+        self._hosts = {*_LOCAL, *serving.hosts}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = time.perf_counter()
+        method = scope["method"]
+        request_id = token_hex(6)
+        # HEAD is GET without a body.
+        inner = {
+            **scope,
+            "method": "GET" if method == "HEAD" else method,
+            "state": {**scope.get("state", {}), "request_id": request_id},
+        }
+        status = 0
+
+        async def send_on(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = MutableHeaders(scope=message)
+                headers.update(_HEADERS)
+                # Each of the inner ones may have added its part.
+                varies = {"Accept-Encoding", *headers.get("vary", "Accept-Encoding").split(", ")}
+                headers["Vary"] = ", ".join(sorted(varies))
+            elif method == "HEAD":
+                message = {**message, "body": b""}
+            await send(message)
+
+        try:
+            name = _host_name(Headers(scope=scope).get("host", ""))
+            app = self._app if name in self._hosts else answer(Problem("host-refused"), inner)
+            await app(inner, receive, send_on)
+        except Exception:  # noqa: BLE001 (it would reach the server's log with whatever it quotes)
+            sys.stderr.write(f"{request_id} {redact(traceback.format_exc(), self._hidden)}")
+            if not status:
+                await answer(Problem("unexpected"), inner)(inner, receive, send_on)
+        finally:
+            elapsed_ms = (time.perf_counter() - started) * 1000
+            self._log(f"{method} {scope['path']} {status} {elapsed_ms:.1f} ms {request_id}")
+
+
+class Guard:
+    """Refuses who is not signed in, and writes that another site may have caused."""
+
+    def __init__(self, app: ASGIApp, serving: Serving) -> None:
+        """Wrap an application."""
+        self._app = app
+        self._serving = serving
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, or let it pass."""
+        if scope["type"] == "http":
+            try:
+                receive = await self._checked(scope, receive)
+            except Problem as problem:
+                await answer(problem, scope)(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+    async def _checked(self, scope: Scope, receive: Receive) -> Receive:
+        headers = Headers(scope=scope)
+        if self._serving.token and scope["path"] != "/api/health":
+            scope["state"]["user"] = await self._signed_in(headers)
+        if scope["method"] in _READS:
+            return receive
+        origin = headers.get("origin")
+        if (
+            origin is not None
+            and origin not in self._serving.origins
+            and urlsplit(origin).netloc != headers.get("host")
+        ):
+            raise Problem("origin-refused")
+        if scope["method"] not in _WRITES:
+            return receive
+        if headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+            raise Problem("json-needed")
+        return await _small(receive)
+
+    async def _signed_in(self, headers: Headers) -> str | None:
+        """Return the name with which someone has signed in; None for a Bearer token."""
+        scheme, _, value = headers.get("authorization", "").partition(" ")
+        name, token = None, value
+        if scheme.lower() == "basic":
+            try:
+                name, _, token = base64.b64decode(value, validate=True).decode().partition(":")
+            except (binascii.Error, UnicodeDecodeError):
+                token = ""
+        if hmac.compare_digest(token.encode(), (self._serving.token or "").encode()):
+            return name or None
+        await asyncio.sleep(_REFUSAL_S)
+        challenge = 'Basic realm="lfmigrate", charset="UTF-8"'
+        raise Problem("sign-in-needed", headers={"WWW-Authenticate": challenge})
+
+
+def _host_name(host: str) -> str:
+    """Return the name or address in a Host header, without its port; empty if it is malformed."""
+    try:
+        return urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return ""
+
+
+async def _small(receive: Receive) -> Receive:
+    """Read a body that is small enough, and return what hands it out once more."""
+    body = b""
+    more = True
+    while more:
+        message = await receive()
+        if message["type"] != "http.request":
+            break
+        body += message.get("body", b"")
+        more = message.get("more_body", False)
+        if len(body) > _MAX_BODY_BYTES:
+            raise Problem("body-too-large")
+    given = False
+
+    async def again() -> Message:
+        nonlocal given
+        if given:
+            return await receive()
+        given = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return again

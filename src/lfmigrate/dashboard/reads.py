@@ -1,0 +1,181 @@
+"""The database: one query file in one flight."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from importlib.resources import files
+from threading import Lock
+from typing import Any
+
+import psycopg
+from psycopg import conninfo, errors
+from psycopg_pool import ConnectionPool, PoolTimeout
+
+from lfmigrate.dashboard.problems import Problem
+from lfmigrate.settings import Serving
+
+# More would only queue in a small database.
+_MAX_CONNECTIONS = 4
+_POOL_TIMEOUT_S = 5
+# A pool without a connection lets a serverless database sleep.
+_MAX_IDLE_S = 60
+
+RELATIONS = (
+    "performance_periods",
+    "performance_metrics",
+    "cost_categories",
+    "recommendations",
+    "recommendation_cost_categories",
+    "program_resources",
+    "efficiency_kpis",
+    "cost_opportunities",
+    "cost_category_hospitals",
+    "cost_category_drgs",
+    "cost_category_discharging_hospitals",
+    "v_current_cost_categories",
+    "v_recommendations_with_categories",
+)
+
+_SETTINGS = """
+    SELECT set_config('statement_timeout', %(timeout)s, true),
+           set_config('search_path',
+                      coalesce(quote_ident(%(schema)s), current_setting('search_path')), true)
+"""
+
+_MISSING = (errors.UndefinedTable, errors.UndefinedColumn, errors.InvalidSchemaName)
+
+Row = tuple[Any, ...]
+
+
+@functools.cache
+def query(name: str) -> str:
+    """Return a query, with the parts that its header names as the first of its CTEs."""
+    folder = files(__package__) / "queries"
+    text = (folder / f"{name}.sql").read_text(encoding="utf-8")
+    parts = re.search(r"^-- parts: (.*)$", text, re.MULTILINE)
+    if parts is None:
+        return text
+    shared = [
+        (folder / "parts" / f"{part}.sql").read_text(encoding="utf-8")
+        for part in parts[1].split(", ")
+    ]
+    separator = "," if re.search(r"^\w+ AS \(", text, re.MULTILINE) else ""
+    return f"WITH {','.join(shared)}{separator}\n{text}"
+
+
+class Database:
+    """A pool of connections that are opened when a request needs one."""
+
+    def __init__(self, url: str, serving: Serving) -> None:
+        """Name the database. Nothing is opened before the first request."""
+        self._serving = serving
+        self._open = Lock()
+        self._busy = 0
+        parameters = conninfo.conninfo_to_dict(url)
+        parameters.setdefault("connect_timeout", _POOL_TIMEOUT_S)
+        parameters.setdefault("fallback_application_name", "lfmigrate serve")
+        parameters["client_encoding"] = "UTF8"
+        self._pool: ConnectionPool[psycopg.Connection[Row]] = ConnectionPool(
+            conninfo.make_conninfo("", **parameters),
+            kwargs={"autocommit": True, "prepare_threshold": None},
+            min_size=0,
+            max_size=_MAX_CONNECTIONS,
+            max_idle=_MAX_IDLE_S,
+            timeout=_POOL_TIMEOUT_S,
+            # The next request tries again, whatever became of this attempt.
+            reconnect_timeout=_POOL_TIMEOUT_S,
+            open=False,
+        )
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._pool.close()
+
+    @contextmanager
+    def connection(self) -> Iterator[psycopg.Connection[Row]]:
+        """Lend a connection; what the server refuses becomes a problem.
+
+        Raises:
+            Problem: No connection in time, a missing relation or privilege, or a timeout.
+            psycopg.OperationalError: The connection was lost.
+        """
+        with self._open:
+            self._pool.open()
+        lent = False
+        try:
+            with self._pool.connection() as conn:
+                self._busy += 1
+                lent = True
+                yield conn
+        except PoolTimeout:
+            is_busy = self._busy >= _MAX_CONNECTIONS
+            raise Problem("busy" if is_busy else "database-unreachable") from None
+        except errors.QueryCanceled:
+            raise Problem("query-timeout") from None
+        except _MISSING:
+            raise Problem("schema-missing", members={"missing": self.missing()}) from None
+        except errors.InsufficientPrivilege:
+            raise Problem("privileges-missing") from None
+        finally:
+            self._busy -= lent
+
+    def read(self, name: str, parameters: Mapping[str, object]) -> Row | None:
+        """Run a query in a transaction that only reads, in one flight.
+
+        Args:
+            name: The query's file.
+            parameters: The query's parameters.
+
+        Returns:
+            Its row; None if there is none.
+
+        Raises:
+            Problem: As `connection`, and if the connection was lost twice.
+        """
+        try:
+            return self._read(name, parameters)
+        except psycopg.OperationalError:
+            # It was dead before, and so may be the others.
+            self._pool.check()
+        try:
+            return self._read(name, parameters)
+        except psycopg.OperationalError:
+            raise Problem("database-unreachable") from None
+
+    def _read(self, name: str, parameters: Mapping[str, object]) -> Row | None:
+        with self.connection() as conn:
+            with conn.pipeline():
+                self.begin(conn, "BEGIN READ ONLY")
+                answer = conn.execute(query(name).encode(), parameters)
+                conn.execute("COMMIT")
+            return answer.fetchone()
+
+    def begin(self, conn: psycopg.Connection[Row], begin: str) -> None:
+        """Begin a transaction with its settings, which end with it: a pooler may share sessions."""
+        conn.execute(begin.encode())
+        conn.execute(
+            _SETTINGS,
+            {
+                "timeout": str(self._serving.statement_timeout_ms),
+                "schema": self._serving.schema,
+            },
+        )
+
+    def missing(self) -> list[str]:
+        """Return the relations of migration 002 that are not there."""
+        with self.connection() as conn:
+            with conn.pipeline():
+                self.begin(conn, "BEGIN READ ONLY")
+                answer = conn.execute(query("missing").encode(), {"names": list(RELATIONS)})
+                conn.execute("COMMIT")
+            return [name for (name,) in answer.fetchall()]
+
+    def is_reachable(self) -> bool:
+        """Return whether the database answers."""
+        try:
+            return self.read("health", {}) is not None
+        except Problem:
+            return False
