@@ -67,43 +67,36 @@ export class CostPerformanceInsights extends DashboardElement {
         : isAboveBenchmark ? 'Above' : 'Below')} benchmark ${metric(benchmarkValue, one)}</p>`}</li>`;
   }
 
-  #money({categories, costOpportunities, summary}) {
-    // All categories, or those that were chosen for this page, if the server sends no others.
-    const all = categories?.map((one) => ({name: one.categoryName, status: one.performanceStatus,
-      slug: one.slug, amount: one.spendingVarianceAmount, percent: one.spendingVariancePercent}));
-    const chosen = costOpportunities.map((one) => ({name: one.categoryName,
-      status: one.performanceStatus, slug: one.categorySlug, amount: one.amountVariance,
-      percent: one.percentVariance}));
-    const rows = (all ?? chosen).toSorted((a, b) => b.amount - a.amount);
-    const drawn = rows.filter(({amount}) => amount !== null);
+  #money({categories, summary}) {
+    const drawn = categories.filter(({spendingVarianceAmount: amount}) => amount !== null);
     if (!drawn.length) return nothing;
     const {overspendAmount, underspendAmount, netAmount} = summary;
     const net = `${dollars(overspendAmount)} overspent and ${dollarsSize(underspendAmount)} underspent`;
     return html`<section class="card">
       <h2>Where the money is</h2>
       <p class="sub">Dollars above or below the benchmark.
-        ${all ? 'All' : 'The categories chosen for this page. Of all'} categories, ${net}:
-        <strong>${dollarsSigned(netAmount)} net</strong>.</p>
+        All categories together: ${net}, <strong>${dollarsSigned(netAmount)} net</strong>.</p>
       ${chart({
-        label: `Bars of dollars against the benchmark, from ${drawn[0].name} with ${
-          dollarsSigned(drawn[0].amount)} to ${drawn.at(-1).name} with ${
-          dollarsSigned(drawn.at(-1).amount)}. All categories together: ${net}.`,
+        label: `Dollars against the benchmark by category, from ${drawn[0].categoryName} with ${
+          dollarsSigned(drawn[0].spendingVarianceAmount)} to ${drawn.at(-1).categoryName} with ${
+          dollarsSigned(drawn.at(-1).spendingVarianceAmount)}. All together: ${net}.`,
         axis: dollarsShort,
-        rows: drawn.map(({name, status, amount}) => ({name, status, bars: variance(amount),
-          text: dollarsSigned(amount)})),
+        rows: drawn.map((one) => ({name: one.categoryName, status: one.performanceStatus,
+          bars: variance(one.spendingVarianceAmount),
+          text: dollarsSigned(one.spendingVarianceAmount)})),
       })}
-      <details><summary>The same as a table</summary>${this.#amounts(
-        'Spending against the benchmark by category', rows)}</details></section>`;
+      <details><summary>The same as a table</summary>${table({
+        caption: 'Spending against the benchmark by category', hideCaption: true, rows: categories,
+        columns: [
+          {head: 'Category', kind: 'row', cell: (one) => this.#link(one.slug, one.categoryName)},
+          {head: 'Status', cell: ({performanceStatus}) => badge(performanceStatus)},
+          {head: 'Variance', kind: 'num', cell: (one) => dollarsSigned(one.spendingVarianceAmount)},
+          {head: 'Percent', kind: 'num', cell: (one) => percentSigned(one.spendingVariancePercent)},
+        ]})}</details></section>`;
   }
 
-  #amounts(caption, rows) {
-    return table({caption, hideCaption: true, rows, columns: [
-      {head: 'Category', kind: 'row', cell: ({slug, name}) => html`<a href=${
-        this.href(`/deep-dive/${slug}`)}>${name}</a>`},
-      {head: 'Status', cell: ({status}) => badge(status)},
-      {head: 'Against benchmark', kind: 'num', cell: ({amount}) => dollarsSigned(amount)},
-      {head: 'Percent', kind: 'num', cell: ({percent}) => percentSigned(percent)},
-    ]});
+  #link(slug, name) {
+    return html`<a href=${this.href(`/deep-dive/${slug}`)}>${name}</a>`;
   }
 
   #ranked(opportunities) {
@@ -113,8 +106,7 @@ export class CostPerformanceInsights extends DashboardElement {
       .slice(0, SHOWN);
     const part = (heading, rows, otherwise) => html`<section><h2>${heading}</h2>
       ${rows.length ? table({caption: heading, hideCaption: true, rows, columns: [
-        {head: 'Category', kind: 'row', cell: ({categorySlug, categoryName}) => html`<a href=${
-          this.href(`/deep-dive/${categorySlug}`)}>${categoryName}</a>`},
+        {head: 'Category', kind: 'row', cell: (one) => this.#link(one.categorySlug, one.categoryName)},
         {head: 'Status', cell: ({performanceStatus}) => badge(performanceStatus)},
         {head: 'Variance', kind: 'num', cell: (row) => dollarsSigned(row.amountVariance)},
         {head: '%', label: 'Variance, percent', kind: 'num',
