@@ -1,16 +1,16 @@
 /** How are we doing, and where is the money? */
 import {html, nothing} from './lit-html.js';
 import {address} from './api.js';
-import {chart, kpiScale, variance} from './charts.js';
-import {decisionText} from './decisions.js';
+import {chart, variance} from './charts.js';
 import {DashboardElement} from './element.js';
-import {against, change, dollars, dollarsShort, dollarsSigned, dollarsSize, kpi, metric, metricName,
-  number, percentSigned, pmpm} from './numbers.js';
-import {badge, categoryLinks, emptyView, none, periodSwitch, savings, table} from './parts.js';
+import {measures} from './measures.js';
+import {against, change, dollars, dollarsShort, dollarsSigned, dollarsSize, metric, metricName,
+  number, percentSigned, pmpm, sentence} from './numbers.js';
+import {badge, categoryLinks, col, emptyView, none, num, periodSwitch, rowHead, savings, table}
+  from './parts.js';
 
 const SHOWN = 5;
-// Worst first. A measure whose status is not among them is doing well, or not rated.
-const NEEDS_ATTENTION = ['bad', 'poor', 'warning'];
+const STATUS = col('Status', ({performanceStatus}) => badge(performanceStatus));
 
 export class CostPerformanceInsights extends DashboardElement {
   request() {
@@ -40,7 +40,7 @@ export class CostPerformanceInsights extends DashboardElement {
         : none('No headline numbers in this period.')}
       ${this.#money(shown)}
       ${this.#ranked(costOpportunities)}
-      ${this.#measures(efficiencyKpis)}
+      ${measures(efficiencyKpis)}
       <section><div class="section-head"><h2>Top recommendations</h2>
         <a href=${this.href('/recommendations')}>All recommendations</a></div>
         ${topRecommendations.length
@@ -71,7 +71,8 @@ export class CostPerformanceInsights extends DashboardElement {
     const drawn = categories.filter(({spendingVarianceAmount: amount}) => amount !== null);
     if (!drawn.length) return nothing;
     const {overspendAmount, underspendAmount, netAmount} = summary;
-    const net = `${dollars(overspendAmount)} overspent and ${dollarsSize(underspendAmount)} underspent`;
+    const net = `${dollars(overspendAmount)} overspent and ${
+      dollarsSize(underspendAmount)} underspent`;
     return html`<section class="card">
       <h2>Where the money is</h2>
       <p class="sub">Dollars above or below the benchmark.
@@ -82,21 +83,19 @@ export class CostPerformanceInsights extends DashboardElement {
           dollarsSigned(drawn.at(-1).spendingVarianceAmount)}. All together: ${net}.`,
         axis: dollarsShort,
         rows: drawn.map((one) => ({name: one.categoryName, status: one.performanceStatus,
-          bars: variance(one.spendingVarianceAmount),
+          bars: [variance(one.spendingVarianceAmount)],
           text: dollarsSigned(one.spendingVarianceAmount)})),
       })}
-      <details><summary>The same as a table</summary>${table({
-        caption: 'Spending against the benchmark by category', hideCaption: true, rows: categories,
-        columns: [
-          {head: 'Category', kind: 'row', cell: (one) => this.#link(one.slug, one.categoryName)},
-          {head: 'Status', cell: ({performanceStatus}) => badge(performanceStatus)},
-          {head: 'Variance', kind: 'num', cell: (one) => dollarsSigned(one.spendingVarianceAmount)},
-          {head: 'Percent', kind: 'num', cell: (one) => percentSigned(one.spendingVariancePercent)},
-        ]})}</details></section>`;
+      <details><summary>The same as a table</summary>${table('Categories', categories, [
+        this.#category('slug'), STATUS,
+        num('Variance', 'spendingVarianceAmount', dollarsSigned),
+        num('Percent', 'spendingVariancePercent', percentSigned),
+      ])}</details></section>`;
   }
 
-  #link(slug, name) {
-    return html`<a href=${this.href(`/deep-dive/${slug}`)}>${name}</a>`;
+  #category(slug) {
+    return rowHead('Category', (row) => html`<a href=${this.href(`/deep-dive/${row[slug]}`)}>${
+      row.categoryName}</a>`);
   }
 
   #ranked(opportunities) {
@@ -105,54 +104,20 @@ export class CostPerformanceInsights extends DashboardElement {
       .toSorted((a, b) => Math.abs(b.amountVariance) - Math.abs(a.amountVariance))
       .slice(0, SHOWN);
     const part = (heading, rows, otherwise) => html`<section><h2>${heading}</h2>
-      ${rows.length ? table({caption: heading, hideCaption: true, rows, columns: [
-        {head: 'Category', kind: 'row', cell: (one) => this.#link(one.categorySlug, one.categoryName)},
-        {head: 'Status', cell: ({performanceStatus}) => badge(performanceStatus)},
-        {head: 'Variance', kind: 'num', cell: (row) => dollarsSigned(row.amountVariance)},
-        {head: '%', label: 'Variance, percent', kind: 'num',
-          cell: (row) => percentSigned(row.percentVariance)},
-        {head: 'Rank', kind: 'num', cell: ({acoRank}) => number(acoRank)},
-      ]}) : none(otherwise)}</section>`;
+      ${rows.length ? table(heading, rows, [
+        this.#category('categorySlug'), STATUS,
+        num('Variance', 'amountVariance', dollarsSigned),
+        num('%', 'percentVariance', percentSigned, 'Variance, percent'),
+        num('Rank', 'acoRank', number),
+      ]) : none(otherwise)}</section>`;
     return html`<div class="pair">
       ${part('Largest overspending', list('overspending'), 'No category is overspent.')}
       ${part('Most efficient', list('efficient'), 'No category is below its benchmark.')}</div>`;
   }
 
-  #measures(kpis) {
-    const severity = ({performanceStatus}) => NEEDS_ATTENTION.indexOf(performanceStatus);
-    const attention = kpis.filter((one) => severity(one) >= 0).toSorted((a, b) =>
-      severity(a) - severity(b) || Math.abs(b.variancePercent) - Math.abs(a.variancePercent));
-    const well = kpis.filter(({performanceStatus}) => performanceStatus === 'good');
-    const unrated = kpis.filter(({performanceStatus}) => performanceStatus === null);
-    const draw = kpiScale(kpis);
-    return html`<section><h2>Efficiency measures</h2>
-      <p class="sub">The mark is the actual value, the line the ACO's benchmark, the hollow bar
-        Milliman's. Milliman figures of the initial data are illustrative.</p>
-      ${this.#kpis('Needs attention', attention, draw, 'No measure needs attention.')}
-      ${this.#kpis('Doing well', well, draw, 'No measure is rated as good.')}
-      ${unrated.length ? this.#kpis('Not rated', unrated, draw) : nothing}</section>`;
-  }
-
-  #kpis(heading, rows, draw, otherwise) {
-    const value = (of) => (row) => kpi(row[of], row.displayFormat);
-    return html`<h3>${heading}</h3>${rows.length ? table({caption: heading, hideCaption: true, rows,
-      columns: [
-        {head: 'Measure', kind: 'row', cell: ({kpiLabel}) => kpiLabel},
-        {head: 'Status', cell: ({performanceStatus}) => badge(performanceStatus)},
-        {head: 'Actual', kind: 'num', cell: value('actualValue')},
-        {head: 'ACO', label: 'ACO benchmark', kind: 'num', cell: value('acoBenchmark')},
-        {head: 'Milliman', label: 'Milliman benchmark', kind: 'num',
-          cell: value('millimanBenchmark')},
-        {head: 'Against ACO', kind: 'num', cell: (row) => percentSigned(row.variancePercent)},
-        {head: 'Compared', kind: 'drawn', cell: (row) => draw(row,
-          `${against(row.variancePercent)} the ACO benchmark`)},
-        {head: 'Rank', kind: 'num', cell: ({acoRank}) => number(acoRank)},
-      ]}) : none(otherwise)}`;
-  }
-
   #recommended({id, title, description, status, estimatedSavings, affectedCategories}) {
     return html`<article class="card">
-      <p class="meta"><span class="chip ${status}">${decisionText(status)}</span></p>
+      <p class="meta"><span class="chip ${status}">${sentence(status)}</span></p>
       <h3><a href=${this.href(`/recommendations/${id}`, {from: 'insights'})}>${title}</a></h3>
       <p class="sub">${description}</p>
       <p class="worth">${savings(estimatedSavings)}</p>

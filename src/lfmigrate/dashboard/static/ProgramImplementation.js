@@ -1,12 +1,14 @@
 /** How is it carried out, and who has done it before? */
-import {html, nothing} from './lit-html.js';
+import {html, nothing, svg} from './lit-html.js';
 import {address} from './api.js';
 import {Decisions} from './decisions.js';
 import {DashboardElement} from './element.js';
-import {icon} from './icons.js';
 import {dollars, sentence} from './numbers.js';
-import {badge, none, savings, table} from './parts.js';
+import {backLink, badge, col, icon, none, num, rowHead, savings, table} from './parts.js';
 import {labels, reach, workflow} from './program.js';
+
+const PLAY = icon(svg`<path d="M5 5a2 2 0 0 1 3.008-1.728l11.997 6.998a2 2 0 0 1 .003 3.458l-12
+  7A2 2 0 0 1 5 19z" />`);
 
 /** The recommendation that the attribute `program` or the path names. */
 export class ProgramImplementation extends DashboardElement {
@@ -39,8 +41,7 @@ export class ProgramImplementation extends DashboardElement {
       ?.categoryName ?? sentence((slug ?? '').replaceAll('-', ' '));
     const [path, text] = from === 'insights' ? ['/', 'Cost performance']
       : slug ? [`/deep-dive/${slug}`, name] : ['/recommendations', 'Recommendations'];
-    return html`<nav class="breadcrumb" aria-label="Breadcrumb"><a href=${this.href(path, kept)}>${
-      icon('back')}${text}</a></nav>`;
+    return backLink(this.href(path, kept), text);
   }
 
   view(shown) {
@@ -76,7 +77,7 @@ export class ProgramImplementation extends DashboardElement {
       ${programOverview ? html`<section><h2>Overview</h2>${programOverview.split(/\n\s*\n/)
         .map((paragraph) => html`<p>${paragraph}</p>`)}</section>` : nothing}
       ${/^https?:\/\//i.test(videoUrl ?? '') ? html`<p><a class="quiet" href=${videoUrl}
-        rel="noreferrer">${icon('play')}Watch the video on ${new URL(videoUrl).host}</a></p>`
+        rel="noreferrer">${PLAY}Watch the video on ${new URL(videoUrl).host}</a></p>`
         : nothing}
       <section><h2>Steps</h2>${implementationSteps.length
         ? html`<ol class="steps">${implementationSteps.map(item)}</ol>`
@@ -92,13 +93,13 @@ export class ProgramImplementation extends DashboardElement {
   }
 
   #categories({affectedCategories, estimatedSavings}) {
-    return html`<section><h2>Categories it affects</h2>${affectedCategories.length ? html`${table({
-      caption: 'Categories it affects', hideCaption: true, rows: affectedCategories, columns: [
-        {head: 'Category', kind: 'row', cell: ({categorySlug, categoryName}) => html`<a href=${
-          this.href(`/deep-dive/${categorySlug}`)}>${categoryName}</a>`},
-        {head: 'Status', cell: ({performanceStatus}) => badge(performanceStatus)},
-        {head: 'Savings a year', kind: 'num', cell: ({impactAmount}) => dollars(impactAmount)},
-      ]})}<p class="total">Total: <strong>${savings(estimatedSavings)}</strong></p>`
+    return html`<section><h2>Categories it affects</h2>${affectedCategories.length ? html`${
+      table('Categories it affects', affectedCategories, [
+        rowHead('Category', ({categorySlug, categoryName}) => html`<a href=${
+          this.href(`/deep-dive/${categorySlug}`)}>${categoryName}</a>`),
+        col('Status', ({performanceStatus}) => badge(performanceStatus)),
+        num('Savings a year', 'impactAmount', dollars),
+      ])}<p class="total">Total: <strong>${savings(estimatedSavings)}</strong></p>`
       : none('No category is linked to it.')}</section>`;
   }
 }

@@ -1,10 +1,11 @@
 /** What can we do, what is it worth, what have we decided? */
 import {html, nothing} from './lit-html.js';
 import {address} from './api.js';
-import {Decisions, decisionText, decisions} from './decisions.js';
+import {Decisions} from './decisions.js';
 import {DashboardElement} from './element.js';
-import {count, dollars, number, sentence} from './numbers.js';
-import {categoryLinks, choice, csvLink, emptyView, none, savings, select} from './parts.js';
+import {choice} from './filters.js';
+import {count, decisions, dollars, number, sentence} from './numbers.js';
+import {categoryLinks, csvLink, emptyView, none, savings, select} from './parts.js';
 import {labels, reach, workflow} from './program.js';
 
 const FILTERS = ['status', 'priority', 'category', 'sort'];
@@ -69,7 +70,7 @@ export class Recommendations extends DashboardElement {
       ${this.#worth(rows)}
       <div class="bar">
         ${select(this, 'status', 'Status', [['', 'Not rejected'], ['all', 'All'],
-          ...of(decisions, decisionText, counts.status)])}
+          ...of(decisions, sentence, counts.status)])}
         ${choice(this, 'priority', 'Priority', [['', 'Any priority'],
           ...['high', 'medium', 'low'].map((one) => [one, sentence(one), counts.priority[one] ?? 0])])}
         ${select(this, 'category', 'Category', [['', 'Any category'],

@@ -4,20 +4,22 @@
  * A decision is not shown before the server has confirmed it, and not written over another
  * person's without asking.
  */
-import {html, nothing} from './lit-html.js';
+import {html, nothing, svg} from './lit-html.js';
 import {Problem, changeStatus} from './api.js';
-import {icon} from './icons.js';
-import {sentence, time} from './numbers.js';
+import {decisions, sentence, time} from './numbers.js';
+import {alertIcon, icon} from './parts.js';
 
-/** All statuses: the word, and the past tense for "m.alvarez … this". */
-const STATUSES = {
-  not_started: ['Not started', 'set this back to not started'],
-  acknowledged: ['Acknowledged', 'acknowledged this'],
-  accepted: ['Accepted', 'accepted this'],
-  rejected: ['Rejected', 'rejected this'],
-  already_doing: ['Already doing', 'marked this as already being done'],
-  in_progress: ['In progress', 'started this'],
-  completed: ['Completed', 'completed this'],
+const DOWN = icon(svg`<path d="m6 9 6 6 6-6" />`);
+
+/** What a person did who set a status: "m.alvarez accepted this". */
+const DID = {
+  not_started: 'set this back to not started',
+  acknowledged: 'acknowledged this',
+  accepted: 'accepted this',
+  rejected: 'rejected this',
+  already_doing: 'marked this as already being done',
+  in_progress: 'started this',
+  completed: 'completed this',
 };
 /** What is offered first: the new status, the button, and the statuses that it is offered for. */
 const ACTIONS = [
@@ -28,12 +30,9 @@ const ACTIONS = [
   ['already_doing', 'Already doing', ['not_started', 'acknowledged']],
 ];
 
-export const decisions = Object.keys(STATUSES);
-export const decisionText = (status) => STATUSES[status]?.[0] ?? sentence(status);
-
 /** Who decided, and when. */
 export function audit({status, statusChangedAt, statusChangedBy}) {
-  return html`<p class="audit"><span class="chip ${status}">${decisionText(status)}</span>
+  return html`<p class="audit"><span class="chip ${status}">${sentence(status)}</span>
     ${statusChangedAt || statusChangedBy ? html`<span>${statusChangedBy
       ? html`by ${statusChangedBy}, ` : nothing}${time(statusChangedAt)}</span>` : nothing}</p>`;
 }
@@ -59,23 +58,23 @@ export class Decisions {
         ${ACTIONS.map(([status, text, from]) => from.includes(recommendation.status)
           ? button(status, text) : nothing)}
         <details class="menu" @keydown=${closeOnEscape} @focusout=${closeOnLeave}>
-          <summary>Change status${icon('down')}</summary>
+          <summary>Change status${DOWN}</summary>
           <ul>${decisions.map((status) => html`<li><button type="button"
             aria-current=${status === recommendation.status} aria-disabled=${saving ?? false}
-            @click=${choose(status)}>${decisionText(status)}</button></li>`)}</ul>
+            @click=${choose(status)}>${sentence(status)}</button></li>`)}</ul>
         </details>
         ${saving ? html`<span class="saving">Saving…</span>` : nothing}
       </div>` : nothing}
       ${conflict ? this.#conflict(recommendation, conflict, wanted) : nothing}
-      ${problem ? html`<div class="notice stale" role="alert">${icon('alert')}
+      ${problem ? html`<div class="notice stale" role="alert">${alertIcon}
         <p><strong>${problem.title}.</strong> ${problem.detail}</p></div>` : nothing}</div>`;
   }
 
   #conflict(recommendation, {currentStatus, statusChangedAt, statusChangedBy}, wanted) {
-    const did = STATUSES[currentStatus]?.[1] ?? `set this to ${sentence(currentStatus)}`;
+    const did = DID[currentStatus] ?? `set this to ${sentence(currentStatus)}`;
     const keep = () => this.#settle(recommendation, {status: currentStatus, statusChangedAt,
       statusChangedBy});
-    return html`<div class="notice stale" role="alert">${icon('alert')}
+    return html`<div class="notice stale" role="alert">${alertIcon}
       <p>${statusChangedBy ?? 'Another person'} ${did}${statusChangedAt
         ? html` at ${time(statusChangedAt)}` : nothing}.</p>
       <span class="actions"><button type="button" @click=${keep}>Keep</button>
@@ -94,8 +93,10 @@ export class Decisions {
     this.#show(id, {saving: true});
     try {
       const {api} = this.#element;
-      const changedBy = this.#element.getAttribute('changed-by');
-      this.#settle(recommendation, await changeStatus(api, id, wanted, expected, changedBy));
+      // Without a name, JSON leaves the member out.
+      const changedBy = this.#element.getAttribute('changed-by') ?? undefined;
+      this.#settle(recommendation, await changeStatus(api, id, {status: wanted,
+        expectedStatus: expected, changedBy}));
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
       this.#show(id, error.kind === 'status-changed' ? {conflict: error.document, wanted}
@@ -106,7 +107,7 @@ export class Decisions {
   #settle(recommendation, {status, statusChangedAt, statusChangedBy, updatedAt}) {
     Object.assign(recommendation, {status, statusChangedAt, statusChangedBy});
     if (updatedAt) recommendation.updatedAt = updatedAt;
-    this.#element.message = `${recommendation.title}: ${decisionText(status)}${
+    this.#element.message = `${recommendation.title}: ${sentence(status)}${
       statusChangedBy ? `, by ${statusChangedBy}` : ''}`;
     this.#show(recommendation.id, undefined);
     this.#element.decided?.();

@@ -1,9 +1,5 @@
-/**
- * What the four elements have in common: they read one document, keep all of their state in the
- * address, and show what they have while they ask for more.
- */
 import {html, nothing, render} from './lit-html.js';
-import {Problem, read} from './api.js';
+import {Problem, read, withQuery} from './api.js';
 import {dateRange, dateTime, time} from './numbers.js';
 import {problemView, skeleton, staleNotice} from './parts.js';
 
@@ -11,11 +7,9 @@ const SKELETON_AFTER_MS = 300;
 const STALE_AFTER_MS = 5 * 60 * 1000;
 
 /**
- * Attributes: `api` and `href-base`, which stand before the addresses of the API and of the pages,
- * and `changed-by`, the name that a change of status is recorded with.
- *
- * An element extends it with `request()`, the address of its document; `heading(document)`, a text;
- * `view(document)`, a template; and, if it likes, `tools(document)` and `announcement(document)`.
+ * An element reads one document, and keeps its state in the page's address. A subclass has
+ * request(), heading(document) and view(document), and maybe breadcrumb, tools, announcement,
+ * explain, and subject, if the heading is the name of one thing.
  */
 export class DashboardElement extends HTMLElement {
   data = null;
@@ -32,6 +26,8 @@ export class DashboardElement extends HTMLElement {
     this.#listening = new AbortController();
     const {signal} = this.#listening;
     addEventListener('popstate', () => this.load(), {signal});
+    // Back to a page that was kept as it was: a decision may have been made meanwhile.
+    addEventListener('pageshow', ({persisted}) => persisted && this.load({again: true}), {signal});
     document.addEventListener('visibilitychange', () => this.#wake(), {signal});
     addEventListener('beforeprint', () => this.#openDetails(), {signal});
     const watcher = new ResizeObserver(() => this.#nameScrollers());
@@ -43,33 +39,26 @@ export class DashboardElement extends HTMLElement {
   disconnectedCallback() {
     this.#listening.abort();
     this.#reading?.abort();
+    this.#url = null;
   }
 
   get api() {
     return (this.getAttribute('api') ?? '').replace(/\/$/, '');
   }
 
-  /** A value of the query, or undefined. */
   state(name) {
     return new URLSearchParams(location.search).get(name) || undefined;
   }
 
-  /** The address of a page, in the same period. Parameters that are empty are left out. */
+  /** The address of a page, in the same period. */
   href(path, parameters = {}) {
-    const all = {period: this.state('period'), ...parameters};
-    const query = new URLSearchParams(Object.entries(all).filter(([, value]) => value));
     const base = (this.getAttribute('href-base') ?? '').replace(/\/$/, '');
-    return `${base}${path}${query.size ? `?${query}` : ''}`;
+    return withQuery(base + path, {period: this.state('period'), ...parameters});
   }
 
-  /** Change parameters of this page's address, and show what it then stands for. */
   go(parameters) {
-    const query = new URLSearchParams(location.search);
-    for (const [name, value] of Object.entries(parameters)) {
-      if (value) query.set(name, value);
-      else query.delete(name);
-    }
-    history.pushState(null, '', `${location.pathname}${query.size ? `?${query}` : ''}`);
+    const all = {...Object.fromEntries(new URLSearchParams(location.search)), ...parameters};
+    history.pushState(null, '', withQuery(location.pathname, all));
     this.load({announce: true});
   }
 
@@ -93,18 +82,17 @@ export class DashboardElement extends HTMLElement {
     this.update();
     try {
       const answer = await read(url, etag, reading.signal);
-      if (answer) {
-        this.data = this.merge(answer.document);
-        this.#etag = answer.etag;
-      }
+      const fresh = answer && await this.merge(answer.document);
+      if (reading.signal.aborted) return;
+      if (answer) [this.data, this.#etag] = [fresh, answer.etag];
       this.problem = null;
       this.#readAt = new Date();
-      if (announce) this.message = this.announcement(this.data);
+      if (announce) this.message = this.announcement?.(this.data) ?? 'Updated';
     } catch (error) {
-      if (this.#reading !== reading) return;
+      if (reading.signal.aborted) return;
       if (!(error instanceof Problem)) throw error;
-      this.problem = error;
       await this.explain?.(error);
+      this.problem = error;
     } finally {
       clearTimeout(timer);
       if (this.#reading === reading) {
@@ -115,21 +103,10 @@ export class DashboardElement extends HTMLElement {
     }
   }
 
-  /** Return what to show of a document that was read. */
   merge(fresh) {
     return fresh;
   }
 
-  /** Whether the page is about one thing, whose name is its heading. */
-  get subject() {
-    return false;
-  }
-
-  announcement() {
-    return 'Updated';
-  }
-
-  /** Say something to a screen reader. */
   announce(text) {
     this.message = text;
     this.update();
@@ -152,7 +129,7 @@ export class DashboardElement extends HTMLElement {
           : problem ? problemView(this, problem)
           : this.#slow ? skeleton : nothing}
         ${shown ? html`<footer class="foot">
-          <p>Data updated ${dateTime(shown.dataUpdatedAt)}</p>
+          <p>Data updated ${dateTime(shown.dataUpdatedAt ?? shown.updatedAt)}</p>
         </footer>` : nothing}
         <p class="hidden" role="status">${this.message}</p>
       </div>`, this);
@@ -171,15 +148,14 @@ export class DashboardElement extends HTMLElement {
     }
   }
 
-  #printHeader({period, dataUpdatedAt}) {
+  #printHeader({period, dataUpdatedAt, updatedAt}) {
     return html`<p class="print-only">
       ${period ? html`${period.periodLabel}, ${dateRange(period.startDate, period.endDate)}. ` : ''}
-      Data updated ${dateTime(dataUpdatedAt)}. Printed ${time(new Date())}. ${location.href}
+      Data updated ${dateTime(dataUpdatedAt ?? updatedAt)}. ${location.href}
     </p>`;
   }
 
-  // A printed page cannot be opened up. They are closed again afterwards, except for menus, which
-  // are not printed.
+  // They are closed again afterwards. Menus are not printed.
   #openDetails() {
     const closed = this.querySelectorAll('details:not([open], .menu)');
     for (const details of closed) details.open = true;
@@ -188,27 +164,25 @@ export class DashboardElement extends HTMLElement {
     }, {once: true});
   }
 
-  // What scrolls can be reached with the keyboard, and has a name; what does not is no stop.
+  // What scrolls is a stop of the keyboard, and has a name.
   #nameScrollers() {
     for (const box of this.querySelectorAll('.scroll')) {
       const scrolls = box.scrollWidth > box.clientWidth + 1;
-      if (scrolls) {
-        box.tabIndex = 0;
-        box.setAttribute('role', 'region');
-        box.setAttribute('aria-label', box.querySelector('caption')?.textContent.trim() ?? 'Table');
-      } else {
-        for (const name of ['tabindex', 'role', 'aria-label']) box.removeAttribute(name);
+      const name = box.querySelector('caption').textContent;
+      for (const [key, value] of [['tabindex', 0], ['role', 'region'], ['aria-label', name]]) {
+        if (scrolls) box.setAttribute(key, value);
+        else box.removeAttribute(key);
       }
     }
   }
 
-  // On our own pages: the title, and the period in the links of the header.
+  // Only on our own pages.
   #frame(heading) {
     const frame = this.closest('.lfmigrate-page');
     if (!frame) return;
     document.title = `${heading} – Leadership feedback`;
     for (const link of frame.querySelectorAll('.frame nav a')) {
-      link.search = this.state('period') ? `?period=${this.state('period')}` : '';
+      link.search = withQuery('', {period: this.state('period')});
     }
   }
 }

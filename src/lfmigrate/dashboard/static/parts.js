@@ -1,9 +1,17 @@
-/**
- * Pieces of pages that more than one element shows. They return templates and keep no state.
- */
+/** Templates that more than one element shows. */
 import {html, nothing, svg} from './lit-html.js';
-import {icon} from './icons.js';
 import {count, dateRange, dollars, sentence, time} from './numbers.js';
+
+// Icons are Lucide's (https://lucide.dev), ISC and MIT: icons.LICENSE.txt.
+const ALERT = svg`<path d="m21.73 18-8-14a2 2 0 0 0-3.48 0l-8 14A2 2 0 0 0 4 21h16a2 2 0 0 0
+  1.73-3" /><path d="M12 9v4" /><path d="M12 17h.01" />`;
+const BACK = svg`<path d="m12 19-7-7 7-7" /><path d="M19 12H5" />`;
+const DOWNLOAD = svg`<path d="M12 15V3" /><path d="M21 15v4a2 2 0 0 1-2 2H5a2 2 0 0 1-2-2v-4" />
+  <path d="m7 10 5 5 5-5" />`;
+
+export const icon = (paths) => html`<svg class="icon" viewBox="0 0 24 24" aria-hidden="true">${
+  paths}</svg>`;
+export const alertIcon = icon(ALERT);
 
 const SHAPES = {
   red: svg`<path d="M6 1 11.5 11H.5z" />`,
@@ -14,77 +22,59 @@ const SHAPES = {
 const KPI_COLOURS = {bad: 'red', poor: 'red', warning: 'yellow', good: 'green'};
 const STATUS_WORDS = {red: 'Priority', yellow: 'Watch', green: 'Efficient'};
 
-/** The class of a status: a colour, which has a shape of its own. */
 export const colour = (status) => {
   const found = KPI_COLOURS[status] ?? status;
-  return found in SHAPES ? found : 'none';
+  return Object.hasOwn(SHAPES, found) ? found : 'none';
 };
 
-/** The shape of a status, as SVG content of 12 by 12. */
 export const shape = (status) => SHAPES[colour(status)];
 
-/** A status by shape, colour and word. */
 export const badge = (status, label) => html`<span class="badge ${colour(status)}"
   ><svg class="shape" viewBox="0 0 12 12" aria-hidden="true">${shape(status)}</svg>${
   label ?? STATUS_WORDS[status] ?? (status ? sentence(status) : 'Not rated')}</span>`;
 
+/** Columns of a table. */
+export const rowHead = (head, cell) => ({head, cell, isHead: true});
+export const col = (head, cell, kind = 'text') => ({head, cell, kind});
+export const num = (head, key, format, label) => ({head, label, kind: 'num',
+  cell: (row) => format(row[key])});
+
 /**
- * A table whose rows become blocks where it is narrow. The roles are said again, because a table
- * that is displayed as blocks loses them.
- *
- * @param {string} caption
- * @param {Array<{head: string, cell: function, kind: ?string, label: ?string}>} columns `kind` is
- *   'row' for the heading of a row, 'num' for a number, 'drawn' for a chart; `label` is the heading
- *   next to the cell in a block, and the heading in a row of columns if there are groups
- * @param {Array<{head: string, span: number}>} groups headings above the columns
+ * A table. Its roles are said again, because it loses them where it is displayed as blocks.
+ * `groups` are headings above the columns: [text, span].
  */
-export function table({caption, hideCaption, columns, rows, groups, wide}) {
-  const cell = (column, row) => {
-    const text = column.cell(row);
-    return column.kind === 'row'
-      ? html`<th scope="row" role="rowheader">${text}</th>`
-      : html`<td role="cell" class=${column.kind ?? 'text'} data-label=${column.label ?? column.head}
-        >${text}</td>`;
-  };
+export function table(caption, rows, columns, groups) {
+  const cell = ({head, label, cell: content, kind, isHead}, row) => isHead
+    ? html`<th scope="row" role="rowheader">${content(row)}</th>`
+    : html`<td role="cell" class=${kind} data-label=${label ?? head}>${content(row)}</td>`;
   return html`<div class="scroll">
-    <table role="table" class=${wide ? 'wide' : ''}>
-      <caption class=${hideCaption ? 'hidden' : ''}>${caption}</caption>
+    <table role="table" class=${groups ? 'wide' : ''}>
+      <caption class="hidden">${caption}</caption>
       <thead role="rowgroup">
-        ${groups ? html`<tr role="row">${groups.map(({head, span}) => head
-          ? html`<th role="columnheader" scope="colgroup" colspan=${span}>${head}</th>`
+        ${groups ? html`<tr role="row">${groups.map(([text, span]) => text
+          ? html`<th role="columnheader" scope="colgroup" colspan=${span}>${text}</th>`
           : html`<td role="cell" colspan=${span}></td>`)}</tr>` : nothing}
         <tr role="row">${columns.map(({head, kind}) => html`<th role="columnheader" scope="col"
-          class=${kind === 'num' ? 'num' : 'text'}>${head}</th>`)}</tr>
+          class=${kind ?? ''}>${head}</th>`)}</tr>
       </thead>
-      <tbody role="rowgroup">
-        ${rows.map((row) => html`<tr role="row">${columns.map((column) => cell(column, row))}</tr>`)}
-      </tbody>
-    </table>
-  </div>`;
+      <tbody role="rowgroup">${rows.map((row) => html`<tr role="row">${
+        columns.map((column) => cell(column, row))}</tr>`)}</tbody>
+    </table></div>`;
 }
 
-/** A list without rows, in one line. */
 export const none = (text) => html`<p class="none">${text}</p>`;
 
-/** A select that changes one parameter of the address; its first option is its absence. */
+/** A select that changes one parameter of the address. */
 export function select(element, name, label, options, value = element.state(name)) {
   const known = options.some(([key]) => key === (value ?? ''));
   return html`<label class="field"><span>${label}</span>
     <select @change=${(event) => element.go({[name]: event.target.value})}>
-      ${known ? nothing : html`<option value=${value} .selected=${true}>${sentence(value)}</option>`}
+      ${known ? nothing : html`<option value=${value} .selected=${true}>${value}</option>`}
       ${options.map(([key, text]) => html`<option value=${key}
         .selected=${key === (value ?? '')}>${text}</option>`)}
     </select></label>`;
 }
 
-/** Buttons that choose one value of a parameter; the first one is its absence. */
-export const choice = (element, name, label, options) => html`<div class="field"><span
-  aria-hidden="true">${label}</span><div class="choice" role="group" aria-label=${label}>${options.map(([key, text, number]) => html`<button type="button"
-    aria-pressed=${key === (element.state(name) ?? '')}
-    @click=${() => element.go({[name]: key})}>${text}${number === undefined ? nothing
-      : html` <span class="number">${number}</span>`}</button>`)}</div></div>`;
-
-/** The period: which one, its days and its member months. */
 export function periodSwitch(element, shown) {
   if (!shown?.periods) return html`<div class="period"></div>`;
   const {period, periods} = shown;
@@ -98,15 +88,16 @@ export function periodSwitch(element, shown) {
   </div>`;
 }
 
-export const csvLink = (url) => html`<a class="quiet" href=${url} download>${icon('download')
+export const csvLink = (url) => html`<a class="quiet" href=${url} download>${icon(DOWNLOAD)
   }Download CSV</a>`;
 
-/** Links to the categories that a recommendation touches. */
+export const backLink = (url, text) => html`<nav class="breadcrumb" aria-label="Breadcrumb"><a
+  href=${url}>${icon(BACK)}${text}</a></nav>`;
+
 export const categoryLinks = (element, categories) => categories.map((category, index) => html`${
   index ? ', ' : nothing}<a href=${element.href(`/deep-dive/${category.categorySlug}`)}>${
   category.categoryName}</a>`);
 
-/** Savings a year, or that nobody knows them. */
 export const savings = (amount) => amount === null ? 'Not quantified'
   : html`${dollars(amount)} <span class="unit">a year</span>`;
 
@@ -117,29 +108,27 @@ export const skeleton = html`<div class="skeleton" aria-hidden="true">
 
 const COMMANDS = {'no-active-period': 'lfmigrate seed', 'schema-missing': 'lfmigrate up'};
 
-/** What went wrong, when there is nothing else to show. */
 export function problemView(element, {kind, document}) {
   const command = COMMANDS[kind];
   return html`<div class="notice" role="alert">
-    ${icon(command ? 'inbox' : 'alert')}
+    ${alertIcon}
     <div><h2>${document.title}</h2>
       ${document.detail ? html`<p>${document.detail}</p>` : nothing}
       ${command ? html`<p><code>${command}</code></p>` : nothing}
-      ${element.ways?.(kind) ?? nothing}
+      ${kind === 'category-not-found' ? element.ways : nothing}
       <p class="actions">${kind === 'period-not-found' ? html`<button type="button"
           @click=${() => element.go({period: ''})}>Show the active period</button>` : nothing}
         <button type="button" @click=${() => element.retry()}>Try again</button></p>
     </div></div>`;
 }
 
-/** What went wrong, above what was on the screen before. */
-export const staleNotice = ({document}, readAt, retry) => html`<div class="notice stale" role="alert">
-  ${icon('alert')}
+/** Above what was on the screen before. */
+export const staleNotice = ({document}, readAt, retry) => html`<div class="notice stale"
+  role="alert">${alertIcon}
   <div><p><strong>Not updated since ${time(readAt)}.</strong> ${document.title}. ${
     document.detail ?? ''}</p></div>
   <button type="button" @click=${retry}>Try again</button></div>`;
 
-/** Nothing in the tables yet. */
-export const emptyView = (title) => html`<div class="notice">${icon('inbox')}
-  <div><h2>${title}</h2><p>Load data of your own, or the initial data that comes with lfmigrate:</p>
-    <p><code>lfmigrate seed</code></p></div></div>`;
+export const emptyView = (title) => html`<div class="notice"><div><h2>${title}</h2>
+  <p>Load your data, or the initial data that comes with lfmigrate:</p>
+  <p><code>lfmigrate seed</code></p></div></div>`;

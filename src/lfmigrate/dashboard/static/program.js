@@ -1,9 +1,12 @@
 /**
  * What the list of recommendations and the page of one of them say alike.
  */
-import {html, nothing} from './lit-html.js';
-import {icon} from './icons.js';
+import {html, nothing, svg} from './lit-html.js';
 import {count, number, sentence, words} from './numbers.js';
+import {icon} from './parts.js';
+
+const WORKFLOW = icon(svg`<rect width="8" height="8" x="3" y="3" rx="2" /><path d="M7 11v4a2 2 0 0 0 2
+  2h4" /><rect width="8" height="8" x="13" y="13" rx="2" />`);
 
 /** Priority, complexity, and whether the effect can be measured. */
 export const labels = ({priority, implementationComplexity, isMeasurable}) => html`
@@ -23,5 +26,5 @@ export function reach({affectedLives, cohortSize}) {
 }
 
 export const workflow = ({canConvertToWorkflow, workflowType}) => canConvertToWorkflow
-  ? html`<p class="meta">${icon('workflow')}<span>Can become a workflow${workflowType
+  ? html`<p class="meta">${WORKFLOW}<span>Can become a workflow${workflowType
     ? `: ${words(workflowType)}` : ''}</span></p>` : nothing;
