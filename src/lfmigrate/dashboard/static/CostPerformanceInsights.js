@@ -59,12 +59,13 @@ export class CostPerformanceInsights extends DashboardElement {
   // Only a cost is good or bad by itself: more patients, or sicker ones, are neither.
   #tile(one) {
     const {metricType, currentValue, changePercent, benchmarkValue, isAboveBenchmark} = one;
-    const status = one.displayFormat !== 'currency' ? 'none' : isAboveBenchmark ? 'red' : 'green';
+    const colour = one.displayFormat !== 'currency' ? 'none' : isAboveBenchmark ? 'red' : 'green';
+    const side = currentValue === benchmarkValue ? 'At' : isAboveBenchmark ? 'Above' : 'Below';
     return html`<li class="tile"><h2>${metricName(metricType)}</h2>
       <p class="big">${metric(currentValue, one)}</p>
       ${changePercent === null ? nothing : html`<p>${change(changePercent)}</p>`}
-      ${benchmarkValue === null ? nothing : html`<p>${badge(status, currentValue === benchmarkValue ? 'At'
-        : isAboveBenchmark ? 'Above' : 'Below')} benchmark ${metric(benchmarkValue, one)}</p>`}</li>`;
+      ${benchmarkValue === null ? nothing : html`<p>${badge(colour, side)} benchmark
+        ${metric(benchmarkValue, one)}</p>`}</li>`;
   }
 
   #money({categories, summary}) {

@@ -32,8 +32,9 @@ export class Recommendations extends DashboardElement {
   // After a decision the rows stay in their places until the filters change, even if one of them
   // would no longer be found.
   merge(fresh) {
-    for (const {affectedCategories} of fresh.recommendations) {
-      for (const one of affectedCategories) this.#categories.set(one.categorySlug, one.categoryName);
+    for (const {categorySlug, categoryName} of
+      fresh.recommendations.flatMap(({affectedCategories}) => affectedCategories)) {
+      this.#categories.set(categorySlug, categoryName);
     }
     if (!this.#keep) return fresh;
     const found = new Map(fresh.recommendations.map((one) => [one.id, one]));
@@ -64,15 +65,13 @@ export class Recommendations extends DashboardElement {
       return emptyView('No recommendations yet');
     }
     const rows = this.#rows(shown);
-    const of = (values, texts, numbers) => values.map((value) => [value,
-      `${texts(value)} (${number(numbers[value] ?? 0)})`]);
     return html`
       ${this.#worth(rows)}
       <div class="bar">
         ${select(this, 'status', 'Status', [['', 'Not rejected'], ['all', 'All'],
-          ...of(decisions, sentence, counts.status)])}
+          ...decisions.map((one) => [one, `${sentence(one)} (${number(counts.status[one])})`])])}
         ${choice(this, 'priority', 'Priority', [['', 'Any priority'],
-          ...['high', 'medium', 'low'].map((one) => [one, sentence(one), counts.priority[one] ?? 0])])}
+          ...['high', 'medium', 'low'].map((one) => [one, sentence(one), counts.priority[one]])])}
         ${select(this, 'category', 'Category', [['', 'Any category'],
           ...[...this.#categories].toSorted(([, a], [, b]) => a.localeCompare(b))])}
         ${select(this, 'sort', 'Sort by', SORTS)}
@@ -95,8 +94,7 @@ export class Recommendations extends DashboardElement {
     return html`<p class="lead">${count(rows.length, 'recommendation', 'recommendations')},
       together worth up to <strong>${dollars(total)}</strong> a year.</p>
       <p class="sub">Programs overlap, so they may save less together${unknown
-        ? html`. ${number(unknown)} of them ${unknown === 1 ? 'is' : 'are'} not quantified` : nothing
-      }.</p>`;
+        ? `. ${count(unknown, 'is', 'are')} not quantified` : ''}.</p>`;
   }
 
   #row(one, canChange) {

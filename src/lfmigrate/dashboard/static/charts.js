@@ -51,11 +51,12 @@ const stem = (value, {position}) => svg`<line class="stem" x1=${position(0)} x2=
   y1=${MIDDLE} y2=${MIDDLE} />`;
 
 /**
- * Rows of {name, status, text} and either a `value`, marked by the shape of the status, or `bars` of
- * {from, to, kind, lane}. `band` is half the width of a band around zero.
+ * Rows of {name, status, text} and either a `value`, marked by the shape of the status, or `bars`
+ * of {from, to, kind, lane}. `band` is half the width of a band around zero.
  */
 export function chart({label, rows, axis, band, legend}) {
-  const values = rows.flatMap(({bars, value}) => bars?.flatMap(({from, to}) => [from, to]) ?? value);
+  const values = rows.flatMap(({bars, value}) =>
+    bars?.flatMap(({from, to}) => [from, to]) ?? value);
   const scaled = scale(band ? [...values, band, -band] : values);
   const grid = scaled.ticks.map(({at}) => vertical(scaled.position(at), at ? 'grid' : 'zero'));
   const row = ({name, text, status, value, bars}) => html`<div class="row">

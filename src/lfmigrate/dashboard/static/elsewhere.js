@@ -11,7 +11,8 @@ export async function periodsWith(element, slug) {
     // One period that has it knows all of them.
     found ??= (await ask(`cost-categories/${encodeURIComponent(slug)}`, {periodKey}))?.byPeriod;
   }
-  return html`${found ? html`<p>These periods have it:</p><ul>${found.map((one) => html`<li><a
-    href=${element.href(`/deep-dive/${slug}`, {period: one.periodKey})}>${one.periodLabel}</a></li>`)
-  }</ul>` : nothing}<p><a href=${element.href('/deep-dive')}>All categories</a></p>`;
+  const link = ({periodKey, periodLabel}) => html`<li><a href=${
+    element.href(`/deep-dive/${slug}`, {period: periodKey})}>${periodLabel}</a></li>`;
+  return html`${found ? html`<p>These periods have it:</p><ul>${found.map(link)}</ul>`
+    : nothing}<p><a href=${element.href('/deep-dive')}>All categories</a></p>`;
 }
