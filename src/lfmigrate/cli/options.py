@@ -164,6 +164,9 @@ def _check_value(name: str, value: object) -> None:
 
     The options of `Flags` are checked with the settings.
     """
+    if isinstance(value, list):
+        for each in value:
+            _check_value(name, each)
     if isinstance(value, str):
         try:
             utf8(value)

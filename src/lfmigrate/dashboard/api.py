@@ -36,6 +36,14 @@ router = APIRouter(
     responses={"default": _PROBLEM},
 )
 
+# Those that change something.
+writes = APIRouter(
+    prefix="/api",
+    route_class=p.JsonRoute,
+    dependencies=[Depends(p.refuse_repeated)],
+    responses={"default": _PROBLEM},
+)
+
 
 def _answers(model: Any, *, csv: bool = False, cached: bool = True) -> dict[int | str, Any]:  # noqa: ANN401 (a model, or a union of them)
     """Return what an endpoint answers, for the OpenAPI document."""
@@ -142,7 +150,7 @@ def recommendation(
     return _document(request, row[0])
 
 
-@router.patch("/recommendations/{id}", responses=_answers(d.StatusChanged, cached=False))
+@writes.patch("/recommendations/{id}", responses=_answers(d.StatusChanged, cached=False))
 def change_recommendation(
     request: Request,
     id: p.IdInPath,  # noqa: A002 (the parameter's name)
@@ -152,13 +160,13 @@ def change_recommendation(
     return _change(request, id, change)
 
 
-@router.patch("/recommendations", responses=_answers(d.StatusChanged, cached=False))
+@writes.patch("/recommendations", responses=_answers(d.StatusChanged, cached=False))
 def change_recommendation_in_body(request: Request, change: p.StatusChangeOf) -> Response:
     """Change the status of the recommendation that the body names."""
     return _change(request, change.id, change)
 
 
-@router.put("/recommendations", responses=_answers(d.StatusChanged, cached=False))
+@writes.put("/recommendations", responses=_answers(d.StatusChanged, cached=False))
 def change_recommendation_in_query(
     request: Request,
     id: p.NeededId,  # noqa: A002 (the parameter's name)

@@ -18,12 +18,13 @@ from fastapi.openapi.utils import get_openapi
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import GZipMiddleware
-from starlette.routing import Match
+from starlette.responses import RedirectResponse
+from starlette.routing import Match, Route
 from starlette.staticfiles import StaticFiles
 
 from lfmigrate._version import __version__
 from lfmigrate.dashboard.access import Guard, Outermost, answer
-from lfmigrate.dashboard.api import router
+from lfmigrate.dashboard.api import router, writes
 from lfmigrate.dashboard.documents import ProblemDocument
 from lfmigrate.dashboard.problems import Problem
 from lfmigrate.dashboard.reads import Database
@@ -82,6 +83,7 @@ def create_app(database_url: str | None = None, serving: Serving | None = None) 
     )
     app.state.database, app.state.serving = database, serving
     app.include_router(router)
+    app.include_router(writes)
     _add_pages(app)
     _add_problems(app)
     app.openapi = functools.partial(_openapi, app)  # type: ignore[method-assign]  # as FastAPI documents it
@@ -114,6 +116,13 @@ def _add_pages(app: FastAPI) -> None:
             digest.update(path.read_bytes())
     base = f"/static/{__version__}-{digest.hexdigest()[:8]}"
     app.mount(base, _Static(directory=static))
+
+    def newest(request: Request, name: str) -> Response:
+        """Lead the page of another site, which cannot know the digest, to the file of today."""
+        address = f"{request.scope.get('root_path', '')}{base}/{name}"
+        return RedirectResponse(address, headers={"Cache-Control": "no-cache"})
+
+    app.add_api_route("/static/{name}", newest, include_in_schema=False)
     for route, name in _PAGES.items():
         html = (_HERE / "pages" / f"{name}.html").read_text(encoding="utf-8")
         app.add_api_route(route, _page(html, base), include_in_schema=False)
@@ -172,9 +181,9 @@ def _methods(app: FastAPI, request: Request) -> list[str]:
     """Return the methods of all routes of an address."""
     methods = {
         method
-        for route in app.routes
-        if route.matches(request.scope)[0] is not Match.NONE
-        for method in getattr(route, "methods", None) or ["GET"]
+        for route in [*router.routes, *writes.routes, *app.routes]
+        if isinstance(route, Route) and route.matches(request.scope)[0] is not Match.NONE
+        for method in route.methods or ()
     }
     return sorted(methods | {"HEAD"} if "GET" in methods else methods)
 

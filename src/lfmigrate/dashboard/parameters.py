@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Coroutine
 from typing import Annotated, Any, Literal
 
-from fastapi import Path, Query, Request
+from fastapi import Path, Query, Request, Response
+from fastapi.routing import APIRoute
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
@@ -17,6 +19,7 @@ _WORD = r"^[a-z_]{1,50}$"
 _LINE = r"^[^\x00-\x1f\x7f-\x9f]{1,255}$"
 _MAX_ID = 2**31 - 1
 _MAX_SLUG = 50
+_MAX_BODY_BYTES = 4096
 
 Status = Literal[
     "not_started",
@@ -32,7 +35,14 @@ Status = Literal[
 def _digits(value: Any) -> Any:  # noqa: ANN401 (before it is validated)
     """Refuse what pydantic takes for a number, too, such as ``1.0`` and ``+1``."""
     if isinstance(value, str) and not (value.isascii() and value.isdigit()):
-        raise ValueError("not a number in digits")
+        raise ValueError("it is not a number in digits")
+    return value
+
+
+def _number(value: Any) -> Any:  # noqa: ANN401 (before it is validated)
+    """Refuse what pydantic takes for a number in JSON, too."""
+    if isinstance(value, bool | str):
+        raise ValueError("it is not a number")  # noqa: TRY004 (what pydantic expects)
     return value
 
 
@@ -64,12 +74,18 @@ CategoryName = Annotated[
     str | None,
     Query(alias="categoryName", pattern=_LINE, description="Adds impactAmount, this category's."),
 ]
-_Number = BeforeValidator(_digits)
-IdInPath = Annotated[int, _Number, Path(ge=1, le=_MAX_ID, description="The recommendation.")]
-Id = Annotated[int | None, _Number, Query(ge=1, le=_MAX_ID, description="A recommendation.")]
-NeededId = Annotated[int, _Number, Query(ge=1, le=_MAX_ID, description="The recommendation.")]
-Limit = Annotated[int, _Number, Query(ge=1, le=500, description="How many rows at most.")]
-Offset = Annotated[int, _Number, Query(ge=0, le=100_000, description="How many rows to skip.")]
+_Identifier = Annotated[int, Field(ge=1, le=_MAX_ID), BeforeValidator(_digits)]
+IdInPath = Annotated[_Identifier, Path(description="The recommendation.")]
+Id = Annotated[_Identifier | None, Query(description="A recommendation.")]
+NeededId = Annotated[_Identifier, Query(description="The recommendation.")]
+Limit = Annotated[
+    Annotated[int, Field(ge=1, le=500), BeforeValidator(_digits)],
+    Query(description="How many rows at most."),
+]
+Offset = Annotated[
+    Annotated[int, Field(ge=0, le=100_000), BeforeValidator(_digits)],
+    Query(description="How many rows to skip."),
+]
 Format = Annotated[Literal["json", "csv"], Query(description="csv: the rows of the list.")]
 Part = Annotated[
     Literal["hospitals", "drgs", "dischargingHospitals"] | None,
@@ -98,7 +114,32 @@ class StatusChange(BaseModel):
 class StatusChangeOf(StatusChange):
     """A new status, and of which recommendation."""
 
-    id: int = Field(strict=True, ge=1, le=_MAX_ID, description="The recommendation.")
+    id: Annotated[int, Field(ge=1, le=_MAX_ID), BeforeValidator(_number)] = Field(
+        description="The recommendation."
+    )
+
+
+class JsonRoute(APIRoute):
+    """A route that reads a small body of JSON; others would be parsed, or read to their end."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Return the handler, which looks at the body before FastAPI does."""
+        handle = super().get_route_handler()
+
+        async def checked(request: Request) -> Response:
+            media_type = request.headers.get("content-type", "").partition(";")[0].strip()
+            if media_type.lower() != "application/json":
+                raise Problem("json-needed")
+            body = b""
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > _MAX_BODY_BYTES:
+                    raise Problem("body-too-large")
+            # What `request.body` returns from now on.
+            request._body = body  # noqa: SLF001 (Starlette has no other way to limit a body)
+            return await handle(request)
+
+        return checked
 
 
 def refuse_repeated(request: Request) -> None:

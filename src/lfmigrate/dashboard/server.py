@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import logging
+import os
 import socket
 from collections.abc import Callable
 
@@ -15,6 +16,7 @@ from lfmigrate.errors import DifferenceFound, UsageError
 from lfmigrate.settings import Serving
 
 _STOP_S = 5
+_BACKLOG = 128
 
 
 def serve(
@@ -83,10 +85,17 @@ def _check_schema(url: str, serving: Serving) -> None:
 
 def _listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # Without the protocol, asyncio does not recognize TCP, and answers wait 40 ms for an ACK.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
-        return socket.create_server((host, port), family=family, backlog=128)
+        if os.name != "nt":  # there, it would let two servers share a port
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(_BACKLOG)
     except OSError as error:
+        listener.close()
         raise UsageError(
             f"cannot listen on {host}, port {port}: {error.strerror}",
             hint="Choose another port: --port 0 takes a free one.",
         ) from None
+    return listener
