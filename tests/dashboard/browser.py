@@ -23,7 +23,15 @@ from urllib.parse import urlsplit
 
 import pytest
 import uvicorn
-from playwright.sync_api import Browser, ConsoleMessage, Page, Request, Route, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    ConsoleMessage,
+    Locator,
+    Page,
+    Request,
+    Route,
+    sync_playwright,
+)
 from psycopg.conninfo import make_conninfo
 
 from lfmigrate.dashboard import create_app
@@ -34,9 +42,14 @@ from tests.helpers.faults import wait_until
 CHROMIUM = Path("/usr/bin/chromium")
 # No sandbox, because CI runs as root; the others keep the browser from calling its maker.
 _FLAGS = (
-    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
-    " --disable-component-update --disable-sync"
-).split()
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
 _AXE = "4.14.1"
 # The console reports each answer of 400 and more, and each request that failed. What the page
 # makes of them is what a test looks at.
@@ -101,7 +114,7 @@ def browser() -> Iterator[Browser]:
     if not CHROMIUM.exists():
         unavailable(f"no browser to test with: {CHROMIUM} is missing")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=_FLAGS)
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=[*_FLAGS])
         yield browser
         browser.close()
 
@@ -174,3 +187,32 @@ def axe() -> str:
         written.write_bytes(text)
         written.replace(kept)
     return kept.read_text(encoding="utf-8")
+
+
+def address_of(page: Page) -> str:
+    """Return the path and the query of a page."""
+    return re.sub(r"^\w+://[^/]+", "", page.url)
+
+
+def press_until_focused(page: Page, wanted: Locator, key: str = "Tab") -> None:
+    """Move the focus with the keyboard alone until it is where it is wanted."""
+    for _ in range(150):
+        if wanted.evaluate("(element) => element === document.activeElement"):
+            return
+        page.keyboard.press(key)
+    pytest.fail(f"{key} does not lead to {wanted}")
+
+
+def is_focused(wanted: Locator) -> bool:
+    """Return whether an element has the focus."""
+    return bool(wanted.evaluate("(element) => element === document.activeElement"))
+
+
+def said(page: Page) -> Locator:
+    """Return what is read aloud when it changes."""
+    return page.locator(".page > [role=status]")
+
+
+def row_of(page: Page, title: str) -> Locator:
+    """Return one recommendation of the list."""
+    return page.locator(".recommendations > li", has_text=title)

@@ -19,11 +19,9 @@ from starlette.testclient import TestClient
 import lfmigrate
 from lfmigrate.dashboard import create_app
 from lfmigrate.settings import Serving
-from tests.dashboard.browser import axe as axe
-from tests.dashboard.browser import browser as browser
-from tests.dashboard.browser import dashboard as dashboard
-from tests.dashboard.browser import open_page as open_page
-from tests.dashboard.browser import site as site
+
+# Fixtures, which pytest finds here.
+from tests.dashboard.browser import axe, browser, dashboard, open_page, site  # noqa: F401
 from tests.helpers import databases
 
 Api = Callable[..., TestClient]

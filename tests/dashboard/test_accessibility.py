@@ -25,12 +25,12 @@ pages = pytest.mark.parametrize("path", PATHS.values(), ids=PATHS.keys())
 
 
 def assert_accessible(page: Page, axe: str) -> None:
-    """Assert that axe-core finds nothing, in light and dark, wide and narrow, and nothing is cut."""
+    """Assert that axe-core finds nothing, light and dark, wide and narrow, and nothing is cut."""
     page.evaluate(axe)
     for width in WIDTHS:
         page.set_viewport_size({"width": width, "height": 800})
         for scheme in ("light", "dark"):
-            page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]  # one of its literals
+            page.emulate_media(color_scheme=scheme)
             found: list[dict[str, Any]] = page.evaluate(
                 "axe.run({resultTypes: ['violations']}).then(({violations}) => violations)"
             )
@@ -123,8 +123,10 @@ def test_charts_are_images_with_a_sentence(site: str, open_page: Open) -> None:
     """For those who cannot see them; unknown is read aloud as such."""
     page = open_page(f"{site}/deep-dive/acute-rehab")
     assert [chart.get_attribute("aria-label") for chart in page.locator(".chart").all()] == [
-        "Acute Rehabilitation, spending against the benchmark: Last 12 months +30.4%,"
-        " Year to date +32.5%, Last quarter +35.7%",
+        (
+            "Acute Rehabilitation, spending against the benchmark: Last 12 months +30.4%,"
+            " Year to date +32.5%, Last quarter +35.7%"
+        ),
         "Of +$320,382 against the benchmark, +$297,279 is use and +$23,102 is price",
     ]
     page.goto(f"{site}/")
@@ -152,7 +154,7 @@ def test_on_paper(site: str, open_page: Open, tmp_path: Path, path: str) -> None
     expect(top).to_contain_text("Data updated")
     expect(top).to_contain_text(page.url)
     if page.locator(".period").count():
-        expect(top).to_contain_text("Year to date, Jan 1 – Sep 30, 2026")
+        expect(top).to_contain_text("Year to date, Jan 1 \N{EN DASH} Sep 30, 2026")
     visible = "(all) => all.filter((one) => one.checkVisibility()).map((one) => one.textContent)"
     assert page.locator("button, select, summary, nav, .skip").evaluate_all(visible) == []
     assert page.locator("details:not(.menu):not([open])").count() == 0
