@@ -19,6 +19,9 @@ from starlette.testclient import TestClient
 import lfmigrate
 from lfmigrate.dashboard import create_app
 from lfmigrate.settings import Serving
+
+# Fixtures, which pytest finds here.
+from tests.dashboard.browser import axe, browser, dashboard, open_page, site  # noqa: F401
 from tests.helpers import databases
 
 Api = Callable[..., TestClient]

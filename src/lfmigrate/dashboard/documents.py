@@ -68,6 +68,17 @@ class Metric(_Document):
     display_format: Literal["currency", "number", "percent"] = Field(description="The unit.")
 
 
+class Variance(_Document):
+    """How far the spending of one category is from its benchmark."""
+
+    id: Id
+    slug: str = Field(description="Its name for programs, the same in every period.")
+    category_name: str = Field(description="Its name for people.")
+    performance_status: Light
+    spending_variance_amount: Dollars | None
+    spending_variance_percent: Percent | None
+
+
 class Opportunity(_Document):
     """One category in the summary of a period."""
 
@@ -241,6 +252,7 @@ class PerformanceInsights(_OfPeriod):
 
     summary: Summary = Field(description="Of all categories.")
     metrics: list[Metric] = Field(description="In the order of their ids.")
+    categories: list[Variance] = Field(description="All of the period, most overspent first.")
     cost_opportunities: list[Opportunity] = Field(description="Those to be shown.")
     efficiency_kpis: list[Kpi] = Field(description="In their order.")
     top_recommendations: list[Recommendation] = Field(description="At most two.")

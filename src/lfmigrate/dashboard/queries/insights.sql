@@ -14,6 +14,16 @@ metrics AS (
     FROM performance_metrics
     WHERE period_id = (SELECT id FROM period)
 ),
+variances AS (
+    SELECT c.id,
+           c.slug,
+           c.category_name AS "categoryName",
+           c.performance_status AS "performanceStatus",
+           c.spending_variance_amount AS "spendingVarianceAmount",
+           c.spending_variance_percent AS "spendingVariancePercent"
+    FROM cost_categories AS c
+    WHERE c.period_id = (SELECT id FROM period)
+),
 opportunities AS (
     SELECT o.id,
            o.period_id AS "periodId",
@@ -74,6 +84,10 @@ FROM (
            (SELECT row_to_json(s) FROM summary AS s) AS summary,
            (SELECT coalesce(json_agg(row_to_json(m) ORDER BY m.id), '[]') FROM metrics AS m)
                AS metrics,
+           -- All of them, so that the bars of a chart add up to the summary's netAmount.
+           (SELECT coalesce(json_agg(row_to_json(v)
+                                     ORDER BY "spendingVarianceAmount" DESC NULLS LAST, id), '[]')
+            FROM variances AS v) AS categories,
            (SELECT coalesce(json_agg(row_to_json(o)
                                      ORDER BY "displayOrder", abs("amountVariance") DESC NULLS LAST,
                                               id), '[]')

@@ -1,0 +1,67 @@
+/** Which categories, more use or higher price, which hospitals and DRGs? */
+import {nothing} from './lit-html.js';
+import {address} from './api.js';
+import {DashboardElement} from './element.js';
+import {count} from './numbers.js';
+import {backLink, periodSwitch} from './parts.js';
+
+/** One category where the attribute `slug` or the path names one, else all of them. */
+export class CostSavingDeepDive extends DashboardElement {
+  #module = null;
+
+  // Each of the two views is a module of its own, which comes at the same time as the document.
+  async load(options) {
+    this.#module ??= this.slug ? import('./category.js') : import('./categories.js');
+    await super.load(options);
+  }
+
+  get slug() {
+    const [, found] = location.pathname.match(/\/deep-dive\/([^/]+)\/?$/) ?? [];
+    return this.getAttribute('slug') || (found && decodeURIComponent(found));
+  }
+
+  get subject() {
+    return Boolean(this.slug);
+  }
+
+  request(more = {}) {
+    const [periodKey, status, sort] = ['period', 'status', 'sort'].map((name) => this.state(name));
+    return this.slug
+      ? address(this.api, `cost-categories/${encodeURIComponent(this.slug)}`, {periodKey, ...more})
+      : address(this.api, 'cost-categories', {periodKey, status, sort, ...more});
+  }
+
+  async merge(fresh) {
+    const {view} = await this.#module;
+    this.view = (shown) => view(this, shown);
+    return fresh;
+  }
+
+  heading(shown) {
+    return shown?.category?.categoryName ?? (this.slug ? 'Cost category' : 'Cost deep dive');
+  }
+
+  breadcrumb() {
+    if (!this.slug) return nothing;
+    const [status, sort] = [this.state('status'), this.state('sort')];
+    return backLink(this.href('/deep-dive', {status, sort}), 'All categories');
+  }
+
+  tools(shown) {
+    return periodSwitch(this, shown);
+  }
+
+  announcement({category, categories, period}) {
+    return category ? `${category.categoryName}, ${period.periodLabel}`
+      : `${count(categories.length, 'category', 'categories')}, ${period.periodLabel}`;
+  }
+
+  // A slug that the period does not have: which ones have it?
+  async explain({kind}) {
+    if (kind !== 'category-not-found') return;
+    const {periodsWith} = await import('./elsewhere.js');
+    this.ways = await periodsWith(this, this.slug);
+  }
+}
+
+customElements.define('cost-saving-deep-dive', CostSavingDeepDive);

@@ -1,0 +1,117 @@
+/** What can we do, what is it worth, what have we decided? */
+import {html, nothing} from './lit-html.js';
+import {address} from './api.js';
+import {Decisions} from './decisions.js';
+import {DashboardElement} from './element.js';
+import {choice} from './filters.js';
+import {count, decisions, dollars, number, sentence} from './numbers.js';
+import {categoryLinks, csvLink, emptyView, none, savings, select} from './parts.js';
+import {labels, reach, workflow} from './program.js';
+
+const FILTERS = ['status', 'priority', 'category', 'sort'];
+const SORTS = [['', 'Priority'], ['-estimatedSavings', 'Savings'], ['title', 'Title'],
+  ['-statusChangedAt', 'Latest decision']];
+const LIMIT = 500; // the most that the API gives at once
+
+/** Without a status in the address, all but the rejected ones; with `all`, these, too. */
+export class Recommendations extends DashboardElement {
+  #decisions = new Decisions(this);
+  #categories = new Map();
+  #keep = false;
+
+  request(more = {}) {
+    const [status, priority, category, sort] = FILTERS.map((name) => this.state(name));
+    return address(this.api, 'recommendations', {status: status === 'all' ? '' : status, priority,
+      category, sort, limit: LIMIT, ...more});
+  }
+
+  heading() {
+    return 'Recommendations';
+  }
+
+  // After a decision the rows stay in their places until the filters change, even if one of them
+  // would no longer be found.
+  merge(fresh) {
+    for (const {categorySlug, categoryName} of
+      fresh.recommendations.flatMap(({affectedCategories}) => affectedCategories)) {
+      this.#categories.set(categorySlug, categoryName);
+    }
+    if (!this.#keep) return fresh;
+    const found = new Map(fresh.recommendations.map((one) => [one.id, one]));
+    const recommendations = this.data.recommendations.map((one) => found.get(one.id) ?? one);
+    return {...fresh, recommendations};
+  }
+
+  async decided() {
+    this.#keep = true;
+    const {message} = this;
+    await this.load({again: true});
+    this.#keep = false;
+    this.announce(message);
+  }
+
+  announcement(shown) {
+    return count(this.#rows(shown).length, 'recommendation', 'recommendations');
+  }
+
+  #rows({recommendations}) {
+    return this.state('status') || this.#keep ? recommendations
+      : recommendations.filter(({status}) => status !== 'rejected');
+  }
+
+  view(shown) {
+    const {counts, totalCount, recommendations} = shown;
+    if (!totalCount && !FILTERS.some((name) => this.state(name))) {
+      return emptyView('No recommendations yet');
+    }
+    const rows = this.#rows(shown);
+    return html`
+      ${this.#worth(rows)}
+      <div class="bar">
+        ${select(this, 'status', 'Status', [['', 'Not rejected'], ['all', 'All'],
+          ...decisions.map((one) => [one, `${sentence(one)} (${number(counts.status[one])})`])])}
+        ${choice(this, 'priority', 'Priority', [['', 'Any priority'],
+          ...['high', 'medium', 'low'].map((one) => [one, sentence(one), counts.priority[one]])])}
+        ${select(this, 'category', 'Category', [['', 'Any category'],
+          ...[...this.#categories].toSorted(([, a], [, b]) => a.localeCompare(b))])}
+        ${select(this, 'sort', 'Sort by', SORTS)}
+        ${csvLink(this.request({format: 'csv'}))}
+      </div>
+      ${rows.length ? html`<ul class="recommendations">${
+        rows.map((one) => this.#row(one, shown.canChangeStatus))}</ul>`
+        : none('No recommendation matches these filters.')}
+      ${totalCount > recommendations.length ? html`<p class="sub">The first
+        ${number(recommendations.length)} of ${number(totalCount)} are shown.</p>` : nothing}
+      ${shown.canChangeStatus ? nothing : html`<p class="sub">Statuses cannot be changed here: the
+        dashboard is read-only.</p>`}`;
+  }
+
+  // The only sum that a page computes, because it depends on what the page shows.
+  #worth(rows) {
+    const known = rows.filter(({estimatedSavings}) => estimatedSavings !== null);
+    const total = known.reduce((sum, {estimatedSavings}) => sum + estimatedSavings, 0);
+    const unknown = rows.length - known.length;
+    return html`<p class="lead">${count(rows.length, 'recommendation', 'recommendations')},
+      together worth up to <strong>${dollars(total)}</strong> a year.</p>
+      <p class="sub">Programs overlap, so they may save less together${unknown
+        ? `. ${count(unknown, 'is', 'are')} not quantified` : ''}.</p>`;
+  }
+
+  #row(one, canChange) {
+    const parameters = Object.fromEntries(FILTERS.map((name) => [name, this.state(name)]));
+    return html`<li class="card"><article>
+      <div class="summary">
+        <p class="meta">${labels(one)}</p>
+        <h2><a href=${this.href(`/recommendations/${one.id}`, parameters)}>${one.title}</a></h2>
+        <p class="sub">${one.description}</p>
+        ${one.affectedCategories.length ? html`<p class="meta"><span>Categories: ${
+          categoryLinks(this, one.affectedCategories)}</span></p>` : nothing}
+        ${workflow(one)}
+      </div>
+      <div class="figures"><p class="worth">${savings(one.estimatedSavings)}</p>
+        <p class="sub">${reach(one)}</p></div>
+      ${this.#decisions.view(one, canChange)}</article></li>`;
+  }
+}
+
+customElements.define('recommendations-list', Recommendations);
