@@ -260,7 +260,7 @@ def _run(
             refuse_to_lose(session.folder, outcome.state, options.recreated)
             if not guard.examine(tx, outcome):
                 continue
-            outcome = guard.previous.keep(outcome)
+            outcome = guard.previous.keep(tx, outcome)
             try:
                 guard.refuse(steps, dry_run=dry_run)
             except Refused as refused:

@@ -10,6 +10,7 @@ from typing import Any
 from lfmigrate.engine.blocking import ask_aside
 from lfmigrate.engine.losses import Lost
 from lfmigrate.engine.transaction import Transaction
+from lfmigrate.errors import DatabaseError
 from lfmigrate.postgres.pipeline import Query
 from lfmigrate.syntax.names import Name, quote_name
 
@@ -47,10 +48,14 @@ class DroppedStorage:
 
     Which that is, is known when the files have run. Then it cannot be read any more: they run
     again, and it is read first.
+
+    Attributes:
+        alone: Whether there was no second connection to ask.
     """
 
     _wanted: set[str] = field(default_factory=set)
     _found: dict[str, _Found] = field(default_factory=dict)
+    alone: bool = False
 
     def begin(self, tx: Transaction) -> None:
         """Read what an earlier run has dropped."""
@@ -80,10 +85,15 @@ class DroppedStorage:
         new = set(gone) - self._wanted
         if not new:
             return True
-        # A second connection still sees them; views and indexes have no content of their own.
-        found = ask_aside(tx.conn, _relations(new), _ASK_S)
-        self._wanted |= found.keys()
-        return not found
+        if not self.alone:
+            try:
+                # A second connection still sees them; views and indexes have no content.
+                found = ask_aside(tx.conn, _relations(new), _ASK_S)
+                new = set(found)
+            except DatabaseError:
+                self.alone = True
+        self._wanted |= new
+        return not new
 
     def lost(self, left: Collection[tuple[str, str]], schema: str) -> list[tuple[Name, Lost]]:
         """Return what is lost, each with its name.

@@ -87,7 +87,7 @@ class RowGuard:
     policy: RowPolicy
     lost: tuple[Lost, ...] = ()
     suspects: Suspects = field(default_factory=Suspects)
-    previous: PreviousDefinitions = field(default_factory=PreviousDefinitions)
+    previous: PreviousDefinitions = field(init=False)
     _attempts: int = 0
     _backup: Path | None = None
     _changed: str | None = None
@@ -98,6 +98,10 @@ class RowGuard:
     _created: tuple[frozenset[str], frozenset[int]] = (frozenset(), frozenset())
     _storage: DroppedStorage = field(default_factory=DroppedStorage)
     _losses: tuple[Loss, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Let the definitions of what may be dropped be read, too."""
+        self.previous = PreviousDefinitions(self.suspects.watched)
 
     def begin(self, tx: Transaction, steps: Sequence[Step]) -> None:
         """Measure the tables, and save the rows, that an earlier run has found to be in danger."""
@@ -149,7 +153,8 @@ class RowGuard:
         done = touched_objects(tx, danger.traces)
         self._created = danger.traces.created, done.created
         objects = {n: each for n, each in done.lost.items() if n not in self.policy.large_objects}
-        dropped_known = self._storage.examine(tx, danger.gone(self.policy.created))
+        gone = danger.gone(self.policy.created)
+        dropped_known = self._storage.examine(tx, gone)
         # What was dropped and created again may be unchanged.
         left = [(r.schema, r.name) for effect in outcome.effects for r in effect.made]
         left += [(r.schema, r.name) for r in outcome.state.live.values()]
@@ -175,7 +180,8 @@ class RowGuard:
         else:
             late = []
         known = not found.tables and not unsaved and not late and not _were_others(tx, found)
-        known &= self.previous.are_known(outcome) and dropped_known
+        alone = self._storage.alone
+        known &= self.previous.are_known(tx, outcome, gone, alone=alone) and dropped_known
         if not known and self._attempts == _ATTEMPTS:
             raise Refused(
                 "what the files lose could not be counted: it is more each time that they run",
