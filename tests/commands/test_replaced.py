@@ -12,7 +12,7 @@ from psycopg.conninfo import make_conninfo
 
 import lfmigrate
 from lfmigrate.errors import Refused
-from tests.helpers.commands import up
+from tests.helpers.commands import up, verify
 from tests.helpers.databases import execute, fetch, value
 
 Write = Callable[[Mapping[str, str | bytes]], Path]
@@ -326,7 +326,7 @@ OTHERS = (
         ),
         (
             (
-                f"{BASE[5].replace('fire', 'new')}; CREATE OR REPLACE TRIGGER g AFTER INSERT ON t"
+                f"{BASE[6].replace('fire', 'new')}; CREATE OR REPLACE TRIGGER g AFTER INSERT ON t"
                 " FOR EACH ROW EXECUTE FUNCTION new()"
             ),
             "DROP FUNCTION new()",
@@ -347,6 +347,36 @@ def test_what_others_have_on_top_is_re_created(
     assert dump(database) == before
     assert report.dependents == ()
     assert report.notes == ()
+    names = {
+        verdict.relation.name for verdict in verify(database, files, allow_pending=True).relations
+    }
+    assert names.isdisjoint({"v", "w", "of_w(integer)", "of_w()"})
+
+
+@pytest.mark.usefixtures("theirs")
+def test_what_an_earlier_migration_has_on_top_stays_its_own(
+    database: str, folder: Write, dump: Dump, tmp_path: Path
+) -> None:
+    """It is re-created, expected as before, and dropped by its own down file."""
+    before = dump(database)
+    files = folder(
+        {
+            "001_a.up.sql": "CREATE VIEW w AS SELECT * FROM v",
+            "001_a.down.sql": "DROP VIEW w",
+            "002_b.up.sql": WIDER,
+            "002_b.down.sql": "SELECT 1",
+        }
+    )
+    up(database, files)
+
+    assert rollback(database, files, tmp_path).restored == ("view public.v",)
+
+    with closing(lfmigrate.connect(database)) as conn:
+        found = lfmigrate.verify(conn, lfmigrate.read_folder(files), allow_pending=True)
+    assert found.ok
+    assert [each.relation.name for each in found.relations] == ["w"]
+    assert [lost.name for lost in rollback(database, files, tmp_path).lost] == ["w"]
+    assert dump(database) == before
 
 
 @pytest.mark.usefixtures("theirs")
@@ -376,6 +406,31 @@ def test_only_what_cannot_stay_is_listed(
     assert report.backup is not None
     kept = json.loads((report.backup / "manifest.json").read_text())["dropped"]
     assert [each["name"] for each in kept] == ["public.user_of_more"]
+
+
+@pytest.mark.usefixtures("theirs")
+def test_a_down_file_may_read_the_newer_definition(
+    database: str, folder: Write, dump: Dump, tmp_path: Path
+) -> None:
+    """Then the previous one is not restored before it."""
+    files = folder(
+        {"001_a.up.sql": WIDER, "001_a.down.sql": "DO $$ BEGIN PERFORM more FROM v; END $$"}
+    )
+    execute(database, "GRANT SELECT ON t TO PUBLIC")
+    before = dump(database)
+    up(database, files)
+    execute(database, "CREATE VIEW user_of_more AS SELECT more FROM v")
+    with pytest.raises(Refused) as caught:
+        rollback(database, files, tmp_path)
+    assert [line for line in caught.value.detail if "view" in line] == ["view public.user_of_more"]
+
+    with closing(lfmigrate.connect(database)) as conn:
+        report = lfmigrate.rollback(
+            conn, lfmigrate.read_folder(files), backup_dir=tmp_path, cascade=True
+        )
+
+    assert [lost.name for lost in report.dependents] == ["user_of_more"]
+    assert dump(database) == before
 
 
 @pytest.mark.usefixtures("theirs")

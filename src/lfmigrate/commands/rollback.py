@@ -194,12 +194,12 @@ def rollback(
                     run = Rerun.queue(tx, steps, trial, counted.unsaved)
                     outcome = tx.outcome()
                     refuse_more(tx, trial, run, counted.unsaved)
-                    restored = {key for key, part in done.forgotten if part is None}
-                    over = _over(owned, outcome, restored)
-                    left = set(over) - owned.owned.found - restored
+                    forgotten = done.forgotten(state.history.expected)
+                    over = _over(owned, outcome, forgotten)
+                    left = {k for k in over if (k, None) not in forgotten} - owned.owned.found
                     report = replace(report, notes=(*report.notes, *_left(left, outcome)))
                     if not dry_run:
-                        tx.commit(outcome.forgetting(over, done.forgotten))
+                        tx.commit(outcome.forgetting(over, forgotten))
                         report = _done(report)
             except Refused as refused:
                 refused.report = report
@@ -420,19 +420,23 @@ def _notes_of(newer: Iterable[Overwritten]) -> Iterator[str]:
         )
 
 
-def _over(owned: OwnedObjects, outcome: Outcome, restored: Collection[Key]) -> list[Key]:
+def _over(
+    owned: OwnedObjects, outcome: Outcome, forgotten: Collection[tuple[Key, str | None]]
+) -> set[Key]:
     """Return what is not expected any more: what the migrations created, dropped or not.
 
-    What has another id now was re-created by a down file, and is expected as it is, unless it was
-    restored to what it was before the migrations.
+    What was restored to what it was before the migrations is not, either.
+
+    What has another id now was re-created by a down file, and is expected as it is.
     """
     on_top = {key for keys in owned.repeatables.values() for key in keys}
     ids = {key: item_id for item_id, key in outcome.state.ids.items()}
-    return [
+    restored = {key for key, part in forgotten if part is None}
+    return restored | {
         key
         for key in (owned.owned.whole.keys() | owned.owned.found) - on_top
-        if key not in ids or ids[key] == owned.ids.get(key) or key in restored
-    ]
+        if key not in ids or ids[key] == owned.ids.get(key)
+    }
 
 
 def _left(over: Collection[Key], outcome: Outcome) -> list[str]:

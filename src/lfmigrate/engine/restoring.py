@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from lfmigrate import catalog
@@ -71,11 +71,16 @@ class Plan:
         """Return why what others have created cannot stay, by its identity."""
         return {each.identity: each.message for each in self.trial.not_restored}
 
-    @property
-    def forgotten(self) -> set[tuple[Key, str | None]]:
-        """Return what is not expected any more: the history had not created it."""
+    def forgotten(self, expected: Collection[Key]) -> set[tuple[Key, str | None]]:
+        """Return what is not expected any more, because no file has created it.
+
+        Args:
+            expected: What was expected before. Of what is re-created, an earlier migration may have
+                created some.
+        """
         restores = [step.restores for step in self.steps if step.restores is not None]
-        return {(p.key, p.part) for each in restores for p in (*each.previous, *each.rebuilds)}
+        again = (p for each in restores for p in each.rebuilds if p.key not in expected)
+        return {(p.key, p.part) for p in (*_previous(self.steps), *again)}
 
 
 def _previous(steps: Sequence[Step]) -> Iterator[Previous]:
