@@ -23,7 +23,7 @@ from lfmigrate.engine.shown import refuse_more_than_shown
 from lfmigrate.engine.state import DatabaseState
 from lfmigrate.engine.step import Step
 from lfmigrate.engine.transaction import Transaction, transaction
-from lfmigrate.engine.trial import Rerun, Trial, refuse_more, roots, run_trial
+from lfmigrate.engine.trial import Rerun, Trial, refuse_more, roots, run_trial, with_cascade
 from lfmigrate.engine.waiting import Attempts
 from lfmigrate.errors import Refused, SqlFileError, StatementFailed
 from lfmigrate.history import ledger, plan
@@ -148,7 +148,7 @@ def rollback(
             undoings, owned = _choose(session, state, to)
             if not undoings:
                 continue
-            steps, notes = _steps(
+            steps, notes, chosen = _steps(
                 session, state, undoings, owned, recorded=recorded, cascade=cascade
             )
             steps = recreated.prepare(recreated.after_migrations(steps))
@@ -164,9 +164,9 @@ def rollback(
                     transaction(session, state, files) as tx,
                     unmoved_sequences(tx) if watched else nullcontext() as sequences,
                 ):
-                    trial = run_trial(tx, steps, owned)
+                    trial, tried = _try(tx, steps, owned, {} if cascade else chosen)
                     reset = sequences.put_back() if sequences is not None else ()
-                    losses = _losses(trial, steps, owned)
+                    losses = _losses(trial, tried, owned)
                     counted = lock_and_count(tx, trial, losses, reset)
                     report = replace(
                         report,
@@ -235,8 +235,8 @@ def _steps(
     *,
     recorded: bool,
     cascade: bool,
-) -> tuple[list[Step], list[str]]:
-    """Return the down files to run, and what is worth a warning.
+) -> tuple[list[Step], list[str], dict[str, SqlFile]]:
+    """Return the down files to run, what is worth a warning, and the files as they are, by name.
 
     What repeatable files created and needs what is dropped is dropped first, unless the down files
     drop it.
@@ -255,10 +255,12 @@ def _steps(
         )
     steps = []
     notes = []
+    originals = {}
     for undoing in undoings:
         answer = scripts.get(undoing.number)
         script = None if answer is None else answer.value
         chosen, edited = _down_file(session.folder, undoing, script, recorded=recorded)
+        originals[chosen.name] = chosen
         if cascade:
             # First, because it reads the file's text, and the other changes its statements.
             chosen = down.cascading(chosen)
@@ -279,7 +281,30 @@ def _steps(
                 continue
             if owned.ids.get(key) in dependents.value:
                 steps.insert(0, _drop(name, files[name], key, found.kind))
-    return steps, notes
+    return steps, notes, originals
+
+
+def _try(
+    tx: Transaction, steps: Sequence[Step], owned: OwnedObjects, originals: Mapping[str, SqlFile]
+) -> tuple[Trial, Sequence[Step]]:
+    """Return what the files would do, and the files that were tried.
+
+    If something depends on what they drop, that is all that they would do with ``--cascade``.
+
+    Args:
+        tx: The transaction.
+        steps: The files.
+        owned: What the migrations created.
+        originals: The down files as they are, by name; empty if they run with it already.
+    """
+    trial = run_trial(tx, steps, owned)
+    if trial.failure is None or not originals:
+        return trial, steps
+    forced = {
+        name: down.in_one_transaction(down.cascading(file))[0] for name, file in originals.items()
+    }
+    tried = [replace(step, file=forced.get(step.file.name, step.file)) for step in steps]
+    return with_cascade(tx, tried, owned, trial), tried
 
 
 def _drop(name: str, file: str, key: Key, kind: str) -> Step:

@@ -159,6 +159,26 @@ def run_trial(transaction: Transaction, steps: Sequence[Step], owned: OwnedObjec
     )
 
 
+def with_cascade(
+    transaction: Transaction, steps: Sequence[Step], owned: OwnedObjects, failed: Trial
+) -> Trial:
+    """Return a trial that failed with all that down files would do if their DROPs said CASCADE.
+
+    Args:
+        transaction: The trial was rolled back in it.
+        steps: The down files with CASCADE.
+        owned: What the migrations created.
+        failed: The trial without it; returned if the files fail with it, too.
+    """
+    try:
+        found = run_trial(transaction, steps, owned)
+    except StatementFailed:
+        _roll_back(transaction.flight)
+        transaction.send()
+        return failed
+    return failed if found.failure is not None else replace(found, failure=failed.failure)
+
+
 def _failed(transaction: Transaction, owned: OwnedObjects, failure: StatementFailed) -> Trial:
     _roll_back(transaction.flight)
     asked = transaction.flight.ask(catalog.dependents(roots(owned)))
