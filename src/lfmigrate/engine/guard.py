@@ -41,6 +41,7 @@ class RowPolicy:
         lost: What was lost.
         backups: The folders with what was saved.
         notes: What is worth a warning.
+        uncounted: The same about statements that ran outside a transaction.
         created: The ids of the relations with rows or a position that the command has created
             itself.
         large_objects: The numbers of the large objects that the command has created itself.
@@ -52,12 +53,13 @@ class RowPolicy:
     lost: list[Lost] = field(default_factory=list)
     backups: list[Path] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    uncounted: list[str] = field(default_factory=list)
     created: set[str] = field(default_factory=set)
     large_objects: set[int] = field(default_factory=set)
 
     @contextmanager
     def named_in_errors(self) -> Iterator[None]:
-        """Add to an error what transactions before it have lost for good, and where that is."""
+        """Add to an error what was lost before it for good, and where that is."""
         try:
             yield
         except LfmigrateError as error:
@@ -68,6 +70,7 @@ class RowPolicy:
                     + ("" if lost.rows is None else f", rows: {lost.rows:,}")
                     for lost in self.lost
                 ),
+                *self.uncounted,
                 *(f"The backup in {path} is complete." for path in self.backups),
             )
             raise

@@ -11,7 +11,7 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 import lfmigrate
-from lfmigrate.errors import Refused, StatementFailed
+from lfmigrate.errors import NOTHING_CHANGED, Refused, StatementFailed
 from lfmigrate.rows.archive import read
 from tests.conftest import Cli
 from tests.helpers.commands import up
@@ -537,11 +537,14 @@ def test_partitions_are_saved_as_the_rows_of_their_table(
     assert fetch(database, "SELECT n FROM other") == [1]
 
 
+ALONE = "-- lfmigrate: no-transaction\n"
+
+
 def test_a_refused_statement_outside_a_transaction_has_not_run(
     database: str, filled: Callable[[str], Path]
 ) -> None:
-    """What the report says of a file that is half done."""
-    files = filled("-- lfmigrate: no-transaction\nANALYZE b; DROP TABLE b; ANALYZE a")
+    """What the report says of a file that is half done, because an UPDATE might have emptied b."""
+    files = filled(f"{ALONE}UPDATE a SET note = 'x' WHERE false; DROP TABLE b; ANALYZE a")
 
     with pytest.raises(Refused) as caught:
         up(database, files)
@@ -551,6 +554,64 @@ def test_a_refused_statement_outside_a_transaction_has_not_run(
     assert [n for n in report.notes if "not finished" in n] == [
         "002_next has not finished: 1 of its statements has run"
     ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "VACUUM a; TRUNCATE b",
+        "CREATE INDEX CONCURRENTLY i ON a (n); DROP TABLE b",
+        "CREATE INDEX CONCURRENTLY i ON a (n); ALTER TABLE b RENAME TO c; TRUNCATE c",
+        "CREATE TABLE c (n int); DROP TABLE c; VACUUM a; DROP TABLE b",
+        "INSERT INTO b VALUES (1); DROP TABLE b",
+        "ANALYZE a; ALTER TABLE b DROP COLUMN a_id",
+        "ANALYZE a; DROP MATERIALIZED VIEW m",
+    ],
+)
+def test_a_file_outside_a_transaction_that_loses_rows_by_its_text_is_not_begun(
+    text: str, database: str, filled: Callable[[str], Path]
+) -> None:
+    """Otherwise it would be refused when half of it is done and committed."""
+    files = filled(ALONE + text)
+    before = value(database, "SELECT count(*) FROM lfmigrate.lfmigrate_history")
+
+    with pytest.raises(Refused, match="1 loss of existing rows") as caught:
+        up(database, files)
+
+    assert caught.value.outcome == NOTHING_CHANGED
+    assert value(database, "SELECT count(*) FROM lfmigrate.lfmigrate_history") == before
+    assert value(database, "SELECT to_regclass('i') IS NULL AND to_regclass('c') IS NULL")
+    assert up(database, files, accept_data_loss=True).lost
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "DELETE FROM b; VACUUM b; DROP TABLE b",
+        "DO $$ BEGIN DELETE FROM b; COMMIT; END $$; TRUNCATE b",
+        "CREATE TABLE c AS SELECT 1 AS n; ANALYZE c; DROP TABLE c",
+        "ALTER TABLE b RENAME TO c; CREATE TABLE b AS SELECT 1 AS n; ANALYZE a; TRUNCATE b",
+        "CREATE TABLE c (n int); INSERT INTO c VALUES (1); VACUUM c; DROP TABLE c",
+        "VACUUM a; DROP TABLE IF EXISTS nothing",
+    ],
+)
+def test_a_file_outside_a_transaction_that_loses_nothing_runs(
+    text: str, database: str, filled: Callable[[str], Path]
+) -> None:
+    """What its own statements have removed or created by then is no loss."""
+    assert up(database, filled(ALONE + text)).lost == ()
+
+
+def test_what_a_block_outside_a_transaction_emptied_is_said_if_a_later_statement_is_refused(
+    database: str, filled: Callable[[str], Path]
+) -> None:
+    """It is gone, and the file is half done."""
+    files = filled(f"{ALONE}DO $$ BEGIN TRUNCATE b; END $$; DROP TABLE g")
+
+    with pytest.raises(Refused, match="1 loss of existing rows") as caught:
+        up(database, files)
+
+    assert any("b was emptied or rewritten" in line for line in caught.value.detail)
 
 
 def test_a_database_is_not_dropped_unasked(
