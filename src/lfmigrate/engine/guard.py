@@ -94,6 +94,7 @@ class RowGuard:
     _attempts: int = 0
     _backup: Path | None = None
     _changed: str | None = None
+    _repeated: list[str] = field(default_factory=list)
     _saves: set[str] = field(default_factory=set)
     _dropped: set[str] = field(default_factory=set)
     _gone: frozenset[str] = frozenset()
@@ -152,7 +153,11 @@ class RowGuard:
         done = touched_objects(tx, danger.traces)
         self._created = danger.traces.created, done.created
         objects = {n: each for n, each in done.lost.items() if n not in self.policy.large_objects}
-        dropped_known = self._storage.examine(tx, danger.gone(self.policy.created))
+        columns = {item_id for item_id in danger.traces.locked if item_id.count(":") > 1}
+        dropped_known = self._storage.examine(
+            tx, danger.gone(self.policy.created), danger.traces.gone | columns
+        )
+        self._repeated = self._storage.notes(tx)
         # What was dropped and created again may be unchanged.
         left = [(r.schema, r.name) for effect in outcome.effects for r in effect.made]
         left += [(r.schema, r.name) for r in outcome.state.live.values()]
@@ -205,6 +210,7 @@ class RowGuard:
             self.policy.backups.append(self._backup)
         if self._changed is not None:
             self.policy.notes.append(self._changed)
+        self.policy.notes.extend(self._repeated)
 
     def refuse(self, steps: Sequence[Step], *, dry_run: bool) -> None:
         """Refuse to lose rows that neither the files nor the caller have given up.
