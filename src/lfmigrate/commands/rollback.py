@@ -372,7 +372,7 @@ def _losses(trial: Trial, steps: Sequence[Step], owned: OwnedObjects) -> Losses:
         trial.gone,
         owned.owned,
         owned.ids,
-        again=trial.created,
+        again=(*trial.created, *(trial.items[item_id] for item_id in trial.restored)),
         by_name=not any(down.cascades(step.file) for step in steps),
     )
     own = tuple(role for role in trial.roles if role.name in owned.roles)

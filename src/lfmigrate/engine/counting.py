@@ -110,7 +110,11 @@ def lock_and_count(
     objects = (each.lost for each in trial.large_objects.values())
     foreign = [Lost(_CHANGED_FOREIGN_TABLE, name) for name in trial.foreign_tables]
     remote = "rows of foreign table {} may be changed on its server; they are in no backup"
-    views = [i for i in trial.counted if i.relkind == "m" and rows[i.id][0]]
+    views = [
+        view
+        for view in trial.counted
+        if view.relkind == "m" and rows[view.id][0] and view.id not in trial.restored
+    ]
     note = "the rows of {} are in no backup; REFRESH fills it from the tables that are left"
     saved = [item for item in trial.outermost if item.id in gone or item.id in changed]
     return Counted(
