@@ -225,5 +225,5 @@ def test_no_role_is_made_a_member_of_a_superuser(
     ],
 )  # fmt: skip
 def test_what_the_text_needs(text: str, expected: set[Requirement]) -> None:
-    """As far as the text tells; the rest the server says."""
+    """As far as the text shows; the rest the server says."""
     assert set(required_privileges(split(text))) == expected

@@ -36,7 +36,7 @@ _MODES: Mapping[str, Mode] = {
 }
 
 # The server empties a table in place if the same subtransaction has rewritten it before, so that
-# its file does not tell. A new subtransaction after a rewriting statement makes it tell.
+# its file does not show it. In a new subtransaction, it gets another file.
 _SAVE = "lfmigrate_rewritten"
 
 
@@ -171,7 +171,7 @@ class Danger:
         self._has_savepoint, self._may_have_rewritten = True, False
 
     def queue_end(self, flight: Flight, answers: Sequence[Answer[None]], ledger: str) -> None:
-        """Queue what tells in the end what the statements dropped and rewrote.
+        """Queue what shows in the end what the statements dropped and rewrote.
 
         Args:
             flight: The statements are queued in it.
