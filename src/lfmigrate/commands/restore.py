@@ -10,7 +10,7 @@ from pathlib import Path
 
 from lfmigrate import catalog
 from lfmigrate.catalog import LargeObject, Server, Table
-from lfmigrate.engine.empty_tables import lock_and_count, save_and_empty, tables_with_rows
+from lfmigrate.engine.empty_tables import lock_and_count_tables, save_and_empty, tables_with_rows
 from lfmigrate.engine.large_objects import refuse_unreadable
 from lfmigrate.engine.session import Session
 from lfmigrate.engine.shown import labels, refuse_more_than_shown
@@ -123,7 +123,7 @@ def restore(
             with transaction(session, state) as tx:
                 found = _Found.queue(tx.flight, saved, schema_of, state)
                 tx.send()
-                counted = lock_and_count(tx, [table for _, table in found.pairs()])
+                counted = lock_and_count_tables(tx, [table for _, table in found.pairs()])
                 # Again, because another session may have altered one before it was locked.
                 found = _Found.queue(tx.flight, saved, schema_of, state)
                 tx.send()

@@ -10,7 +10,7 @@ from typing import Literal
 
 from lfmigrate import catalog
 from lfmigrate.catalog import Server
-from lfmigrate.engine.counting import Counted, lock_and_count
+from lfmigrate.engine.counting import Counted, count_losses
 from lfmigrate.engine.large_objects import refuse_unreadable
 from lfmigrate.engine.losses import Lost
 from lfmigrate.engine.outcome import Outcome
@@ -27,7 +27,7 @@ from lfmigrate.engine.trial import Rerun, Trial, refuse_more, roots, run_trial, 
 from lfmigrate.engine.waiting import Attempts
 from lfmigrate.errors import Refused, SqlFileError, StatementFailed
 from lfmigrate.history import ledger, plan
-from lfmigrate.history.ownership import Losses, split_by_owner
+from lfmigrate.history.ownership import Drops, split_by_owner
 from lfmigrate.history.plan import Undoing
 from lfmigrate.postgres.connection import Connection
 from lfmigrate.postgres.wire import Answer, Progress
@@ -166,15 +166,15 @@ def rollback(
                 ):
                     trial, tried = _try(tx, steps, owned, {} if cascade else chosen)
                     reset = sequences.put_back() if sequences is not None else ()
-                    losses = _losses(trial, tried, owned)
-                    counted = lock_and_count(tx, trial, losses, reset)
+                    drops = _drops(trial, tried, owned)
+                    counted = count_losses(tx, trial, drops, reset)
                     report = replace(
                         report,
                         lost=counted.lost,
                         dependents=counted.dependents,
                         notes=(*report.notes, *counted.notes),
                     )
-                    _refuse_outside(losses, owned, cascade=cascade)
+                    _refuse_outside(drops, owned, cascade=cascade)
                     if trial.failure is not None:
                         raise trial.failure
                     if shown is not None:
@@ -182,7 +182,7 @@ def rollback(
                             _labels(shown), _labels(report), saved=report.saves_rows
                         )
                     if backup_dir is not None and not dry_run:
-                        saved = _save(tx, counted, losses, report, parent=backup_dir, watch=watch)
+                        saved = _save(tx, counted, drops, report, parent=backup_dir, watch=watch)
                         report = replace(report, backup=saved)
                     run = Rerun.queue(tx, steps, trial, counted.unsaved)
                     outcome = tx.outcome()
@@ -367,8 +367,8 @@ def _way_to_add_a_down_file(undoing: Undoing) -> str:
     return f"Rename {up} to {stem}.up.sql and write {stem}.down.sql"
 
 
-def _losses(trial: Trial, steps: Sequence[Step], owned: OwnedObjects) -> Losses:
-    losses = split_by_owner(
+def _drops(trial: Trial, steps: Sequence[Step], owned: OwnedObjects) -> Drops:
+    drops = split_by_owner(
         trial.gone,
         owned.owned,
         owned.ids,
@@ -377,12 +377,12 @@ def _losses(trial: Trial, steps: Sequence[Step], owned: OwnedObjects) -> Losses:
     )
     own = tuple(role for role in trial.roles if role.name in owned.roles)
     others = tuple(role for role in trial.roles if role not in own)
-    return Losses(losses.own + own, losses.outside + others)
+    return Drops(drops.own + own, drops.outside + others)
 
 
-def _refuse_outside(losses: Losses, owned: OwnedObjects, *, cascade: bool) -> None:
+def _refuse_outside(drops: Drops, owned: OwnedObjects, *, cascade: bool) -> None:
     """Refuse to drop what the migrations did not create."""
-    outside = losses.outside
+    outside = drops.outside
     if not outside or cascade:
         return
     many = len(outside) != 1
@@ -409,7 +409,7 @@ def _refuse_outside(losses: Losses, owned: OwnedObjects, *, cascade: bool) -> No
 def _save(
     tx: Transaction,
     counted: Counted,
-    losses: Losses,
+    drops: Drops,
     report: RollbackReport,
     *,
     parent: Path,
@@ -418,7 +418,7 @@ def _save(
     """Save the rows that are lost, and the definitions of what others created."""
     refuse_unreadable(counted.large_objects)
     # In the order in which they were created: a partition or a view comes after what it needs.
-    created = sorted(losses.outside, key=lambda item: int(item.id.split(":")[1]))
+    created = sorted(drops.outside, key=lambda item: int(item.id.split(":")[1]))
     kept = [Dropped(item.kind, item.name, item.definition) for item in created]
     if not counted.has_content and not kept:
         return None

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from lfmigrate import catalog
 from lfmigrate.catalog import Server, StagingTable, Table, Written
-from lfmigrate.engine.empty_tables import lock_and_count, save_and_empty, tables_with_rows
+from lfmigrate.engine.empty_tables import lock_and_count_tables, save_and_empty, tables_with_rows
 from lfmigrate.engine.large_objects import touched_objects
 from lfmigrate.engine.losses import Moment, changes, existed_before
 from lfmigrate.engine.owned import owned_objects
@@ -147,7 +147,7 @@ def seed(
                     staging_tables, before = _create_staging(tx, files)
                     staged = staging.pair(files.files, staging_tables)
                     rows = staging.copy(tx.conn, staged, watch)
-                    lost = lock_and_count(tx, tables)
+                    lost = lock_and_count_tables(tx, tables)
                     if shown is not None:
                         refuse_more_than_shown(labels(shown.lost), labels(lost), saved=True)
                     if lost:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from lfmigrate import catalog
 from lfmigrate.catalog import Measured, Mode, Traces, TypeUser
-from lfmigrate.engine.lost_rows import KnownTable, Link, Loss, Search, label_of
+from lfmigrate.engine.lost_rows import KnownTable, Link, RowLoss, Search, label_of
 from lfmigrate.engine.step import Step
 from lfmigrate.postgres.pipeline import Flight, Guard
 from lfmigrate.postgres.wire import Answer
@@ -66,7 +66,7 @@ class Found:
         unknown: The ids of what was dropped and may have been another session's.
     """
 
-    losses: tuple[Loss, ...]
+    losses: tuple[RowLoss, ...]
     tables: frozenset[str]
     statements: frozenset[Statement]
     unknown: frozenset[str]

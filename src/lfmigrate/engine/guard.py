@@ -13,7 +13,7 @@ from lfmigrate.engine.danger import Danger, Found, Suspects, Updated
 from lfmigrate.engine.dropped_storage import DroppedStorage
 from lfmigrate.engine.large_objects import refuse_unreadable, touched_objects
 from lfmigrate.engine.losses import Lost, existed_before
-from lfmigrate.engine.lost_rows import CHANGED_COLUMN, Loss
+from lfmigrate.engine.lost_rows import CHANGED_COLUMN, RowLoss
 from lfmigrate.engine.outcome import Outcome
 from lfmigrate.engine.previous import PreviousDefinitions
 from lfmigrate.engine.session import Session
@@ -101,7 +101,7 @@ class RowGuard:
     _large_objects: dict[int, LargeObject] = field(default_factory=dict)
     _created: tuple[frozenset[str], frozenset[int]] = (frozenset(), frozenset())
     _storage: DroppedStorage = field(default_factory=DroppedStorage)
-    _losses: tuple[Loss, ...] = ()
+    _losses: tuple[RowLoss, ...] = ()
 
     def begin(self, tx: Transaction, steps: Sequence[Step]) -> None:
         """Measure the tables, and save the rows, that an earlier run has found to be in danger."""
@@ -163,9 +163,9 @@ class RowGuard:
         left += [(r.schema, r.name) for r in outcome.state.live.values()]
         self._losses = (
             *found.losses,
-            *(Loss(each.lost, None, None) for each in objects.values()),
+            *(RowLoss(each.lost, None, None) for each in objects.values()),
             *(
-                Loss(lost, None, danger.step_that_drops(name))
+                RowLoss(lost, None, danger.step_that_drops(name))
                 for name, lost in self._storage.lost(left, tx.state.schema)
             ),
         )
@@ -291,7 +291,7 @@ def _note_of(tables: Collection[Updated]) -> str | None:
     return f"{sum(numbers):,} {'row' if numbers == [1] else 'rows'} updated or deleted in {names}"
 
 
-def _is_marked(loss: Loss, steps: Sequence[Step]) -> bool:
+def _is_marked(loss: RowLoss, steps: Sequence[Step]) -> bool:
     """Return whether the file that loses rows says so; all that may have, if it is not known."""
     if loss.step is not None:
         return loss.step.file.loses_data

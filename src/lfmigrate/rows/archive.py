@@ -389,8 +389,7 @@ def _large_object_file(number: int) -> str:
 def _read_manifest(path: Path) -> dict[str, Any]:
     if is_incomplete(path):
         raise ArchiveError(
-            f"{path} is an incomplete backup: the process that wrote it was killed, or is still"
-            " running",
+            f"{path} is an incomplete backup: its process was killed, or is still running",
             hint="Use another backup. What was to be saved here has not been dropped.",
         )
     try:
