@@ -48,10 +48,8 @@ _FILE_NAME = re.compile(r"[a-z0-9_-][a-z0-9_.-]*\.csv")
 # Names of devices, whatever follows their first dot.
 _RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?")
 
-# What a position of a sequence fits into.
+# What a position of a sequence and the number of a large object fit into.
 _BIGINT = range(-(1 << 63), 1 << 63)
-
-# What numbers large objects.
 _OIDS = range(1, 1 << 32)
 
 
