@@ -62,4 +62,3 @@ def test_what_would_be_lost_keeps_kind_and_rows(database: str, cli: Cli, folder:
     assert [line[:12].split() for line in table] == [["deleted", "and"], ["changed", "rows"]]
     assert "2" in table[0].split()
     assert "would be rolled back" in done.stdout
-    assert "dry run" not in done.stdout

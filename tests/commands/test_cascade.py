@@ -11,6 +11,7 @@ import pytest
 import lfmigrate
 from lfmigrate.errors import Refused
 from lfmigrate.rows.archive import read
+from tests.conftest import Cli
 from tests.helpers.commands import up
 from tests.helpers.databases import execute
 
@@ -226,6 +227,22 @@ def test_what_is_refused_is_listed_with_its_rows_and_with_all_that_a_down_file_c
         ("table column", "b.vip", 1),
     ]
     assert list(tmp_path.glob("*-*Z")) == []
+
+
+def test_a_refusal_before_the_question_is_not_called_a_dry_run(
+    database: str, folder: Write, cli: Cli
+) -> None:
+    """It was not what was asked for."""
+    path = folder({"001_a.up.sql": "CREATE TABLE a (n int)", "001_a.down.sql": "DROP TABLE a"})
+    up(database, path)
+    execute(database, "CREATE VIEW v AS SELECT n FROM a")
+
+    refused = cli("rollback", "--sql-dir", path, "--database-url", database)
+
+    assert refused.returncode == 5
+    assert "view public.v" in refused.stderr
+    assert "would be rolled back" in refused.stdout
+    assert "dry" not in refused.stdout
 
 
 def test_a_down_file_that_fails_with_cascade_as_well_is_refused_for_what_depends(

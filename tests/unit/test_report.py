@@ -190,7 +190,7 @@ def test_a_failed_statement_is_reported_from_message_to_hint(screen: Make, err: 
     ]
 
 
-@pytest.mark.parametrize("columns", [30, 40, 80, 120])
+@pytest.mark.parametrize("columns", [*range(30, 50), 80, 120])
 def test_a_message_is_broken_between_words_and_what_is_to_be_copied_is_not(
     columns: int, screen: Make, err: Stream
 ) -> None:
