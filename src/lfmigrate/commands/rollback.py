@@ -10,7 +10,7 @@ from typing import Literal
 
 from lfmigrate import catalog
 from lfmigrate.catalog import Server
-from lfmigrate.engine.counting import Counted, lock_and_count
+from lfmigrate.engine.counting import Counted, count_losses
 from lfmigrate.engine.large_objects import refuse_unreadable
 from lfmigrate.engine.losses import Lost
 from lfmigrate.engine.outcome import Outcome
@@ -28,7 +28,7 @@ from lfmigrate.engine.trial import Rerun, refuse_more, roots
 from lfmigrate.engine.waiting import Attempts
 from lfmigrate.errors import Refused, SqlFileError, StatementFailed
 from lfmigrate.history import ledger, plan
-from lfmigrate.history.ownership import Losses
+from lfmigrate.history.ownership import Drops
 from lfmigrate.history.plan import Undoing
 from lfmigrate.postgres.connection import Connection
 from lfmigrate.postgres.wire import Answer, Progress
@@ -151,7 +151,7 @@ def rollback(
             undoings, owned = _choose(session, state, to)
             if not undoings:
                 continue
-            steps, notes = _steps(
+            steps, notes, chosen = _steps(
                 session, state, undoings, owned, recorded=recorded, cascade=cascade
             )
             steps = recreated.prepare(recreated.after_migrations(steps))
@@ -167,15 +167,14 @@ def rollback(
                     transaction(session, state, files) as tx,
                     unmoved_sequences(tx) if watched else nullcontext() as sequences,
                 ):
-                    done = try_out(tx, steps, owned)
-                    steps, trial, losses = list(done.steps), done.trial, done.losses
+                    done = try_out(tx, steps, owned, {} if cascade else chosen)
+                    steps, trial = list(done.steps), done.trial
                     reset = sequences.put_back() if sequences is not None else ()
-                    counted = lock_and_count(tx, trial, losses, reset)
+                    counted = count_losses(tx, trial, done.drops, reset)
                     newer = overwritten(tx, steps)
-                    changed = tuple(Lost(f"changed {each.kind}", each.name) for each in newer)
                     report = replace(
                         report,
-                        lost=(*counted.lost, *changed),
+                        lost=(*counted.lost, *map(_changed, newer)),
                         dependents=counted.dependents,
                         restored=done.restored,
                         notes=(*report.notes, *counted.notes, *done.notes, *_notes_of(newer)),
@@ -188,7 +187,7 @@ def rollback(
                             _labels(shown), _labels(report), saved=report.saves_rows
                         )
                     if backup_dir is not None and not dry_run:
-                        kept = [*_kept(losses), *(Dropped(**asdict(each)) for each in newer)]
+                        kept = [*_kept(done.drops), *(Dropped(**asdict(each)) for each in newer)]
                         saved = _save(tx, counted, kept, report, parent=backup_dir, watch=watch)
                         report = replace(report, backup=saved)
                     run = Rerun.queue(tx, steps, trial, counted.unsaved)
@@ -240,8 +239,8 @@ def _steps(
     *,
     recorded: bool,
     cascade: bool,
-) -> tuple[list[Step], list[str]]:
-    """Return the down files to run, and what is worth a warning.
+) -> tuple[list[Step], list[str], dict[str, SqlFile]]:
+    """Return the down files to run, what is worth a warning, and the files as they are, by name.
 
     What repeatable files created and needs what is dropped is dropped first, unless the down files
     drop it.
@@ -260,10 +259,12 @@ def _steps(
         )
     steps = []
     notes = []
+    originals = {}
     for undoing in undoings:
         answer = scripts.get(undoing.number)
         script = None if answer is None else answer.value
         chosen, edited = _down_file(session.folder, undoing, script, recorded=recorded)
+        originals[chosen.name] = chosen
         if cascade:
             # First, because it reads the file's text, and the other changes its statements.
             chosen = down.cascading(chosen)
@@ -284,7 +285,7 @@ def _steps(
                 continue
             if owned.ids.get(key) in dependents.value:
                 steps.insert(0, _drop(name, files[name], key, found.kind))
-    return steps, notes
+    return steps, notes, originals
 
 
 def _drop(name: str, file: str, key: Key, kind: str) -> Step:
@@ -349,7 +350,7 @@ def _way_to_add_a_down_file(undoing: Undoing) -> str:
 
 def _refuse_outside(done: Plan, owned: OwnedObjects, *, cascade: bool) -> None:
     """Refuse to drop what the migrations did not create."""
-    outside = done.losses.outside
+    outside = done.drops.outside
     if not outside or cascade:
         return
     many = len(outside) != 1
@@ -405,11 +406,15 @@ def _save(
     return saved.path
 
 
-def _kept(losses: Losses) -> Iterator[Dropped]:
+def _kept(drops: Drops) -> Iterator[Dropped]:
     """Return what others have created, with the statements that re-create it."""
     # In the order in which they were created: a partition or a view comes after what it needs.
-    for item in sorted(losses.outside, key=lambda item: int(item.id.split(":")[1])):
+    for item in sorted(drops.outside, key=lambda item: int(item.id.split(":")[1])):
         yield Dropped(item.kind, item.name, item.definition)
+
+
+def _changed(newer: Overwritten) -> Lost:
+    return Lost(f"changed {newer.kind}", newer.name)
 
 
 def _notes_of(newer: Iterable[Overwritten]) -> Iterator[str]:

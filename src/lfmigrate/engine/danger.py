@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from lfmigrate import catalog
 from lfmigrate.catalog import Definable, Measured, Mode, Traces, TypeUser
-from lfmigrate.engine.lost_rows import KnownTable, Link, Loss, Search, label_of
+from lfmigrate.engine.lost_rows import KnownTable, Link, RowLoss, Search, label_of
 from lfmigrate.engine.step import Step
 from lfmigrate.postgres.pipeline import Flight, Guard
 from lfmigrate.postgres.wire import Answer
@@ -36,7 +36,7 @@ _MODES: Mapping[str, Mode] = {
 }
 
 # The server empties a table in place if the same subtransaction has rewritten it before, so that
-# its file does not tell. A new subtransaction after a rewriting statement makes it tell.
+# its file does not show it. In a new subtransaction, it gets another file.
 _SAVE = "lfmigrate_rewritten"
 
 
@@ -68,7 +68,7 @@ class Found:
         unknown: The ids of what was dropped and may have been another session's.
     """
 
-    losses: tuple[Loss, ...]
+    losses: tuple[RowLoss, ...]
     tables: frozenset[str]
     statements: frozenset[Statement]
     unknown: frozenset[str]
@@ -182,7 +182,7 @@ class Danger:
         self._has_savepoint, self._may_have_rewritten = True, False
 
     def queue_end(self, flight: Flight, answers: Sequence[Answer[None]], ledger: str) -> None:
-        """Queue what tells in the end what the statements dropped and rewrote.
+        """Queue what shows in the end what the statements dropped and rewrote.
 
         Args:
             flight: The statements are queued in it.

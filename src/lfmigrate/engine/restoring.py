@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from lfmigrate import catalog
@@ -11,13 +11,14 @@ from lfmigrate.engine.previous import read_definitions
 from lfmigrate.engine.step import Restores, Step
 from lfmigrate.engine.step_effects import Replaced
 from lfmigrate.engine.transaction import Transaction
-from lfmigrate.engine.trial import Trial, roll_back_trial, run_trial
+from lfmigrate.engine.trial import Trial, roll_back_trial, run_trial, with_cascade
 from lfmigrate.errors import StatementFailed
 from lfmigrate.history.events import Previous
-from lfmigrate.history.ownership import Losses, split_by_owner
+from lfmigrate.history.ownership import Drops, split_by_owner
 from lfmigrate.schema.compare import compare
 from lfmigrate.schema.relation import REPLACEABLE, Key, Relation
 from lfmigrate.source import down
+from lfmigrate.source.sqlfile import SqlFile
 
 # Among others: the type of a column cannot be changed, because a view reads it.
 _NOT_SUPPORTED = "0A000"
@@ -47,7 +48,7 @@ class Plan:
 
     steps: Sequence[Step]
     trial: Trial
-    losses: Losses
+    drops: Drops
 
     @property
     def restored(self) -> tuple[str, ...]:
@@ -89,19 +90,41 @@ def _previous(steps: Sequence[Step]) -> Iterator[Previous]:
             yield from step.restores.previous
 
 
-def try_out(tx: Transaction, steps: Sequence[Step], owned: OwnedObjects) -> Plan:
+def try_out(
+    tx: Transaction, steps: Sequence[Step], owned: OwnedObjects, files: Mapping[str, SqlFile]
+) -> Plan:
     """Try down files, and find out how what they replace can be restored with the least loss.
-
-    If something depends on what is replaced or dropped, they are tried once more: with the previous
-    definitions restored before them, and what others have created on top dropped and re-created.
 
     Args:
         tx: Its lock is queued.
         steps: The down files.
         owned: What the migrations created.
+        files: The down files as they are, by name; empty if they run with ``--cascade``.
+
+    Returns:
+        The best of the trials. If it has failed because something depends on what the files drop,
+        it has all that they would drop with ``--cascade``.
 
     Raises:
         StatementFailed: They fail, and not because other objects depend on what they drop.
+    """
+    plan = _with_least_loss(tx, steps, owned)
+    if plan.trial.failure is None or not files:
+        return plan
+    forced = {
+        name: down.in_one_transaction(down.cascading(file))[0] for name, file in files.items()
+    }
+    tried = [replace(step, file=forced.get(step.file.name, step.file)) for step in plan.steps]
+    trial = with_cascade(tx, tried, owned, plan.trial)
+    return replace(plan, trial=trial, drops=_drops(trial, tried, owned))
+
+
+def _with_least_loss(tx: Transaction, steps: Sequence[Step], owned: OwnedObjects) -> Plan:
+    """Return the better one of two trials.
+
+    If something depends on what is replaced or dropped, the files are tried once more: with the
+    previous definitions restored before them, and what others have created on top dropped and
+    re-created.
     """
     error: StatementFailed | None = None
     first: Plan | None = None
@@ -114,7 +137,7 @@ def try_out(tx: Transaction, steps: Sequence[Step], owned: OwnedObjects) -> Plan
         roll_back_trial(tx.flight)
         tx.send()
     if first is not None and (
-        not any(_previous(steps)) or (first.trial.failure is None and not first.losses.outside)
+        not any(_previous(steps)) or (first.trial.failure is None and not first.drops.outside)
     ):
         return first
     second = None
@@ -131,8 +154,8 @@ def try_out(tx: Transaction, steps: Sequence[Step], owned: OwnedObjects) -> Plan
         return second
     if second is None or second.trial.failure is not None:
         return first
-    is_better = first.trial.failure is not None or len(second.losses.outside) < len(
-        first.losses.outside
+    is_better = first.trial.failure is not None or len(second.drops.outside) < len(
+        first.drops.outside
     )
     if is_better:
         return second
@@ -142,16 +165,20 @@ def try_out(tx: Transaction, steps: Sequence[Step], owned: OwnedObjects) -> Plan
 
 def _try(tx: Transaction, steps: Sequence[Step], owned: OwnedObjects) -> Plan:
     trial = run_trial(tx, steps, owned)
-    losses = split_by_owner(
+    return Plan(steps, trial, _drops(trial, steps, owned))
+
+
+def _drops(trial: Trial, steps: Sequence[Step], owned: OwnedObjects) -> Drops:
+    drops = split_by_owner(
         trial.gone,
         owned.owned,
         owned.ids,
-        again=trial.created,
+        again=(*trial.created, *(trial.items[item_id] for item_id in trial.restored)),
         by_name=not any(down.cascades(step.file) for step in steps),
     )
     own = tuple(role for role in trial.roles if role.name in owned.roles)
     others = tuple(role for role in trial.roles if role not in own)
-    return Plan(steps, trial, Losses(losses.own + own, losses.outside + others))
+    return Drops(drops.own + own, drops.outside + others)
 
 
 def _with_room(tx: Transaction, steps: Sequence[Step], owned: OwnedObjects) -> list[Step]:

@@ -47,6 +47,8 @@ class Trial:
         created: What they create.
         items: What the ids stand for.
         large_objects: The large objects that they delete or change, by number.
+        restored: The ids of what they drop and the run restores: what belongs to a view that it
+            re-creates, such as an index, and the rows of a materialized one.
         roles: The roles that they drop.
         foreign_tables: The names of the foreign tables whose rows they may change.
         not_restored: What does not get its previous definition back.
@@ -59,6 +61,7 @@ class Trial:
     created: tuple[Item, ...]
     items: Mapping[str, Item]
     large_objects: Mapping[int, LostObject]
+    restored: frozenset[str] = frozenset()
     roles: tuple[Item, ...] = ()
     foreign_tables: tuple[str, ...] = ()
     not_restored: tuple[NotRestored, ...] = ()
@@ -157,10 +160,58 @@ def run_trial(transaction: Transaction, steps: Sequence[Step], owned: OwnedObjec
         large_objects=lost_objects(objects.value, objects_left.value)
         if objects is not None and objects_left is not None
         else {},
+        restored=_restored(steps, found.values(), created.value.values()),
         roles=roles.value,
         foreign_tables=after.traces.value.foreign_tables,
         not_restored=tuple(found for each in restored for found in each.failed.value),
     )
+
+
+def _restored(
+    steps: Sequence[Step], dropped: Iterable[Item], created: Iterable[Item]
+) -> frozenset[str]:
+    """Return the ids of dropped views that are filled again, and of what re-created ones get back.
+
+    What a run restores of the views that it re-creates, the trial does not.
+    """
+    filled = {_name(item): item.populated for item in created if item.relkind in {"v", "m"}}
+    restated = {(e.key.schema, e.key.name): e.restated for step in steps for e in step.drops}
+    views = {i.id: restated.get(_name(i)) for i in dropped if _name(i) in filled}
+    found = set()
+    for item in dropped:
+        if item.id in views:
+            if views[item.id] is not None or filled[_name(item)]:
+                found.add(item.id)
+        elif item.relkind in {None, "i"} and not (item.part or "").startswith("column "):
+            of = views.keys() & {":".join(owner.split(":")[:2]) for owner in item.owners}
+            lost = [views[view] for view in of]
+            if any(names is not None and item.relname not in names for names in lost):
+                found.add(item.id)
+    return frozenset(found)
+
+
+def _name(item: Item) -> tuple[str, str]:
+    return item.schema or "", item.relname or ""
+
+
+def with_cascade(
+    transaction: Transaction, steps: Sequence[Step], owned: OwnedObjects, failed: Trial
+) -> Trial:
+    """Return a trial that failed with all that down files would do if their DROPs said CASCADE.
+
+    Args:
+        transaction: The trial was rolled back in it.
+        steps: The down files with CASCADE.
+        owned: What the migrations created.
+        failed: The trial without it; returned if the files fail with it, too.
+    """
+    try:
+        found = run_trial(transaction, steps, owned)
+    except StatementFailed:
+        roll_back_trial(transaction.flight)
+        transaction.send()
+        return failed
+    return failed if found.failure is not None else replace(found, failure=failed.failure)
 
 
 def _failed(
