@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, ViewportSize, expect
 
 from tests.dashboard.browser import Dashboard, Open
 
@@ -21,6 +21,8 @@ PATHS = {
     "program": "/recommendations/1",
 }
 WIDTHS = (1280, 320)
+# What A4 leaves between margins of 12 mm, in CSS pixels.
+PAPER = ViewportSize(width=700, height=1030)
 pages = pytest.mark.parametrize("path", PATHS.values(), ids=PATHS.keys())
 
 
@@ -149,6 +151,7 @@ def test_on_paper(site: str, open_page: Open, tmp_path: Path, path: str) -> None
     page = open_page(site + path)
     page.evaluate("dispatchEvent(new Event('beforeprint'))")
     page.emulate_media(media="print")
+    page.set_viewport_size(PAPER)
     top = page.locator(".print-only")
     expect(top).to_be_visible()
     expect(top).to_contain_text("Data updated")
@@ -158,6 +161,12 @@ def test_on_paper(site: str, open_page: Open, tmp_path: Path, path: str) -> None
     visible = "(all) => all.filter((one) => one.checkVisibility()).map((one) => one.textContent)"
     assert page.locator("button, select, summary, nav, .skip").evaluate_all(visible) == []
     assert page.locator("details:not(.menu):not([open])").count() == 0
+    assert (
+        page.locator(".scroll, html").evaluate_all(
+            "(all) => all.filter((one) => one.scrollWidth > one.clientWidth).length"
+        )
+        == 0
+    )
     page.screenshot(path=kept(tmp_path, "print", path), full_page=True)
     page.evaluate("dispatchEvent(new Event('afterprint'))")
     assert page.locator("details[open]").count() == 0

@@ -1,5 +1,5 @@
 /** Which categories, more use or higher price, which hospitals and DRGs? */
-import {nothing} from './lit-html.js';
+import {html, nothing} from './lit-html.js';
 import {address} from './api.js';
 import {DashboardElement} from './element.js';
 import {count} from './numbers.js';
@@ -56,11 +56,13 @@ export class CostSavingDeepDive extends DashboardElement {
       : `${count(categories.length, 'category', 'categories')}, ${period.periodLabel}`;
   }
 
-  // A slug that the period does not have: which ones have it?
-  async explain({kind}) {
-    if (kind !== 'category-not-found') return;
-    const {periodsWith} = await import('./elsewhere.js');
-    this.ways = await periodsWith(this, this.slug);
+  // The server says which periods have a category that this one lacks.
+  ways({document: {periods}}) {
+    const link = ({periodKey, periodLabel}) => html`<li><a href=${
+      this.href(`/deep-dive/${this.slug}`, {period: periodKey})}>${periodLabel}</a></li>`;
+    return periods && (periods.length
+      ? html`<p>These periods have it:</p><ul>${periods.map(link)}</ul>`
+      : html`<p>No period has it.</p>`);
   }
 }
 

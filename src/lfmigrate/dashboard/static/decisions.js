@@ -67,7 +67,7 @@ export class Decisions {
       </div>` : nothing}
       ${conflict ? this.#conflict(recommendation, conflict, wanted) : nothing}
       ${problem ? html`<div class="notice stale" role="alert">${alertIcon}
-        <p><strong>${problem.title}.</strong> ${problem.detail}</p></div>` : nothing}</div>`;
+        <p><strong>${problem.title}.</strong> ${problem.detail ?? ''}</p></div>` : nothing}</div>`;
   }
 
   #conflict(recommendation, {currentStatus, statusChangedAt, statusChangedBy}, wanted) {

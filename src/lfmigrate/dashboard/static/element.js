@@ -9,7 +9,7 @@ const STALE_AFTER_MS = 5 * 60 * 1000;
 /**
  * An element reads one document, and keeps its state in the page's address. A subclass has
  * request(), heading(document) and view(document), and maybe breadcrumb, tools, announcement,
- * explain, and subject, if the heading is the name of one thing.
+ * ways (out of a problem), and subject, if the heading is the name of one thing.
  */
 export class DashboardElement extends HTMLElement {
   data = null;
@@ -91,7 +91,6 @@ export class DashboardElement extends HTMLElement {
     } catch (error) {
       if (reading.signal.aborted) return;
       if (!(error instanceof Problem)) throw error;
-      await this.explain?.(error);
       this.problem = error;
     } finally {
       clearTimeout(timer);

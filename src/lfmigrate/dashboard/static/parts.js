@@ -106,16 +106,15 @@ export const skeleton = html`<div class="skeleton" aria-hidden="true">
   <div class="block"></div><div class="block"></div></div>
   <p class="hidden" role="status">Loading</p>`;
 
-const COMMANDS = {'no-active-period': 'lfmigrate seed', 'schema-missing': 'lfmigrate up'};
+/** A detail, with its commands as such. */
+const detailOf = ({detail = ''}) => detail.split(/(lfmigrate [a-z]+)/).map((part, index) =>
+  index % 2 ? html`<code>${part}</code>` : part);
 
-export function problemView(element, {kind, document}) {
-  const command = COMMANDS[kind];
-  return html`<div class="notice" role="alert">
-    ${alertIcon}
+export function problemView(element, problem) {
+  const {kind, document} = problem;
+  return html`<div class="notice" role="alert">${alertIcon}
     <div><h2>${document.title}</h2>
-      ${document.detail ? html`<p>${document.detail}</p>` : nothing}
-      ${command ? html`<p><code>${command}</code></p>` : nothing}
-      ${kind === 'category-not-found' ? element.ways : nothing}
+      ${element.ways?.(problem) || html`<p>${detailOf(document)}</p>`}
       <p class="actions">${kind === 'period-not-found' ? html`<button type="button"
           @click=${() => element.go({period: ''})}>Show the active period</button>` : nothing}
         <button type="button" @click=${() => element.retry()}>Try again</button></p>
@@ -126,7 +125,7 @@ export function problemView(element, {kind, document}) {
 export const staleNotice = ({document}, readAt, retry) => html`<div class="notice stale"
   role="alert">${alertIcon}
   <div><p><strong>Not updated since ${time(readAt)}.</strong> ${document.title}. ${
-    document.detail ?? ''}</p></div>
+    detailOf(document)}</p></div>
   <button type="button" @click=${retry}>Try again</button></div>`;
 
 export const emptyView = (title) => html`<div class="notice"><div><h2>${title}</h2>
