@@ -211,7 +211,7 @@ def start(version: int, folder: Path) -> int:
     _as_user(folder, [programs / "bin" / "initdb", *initdb, "-D", data], "initdb failed")
     with (data / "postgresql.conf").open("a", encoding="utf-8") as settings:
         settings.write(SETTINGS)
-    # So that `stop` finds the matching program without being told the version.
+    # So that `stop` finds the matching program without being given the version.
     (folder / "pg_ctl").symlink_to(programs / "bin" / "pg_ctl")
     log = folder / "server.log"
     for attempt in range(1, START_ATTEMPTS + 1):

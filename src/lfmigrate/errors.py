@@ -254,20 +254,21 @@ def join(differences: Sequence[DifferenceFound]) -> DifferenceFound:
     )
 
 
-def excerpt(source: str, column: int) -> tuple[str, int]:
+def excerpt(source: str, column: int, width: int = _EXCERPT_WIDTH) -> tuple[str, int]:
     """Return as much of a line as fits a terminal, around a place in it.
 
     Args:
         source: The line.
         column: The place, in characters from 1.
+        width: How many characters to show, apart from the marks of what is left out.
 
     Returns:
         What to show, and the column that the place has in it.
     """
-    if len(source) <= _EXCERPT_WIDTH:
+    if len(source) <= width:
         return source, column
-    first = max(0, column - 1 - _EXCERPT_WIDTH // 2)
-    shown = source[first : first + _EXCERPT_WIDTH]
+    first = max(0, column - 1 - width // 2)
+    shown = source[first : first + width]
     before = "..." if first else ""
     behind = "..." if first + len(shown) < len(source) else ""
     return f"{before}{shown}{behind}", column - first + len(before)

@@ -267,7 +267,7 @@ def run_with_a_bug(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.process
 def test_a_bug_exits_1_with_a_traceback() -> None:
-    """Nothing else ever exits 1, so that a script can tell."""
+    """Nothing else ever exits 1, so that a script can distinguish it."""
     done = run_with_a_bug("status", "--database-url", NOWHERE)
 
     assert done.returncode == 1

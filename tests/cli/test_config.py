@@ -411,7 +411,7 @@ def test_what_stands_where_a_password_would_is_hidden_unknown_or_not(
 
 
 def test_a_password_that_is_also_a_name_is_hidden_in_its_place_only() -> None:
-    """``role "***"`` would tell that the role's name is the password, and help no one."""
+    """``role "***"`` would show that the role's name is the password, and help no one."""
     url = "postgresql://postgres:postgres@localhost/postgres"
 
     shown = clean(f'{url}: role "postgres" of database "postgres"', url)

@@ -40,3 +40,25 @@ def test_short_names_stay_whole_and_no_line_is_wider(
     assert max(map(cell_len, lines)) <= 40
     for name in names:
         assert any(name in line.split() for line in lines), name
+
+
+def test_what_would_be_lost_keeps_kind_and_rows(database: str, cli: Cli, folder: Write) -> None:
+    """Whether a table is dropped or its rows are changed is what the question is about."""
+    files = {
+        "001_a.up.sql": "CREATE TABLE customers_of_yesterday (id int);"
+        "INSERT INTO customers_of_yesterday VALUES (1), (2)",
+        "002_b.up.sql": "SELECT 1",
+        "002_b.down.sql": "DELETE FROM customers_of_yesterday WHERE id = 1;"
+        "UPDATE customers_of_yesterday SET id = 3",
+    }
+    options = ("--database-url", database, "--sql-dir", folder(files))
+    assert cli("up", *options).returncode == 0
+
+    done = cli("rollback", *options, env={"COLUMNS": "40"})
+
+    assert done.returncode == 5
+    assert max(map(cell_len, (done.stdout + done.stderr).splitlines())) <= 40
+    table = done.stdout.partition("Kind")[2].splitlines()[2:4]
+    assert [line[:12].split() for line in table] == [["deleted", "and"], ["changed", "rows"]]
+    assert "2" in table[0].split()
+    assert "would be rolled back" in done.stdout

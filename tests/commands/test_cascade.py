@@ -11,6 +11,7 @@ import pytest
 import lfmigrate
 from lfmigrate.errors import Refused
 from lfmigrate.rows.archive import read
+from tests.conftest import Cli
 from tests.helpers.commands import up
 from tests.helpers.databases import execute
 
@@ -170,7 +171,7 @@ def test_cascade_applies_to_an_index_that_is_dropped_concurrently(
 def test_what_others_made_is_re_created_from_the_manifest(
     name: str, *, role: str, database: str, folder: Write, dump: Dump, tmp_path: Path
 ) -> None:
-    """Refused without ``--cascade``; with it, the definitions bring all of it back."""
+    """Refused without ``--cascade``, with all of it; then the definitions bring all of it back."""
     files = folder({"001_a.up.sql": UP, "001_a.down.sql": DOWN})
     up(database, files)
     with closing(lfmigrate.connect(database)) as conn:
@@ -178,10 +179,13 @@ def test_what_others_made_is_re_created_from_the_manifest(
         for statement in OUTSIDERS[name].replace("{role}", role).split(";\n"):
             execute(database, statement)
         before = dump(database)
-        with pytest.raises(Refused):
+        with pytest.raises(Refused) as refused:
             lfmigrate.rollback(conn, ours, backup_dir=tmp_path)
         report = lfmigrate.rollback(conn, ours, backup_dir=tmp_path, cascade=True)
 
+    shown = refused.value.report
+    assert isinstance(shown, lfmigrate.RollbackReport)
+    assert (shown.lost, shown.dependents) == (report.lost, report.dependents)
     assert report.backup is not None
     up(database, files)
     dropped = read(report.backup).about.dropped
@@ -189,3 +193,73 @@ def test_what_others_made_is_re_created_from_the_manifest(
         assert each.definition is not None, each
         execute(database, each.definition)
     assert dump(database) == before
+
+
+def test_what_is_refused_is_listed_with_its_rows_and_with_all_that_a_down_file_changes(
+    database: str, folder: Write, tmp_path: Path
+) -> None:
+    """Whatever comes after the statement that failed: more is not dropped with ``--cascade``."""
+    files = folder(
+        {
+            "001_a.up.sql": "CREATE TABLE a (n int); INSERT INTO a VALUES (1), (2);"
+            "CREATE TABLE b (n int); INSERT INTO b VALUES (1), (2); SELECT lo_create(4711)",
+            "001_a.down.sql": "DROP TABLE a; SELECT lo_unlink(4711); DROP TABLE b",
+        }
+    )
+    up(database, files)
+    execute(database, "CREATE VIEW v AS SELECT n FROM a", "ALTER TABLE b ADD vip text")
+    execute(database, "UPDATE b SET vip = 'x' WHERE n = 1")
+
+    with closing(lfmigrate.connect(database)) as conn:
+        ours = lfmigrate.read_folder(files)
+        with pytest.raises(Refused) as refused:
+            lfmigrate.rollback(conn, ours, backup_dir=tmp_path)
+
+    shown = refused.value.report
+    assert isinstance(shown, lfmigrate.RollbackReport)
+    assert [(one.kind, one.name, one.rows) for one in shown.lost] == [
+        ("table", "a", 2),
+        ("table", "b", 2),
+        ("large object", "4711", None),
+    ]
+    assert [(one.kind, one.name, one.rows) for one in shown.dependents] == [
+        ("view", "v", None),
+        ("table column", "b.vip", 1),
+    ]
+    assert list(tmp_path.glob("*-*Z")) == []
+
+
+def test_a_refusal_before_the_question_is_not_called_a_dry_run(
+    database: str, folder: Write, cli: Cli
+) -> None:
+    """It was not what was asked for."""
+    path = folder({"001_a.up.sql": "CREATE TABLE a (n int)", "001_a.down.sql": "DROP TABLE a"})
+    up(database, path)
+    execute(database, "CREATE VIEW v AS SELECT n FROM a")
+
+    refused = cli("rollback", "--sql-dir", path, "--database-url", database)
+
+    assert refused.returncode == 5
+    assert "view public.v" in refused.stderr
+    assert "would be rolled back" in refused.stdout
+    assert "dry" not in refused.stdout
+
+
+def test_a_down_file_that_fails_with_cascade_as_well_is_refused_for_what_depends(
+    database: str, folder: Write, tmp_path: Path
+) -> None:
+    """Then the catalogs say what that is."""
+    files = folder(
+        {
+            "001_a.up.sql": "CREATE TABLE a (n int)",
+            "001_a.down.sql": "DROP TABLE a; SELECT 1 / 0",
+        }
+    )
+    up(database, files)
+    execute(database, "CREATE VIEW v AS SELECT n FROM a")
+
+    with closing(lfmigrate.connect(database)) as conn:
+        ours = lfmigrate.read_folder(files)
+        with pytest.raises(Refused) as refused:
+            lfmigrate.rollback(conn, ours, backup_dir=tmp_path)
+    assert refused.value.detail == ("view public.v",)

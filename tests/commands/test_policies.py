@@ -169,6 +169,15 @@ def test_a_seed_does_not_take_hidden_rows_for_missing_ones(
     assert failed.value.file == "seed/checks/01_tenants.sql"
 
 
+def test_a_refusal_has_no_sqlstate_that_is_not_the_servers(
+    owner: str, forced: Path, tmp_path: Path
+) -> None:
+    """One of lfmigrate's own would lead nowhere."""
+    with closing(lfmigrate.connect(owner)) as conn, pytest.raises(Refused) as refused:
+        lfmigrate.backup(conn, lfmigrate.read_folder(forced), out=tmp_path / "out")
+    assert refused.value.sqlstate is None
+
+
 def test_a_restore_lifts_force_and_sets_it_again(
     owner: str, database: str, forced: Path, tmp_path: Path
 ) -> None:
@@ -177,7 +186,7 @@ def test_a_restore_lifts_force_and_sets_it_again(
     with closing(lfmigrate.connect(database)) as conn:
         path = lfmigrate.backup(conn, files, out=tmp_path / "out").path
     with closing(lfmigrate.connect(owner)) as conn:
-        with pytest.raises(Refused, match="1 of 1 tables are not empty") as caught:
+        with pytest.raises(Refused, match="1 table is not empty") as caught:
             lfmigrate.restore(conn, files, path)
         assert caught.value.detail == ("table public.note, rows: 2",)
         lfmigrate.restore(conn, files, path, replace=True, backup_dir=tmp_path)

@@ -320,6 +320,42 @@ def test_a_rollback_re_creates_what_its_down_file_cannot_run_with(
     assert verify(database, path).ok
 
 
+def test_a_rollback_does_not_list_what_it_restores(database: str, folder: Write) -> None:
+    """Someone's index comes back with the view, whose rows do, too."""
+    path = folder(
+        {
+            "001_a.up.sql": "CREATE TABLE a (id int, x int); CREATE FUNCTION f() RETURNS trigger"
+            " LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'",
+            "002_b.up.sql": "ALTER TABLE a ALTER x TYPE bigint",
+            "002_b.down.sql": "ALTER TABLE a ALTER x TYPE int",
+            "repeatable/v.sql": "CREATE OR REPLACE VIEW v AS SELECT id, x FROM a",
+            "repeatable/w.sql": "CREATE MATERIALIZED VIEW IF NOT EXISTS mv AS SELECT id, x FROM v",
+        }
+    )
+    up(database, path)
+    execute(
+        database,
+        "INSERT INTO a VALUES (1, 2)",
+        "REFRESH MATERIALIZED VIEW mv",
+        "CREATE INDEX hand ON mv (x)",
+        "CREATE STATISTICS st ON id, x FROM mv",
+        "CREATE TRIGGER t INSTEAD OF INSERT ON v FOR EACH ROW EXECUTE FUNCTION f()",
+        "CREATE RULE r AS ON DELETE TO v DO INSTEAD NOTHING",
+        "ALTER VIEW v ALTER id SET DEFAULT 5",
+    )
+
+    planned = rollback(database, path, dry_run=True)
+    report = rollback(database, path)
+
+    for each in (planned, report):
+        assert [(lost.kind, lost.name) for lost in each.lost] == [("changed table", "a")]
+        assert (each.dependents, each.notes) == ((), ())
+    assert value(database, "SELECT to_regclass('hand') IS NOT NULL AND count(*) = 1 FROM mv")
+    assert value(database, "SELECT count(*) FROM pg_statistic_ext WHERE stxname = 'st'") == 1
+    assert value(database, "SELECT count(*) FROM pg_trigger WHERE tgname = 't'") == 1
+    assert value(database, "SELECT count(*) FROM pg_rewrite WHERE rulename = 'r'") == 1
+
+
 def test_a_rollback_that_cannot_re_create_a_view_says_what_to_drop(
     database: str, folder: Write
 ) -> None:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from pathlib import Path
 
 import pytest
+from psycopg.conninfo import make_conninfo
 
 import lfmigrate
 from lfmigrate.errors import Refused
-from tests.helpers.commands import up
+from tests.helpers.commands import up, verify
 from tests.helpers.databases import execute, fetch, value
 
 Write = Callable[[Mapping[str, str | bytes]], Path]
@@ -104,7 +106,8 @@ def test_a_rollback_restores_what_a_migration_has_replaced(
 
     assert dump(database) == before
     assert report.dependents == ()
-    assert any("restores the previous definition of" in note for note in report.notes)
+    assert report.restored
+    assert report.notes == ()
     with closing(lfmigrate.connect(database)) as conn:
         assert lfmigrate.verify(conn, lfmigrate.read_folder(files), allow_pending=True).ok
     up(database, files)
@@ -192,3 +195,338 @@ def test_a_body_that_names_its_tables_without_a_schema_is_restored(
     rollback(database, files, tmp_path)
 
     assert value(database, "SELECT prosrc FROM pg_proc WHERE proname = 'biggest'") == old
+
+
+PROPERTIES = (
+    "ALTER VIEW rd ALTER n SET DEFAULT 7",
+    "COMMENT ON VIEW rd IS 'theirs'",
+    "COMMENT ON COLUMN rd.n IS 'number'",
+    "GRANT SELECT ON rd TO {role} WITH GRANT OPTION",
+    "GRANT EXECUTE ON FUNCTION rt TO {role}",
+    "REVOKE EXECUTE ON FUNCTION rt FROM PUBLIC",
+    "COMMENT ON FUNCTION rt IS 'theirs'",
+    "ALTER VIEW rd OWNER TO {role}",
+    "ALTER FUNCTION rt OWNER TO {role}",
+)
+DROPPED = (
+    *BASE,
+    "CREATE VIEW rd WITH (security_barrier) AS SELECT n FROM t",
+    "CREATE TRIGGER w INSTEAD OF INSERT ON rd FOR EACH ROW EXECUTE FUNCTION fire()",
+    "CREATE VIEW top AS SELECT n FROM rd",
+    "CREATE FUNCTION rt(OUT a int, OUT b int) LANGUAGE sql AS 'SELECT 1, 2'",
+    "CREATE AGGREGATE ag(int) (SFUNC = int4pl, STYPE = int, INITCOND = '3', PARALLEL = SAFE)",
+)
+DROPS = [
+    ("DROP VIEW rd CASCADE; CREATE VIEW rd AS SELECT note FROM t", "SELECT 1"),
+    ("DROP VIEW rd CASCADE; CREATE VIEW rd AS SELECT note FROM t", "DROP VIEW rd"),
+    ("DROP VIEW top; DROP VIEW rd", "CREATE VIEW rd AS SELECT 1 AS n"),
+    ("DO $$ BEGIN DROP VIEW top, rd; END $$; CREATE TABLE rd (n int)", "DROP TABLE rd"),
+    (
+        "DROP FUNCTION rt(); CREATE FUNCTION rt(OUT a int) LANGUAGE sql AS 'SELECT 1'",
+        "SELECT 1",
+    ),
+    ("DROP FUNCTION rt", "SELECT 1"),
+    ("DROP ROUTINE rt; CREATE PROCEDURE rt() LANGUAGE sql AS 'SELECT 1'", "SELECT 1"),
+    ("DROP AGGREGATE ag(int)", "SELECT 1"),
+    ("CREATE OR REPLACE AGGREGATE ag(int) (SFUNC = int4mul, STYPE = int)", "SELECT 1"),
+    (f"DROP TRIGGER g ON t; CREATE TRIGGER g AFTER INSERT ON t {FIRE}", "DROP TRIGGER g ON t"),
+    ("DROP TRIGGER w ON v; DROP RULE r ON t", "SELECT 1"),
+    ("ALTER TABLE t RENAME note TO text; DROP VIEW v", "ALTER TABLE t RENAME text TO note"),
+]
+
+
+@pytest.mark.parametrize(("text", "down"), DROPS)
+def test_a_rollback_restores_what_a_migration_has_dropped(
+    text: str,
+    down: str,
+    *,
+    role: str,
+    database: str,
+    folder: Write,
+    dump: Dump,
+    tmp_path: Path,
+) -> None:
+    """Whether something else has its name then; with owner, privileges, comment and options."""
+    execute(database, *DROPPED, *(each.format(role=role) for each in PROPERTIES))
+    before = dump(database)
+    files = folder({"001_a.up.sql": text, "001_a.down.sql": down})
+    report = up(database, files)
+    assert report.notes == ()
+    assert dump(database) != before
+
+    undone = rollback(database, files, tmp_path)
+
+    assert dump(database) == before
+    assert undone.restored
+    assert undone.notes == ()
+    with closing(lfmigrate.connect(database)) as conn:
+        assert lfmigrate.verify(conn, lfmigrate.read_folder(files), allow_pending=True).ok
+
+
+def test_each_is_restored_with_the_migration_that_has_dropped_it(
+    database: str, folder: Write, tmp_path: Path
+) -> None:
+    """Both run in one transaction."""
+    execute(database, *DROPPED)
+    files = folder(
+        {
+            "001_a.up.sql": "DO $$ BEGIN DROP VIEW top; END $$",
+            "001_a.down.sql": "SELECT 1",
+            "002_b.up.sql": "DROP FUNCTION rt; CREATE VIEW own AS SELECT 1 AS n; DROP VIEW own",
+            "002_b.down.sql": "SELECT 1",
+        }
+    )
+    up(database, files)
+    assert rollback(database, files, tmp_path).restored == ("function public.rt()",)
+    assert rollback(database, files, tmp_path).restored == ("view public.top",)
+
+
+def test_what_cannot_be_restored_is_named(database: str, folder: Write, tmp_path: Path) -> None:
+    """The down file does not create again what the view reads."""
+    execute(database, "CREATE TABLE gone ()", "CREATE VIEW v AS SELECT FROM gone")
+    execute(database, "CREATE MATERIALIZED VIEW m AS SELECT 1 WHERE false")
+    files = folder(
+        {
+            "001_a.up.sql": "DROP VIEW v; DROP TABLE gone; DROP MATERIALIZED VIEW m",
+            "001_a.down.sql": "SELECT 1",
+        }
+    )
+    (note,) = up(database, files).notes
+    assert note.startswith("materialized view public.m, which no file has created, was dropped")
+
+    report = rollback(database, files, tmp_path)
+
+    assert report.restored == ()
+    (note,) = report.notes
+    expected = "the previous definition of view public.v cannot be restored: relation "
+    assert note == f'{expected}"public.gone" does not exist'
+
+
+WIDER = "CREATE OR REPLACE VIEW v AS SELECT n, note, 1 AS more FROM t"
+OTHERS = (
+    "CREATE VIEW w WITH (security_barrier) AS SELECT * FROM v",
+    "COMMENT ON VIEW w IS 'theirs'",
+    "CREATE FUNCTION of_w() RETURNS SETOF w LANGUAGE sql AS 'SELECT * FROM w'",
+)
+
+
+@pytest.mark.usefixtures("theirs")
+@pytest.mark.parametrize(
+    ("text", "down"),
+    [
+        (WIDER, "SELECT 1"),
+        (f"{F}; {WIDER}; CREATE OR REPLACE RULE r AS ON DELETE TO t DO NOTHING", "SELECT 1"),
+        (
+            f"ALTER TABLE t ADD more int; {WIDER.replace('1 AS', '')}",
+            "ALTER TABLE t DROP COLUMN more",
+        ),
+        (
+            "ALTER TABLE t ADD y int; CREATE OR REPLACE VIEW v AS SELECT n, note, y FROM t",
+            "ALTER TABLE t ALTER y TYPE text; ALTER TABLE t DROP y",
+        ),
+        (
+            (
+                f"{BASE[6].replace('fire', 'new')}; CREATE OR REPLACE TRIGGER g AFTER INSERT ON t"
+                " FOR EACH ROW EXECUTE FUNCTION new()"
+            ),
+            "DROP FUNCTION new()",
+        ),
+    ],
+)
+def test_what_others_have_on_top_is_re_created(
+    text: str, down: str, *, database: str, folder: Write, dump: Dump, tmp_path: Path
+) -> None:
+    """A down file need not name it, nor what it drops of the newer definition."""
+    execute(database, *OTHERS)
+    before = dump(database)
+    files = folder({"001_a.up.sql": text, "001_a.down.sql": down})
+    up(database, files)
+
+    report = rollback(database, files, tmp_path)
+
+    assert dump(database) == before
+    assert report.dependents == ()
+    assert report.notes == ()
+    names = {
+        verdict.relation.name for verdict in verify(database, files, allow_pending=True).relations
+    }
+    assert names.isdisjoint({"v", "w", "of_w(integer)", "of_w()"})
+
+
+@pytest.mark.usefixtures("theirs")
+def test_what_an_earlier_migration_has_on_top_stays_its_own(
+    database: str, folder: Write, dump: Dump, tmp_path: Path
+) -> None:
+    """It is re-created, expected as before, and dropped by its own down file."""
+    before = dump(database)
+    files = folder(
+        {
+            "001_a.up.sql": "CREATE VIEW w AS SELECT * FROM v",
+            "001_a.down.sql": "DROP VIEW w",
+            "002_b.up.sql": WIDER,
+            "002_b.down.sql": "SELECT 1",
+        }
+    )
+    up(database, files)
+
+    assert rollback(database, files, tmp_path).restored == ("view public.v",)
+
+    with closing(lfmigrate.connect(database)) as conn:
+        found = lfmigrate.verify(conn, lfmigrate.read_folder(files), allow_pending=True)
+    assert found.ok
+    assert [each.relation.name for each in found.relations] == ["w"]
+    assert [lost.name for lost in rollback(database, files, tmp_path).lost] == ["w"]
+    assert dump(database) == before
+
+
+@pytest.mark.usefixtures("theirs")
+def test_only_what_cannot_stay_is_listed(
+    database: str, folder: Write, dump: Dump, tmp_path: Path
+) -> None:
+    """With the reason, and --cascade drops no more than that."""
+    execute(database, *OTHERS)
+    text = f"{F}; {WIDER}; CREATE OR REPLACE FUNCTION fire() RETURNS trigger"
+    text += " LANGUAGE plpgsql AS 'BEGIN RETURN old; END'"
+    files = folder({"001_a.up.sql": text, "001_a.down.sql": "SELECT 1"})
+    before = dump(database)
+    up(database, files)
+    execute(database, "CREATE VIEW user_of_more AS SELECT more FROM v")
+    with pytest.raises(Refused) as caught:
+        rollback(database, files, tmp_path)
+    (line, *_) = caught.value.detail
+    assert line.startswith("view public.user_of_more: column ")
+
+    with closing(lfmigrate.connect(database)) as conn:
+        report = lfmigrate.rollback(
+            conn, lfmigrate.read_folder(files), backup_dir=tmp_path, cascade=True
+        )
+
+    assert [lost.name for lost in report.dependents] == ["user_of_more"]
+    assert dump(database) == before
+    assert report.backup is not None
+    kept = json.loads((report.backup / "manifest.json").read_text())["dropped"]
+    assert [each["name"] for each in kept] == ["public.user_of_more"]
+
+
+@pytest.mark.usefixtures("theirs")
+def test_a_down_file_may_read_the_newer_definition(
+    database: str, folder: Write, dump: Dump, tmp_path: Path
+) -> None:
+    """Then the previous one is not restored before it."""
+    files = folder(
+        {"001_a.up.sql": WIDER, "001_a.down.sql": "DO $$ BEGIN PERFORM more FROM v; END $$"}
+    )
+    execute(database, "GRANT SELECT ON t TO PUBLIC")
+    before = dump(database)
+    up(database, files)
+    execute(database, "CREATE VIEW user_of_more AS SELECT more FROM v")
+    with pytest.raises(Refused) as caught:
+        rollback(database, files, tmp_path)
+    assert [line for line in caught.value.detail if "view" in line] == ["view public.user_of_more"]
+
+    with closing(lfmigrate.connect(database)) as conn:
+        report = lfmigrate.rollback(
+            conn, lfmigrate.read_folder(files), backup_dir=tmp_path, cascade=True
+        )
+
+    assert [lost.name for lost in report.dependents] == ["user_of_more"]
+    assert dump(database) == before
+
+
+@pytest.mark.usefixtures("theirs")
+def test_a_materialized_view_on_top_is_listed_and_dropped_with_cascade(
+    database: str, folder: Write, dump: Dump, tmp_path: Path
+) -> None:
+    """It would have to be filled, so it is not re-created."""
+    files = folder({"001_a.up.sql": f"{F}; {WIDER}", "001_a.down.sql": "SELECT 1"})
+    before = dump(database)
+    up(database, files)
+    execute(database, "CREATE MATERIALIZED VIEW m AS SELECT n FROM v WITH NO DATA")
+    with pytest.raises(Refused) as caught:
+        rollback(database, files, tmp_path)
+    assert caught.value.detail[0] == "materialized view public.m"
+    assert not any("view public.v" in line for line in caught.value.detail)
+    with closing(lfmigrate.connect(database)) as conn:
+        report = lfmigrate.rollback(
+            conn, lfmigrate.read_folder(files), backup_dir=tmp_path, cascade=True
+        )
+    assert [lost.name for lost in report.dependents] == ["m"]
+    assert dump(database) == before
+
+
+@pytest.mark.usefixtures("theirs")
+@pytest.mark.parametrize(
+    ("text", "by_hand", "kind", "name"),
+    [
+        (F, F.replace("2", "99"), "changed function", "public.f(integer, text)"),
+        (WIDER, WIDER.replace("1 AS", "99 AS"), "changed view", "public.v"),
+        (
+            f"CREATE OR REPLACE TRIGGER g AFTER INSERT ON t {FIRE}",
+            f"CREATE OR REPLACE TRIGGER g AFTER DELETE ON t {FIRE}",
+            "changed trigger",
+            "g on public.t",
+        ),
+        ("DROP VIEW v", "CREATE VIEW v AS SELECT 99 AS n", "changed view", "public.v"),
+    ],
+)
+def test_a_newer_definition_is_named_and_kept(
+    text: str,
+    by_hand: str,
+    kind: str,
+    name: str,
+    *,
+    database: str,
+    folder: Write,
+    dump: Dump,
+    tmp_path: Path,
+) -> None:
+    """Someone has made it by hand since, and the rollback overwrites it."""
+    before = dump(database)
+    files = folder({"001_a.up.sql": text, "001_a.down.sql": "SELECT 1"})
+    up(database, files)
+    with closing(lfmigrate.connect(database)) as conn:
+        shown = lfmigrate.rollback(conn, lfmigrate.read_folder(files), dry_run=True)
+        assert not any(lost.kind == kind for lost in shown.lost)
+        execute(database, by_hand)
+        with pytest.raises(Refused, match="not what was confirmed"):
+            lfmigrate.rollback(conn, lfmigrate.read_folder(files), backup_dir=tmp_path, shown=shown)
+
+    report = rollback(database, files, tmp_path)
+
+    assert (kind, name) in {(lost.kind, lost.name) for lost in report.lost}
+    assert any("was redefined since the migration" in note for note in report.notes)
+    assert report.backup is not None
+    (kept,) = json.loads((report.backup / "manifest.json").read_text())["dropped"]
+    assert "99" in kept["definition"] or "AFTER DELETE" in kept["definition"]
+    assert dump(database) == before
+
+
+def test_up_drops_what_it_could_ask_about_with_one_connection_only(
+    role: str, database: str, folder: Write, tmp_path: Path
+) -> None:
+    """It reads everything that it drops before it runs once more."""
+    execute(
+        database,
+        f"ALTER ROLE {role} LOGIN CONNECTION LIMIT 1",
+        f"DO $$ BEGIN EXECUTE format('GRANT CREATE ON DATABASE %I TO {role}', current_database());"
+        " END $$",
+        f"GRANT CREATE ON SCHEMA public TO {role}",
+        "CREATE SEQUENCE s",
+        "SELECT nextval('s')",
+        "CREATE VIEW v AS SELECT 1 AS n",
+        f"ALTER SEQUENCE s OWNER TO {role}",
+        f"ALTER VIEW v OWNER TO {role}",
+    )
+    mark = "-- lfmigrate: loses-data\n"
+    files = folder(
+        {
+            "001_a.up.sql": f"{mark}DROP SEQUENCE s; DROP VIEW v CASCADE",
+            "001_a.down.sql": "SELECT 1",
+        }
+    )
+    with closing(lfmigrate.connect(make_conninfo(database, user=role))) as conn:
+        report = lfmigrate.up(conn, lfmigrate.read_folder(files))
+        undone = lfmigrate.rollback(conn, lfmigrate.read_folder(files), backup_dir=tmp_path)
+
+    assert [(lost.kind, lost.name) for lost in report.lost] == [("sequence", "s")]
+    assert undone.restored == ("view public.v",)

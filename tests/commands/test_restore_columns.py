@@ -186,7 +186,7 @@ def test_without_a_primary_key_the_table_is_refused(
     files = folder(SMALL | {"001_a.up.sql": "CREATE TABLE a (id int); INSERT INTO a VALUES (1)"})
     path = dropped(database, files, tmp_path)
 
-    with pytest.raises(Refused, match="1 of 1 tables are not empty"):
+    with pytest.raises(Refused, match="1 table is not empty"):
         restore(database, files, path)
 
 

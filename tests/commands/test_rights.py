@@ -162,6 +162,37 @@ def test_all_that_is_missing_is_reported_at_once(least: Least, folder: Write, cl
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.any_version  # The words are the same on all.
+@pytest.mark.parametrize(
+    ("creates", "changes", "takes_over"),
+    [
+        ("CREATE TABLE t (n int)", "ALTER TABLE t ADD m int", "ALTER TABLE t"),
+        ("CREATE TABLE t (n int); CREATE INDEX i ON t (n)", "DROP INDEX i", "ALTER TABLE t"),
+        ("CREATE VIEW v AS SELECT 1", "CREATE OR REPLACE VIEW v AS SELECT 1", "ALTER VIEW v"),
+        ("CREATE MATERIALIZED VIEW m AS SELECT 1", "ALTER MATERIALIZED VIEW m RENAME TO n",
+         "ALTER MATERIALIZED VIEW m"),
+        ("CREATE SEQUENCE s", "ALTER SEQUENCE s RESTART", "ALTER SEQUENCE s"),
+    ],
+)  # fmt: skip
+def test_no_role_is_made_a_member_of_a_superuser(
+    creates: str, changes: str, takes_over: str, *, least: Least, folder: Write, cli: Cli
+) -> None:
+    """What a superuser owns is given to the role instead; then the file runs."""
+    execute(least.url, *creates.split("; "), f"GRANT ALL ON SCHEMA public TO {least.app}")
+    path = folder({"001_a.up.sql": f"{changes};"})
+    options = ("--sql-dir", path, "--database-url", least.as_role(least.app))
+    execute(least.url, f"GRANT CREATE ON DATABASE {least.database} TO {least.app}")
+
+    refused = cli("up", *options)
+    lines = re.findall(r"^  (.*;)  -- (.*)", refused.stderr, re.MULTILINE)
+
+    owner = value(least.url, "SELECT current_user")
+    reason = f"or connect as its owner, {owner}; for 001_a.up.sql"
+    assert lines == [(f"{takes_over} OWNER TO {least.app};", reason)]
+    execute(least.url, *(line for line, _ in lines))
+    assert cli("up", *options).returncode == 0
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
@@ -194,5 +225,5 @@ def test_all_that_is_missing_is_reported_at_once(least: Least, folder: Write, cl
     ],
 )  # fmt: skip
 def test_what_the_text_needs(text: str, expected: set[Requirement]) -> None:
-    """As far as the text tells; the rest the server says."""
+    """As far as the text shows; the rest the server says."""
     assert set(required_privileges(split(text))) == expected

@@ -80,7 +80,7 @@ SIMPLE = {
 def test_the_shipped_migration_goes_without_a_trace(
     database: str, dump: Dump, tmp_path: Path
 ) -> None:
-    """Up and rollback leave the catalogs and rows as before; the history tells of both."""
+    """Up and rollback leave the catalogs and rows as before; the history has both."""
     execute(database, "CREATE TABLE theirs (n int)", "INSERT INTO theirs VALUES (1)")
     before = dump(database, rows=True)
     up(database)
@@ -345,7 +345,7 @@ def test_the_rows_of_what_is_dropped_with_it_are_saved(
 def test_a_down_file_that_does_more_the_second_time_is_stopped(
     database: str, folder: Write, dump: Dump, tmp_path: Path
 ) -> None:
-    """A file can tell that it has run before: a sequence is not rolled back."""
+    """A file can find out that it has run before: a sequence is not rolled back."""
     down = """
         DO $$ BEGIN IF nextval('runs') = 2 THEN DROP TABLE theirs; END IF; END $$;
         DROP TABLE a;

@@ -1253,8 +1253,28 @@ def test_what_load_sql_changes_besides_is_reported(database: str, folder: Write)
 
     assert counts(report) == {"a": (2, 0), "log": (1, 0)}
     assert report.notes == (
-        "more.csv has no table of its name, so what became of its 1 rows is not known",
-        "load.sql has updated or deleted rows of public.a: 2",
+        "more.csv has no table of its name, so what became of its 1 row is not known",
+        "load.sql has changed rows of public.a: 2 updated",
+    )
+
+
+def test_rows_that_are_updated_and_then_deleted_are_not_added_up(
+    database: str, folder: Write
+) -> None:
+    """Ten rows would be more than there are."""
+    path = folder(
+        {
+            "001_a.up.sql": "CREATE TABLE a (n int)",
+            "seed/load.sql": "CREATE TEMP TABLE seed_a (n int) ON COMMIT DROP;"
+            " UPDATE a SET n = 0; DO $$ BEGIN DELETE FROM a; END $$",
+            "seed/a.csv": "n\n",
+        }
+    )
+    up(database, path)
+    execute(database, "INSERT INTO a SELECT * FROM generate_series(1, 5)")
+
+    assert seed(database, path).notes == (
+        "load.sql has changed rows of public.a: 5 updated, 5 deleted",
     )
 
 

@@ -144,7 +144,7 @@ def test_status_changes_nothing(database: str, folder: Write, dump: Dump) -> Non
 
 
 def test_status_needs_no_relation(database: str, folder: Write) -> None:
-    """It tells of the migrations, not of the tables, which verify does."""
+    """It reports the migrations, not of the tables, which verify does."""
     path = folder(TWO)
     up(database, path)
     execute(database, "DROP TABLE b")

@@ -163,7 +163,8 @@ def test_a_query_that_takes_too_long(api: Api, seeded: str) -> None:
     with psycopg.connect(seeded) as conn:
         conn.execute("LOCK TABLE recommendations")
         assert word(client.get("/api/recommendations")) == "query-timeout"
-    assert client.get("/api/recommendations").status_code == 200
+    # A busy machine may need more time for the query itself, now and then.
+    wait_until(lambda: client.get("/api/recommendations").is_success, "the query is in time")
 
 
 @pytest.mark.any_version

@@ -776,7 +776,7 @@ def test_an_interrupt_is_heard_although_it_does_not_wake_the_wait(
     with psycopg.connect(database, autocommit=True) as conn:
         conn.execute("CREATE SEQUENCE behind")
     before = dump(database, rows=True)
-    # A sequence is not rolled back: it tells whether the statement behind the pause has run.
+    # A sequence is not rolled back: it shows whether the statement behind the pause has run.
     files = read_folder(folder({"001_a.up.sql": "SELECT pg_sleep(20); SELECT nextval('behind')"}))
 
     def interrupt() -> None:

@@ -16,6 +16,7 @@ import pytest
 from lfmigrate.errors import ArchiveError
 from lfmigrate.rows import archive
 from lfmigrate.rows.archive import About, SavedSequence
+from lfmigrate.rows.files import incomplete
 
 ABOUT = About("backup", "app", "public", ("001_a",), "1.0", 180_000)
 
@@ -171,3 +172,15 @@ def test_a_manifest_that_contradicts_itself_says_where(
     with pytest.raises(ArchiveError, match="is not the manifest of a backup") as caught:
         archive.read(path)
     assert words in caught.value.detail[0]
+
+
+def test_an_incomplete_backup_is_called_so(tmp_path: Path) -> None:
+    """It has the hidden name that it keeps if its process is killed."""
+    path = tmp_path / "out"
+    write(path, ["x"])
+    left = path.rename(incomplete(path))
+
+    with pytest.raises(ArchiveError, match="is an incomplete backup") as caught:
+        archive.read(left)
+    assert caught.value.hint is not None
+    assert archive.read(left.rename(path)).tables

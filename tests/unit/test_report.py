@@ -179,7 +179,7 @@ def test_a_failed_statement_is_reported_from_message_to_hint(screen: Make, err: 
         column=1,
     )
 
-    screen(40).fail(error)
+    screen(80).fail(error)
 
     assert err.getvalue().splitlines() == [
         'error: column "period_id" does not exist',
@@ -188,6 +188,60 @@ def test_a_failed_statement_is_reported_from_message_to_hint(screen: Make, err: 
         "  Nothing was changed.",
         'hint: Run "lfmigrate verify --replay" to see how it differs.',
     ]
+
+
+@pytest.mark.parametrize("columns", [*range(30, 50), 80, 120])
+def test_a_message_is_broken_between_words_and_what_is_to_be_copied_is_not(
+    columns: int, screen: Make, err: Stream
+) -> None:
+    """An option or a directive that is broken could not be copied."""
+    hint = 'Empty them first, or let "--replace --yes" do it; --into loads it into another one.'
+    error = LfmigrateError("2 tables are not empty", detail=["table public.a, rows: 2"], hint=hint)
+
+    screen(columns).fail(error)
+
+    lines = err.getvalue().splitlines()
+    assert max(map(cell_len, lines)) <= columns
+    assert " ".join(err.getvalue().partition("hint: ")[2].split()) == hint
+    assert '"--replace --yes"' in err.getvalue()
+
+
+def test_a_pipe_gets_each_message_on_one_line(
+    monkeypatch: pytest.MonkeyPatch, err: Stream, out: Stream
+) -> None:
+    """A program may read it."""
+    monkeypatch.delenv("COLUMNS", raising=False)
+
+    Screen(out=out, err=err).fail(LfmigrateError("a " * 200 + "b", hint="c " * 200 + "d"))
+
+    assert len(err.getvalue().splitlines()) == 2
+
+
+def test_a_word_that_is_wider_than_the_terminal_stays_whole(screen: Make, err: Stream) -> None:
+    """A path or an address, to be copied."""
+    path = "/very/" * 20
+
+    screen(40).fail(LfmigrateError("cannot write the file", detail=[path]))
+
+    assert path in err.getvalue()
+
+
+@pytest.mark.parametrize("columns", [40, 80])
+@pytest.mark.parametrize("before", ["x" * 60 + " ", "\t" * 6, "\u5b57" * 40 + " ", ""])
+def test_a_caret_stands_below_its_character_at_any_width(
+    columns: int, before: str, screen: Make, err: Stream
+) -> None:
+    """The line is cut around it, not broken by the terminal."""
+    source = f"{before}WRONG, and so much more that it does not fit into any line of a terminal"
+    padding = "".join(c if c == "\t" else " " for c in before)
+    detail = [f"17 | {source}", f"     {padding}^"]
+
+    screen(columns).fail(StatementFailed("no", detail=detail))
+
+    _, line, caret, _ = err.getvalue().split("\n")
+    assert cell_len(line.expandtabs()) <= columns
+    at = cell_len(caret.expandtabs()) - 1
+    assert next(i for i, c in enumerate(line) if cell_len(line[:i]) == at) == line.index("WRONG")
 
 
 def test_brackets_are_text_and_not_markup(screen: Make, err: Stream) -> None:

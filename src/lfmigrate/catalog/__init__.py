@@ -7,7 +7,9 @@ from lfmigrate.catalog.large_object import LargeObject, large_objects
 from lfmigrate.catalog.objects import Index, dependents, hidden_members, indexes, inventory, items
 from lfmigrate.catalog.query import query_text
 from lfmigrate.catalog.relations import (
+    Definable,
     committed,
+    definable,
     existing_parts,
     fingerprints,
     part_definitions,
@@ -69,6 +71,7 @@ __all__ = [
     "ChangedValues",
     "CheckConstraint",
     "Column",
+    "Definable",
     "ForeignKey",
     "Index",
     "LargeObject",
@@ -94,6 +97,7 @@ __all__ = [
     "check_constraint",
     "committed",
     "databases",
+    "definable",
     "dependents",
     "earlier_changes",
     "existing",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from lfmigrate.catalog.query import query_text
@@ -153,6 +154,47 @@ def part_definitions(
 ) -> Query[tuple[Mapping[str, Any], ...]]:
     """Ask how triggers, rules, views and routines are defined; see the query."""
     return Query(query_text("part_definitions"), (json.dumps(list(parts)),), tuple)
+
+
+@dataclass(frozen=True, slots=True)
+class Definable:
+    """Something whose definition can be kept; see queries/definable.sql.
+
+    Attributes:
+        owner: The id of the relation of a trigger or a rule; of anything else, its own.
+        key: That of ``owner``.
+        kind: Its kind, such as ``view``, ``procedure`` or ``trigger``.
+        part: The trigger or rule, such as ``trigger audit``; None for anything else.
+    """
+
+    owner: str
+    key: Key
+    kind: str
+    part: str | None
+
+
+def definable(ids: Iterable[str]) -> Query[Mapping[str, Definable]]:
+    """Ask which objects exist and are views, routines, triggers or rules.
+
+    Args:
+        ids: As in `catalog.inventory`.
+
+    Returns:
+        Those, by id; their names depend on ``search_path``.
+    """
+
+    def decode(value: Any) -> Mapping[str, Definable]:  # noqa: ANN401 (parsed JSON)
+        return {
+            each["id"]: Definable(
+                each["owner"],
+                Key(each["space"], each["schema"], each["name"]),
+                each["kind"],
+                each["part"],
+            )
+            for each in value
+        }
+
+    return Query(query_text("definable"), (json.dumps(sorted(ids)),), decode)
 
 
 def _parameters(

@@ -215,10 +215,14 @@ def staging(prefix: str) -> Query[tuple[StagingTable, ...]]:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """The number of rows of a table that a session has inserted, and updated or deleted."""
+    """How many rows of a table a session has inserted, updated and deleted.
 
-    inserted: int
-    changed: int
+    A row that it has updated and then deleted counts in both.
+    """
+
+    inserted: int = 0
+    updated: int = 0
+    deleted: int = 0
 
 
 def written_rows() -> Query[Mapping[tuple[str, str], Written] | None]:
@@ -231,10 +235,7 @@ def written_rows() -> Query[Mapping[tuple[str, str], Written] | None]:
     def decode(value: Any) -> Mapping[tuple[str, str], Written] | None:  # noqa: ANN401 (parsed JSON)
         if value is None:
             return None
-        return {
-            (found["schema"], found["name"]): Written(found["inserted"], found["changed"])
-            for found in value
-        }
+        return {(found.pop("schema"), found.pop("name")): Written(**found) for found in value}
 
     return Query(query_text("written_rows"), (), decode)
 

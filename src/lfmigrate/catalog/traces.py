@@ -1,4 +1,4 @@
-"""Asks what an open transaction may have dropped or changed, which its own locks tell."""
+"""Asks what an open transaction may have dropped or changed, which its own locks show."""
 
 from __future__ import annotations
 

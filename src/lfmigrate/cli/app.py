@@ -14,7 +14,7 @@ import typer
 import lfmigrate
 from lfmigrate import settings
 from lfmigrate.cli import options
-from lfmigrate.cli.call import ask, calling, confirmed, dotenv_variables, run
+from lfmigrate.cli.call import ask, calling, confirmed, dotenv_variables, previewed, run
 from lfmigrate.cli.options import EVERYWHERE, Replace, Yes, on_a_database, takes
 from lfmigrate.errors import DifferenceFound, UsageError, join
 from lfmigrate.settings import Flags, Scope
@@ -227,7 +227,7 @@ def rollback(
 
             if yes or dry_run:
                 return roll_back(dry_run=dry_run)
-            preview = replace(roll_back(dry_run=True), dry_run=False)
+            preview = previewed(roll_back)
             if not preview.migrations:
                 return preview
             ask(call, working, preview)

@@ -220,17 +220,25 @@ def confirmed(
     Raises:
         Refused: It was not confirmed.
     """
-    try:
-        preview = replace(command(dry_run=True), dry_run=False)
-    except LfmigrateError as error:
-        # A dry run is not what was asked for.
-        if error.report is not None:
-            error.report = replace(cast("R", error.report), dry_run=False)
-        raise
+    preview = previewed(command)
     if needless(preview):
         return preview
     ask(call, working, preview)
     return command(dry_run=False)
+
+
+def previewed(command: Callable[..., R]) -> R:
+    """Return what a command would do, or fail as it would: a dry run is not what was asked for.
+
+    Args:
+        command: Takes ``dry_run``, which the reports have as well.
+    """
+    try:
+        return replace(command(dry_run=True), dry_run=False)
+    except LfmigrateError as error:
+        if error.report is not None:
+            error.report = replace(cast("R", error.report), dry_run=False)
+        raise
 
 
 def ask(call: Call, working: Working, preview: object) -> None:
@@ -260,8 +268,7 @@ def confirm(call: Call, question: str) -> None:
         raise Refused("not confirmed", hint="Add --yes to skip the confirmation prompt.")
     try:
         _discard_typed()
-        sys.stderr.write(f"{question} [y/N]: ")
-        sys.stderr.flush()
+        call.screen.prompt(f"{question} [y/N]:")
         answer = sys.stdin.readline()
     except KeyboardInterrupt as interrupt:
         sys.stderr.write("\n")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from lfmigrate import catalog
 from lfmigrate.catalog import LargeObject, Server, Table
-from lfmigrate.engine.empty_tables import lock_and_count, save_and_empty, tables_with_rows
+from lfmigrate.engine.empty_tables import lock_and_count_tables, save_and_empty, tables_with_rows
 from lfmigrate.engine.large_objects import refuse_unreadable
 from lfmigrate.engine.session import Session
 from lfmigrate.engine.shown import labels, refuse_more_than_shown
@@ -123,7 +123,7 @@ def restore(
             with transaction(session, state) as tx:
                 found = _Found.queue(tx.flight, saved, schema_of, state)
                 tx.send()
-                counted = lock_and_count(tx, [table for _, table in found.pairs()])
+                counted = lock_and_count_tables(tx, [table for _, table in found.pairs()])
                 # Again, because another session may have altered one before it was locked.
                 found = _Found.queue(tx.flight, saved, schema_of, state)
                 tx.send()
@@ -131,7 +131,7 @@ def restore(
                 tables = [table for _, table in pairs]
                 lost = _of(tables, counted)
                 if lost and not replace:
-                    raise _not_empty(lost, tables)
+                    raise _not_empty(lost)
                 staged = stage(tx.conn, saved, _to_stage(pairs, partial, saved, state), watch)
                 columns = _count_columns(tx, partial, staged)
                 existing = tx.flight.ask(catalog.large_objects(saved.numbers))
@@ -295,9 +295,9 @@ def _count_columns(
     return tuple(answer.value for answer in asked)
 
 
-def _not_empty(lost: Sequence[Emptied], tables: Sequence[Table]) -> Refused:
+def _not_empty(lost: Sequence[Emptied]) -> Refused:
     return Refused(
-        f"{len(lost)} of {len(tables)} tables are not empty",
+        "1 table is not empty" if len(lost) == 1 else f"{len(lost)} tables are not empty",
         detail=[f"table {t.schema}.{t.name}, rows: {t.rows:,}" for t in lost],
         hint='Empty them first, or let "--replace --yes" do it after a backup; --into loads'
         " the backup into a schema of its own.",

@@ -2,32 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from lfmigrate import catalog
 from lfmigrate.catalog import Server
-from lfmigrate.engine.counting import Counted, lock_and_count
+from lfmigrate.engine.counting import Counted, count_losses
 from lfmigrate.engine.large_objects import refuse_unreadable
 from lfmigrate.engine.losses import Lost
 from lfmigrate.engine.outcome import Outcome
 from lfmigrate.engine.owned import OwnedObjects, owned_objects
-from lfmigrate.engine.previous import notes_of, previous_of
+from lfmigrate.engine.previous import previous_of
 from lfmigrate.engine.recreate import RecreatedObjects
+from lfmigrate.engine.restoring import Overwritten, Plan, overwritten, try_out
 from lfmigrate.engine.sequences import may_set_sequences, unmoved_sequences
 from lfmigrate.engine.session import Session
 from lfmigrate.engine.shown import refuse_more_than_shown
 from lfmigrate.engine.state import DatabaseState
-from lfmigrate.engine.step import Step
+from lfmigrate.engine.step import Restores, Step
 from lfmigrate.engine.transaction import Transaction, transaction
-from lfmigrate.engine.trial import Rerun, Trial, refuse_more, roots, run_trial
+from lfmigrate.engine.trial import Rerun, refuse_more, roots
 from lfmigrate.engine.waiting import Attempts
 from lfmigrate.errors import Refused, SqlFileError, StatementFailed
 from lfmigrate.history import ledger, plan
-from lfmigrate.history.ownership import Losses, split_by_owner
+from lfmigrate.history.ownership import Drops
 from lfmigrate.history.plan import Undoing
 from lfmigrate.postgres.connection import Connection
 from lfmigrate.postgres.wire import Answer, Progress
@@ -63,6 +64,7 @@ class RollbackReport:
         dependents: What they did not create, and what is dropped with it.
         backup: The folder with the rows; None if there was no row, or none was wanted.
         notes: What is worth a warning.
+        restored: What gets the definition back that it had before the migrations.
         dry_run: Whether only that was asked for.
         saves_rows: Whether the rows are saved first.
     """
@@ -74,6 +76,7 @@ class RollbackReport:
     dependents: tuple[Lost, ...] = ()
     backup: Path | None = None
     notes: tuple[str, ...] = ()
+    restored: tuple[str, ...] = ()
     dry_run: bool = False
     saves_rows: bool = True
 
@@ -148,7 +151,7 @@ def rollback(
             undoings, owned = _choose(session, state, to)
             if not undoings:
                 continue
-            steps, notes = _steps(
+            steps, notes, chosen = _steps(
                 session, state, undoings, owned, recorded=recorded, cascade=cascade
             )
             steps = recreated.prepare(recreated.after_migrations(steps))
@@ -164,17 +167,19 @@ def rollback(
                     transaction(session, state, files) as tx,
                     unmoved_sequences(tx) if watched else nullcontext() as sequences,
                 ):
-                    trial = run_trial(tx, steps, owned)
+                    done = try_out(tx, steps, owned, {} if cascade else chosen)
+                    steps, trial = list(done.steps), done.trial
                     reset = sequences.put_back() if sequences is not None else ()
-                    losses = _losses(trial, steps, owned)
-                    counted = lock_and_count(tx, trial, losses, reset)
+                    counted = count_losses(tx, trial, done.drops, reset)
+                    newer = overwritten(tx, steps)
                     report = replace(
                         report,
-                        lost=counted.lost,
+                        lost=(*counted.lost, *map(_changed, newer)),
                         dependents=counted.dependents,
-                        notes=(*report.notes, *counted.notes),
+                        restored=done.restored,
+                        notes=(*report.notes, *counted.notes, *done.notes, *_notes_of(newer)),
                     )
-                    _refuse_outside(losses, owned, cascade=cascade)
+                    _refuse_outside(done, owned, cascade=cascade)
                     if trial.failure is not None:
                         raise trial.failure
                     if shown is not None:
@@ -182,19 +187,18 @@ def rollback(
                             _labels(shown), _labels(report), saved=report.saves_rows
                         )
                     if backup_dir is not None and not dry_run:
-                        saved = _save(tx, counted, losses, report, parent=backup_dir, watch=watch)
+                        kept = [*_kept(done.drops), *(Dropped(**asdict(each)) for each in newer)]
+                        saved = _save(tx, counted, kept, report, parent=backup_dir, watch=watch)
                         report = replace(report, backup=saved)
                     run = Rerun.queue(tx, steps, trial, counted.unsaved)
                     outcome = tx.outcome()
                     refuse_more(tx, trial, run, counted.unsaved)
-                    restored = {(p.key, p.part) for step in steps for p in step.restores}
-                    over = _over(owned, outcome, {key for key, part in restored if part is None})
-                    report = replace(
-                        report,
-                        notes=(*report.notes, *_left(set(over) - owned.owned.found, outcome)),
-                    )
+                    forgotten = done.forgotten(state.history.expected)
+                    over = _over(owned, outcome, forgotten)
+                    left = {k for k in over if (k, None) not in forgotten} - owned.owned.found
+                    report = replace(report, notes=(*report.notes, *_left(left, outcome)))
                     if not dry_run:
-                        tx.commit(outcome.forgetting(over, restored))
+                        tx.commit(outcome.forgetting(over, forgotten))
                         report = _done(report)
             except Refused as refused:
                 refused.report = report
@@ -235,8 +239,8 @@ def _steps(
     *,
     recorded: bool,
     cascade: bool,
-) -> tuple[list[Step], list[str]]:
-    """Return the down files to run, and what is worth a warning.
+) -> tuple[list[Step], list[str], dict[str, SqlFile]]:
+    """Return the down files to run, what is worth a warning, and the files as they are, by name.
 
     What repeatable files created and needs what is dropped is dropped first, unless the down files
     drop it.
@@ -255,17 +259,19 @@ def _steps(
         )
     steps = []
     notes = []
+    originals = {}
     for undoing in undoings:
         answer = scripts.get(undoing.number)
         script = None if answer is None else answer.value
         chosen, edited = _down_file(session.folder, undoing, script, recorded=recorded)
+        originals[chosen.name] = chosen
         if cascade:
             # First, because it reads the file's text, and the other changes its statements.
             chosen = down.cascading(chosen)
         file, changed = down.in_one_transaction(chosen)
         notes += [note for note in (edited, changed) if note is not None]
-        restores = previous_of(state.history, undoing.number)
-        notes += notes_of(restores)
+        previous = previous_of(state.history, undoing.number)
+        restores = Restores(previous, cascades=cascade) if previous else None
         steps.append(Step("rollback", undoing.version, undoing.name, file, restores=restores))
     known = down.dropped_names([step.file for step in steps])
     files = {name: event.file for name, event in state.history.repeatables.items()}
@@ -279,7 +285,7 @@ def _steps(
                 continue
             if owned.ids.get(key) in dependents.value:
                 steps.insert(0, _drop(name, files[name], key, found.kind))
-    return steps, notes
+    return steps, notes, originals
 
 
 def _drop(name: str, file: str, key: Key, kind: str) -> Step:
@@ -342,22 +348,9 @@ def _way_to_add_a_down_file(undoing: Undoing) -> str:
     return f"Rename {up} to {stem}.up.sql and write {stem}.down.sql"
 
 
-def _losses(trial: Trial, steps: Sequence[Step], owned: OwnedObjects) -> Losses:
-    losses = split_by_owner(
-        trial.gone,
-        owned.owned,
-        owned.ids,
-        again=trial.created,
-        by_name=not any(down.cascades(step.file) for step in steps),
-    )
-    own = tuple(role for role in trial.roles if role.name in owned.roles)
-    others = tuple(role for role in trial.roles if role not in own)
-    return Losses(losses.own + own, losses.outside + others)
-
-
-def _refuse_outside(losses: Losses, owned: OwnedObjects, *, cascade: bool) -> None:
+def _refuse_outside(done: Plan, owned: OwnedObjects, *, cascade: bool) -> None:
     """Refuse to drop what the migrations did not create."""
-    outside = losses.outside
+    outside = done.drops.outside
     if not outside or cascade:
         return
     many = len(outside) != 1
@@ -375,7 +368,11 @@ def _refuse_outside(losses: Losses, owned: OwnedObjects, *, cascade: bool) -> No
     raise Refused(
         f"{len(outside)} {'objects' if many else 'object'} outside the migration"
         f" {'depend' if many else 'depends'} on what would be dropped",
-        detail=[f"{item.kind} {item.name}" for item in outside],
+        detail=[
+            f"{item.kind} {item.name}"
+            + (f": {done.reasons[item.name]}" if item.name in done.reasons else "")
+            for item in outside
+        ],
         hint="Move or drop them first, or drop them too with --cascade; the backup's manifest then"
         " keeps their definitions.",
     )
@@ -384,7 +381,7 @@ def _refuse_outside(losses: Losses, owned: OwnedObjects, *, cascade: bool) -> No
 def _save(
     tx: Transaction,
     counted: Counted,
-    losses: Losses,
+    kept: Sequence[Dropped],
     report: RollbackReport,
     *,
     parent: Path,
@@ -392,9 +389,6 @@ def _save(
 ) -> Path | None:
     """Save the rows that are lost, and the definitions of what others created."""
     refuse_unreadable(counted.large_objects)
-    # In the order in which they were created: a partition or a view comes after what it needs.
-    created = sorted(losses.outside, key=lambda item: int(item.id.split(":")[1]))
-    kept = [Dropped(item.kind, item.name, item.definition) for item in created]
     if not counted.has_content and not kept:
         return None
     undone = ", ".join(f"{m.version}_{m.name}" for m in report.migrations)
@@ -412,19 +406,42 @@ def _save(
     return saved.path
 
 
-def _over(owned: OwnedObjects, outcome: Outcome, restored: Collection[Key]) -> list[Key]:
+def _kept(drops: Drops) -> Iterator[Dropped]:
+    """Return what others have created, with the statements that re-create it."""
+    # In the order in which they were created: a partition or a view comes after what it needs.
+    for item in sorted(drops.outside, key=lambda item: int(item.id.split(":")[1])):
+        yield Dropped(item.kind, item.name, item.definition)
+
+
+def _changed(newer: Overwritten) -> Lost:
+    return Lost(f"changed {newer.kind}", newer.name)
+
+
+def _notes_of(newer: Iterable[Overwritten]) -> Iterator[str]:
+    for each in newer:
+        yield (
+            f"{each.kind} {each.name} was redefined since the migration; the rollback overwrites"
+            " that with the previous definition, and the manifest of a backup keeps it"
+        )
+
+
+def _over(
+    owned: OwnedObjects, outcome: Outcome, forgotten: Collection[tuple[Key, str | None]]
+) -> set[Key]:
     """Return what is not expected any more: what the migrations created, dropped or not.
 
-    What has another id now was re-created by a down file, and is expected as it is, unless it was
-    restored to what it was before the migrations.
+    What was restored to what it was before the migrations is not, either.
+
+    What has another id now was re-created by a down file, and is expected as it is.
     """
     on_top = {key for keys in owned.repeatables.values() for key in keys}
     ids = {key: item_id for item_id, key in outcome.state.ids.items()}
-    return [
+    restored = {key for key, part in forgotten if part is None}
+    return restored | {
         key
         for key in (owned.owned.whole.keys() | owned.owned.found) - on_top
-        if key not in ids or ids[key] == owned.ids.get(key) or key in restored
-    ]
+        if key not in ids or ids[key] == owned.ids.get(key)
+    }
 
 
 def _left(over: Collection[Key], outcome: Outcome) -> list[str]:

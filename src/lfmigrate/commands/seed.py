@@ -9,7 +9,7 @@ from pathlib import Path
 
 from lfmigrate import catalog
 from lfmigrate.catalog import Server, StagingTable, Table, Written
-from lfmigrate.engine.empty_tables import lock_and_count, save_and_empty, tables_with_rows
+from lfmigrate.engine.empty_tables import lock_and_count_tables, save_and_empty, tables_with_rows
 from lfmigrate.engine.large_objects import touched_objects
 from lfmigrate.engine.losses import Moment, changes, existed_before
 from lfmigrate.engine.owned import owned_objects
@@ -46,7 +46,7 @@ _WITH_CONTENT = ("table ", "table column ", "foreign table ", "materialized view
 
 _WRITES = frozenset({"insert", "update", "delete", "merge"})
 
-# How many rows of which tables this session has inserted and changed.
+# How many rows of which tables this session has inserted, updated and deleted.
 _Counts = Mapping[tuple[str, str], Written]
 
 
@@ -147,7 +147,7 @@ def seed(
                     staging_tables, before = _create_staging(tx, files)
                     staged = staging.pair(files.files, staging_tables)
                     rows = staging.copy(tx.conn, staged, watch)
-                    lost = lock_and_count(tx, tables)
+                    lost = lock_and_count_tables(tx, tables)
                     if shown is not None:
                         refuse_more_than_shown(labels(shown.lost), labels(lost), saved=True)
                     if lost:
@@ -288,11 +288,12 @@ def _refuse_losses(tx: Transaction, first: Moment, last: Moment) -> None:
 
 
 def _since(before: _Counts, after: _Counts) -> _Counts:
-    none = Written(0, 0)
+    none = Written()
     return {
         name: Written(
             now.inserted - before.get(name, none).inserted,
-            now.changed - before.get(name, none).changed,
+            now.updated - before.get(name, none).updated,
+            now.deleted - before.get(name, none).deleted,
         )
         for name, now in after.items()
     }
@@ -338,11 +339,11 @@ def _loaded(
     for each, count in zip(staged, rows, strict=True):
         if each.table.target is None:
             notes.append(
-                f"{each.file.name} has no table of its name, so what became of its {count:,} rows"
-                " is not known"
+                f"{each.file.name} has no table of its name, so what became of its"
+                f" {count:,} {'row' if count == 1 else 'rows'} is not known"
             )
             continue
-        inserted = left.pop(each.table.target, Written(0, 0)).inserted
+        inserted = left.pop(each.table.target, Written()).inserted
         tables.append(SeededTable(*each.table.target, inserted, max(count - inserted, 0)))
     tables += [
         SeededTable(*name, written.inserted, 0)
@@ -350,11 +351,17 @@ def _loaded(
         if written.inserted
     ]
     notes += [
-        f"load.sql has updated or deleted rows of {schema}.{name}: {written.changed:,}"
+        f"load.sql has changed rows of {schema}.{name}: {_changed(written)}"
         for (schema, name), written in counts.items()
-        if written.changed
+        if written.updated or written.deleted
     ]
     return tuple(tables), tuple(notes)
+
+
+def _changed(written: Written) -> str:
+    """Return how many rows were updated and deleted; one may have been both."""
+    deeds = [(written.updated, "updated"), (written.deleted, "deleted")]
+    return ", ".join(f"{count:,} {deed}" for count, deed in deeds if count)
 
 
 def _drift(state: DatabaseState) -> list[str]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import ExitStack, nullcontext
+from contextlib import ExitStack, nullcontext, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lfmigrate.commands.up_report import UpReport, as_planned, report_of, with_untried
+from lfmigrate.engine.ahead import known_to_lose
 from lfmigrate.engine.batches import add_upgrade, split_untriable
 from lfmigrate.engine.batches import batches as split_into_batches
 from lfmigrate.engine.direct import direct_session, session_lock
@@ -260,15 +261,8 @@ def _run(
             refuse_to_lose(session.folder, outcome.state, options.recreated)
             if not guard.examine(tx, outcome):
                 continue
-            outcome = guard.previous.keep(outcome)
-            try:
-                guard.refuse(steps, dry_run=dry_run)
-            except Refused as refused:
-                report = report_of(
-                    session.folder, outcome.state, [outcome], dry_run=dry_run, remains=state.history
-                )
-                refused.report = replace(as_planned(report), lost=guard.lost)
-                raise
+            outcome = guard.previous.keep(tx, outcome)
+            _refuse_losses(session, state, outcome, guard, steps, dry_run=dry_run)
             actions = {step.action for step in steps}
             if "repair" in actions and "up" not in actions:
                 refuse_spoiled(state, outcome)
@@ -283,6 +277,53 @@ def _run(
         return
 
 
+def _refuse_losses(
+    session: Session,
+    state: DatabaseState,
+    outcome: Outcome,
+    guard: RowGuard,
+    steps: Sequence[Step],
+    *,
+    dry_run: bool,
+) -> None:
+    """Refuse what files lose, with a report of what they would do."""
+    try:
+        guard.refuse(steps, dry_run=dry_run)
+    except Refused as refused:
+        report = report_of(
+            session.folder, outcome.state, [outcome], dry_run=dry_run, remains=state.history
+        )
+        refused.report = replace(as_planned(report), lost=guard.lost)
+        raise
+
+
+def _refuse_ahead(session: Session, state: DatabaseState, step: Step, options: _Options) -> None:
+    """Refuse a no-transaction file before anything of it runs, if its text loses rows.
+
+    Raises:
+        Refused: Rows would be lost.
+    """
+    rows = options.rows
+    done = sum(
+        1 for e in state.history.begun.get(int(step.version or 0), ()) if e.action == "statement"
+    )
+    tried = known_to_lose(step.file, done)
+    if tried is None or rows.accepts or rows.parent is not None or step.file.loses_data:
+        return
+    guard = RowGuard(RowPolicy(created=rows.created, large_objects=rows.large_objects))
+    part = replace(step, file=tried)
+    with suppress(StatementFailed):  # it may need what comes before it
+        known = False
+        while not known:
+            with transaction(session, state, [tried]) as tx:
+                guard.begin(tx, [part])
+                tx.run([part], suspects=guard.suspects)
+                outcome = tx.outcome()
+                known = guard.examine(tx, outcome)
+                if known:
+                    _refuse_losses(session, state, outcome, guard, [step], dry_run=False)
+
+
 def _run_statements(
     session: Session, state: DatabaseState, step: Step, options: _Options
 ) -> Iterator[Outcome]:
@@ -292,6 +333,7 @@ def _run_statements(
     remains, and remains recorded.
     """
     with session_lock(session, state, step.file):
+        _refuse_ahead(session, state, step, options)
         while (part := next_part(state, step)) is not None:
             if not runs_alone(part):
                 (outcome,) = _run(session, state, [part], options)
@@ -299,6 +341,7 @@ def _run_statements(
                 committed = tuple(session.committed)
                 refuse_to_drop_databases(session, state.schema, part, options.rows)
                 outcome = run_alone(session, state, part)
+                options.rows.uncounted.extend(outcome.notes)
                 try:
                     if options.strict:
                         _refuse_differences(session.folder, outcome, dry_run=False)

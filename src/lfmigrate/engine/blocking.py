@@ -30,7 +30,7 @@ class _Impatient:
     held_by: Sequence[str] = ()
 
     def ask(self) -> None:
-        raise DatabaseError("no answer")
+        raise DatabaseError(f"no answer on a second connection within {self.after_s:g} s")
 
 
 def ask_aside(conn: Connection, query: Query[T], within_s: float) -> T:

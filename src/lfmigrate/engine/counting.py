@@ -11,7 +11,7 @@ from lfmigrate.catalog import LargeObject
 from lfmigrate.engine.losses import CHANGED, Lost
 from lfmigrate.engine.transaction import Transaction
 from lfmigrate.engine.trial import Trial, lock_tables
-from lfmigrate.history.ownership import Losses
+from lfmigrate.history.ownership import Drops
 from lfmigrate.postgres.pipeline import Flight, Query
 from lfmigrate.postgres.wire import Answer
 from lfmigrate.rows.policies import all_rows_visible
@@ -55,15 +55,15 @@ class Counted:
     notes: tuple[str, ...]
 
 
-def lock_and_count(
-    tx: Transaction, trial: Trial, losses: Losses, reset: Collection[str] = ()
+def count_losses(
+    tx: Transaction, trial: Trial, drops: Drops, reset: Collection[str] = ()
 ) -> Counted:
     """Lock the tables that are lost or changed, and count their rows.
 
     Args:
         tx: The trial was rolled back in it.
         trial: What the files did.
-        losses: What of it the migrations created.
+        drops: What of it the migrations created.
         reset: The ids of the sequences that they set back.
 
     Raises:
@@ -77,9 +77,9 @@ def lock_and_count(
         # Others may still read them, and a role that may only insert may not lock them.
         shared = [i for i in trial.tables if i.id not in whole and trial.may_lock(i.id)]
         lock_tables(flight, [_qualified(item) for item in shared], "SHARE ROW EXCLUSIVE")
-    cut = [i for i in losses.own + losses.outside if i.kind == _COLUMN]
+    cut = [i for i in drops.own + drops.outside if i.kind == _COLUMN]
     counted, values = _ask_rows(flight, trial.counted, cut)
-    dropped_sequences = [i for i in losses.own + losses.outside if i.relkind == "S"]
+    dropped_sequences = [i for i in drops.own + drops.outside if i.relkind == "S"]
     new = flight.ask(catalog.items(set(reset) - trial.items.keys()))
     used = [flight.ask(_is_used(sequence)) for sequence in dropped_sequences]
     tx.send()
@@ -110,12 +110,16 @@ def lock_and_count(
     objects = (each.lost for each in trial.large_objects.values())
     foreign = [Lost(_CHANGED_FOREIGN_TABLE, name) for name in trial.foreign_tables]
     remote = "rows of foreign table {} may be changed on its server; they are in no backup"
-    views = [i for i in trial.counted if i.relkind == "m" and rows[i.id][0]]
+    views = [
+        view
+        for view in trial.counted
+        if view.relkind == "m" and rows[view.id][0] and view.id not in trial.restored
+    ]
     note = "the rows of {} are in no backup; REFRESH fills it from the tables that are left"
     saved = [item for item in trial.outermost if item.id in gone or item.id in changed]
     return Counted(
-        lost=(*map(dropped, losses.own), *changed.values(), *moved, *objects, *foreign),
-        dependents=tuple(map(dropped, losses.outside)),
+        lost=(*map(dropped, drops.own), *changed.values(), *moved, *objects, *foreign),
+        dependents=tuple(map(dropped, drops.outside)),
         tables=_names(saved),
         sequences=_names([*dropped_sequences, *changed_sequences]),
         large_objects=tuple(each.was for each in trial.large_objects.values()),

@@ -13,8 +13,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from lfmigrate import catalog
-from lfmigrate.catalog import Measured, Mode, Traces, TypeUser
-from lfmigrate.engine.lost_rows import KnownTable, Link, Loss, Search, label_of
+from lfmigrate.catalog import Definable, Measured, Mode, Traces, TypeUser
+from lfmigrate.engine.lost_rows import KnownTable, Link, RowLoss, Search, label_of
 from lfmigrate.engine.step import Step
 from lfmigrate.postgres.pipeline import Flight, Guard
 from lfmigrate.postgres.wire import Answer
@@ -36,7 +36,7 @@ _MODES: Mapping[str, Mode] = {
 }
 
 # The server empties a table in place if the same subtransaction has rewritten it before, so that
-# its file does not tell. A new subtransaction after a rewriting statement makes it tell.
+# its file does not show it. In a new subtransaction, it gets another file.
 _SAVE = "lfmigrate_rewritten"
 
 
@@ -48,11 +48,13 @@ class Suspects:
         tables: The ids of the tables to look at around every statement.
         statements: The statements to measure them around.
         begun: What they were like before the files, by id.
+        watched: The ids of views, routines, triggers and rules that the files may drop.
     """
 
     tables: set[str] = field(default_factory=set)
     statements: set[Statement] = field(default_factory=set)
     begun: dict[str, Measured] = field(default_factory=dict)
+    watched: set[str] = field(default_factory=set)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,7 @@ class Found:
         unknown: The ids of what was dropped and may have been another session's.
     """
 
-    losses: tuple[Loss, ...]
+    losses: tuple[RowLoss, ...]
     tables: frozenset[str]
     statements: frozenset[Statement]
     unknown: frozenset[str]
@@ -100,12 +102,14 @@ class Danger:
         existing: What existed, with the number of columns and the file of each table.
         suspects: What an earlier run has left to find out.
         earlier: What the statistics had counted before; see `catalog.earlier_changes`.
+        watched: What of ``suspects.watched`` exists after each file; empty if that is nothing.
     """
 
     schema: str
     existing: Answer[Fingerprints]
     suspects: Suspects
     earlier: Answer[Mapping[str, tuple[int, int]]]
+    watched: list[Answer[Mapping[str, Definable]]] = field(default_factory=list)
     _around: list[_Around] = field(default_factory=list)
     _statements: list[tuple[Step, Statement]] = field(default_factory=list)
     _answers: list[Answer[None]] = field(default_factory=list)
@@ -165,13 +169,20 @@ class Danger:
             flight.do(f"RELEASE SAVEPOINT {_SAVE}")
         self._has_savepoint = False
 
+    def end_step(self, flight: Flight) -> None:
+        """Queue the end of a file, and what of ``suspects.watched`` exists after it."""
+        self.end_file(flight)
+        if self.suspects.watched:
+            flight.look_at(self.schema)
+            self.watched.append(flight.ask(catalog.definable(self.suspects.watched)))
+
     def _begin_subtransaction(self, flight: Flight) -> None:
         self.end_file(flight)
         flight.do(f"SAVEPOINT {_SAVE}")
         self._has_savepoint, self._may_have_rewritten = True, False
 
     def queue_end(self, flight: Flight, answers: Sequence[Answer[None]], ledger: str) -> None:
-        """Queue what tells in the end what the statements dropped and rewrote.
+        """Queue what shows in the end what the statements dropped and rewrote.
 
         Args:
             flight: The statements are queued in it.

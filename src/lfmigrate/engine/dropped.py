@@ -8,26 +8,99 @@ from dataclasses import dataclass
 from typing import Any
 
 from lfmigrate import catalog
-from lfmigrate.engine.step import Recreated, Step
+from lfmigrate.engine.step import Recreated, Restores, Step
 from lfmigrate.history.events import Previous
 from lfmigrate.postgres.pipeline import Flight, Query
 from lfmigrate.postgres.wire import Answer
 from lfmigrate.schema.relation import Relation
 
 
-def restore_previous(flight: Flight, restored: Iterable[Previous]) -> list[Answer[None]]:
-    """Queue what restores the definitions that migrations have replaced; resets no settings."""
+@dataclass(frozen=True, slots=True)
+class NotRestored:
+    """Something whose previous definition does not work any more, and why.
+
+    Attributes:
+        label: What messages call it.
+        identity: As the server writes it.
+        message: The server's error.
+    """
+
+    label: str
+    identity: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """The pending results of what restores definitions, and what it could not restore."""
+
+    statements: tuple[Answer[None], ...]
+    failed: Answer[tuple[NotRestored, ...]]
+
+
+def make_room(flight: Flight, restores: Restores, schema: str) -> list[Answer[None]]:
+    """Queue what comes before a down file: drops, and definitions; resets no settings.
+
+    Args:
+        flight: Where it is queued.
+        restores: What is restored after the file.
+        schema: That of the run.
+    """
     answers = []
-    for each in restored:
-        flight.look_at()
-        # A body may name its tables without their schema, or read what does not exist any more.
-        flight.set(
-            {"lfmigrate.previous": json.dumps(each.document), "check_function_bodies": "off"}
-        )
-        answers.append(flight.do(catalog.query_text("restore_previous")))
-        if each.part is None:
-            answers.append(flight.do(catalog.query_text("restore_properties")))
+    if restores.drops:
+        flight.look_at(schema)
+        keys = json.dumps([key._asdict() for key in restores.drops])
+        answers.append(flight.do(catalog.query_text("recreated"), keys))
+        answers.append(flight.do(catalog.query_text("drop_recreated")))
+    if restores.first:
+        answers.append(_define(flight, restores, restores.previous, {"early": True}))
     return answers
+
+
+def restore_previous(flight: Flight, restores: Restores) -> Restored:
+    """Queue what restores the definitions that migrations have replaced; resets no settings."""
+    restored = (*restores.previous, *restores.rebuilds)
+    answers = [_define(flight, restores, restored, {})]
+    failed = flight.ask(_not_restored())
+    for index in range(sum(1 for each in restored if each.part is None)):
+        answers.append(
+            flight.do(
+                "SELECT set_config('lfmigrate.recreated',"
+                " coalesce((current_setting('lfmigrate.restorable')::jsonb -> $1::int)::text,"
+                " 'null'), true)",
+                str(index),
+            )
+        )
+        answers.append(flight.do(catalog.query_text("restore_properties")))
+    return Restored(tuple(answers), failed)
+
+
+def _define(
+    flight: Flight, restores: Restores, restored: Iterable[Previous], flags: Mapping[str, bool]
+) -> Answer[None]:
+    documents = [
+        {
+            **each.document,
+            "label": each.label,
+            **({"optional": True} if each.was_dropped or each in restores.rebuilds else {}),
+            **({"cascade": True} if restores.cascades else {}),
+            **flags,
+        }
+        for each in restored
+    ]
+    flight.look_at()
+    # A body may name its tables without their schema, or read what does not exist any more.
+    flight.set({"lfmigrate.previous": json.dumps(documents), "check_function_bodies": "off"})
+    return flight.do(catalog.query_text("restore_previous"))
+
+
+def _not_restored() -> Query[tuple[NotRestored, ...]]:
+    def decode(value: Any) -> tuple[NotRestored, ...]:  # noqa: ANN401 (parsed JSON)
+        return tuple(
+            NotRestored(each["label"], each["identity"] or "", each["message"]) for each in value
+        )
+
+    return Query("SELECT current_setting('lfmigrate.not_restored')::jsonb", (), decode)
 
 
 @dataclass(frozen=True, slots=True)

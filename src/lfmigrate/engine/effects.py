@@ -53,7 +53,7 @@ class Judgement:
 
 
 def needs_replay(before: Before, after: After) -> bool:
-    """Return whether only the files tell what to expect of some part from now on."""
+    """Return whether only the files say what to expect of some part from now on."""
     return any(_doubtful_parts(found, before, after) for found in after.found)
 
 
@@ -159,7 +159,7 @@ def _judge_found(found: Found, before: Before, after: After) -> tuple[Relation, 
 def _add_gone(
     effects: list[StepEffects], rows: dict[Key, list[Verdict]], before: Before, after: After
 ) -> None:
-    """Add what is gone to the rows, and to the last step: nothing tells which one it was.
+    """Add what is gone to the rows, and to the last step: nothing shows which one it was.
 
     What has another name now is added to the step that has given it that.
     """
@@ -186,7 +186,7 @@ def _add_gone(
 
 
 def _doubtful_parts(found: Found, before: Before, after: After) -> frozenset[str]:
-    """Return the parts of which the catalogs do not tell what to expect from now on.
+    """Return the parts of which the catalogs do not show what to expect from now on.
 
     Those had drifted before the run, or may have been changed by another session during it.
     """

@@ -18,7 +18,7 @@ from lfmigrate.rows.policies import all_rows_visible, see_all_rows
 from lfmigrate.rows.suspended import without_triggers
 
 
-def lock_and_count(transaction: Transaction, tables: Sequence[Table]) -> tuple[Emptied, ...]:
+def lock_and_count_tables(transaction: Transaction, tables: Sequence[Table]) -> tuple[Emptied, ...]:
     """Lock tables against all other sessions, and return those that have rows.
 
     Raises:

@@ -13,7 +13,7 @@ from lfmigrate.engine.danger import Danger, Found, Suspects, Updated
 from lfmigrate.engine.dropped_storage import DroppedStorage
 from lfmigrate.engine.large_objects import refuse_unreadable, touched_objects
 from lfmigrate.engine.losses import Lost, existed_before
-from lfmigrate.engine.lost_rows import CHANGED_COLUMN, Loss
+from lfmigrate.engine.lost_rows import CHANGED_COLUMN, RowLoss
 from lfmigrate.engine.outcome import Outcome
 from lfmigrate.engine.previous import PreviousDefinitions
 from lfmigrate.engine.session import Session
@@ -41,6 +41,7 @@ class RowPolicy:
         lost: What was lost.
         backups: The folders with what was saved.
         notes: What is worth a warning.
+        uncounted: The same about statements that ran outside a transaction.
         created: The ids of the relations with rows or a position that the command has created
             itself.
         large_objects: The numbers of the large objects that the command has created itself.
@@ -52,12 +53,13 @@ class RowPolicy:
     lost: list[Lost] = field(default_factory=list)
     backups: list[Path] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    uncounted: list[str] = field(default_factory=list)
     created: set[str] = field(default_factory=set)
     large_objects: set[int] = field(default_factory=set)
 
     @contextmanager
     def named_in_errors(self) -> Iterator[None]:
-        """Add to an error what transactions before it have lost for good, and where that is."""
+        """Add to an error what was lost before it for good, and where that is."""
         try:
             yield
         except LfmigrateError as error:
@@ -68,6 +70,7 @@ class RowPolicy:
                     + ("" if lost.rows is None else f", rows: {lost.rows:,}")
                     for lost in self.lost
                 ),
+                *self.uncounted,
                 *(f"The backup in {path} is complete." for path in self.backups),
             )
             raise
@@ -87,17 +90,22 @@ class RowGuard:
     policy: RowPolicy
     lost: tuple[Lost, ...] = ()
     suspects: Suspects = field(default_factory=Suspects)
-    previous: PreviousDefinitions = field(default_factory=PreviousDefinitions)
+    previous: PreviousDefinitions = field(init=False)
     _attempts: int = 0
     _backup: Path | None = None
     _changed: str | None = None
+    _repeated: list[str] = field(default_factory=list)
     _saves: set[str] = field(default_factory=set)
     _dropped: set[str] = field(default_factory=set)
     _gone: frozenset[str] = frozenset()
     _large_objects: dict[int, LargeObject] = field(default_factory=dict)
     _created: tuple[frozenset[str], frozenset[int]] = (frozenset(), frozenset())
     _storage: DroppedStorage = field(default_factory=DroppedStorage)
-    _losses: tuple[Loss, ...] = ()
+    _losses: tuple[RowLoss, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Let the definitions of what may be dropped be read, too."""
+        self.previous = PreviousDefinitions(self.suspects.watched)
 
     def begin(self, tx: Transaction, steps: Sequence[Step]) -> None:
         """Measure the tables, and save the rows, that an earlier run has found to be in danger."""
@@ -149,15 +157,18 @@ class RowGuard:
         done = touched_objects(tx, danger.traces)
         self._created = danger.traces.created, done.created
         objects = {n: each for n, each in done.lost.items() if n not in self.policy.large_objects}
-        dropped_known = self._storage.examine(tx, danger.gone(self.policy.created))
+        gone = danger.gone(self.policy.created)
+        columns = {item_id for item_id in danger.traces.locked if item_id.count(":") > 1}
+        dropped_known = self._storage.examine(tx, gone, danger.traces.gone | columns)
+        self._repeated = self._storage.notes(tx)
         # What was dropped and created again may be unchanged.
         left = [(r.schema, r.name) for effect in outcome.effects for r in effect.made]
         left += [(r.schema, r.name) for r in outcome.state.live.values()]
         self._losses = (
             *found.losses,
-            *(Loss(each.lost, None, None) for each in objects.values()),
+            *(RowLoss(each.lost, None, None) for each in objects.values()),
             *(
-                Loss(lost, None, danger.step_that_drops(name))
+                RowLoss(lost, None, danger.step_that_drops(name))
                 for name, lost in self._storage.lost(left, tx.state.schema)
             ),
         )
@@ -175,7 +186,8 @@ class RowGuard:
         else:
             late = []
         known = not found.tables and not unsaved and not late and not _were_others(tx, found)
-        known &= self.previous.are_known(outcome) and dropped_known
+        alone = self._storage.alone
+        known &= self.previous.are_known(tx, outcome, gone, alone=alone) and dropped_known
         if not known and self._attempts == _ATTEMPTS:
             raise Refused(
                 "what the files lose could not be counted: it is more each time that they run",
@@ -202,6 +214,7 @@ class RowGuard:
             self.policy.backups.append(self._backup)
         if self._changed is not None:
             self.policy.notes.append(self._changed)
+        self.policy.notes.extend(self._repeated)
 
     def refuse(self, steps: Sequence[Step], *, dry_run: bool) -> None:
         """Refuse to lose rows that neither the files nor the caller have given up.
@@ -282,7 +295,7 @@ def _note_of(tables: Collection[Updated]) -> str | None:
     return f"{sum(numbers):,} {'row' if numbers == [1] else 'rows'} updated or deleted in {names}"
 
 
-def _is_marked(loss: Loss, steps: Sequence[Step]) -> bool:
+def _is_marked(loss: RowLoss, steps: Sequence[Step]) -> bool:
     """Return whether the file that loses rows says so; all that may have, if it is not known."""
     if loss.step is not None:
         return loss.step.file.loses_data

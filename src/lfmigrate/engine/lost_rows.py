@@ -16,7 +16,7 @@ CHANGED_COLUMN = "changed column"
 
 
 @dataclass(frozen=True, slots=True)
-class Loss:
+class RowLoss:
     """Something that is lost.
 
     Attributes:
@@ -70,7 +70,7 @@ class Search:
     unmeasured: set[str] = field(default_factory=set)
     statements: set[Statement] = field(default_factory=set)
 
-    def losses(self, item_id: str) -> Iterator[Loss]:
+    def losses(self, item_id: str) -> Iterator[RowLoss]:
         """Return what a table has lost, or add it to what was not measured."""
         links = self.links.get(item_id, [])
         begun = self.begun.get(item_id)
@@ -111,9 +111,9 @@ class Search:
             # Not even around all statements: what the end of the files has done.
             kind = CHANGED if now is not None else "table"
             lost = Lost(kind, label_of(begun, self.schema), begun.rows, deleted=begun.rows)
-            yield Loss(lost, item_id, None, None if now is not None else item_id)
+            yield RowLoss(lost, item_id, None, None if now is not None else item_id)
 
-    def retyped(self, steps: Sequence[Step]) -> Iterator[Loss]:
+    def retyped(self, steps: Sequence[Step]) -> Iterator[RowLoss]:
         """Return the tables with values that have lost a part, because their type has.
 
         Args:
@@ -137,7 +137,7 @@ class Search:
             rows = _most(was.columns[n].filled for n in user.columns if n in was.columns)
             if rows != 0:
                 lost = Lost(CHANGED, label_of(was, self.schema), rows, deleted=0)
-                yield Loss(lost, item_id, step)
+                yield RowLoss(lost, item_id, step)
 
     def known_parts(self) -> set[str]:
         """Return the ids of the measured tables that the files have created, and of all parts."""
@@ -161,14 +161,14 @@ class Search:
                     found.add(f"{item_id}:{number}")
         return found
 
-    def _lost(self, item_id: str, table: KnownTable, link: Link, left: _Left) -> Iterator[Loss]:
+    def _lost(self, item_id: str, table: KnownTable, link: Link, left: _Left) -> Iterator[RowLoss]:
         """Return what a table has lost by one statement, of the rows that were left until then."""
         was, now, step = link.before, link.after, link.step
         name = label_of(was, self.schema)
         if left.rows == 0:
             return
         if now is None:
-            yield Loss(Lost("table", name, left.rows), item_id, step, item_id)
+            yield RowLoss(Lost("table", name, left.rows), item_id, step, item_id)
             return
         filled = {
             number: left.filled(number, column)
@@ -178,11 +178,11 @@ class Search:
         for number, values in filled.items():
             if number not in now.columns and values != 0:
                 lost = Lost("table column", f"{name}.{was.columns[number].name}", values)
-                yield Loss(lost, item_id, step, f"{item_id}:{number}")
+                yield RowLoss(lost, item_id, step, f"{item_id}:{number}")
         # What is deleted or updated is no loss.
         if now.file != was.file or link.way == "truncate":
             changed = _rewritten(name, link, now, left.rows, filled)
-            yield from (Loss(lost, item_id, step) for lost in changed)
+            yield from (RowLoss(lost, item_id, step) for lost in changed)
 
 
 @dataclass(slots=True)

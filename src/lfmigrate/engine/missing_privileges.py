@@ -12,7 +12,7 @@ from lfmigrate.errors import StatementFailed
 from lfmigrate.history import ledger
 from lfmigrate.postgres.pipeline import Flight
 from lfmigrate.source.sqlfile import SqlFile
-from lfmigrate.syntax.privileges import required_privileges
+from lfmigrate.syntax.privileges import Requirement, required_privileges
 
 _INSUFFICIENT_PRIVILEGE = "42501"
 
@@ -23,7 +23,11 @@ class _PrivilegesMissing(StatementFailed):
 
 def require_privileges(flight: Flight, files: Iterable[SqlFile]) -> None:
     """Queue a statement that fails with all privileges that the role lacks for some files."""
-    needed = [asdict(each) for file in files for each in required_privileges(file.statements)]
+    first: dict[Requirement, str] = {}
+    for file in files:
+        for each in required_privileges(file.statements):
+            first.setdefault(each, file.name)
+    needed = [{**asdict(each), "file": name} for each, name in first.items()]
     flight.set({"lfmigrate.needs": json.dumps(needed)})
     flight.do(catalog.query_text("privileges"), raises={"LF003": _PrivilegesMissing})
 
@@ -36,7 +40,11 @@ def explain(error: StatementFailed, session: Session) -> None:
         return
     error.sqlstate = _INSUFFICIENT_PRIVILEGE
     error.detail = tuple(line for line in error.detail if not line.startswith("PL/pgSQL"))
-    error.hint = "Ask the object owner to run these statements."
+    error.hint = (
+        "Ask an administrator to run these statements, or connect as the owner or a member of it."
+        if any("  -- " in line for line in error.detail)
+        else "Ask the object owner to run these statements."
+    )
     home = (f"SCHEMA {session.scope.history_schema} ", "DATABASE ")
     if any(word in line for line in error.detail for word in home):
         error.hint += " The history may live in a schema of the role's own: --history-schema."

@@ -54,6 +54,26 @@ class Recreated:
 
 
 @dataclass(frozen=True, slots=True)
+class Restores:
+    """What is restored after a down file that a migration has replaced or dropped.
+
+    Attributes:
+        previous: How it was defined.
+        first: Whether it is restored before the file as well, as far as that is possible, because
+            the file drops what the newer definitions need.
+        drops: What others have created on top of it, and is dropped before the file.
+        rebuilds: How that is defined; re-created after all.
+        cascades: Whether what depends on it otherwise is dropped, if need be.
+    """
+
+    previous: tuple[Previous, ...] = ()
+    first: bool = False
+    drops: tuple[Key, ...] = ()
+    rebuilds: tuple[Previous, ...] = ()
+    cascades: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Step:
     """One file to run, and why.
 
@@ -68,7 +88,7 @@ class Step:
         so_far: The file up to and including that part; None for all of it.
         earlier_ms: How long those statements took that ran before and are recorded with it.
         described: What is expected as well, whatever the file does.
-        restores: How things were defined that the migration has replaced; restored after its file.
+        restores: What the migration has replaced or dropped; None if that is nothing.
     """
 
     action: Literal[
@@ -92,7 +112,7 @@ class Step:
     so_far: SqlFile | None = None
     earlier_ms: int = 0
     described: tuple[Relation, ...] = ()
-    restores: tuple[Previous, ...] = ()
+    restores: Restores | None = None
 
     @classmethod
     def of_migration(cls, action: Literal["up", "repair"], migration: Migration) -> Step:

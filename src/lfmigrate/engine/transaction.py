@@ -13,7 +13,7 @@ from lfmigrate import catalog
 from lfmigrate._version import __version__
 from lfmigrate.catalog import LargeObject
 from lfmigrate.engine.danger import Danger, Suspects
-from lfmigrate.engine.dropped import Dropped, deferred, restore_previous
+from lfmigrate.engine.dropped import Dropped, deferred, make_room, restore_previous
 from lfmigrate.engine.hidden_extension import add_hidden_extension
 from lfmigrate.engine.lost_commit import outcome_of_commit
 from lfmigrate.engine.missing_privileges import explain, require_privileges
@@ -208,12 +208,15 @@ class Transaction:
             own = [each for each in dropped if each.recreated.file == step.file.name]
             dropped = [each for each in dropped if each not in own]
             self._notes += (n for each in own for n in each.notes(state.schema, steps[:place]))
+            if step.restores:
+                statements += make_room(self.flight, step.restores, state.schema)
+                self.flight.reset(scope, defaults)
             self.flight.enter_file(defaults)
             statements += self._run_file(step, own, danger)
             # As if each file had a run of its own.
             self.flight.reset(scope, defaults, release=self.releases)
             if step.restores:
-                statements += restore_previous(self.flight, step.restores)
+                statements += restore_previous(self.flight, step.restores).statements
                 self.flight.reset(scope, defaults)
             if own and not dropped:
                 self._restore_deferred()
@@ -262,7 +265,7 @@ class Transaction:
                     if each.may_be_deferred:
                         self._deferred.append((each, self.flight.ask(deferred())))
         if danger is not None:
-            danger.end_file(self.flight)
+            danger.end_step(self.flight)
         for each in own:
             self._restore("restore_contents", each)
         return answers

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from lfmigrate import catalog
 from lfmigrate.catalog import Rows, TypeUser
-from lfmigrate.engine.dropped import restore_previous
+from lfmigrate.engine.dropped import NotRestored, Restored, make_room, restore_previous
 from lfmigrate.engine.large_objects import (
     LostObject,
     lost_objects,
@@ -25,6 +25,7 @@ from lfmigrate.postgres.pipeline import Flight
 from lfmigrate.postgres.wire import Answer
 from lfmigrate.rows.policies import all_rows_visible, see_all_rows
 from lfmigrate.schema.object import Item
+from lfmigrate.source.down import dropped_names
 from lfmigrate.syntax.names import quote_name
 
 # Other objects depend on what a statement would drop.
@@ -46,8 +47,11 @@ class Trial:
         created: What they create.
         items: What the ids stand for.
         large_objects: The large objects that they delete or change, by number.
+        restored: The ids of what they drop and the run restores: what belongs to a view that it
+            re-creates, such as an index, and the rows of a materialized one.
         roles: The roles that they drop.
         foreign_tables: The names of the foreign tables whose rows they may change.
+        not_restored: What does not get its previous definition back.
     """
 
     failure: StatementFailed | None
@@ -57,8 +61,10 @@ class Trial:
     created: tuple[Item, ...]
     items: Mapping[str, Item]
     large_objects: Mapping[int, LostObject]
+    restored: frozenset[str] = frozenset()
     roles: tuple[Item, ...] = ()
     foreign_tables: tuple[str, ...] = ()
+    not_restored: tuple[NotRestored, ...] = ()
 
     @property
     def touched(self) -> frozenset[str]:
@@ -112,10 +118,10 @@ def run_trial(transaction: Transaction, steps: Sequence[Step], owned: OwnedObjec
     Raises:
         StatementFailed: They fail, and not because other objects depend on what they drop.
     """
-    before, after, statements = _try(transaction, steps, owned)
+    before, after, statements, restored = _try(transaction, steps, owned)
     failure = next((answer.error for answer in statements if answer.error is not None), None)
     if failure is not None:
-        return _failed(transaction, owned, failure)
+        return _failed(transaction, steps, owned, failure)
     done = changes(before, after)
     flight = transaction.flight
     created = flight.ask(catalog.items(done.created))
@@ -132,7 +138,7 @@ def run_trial(transaction: Transaction, steps: Sequence[Step], owned: OwnedObjec
     left = {table.id: flight.ask(catalog.rows_left(table)) for table in counted}
     question = touched(after.traces.value)
     objects_left = flight.ask(question) if question is not None else None
-    _roll_back(flight)
+    roll_back_trial(flight)
     objects = flight.ask(question) if question is not None else None
     # No schema, so that definitions hold under any path.
     flight.look_at()
@@ -154,21 +160,97 @@ def run_trial(transaction: Transaction, steps: Sequence[Step], owned: OwnedObjec
         large_objects=lost_objects(objects.value, objects_left.value)
         if objects is not None and objects_left is not None
         else {},
+        restored=_restored(steps, found.values(), created.value.values()),
         roles=roles.value,
         foreign_tables=after.traces.value.foreign_tables,
+        not_restored=tuple(found for each in restored for found in each.failed.value),
     )
 
 
-def _failed(transaction: Transaction, owned: OwnedObjects, failure: StatementFailed) -> Trial:
-    _roll_back(transaction.flight)
-    asked = transaction.flight.ask(catalog.dependents(roots(owned)))
+def _restored(
+    steps: Sequence[Step], dropped: Iterable[Item], created: Iterable[Item]
+) -> frozenset[str]:
+    """Return the ids of dropped views that are filled again, and of what re-created ones get back.
+
+    What a run restores of the views that it re-creates, the trial does not.
+    """
+    filled = {_name(item): item.populated for item in created if item.relkind in {"v", "m"}}
+    restated = {(e.key.schema, e.key.name): e.restated for step in steps for e in step.drops}
+    views = {i.id: restated.get(_name(i)) for i in dropped if _name(i) in filled}
+    found = set()
+    for item in dropped:
+        if item.id in views:
+            if views[item.id] is not None or filled[_name(item)]:
+                found.add(item.id)
+        elif item.relkind in {None, "i"} and not (item.part or "").startswith("column "):
+            of = views.keys() & {":".join(owner.split(":")[:2]) for owner in item.owners}
+            lost = [views[view] for view in of]
+            if any(names is not None and item.relname not in names for names in lost):
+                found.add(item.id)
+    return frozenset(found)
+
+
+def _name(item: Item) -> tuple[str, str]:
+    return item.schema or "", item.relname or ""
+
+
+def with_cascade(
+    transaction: Transaction, steps: Sequence[Step], owned: OwnedObjects, failed: Trial
+) -> Trial:
+    """Return a trial that failed with all that down files would do if their DROPs said CASCADE.
+
+    Args:
+        transaction: The trial was rolled back in it.
+        steps: The down files with CASCADE.
+        owned: What the migrations created.
+        failed: The trial without it; returned if the files fail with it, too.
+    """
+    try:
+        found = run_trial(transaction, steps, owned)
+    except StatementFailed:
+        roll_back_trial(transaction.flight)
+        transaction.send()
+        return failed
+    return failed if found.failure is not None else replace(found, failure=failed.failure)
+
+
+def _failed(
+    transaction: Transaction,
+    steps: Sequence[Step],
+    owned: OwnedObjects,
+    failure: StatementFailed,
+) -> Trial:
+    """Return what a failed trial shows: what depends on what has to be dropped."""
+    roll_back_trial(transaction.flight)
+    restored = [each.previous for step in steps if step.restores for each in [step.restores]]
+    wholes = {p.key: p for previous in restored for p in previous if p.part is None}
+    stays = {owned.ids[key] for key in wholes if key in owned.ids}
+    blocked = failure.diagnostic.table
+    own: list[tuple[str, str | None]] = [
+        (owned.ids[key], None)
+        for key, each in wholes.items()
+        if key in owned.ids and each.document["properties"]["identity"] == blocked
+    ]
+    named = dropped_names([step.file for step in steps])
+    if not own:
+        # What is only restored is not dropped, unless a file says so.
+        unnamed = {
+            owned.ids[key]
+            for key in wholes
+            if key in owned.ids and key.name.partition("(")[0].lower() not in named
+        }
+        own = [root for root in roots(owned) if root[0] not in unnamed]
+    asked = transaction.flight.ask(catalog.dependents(own))
     transaction.send()
+    transaction.flight.look_at()
     items = transaction.flight.ask(catalog.items(asked.value))
     transaction.send()
-    return Trial(failure, Changes(dropped=asked.value), frozenset(), {}, (), items.value, {})
+    again = tuple(item for item in items.value.values() if item.id in stays)
+    return Trial(failure, Changes(dropped=asked.value), frozenset(), {}, again, items.value, {})
 
 
-def _roll_back(flight: Flight) -> None:
+def roll_back_trial(flight: Flight) -> None:
+    """Queue the end of a trial that has failed, or succeeded."""
     flight.do(f"ROLLBACK TO SAVEPOINT {_TRIAL}")
     flight.do(f"RELEASE SAVEPOINT {_TRIAL}")
 
@@ -286,7 +368,7 @@ def lock_tables(flight: Flight, names: Collection[str], mode: str = "ACCESS EXCL
 
 def _try(
     transaction: Transaction, steps: Sequence[Step], owned: OwnedObjects
-) -> tuple[Moment, Moment, list[Answer[None]]]:
+) -> tuple[Moment, Moment, list[Answer[None]], list[Restored]]:
     flight, schema = transaction.flight, transaction.state.schema
     keys = owned.owned.whole.keys() | owned.owned.parts.keys() | owned.owned.found
     tables = [r for r in owned.live.values() if r.kind == "table" and r.key in keys]
@@ -298,7 +380,11 @@ def _try(
     flight.do(f"SAVEPOINT {_TRIAL}")
     flight.sync()
     statements: list[Answer[None]] = []
+    restored: list[Restored] = []
     for step in steps:
+        if step.restores:
+            statements += make_room(flight, step.restores, schema)
+            flight.reset(scope, defaults)
         if step.drops:
             flight.look_at(schema)
             wanted = json.dumps([each.key._asdict() for each in step.drops])
@@ -307,11 +393,12 @@ def _try(
             flight.reset(scope, defaults)
         statements += flight.run_file(step.file, scope, defaults, release=transaction.releases)
         if step.restores:
-            statements += restore_previous(flight, step.restores)
+            restored.append(restore_previous(flight, step.restores))
+            statements += restored[-1].statements
             flight.reset(scope, defaults)
     # What is deferred to the commit belongs to what the files do.
     flight.do("SET CONSTRAINTS ALL IMMEDIATE")
     after = Moment.queue(flight, schema, table)
     flight.sync(_DEPENDED_ON)
     transaction.send()
-    return before, after, statements
+    return before, after, statements, restored

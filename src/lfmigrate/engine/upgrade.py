@@ -26,7 +26,7 @@ def after_upgrade(
     """Describe again what a server of another major version has described.
 
     The recorded texts of the applied files are replayed. What they do not create there is expected
-    as it is, because nothing can tell how it was.
+    as it is, because nothing shows how it was.
 
     Args:
         session: The command.

@@ -15,12 +15,13 @@ REPEATABLE_ACTIONS = frozenset({"view", "repeatable"})
 
 @dataclass(frozen=True, slots=True)
 class Previous:
-    """How something was defined before a migration replaced it that no file had created.
+    """How something was defined before a migration replaced or dropped it; no file had created it.
 
     Attributes:
         key: What identifies it; for a trigger or a rule, its relation.
         part: The trigger or rule, such as ``trigger audit``; None for a view or a routine.
-        document: For queries/restore_previous.sql: definition, owner, privileges, comment.
+        document: For queries/restore_previous.sql: definition, owner, privileges, comment; of a
+            trigger or a rule, ``left`` is how the migration has left it.
     """
 
     key: Key
@@ -31,9 +32,13 @@ class Previous:
     def label(self) -> str:
         """Return what messages call it."""
         name = f"{self.key.schema}.{self.key.name}"
-        return (
-            f"{self.document['kind'].lower()} {name}" if not self.part else f"{self.part} on {name}"
-        )
+        what = self.document.get("what") or self.document["kind"].lower()
+        return f"{what} {name}" if not self.part else f"{self.part} on {name}"
+
+    @property
+    def was_dropped(self) -> bool:
+        """Return whether the migration has dropped it, and not replaced it as it was."""
+        return "dropped" in self.document
 
 
 @dataclass(frozen=True, slots=True)

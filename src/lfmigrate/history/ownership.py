@@ -66,7 +66,7 @@ class Owned:
 
 
 @dataclass(frozen=True, slots=True)
-class Losses:
+class Drops:
     """Objects to be dropped, reported by their outermost owner: a table and not its columns.
 
     Attributes:
@@ -115,7 +115,7 @@ def split_by_owner(
     *,
     again: Iterable[Item] = (),
     by_name: bool = True,
-) -> Losses:
+) -> Drops:
     """Split the dropped objects into those created by the migrations and all others.
 
     Args:
@@ -162,7 +162,7 @@ def split_by_owner(
     # A re-created table has other rows: one that is not ours must not be rebuilt.
     excused = kept - (tables - set(ids.values()))
     outside = {i for i in gone.keys() - own - excused if not _goes_with(i, excused, gone)}
-    return Losses(_outermost(own - (kept - tables), gone), _outermost(outside, gone))
+    return Drops(_outermost(own - (kept - tables), gone), _outermost(outside, gone))
 
 
 def _goes_with(item_id: str, excused: Collection[str], gone: Mapping[str, Item]) -> bool:

@@ -10,7 +10,7 @@ from lfmigrate.output.page import Page, size
 from lfmigrate.output.tables import Column
 
 _COLUMNS = (
-    Column("Kind", drop=2),
+    Column("Kind", folds=True),
     Column("Name", wraps=True),
     Column("Rows", number=True),
     Column("Size", number=True, drop=1),

@@ -22,17 +22,12 @@ def _(report: RollbackReport, page: Page) -> None:
         page.line("nothing to roll back")
         return
     would = "" if report.done else "would be "
-    if report.lost:
-        changes = any(lost.kind == CHANGED for lost in report.lost)
-        page.line((f"{would}dropped{' or changed' if changes else ''}", "bold"))
-        draw_losses(page, report.lost)
-    if report.dependents:
-        also = "also dropped" if report.done else "would also be dropped"
-        page.line((f"{also}, not created by this migration", "bold red"))
-        draw_losses(page, report.dependents)
+    _draw_losses(report, page, would)
     for migration in report.migrations:
         label = f"{migration.version}_{migration.name} "
         page.line(label, word("rolled_back", f"{would}rolled back"))
+    for restored in report.restored:
+        page.line(f"previous definition of {restored} {would}restored")
     deleted, changed = _rows(report)
     also = f"; rows of {counted(changed, 'table')} {would}changed" if changed else ""
     page.line(f"{counted(deleted, 'row')} {would}deleted{also}")
@@ -44,6 +39,17 @@ def _(report: RollbackReport, page: Page) -> None:
         page.path(report.backup)
     else:
         page.line("no backup was made" if deleted + changed else "no backup: there were no rows")
+
+
+def _draw_losses(report: RollbackReport, page: Page, would: str) -> None:
+    if report.lost:
+        changes = any(lost.kind.startswith("changed ") for lost in report.lost)
+        page.line((f"{would}dropped{' or changed' if changes else ''}", "bold"))
+        draw_losses(page, report.lost)
+    if report.dependents:
+        also = "also dropped" if report.done else "would also be dropped"
+        page.line((f"{also}, not created by this migration", "bold red"))
+        draw_losses(page, report.dependents)
 
 
 @question.register
@@ -66,6 +72,7 @@ def _(report: RollbackReport) -> dict[str, Any]:
         ],
         "lost": [lost_json(lost) for lost in report.lost],
         "dependents": [lost_json(lost) for lost in report.dependents],
+        "restored": list(report.restored),
         "backup": None if report.backup is None else str(report.backup),
         "notes": list(report.notes),
     }

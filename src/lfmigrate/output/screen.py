@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, TextIO
+from typing import IO, Any, TextIO
 
 from rich.console import Console, RenderableType
 from rich.text import Text
@@ -16,7 +16,8 @@ from rich.text import Text
 from lfmigrate.errors import LfmigrateError, UsageError
 from lfmigrate.output.dispatch import draw
 from lfmigrate.output.document import each_text
-from lfmigrate.output.page import Page, printable
+from lfmigrate.output.lines import fitted, wrapped
+from lfmigrate.output.page import INDENT, Page, printable
 from lfmigrate.output.progress import Working, progress_line
 from lfmigrate.postgres.wire import Answer
 
@@ -50,6 +51,8 @@ class Screen:
         self._clean = clean
         self._out = _console(out or sys.stdout)
         self._err = _console(err or sys.stderr)
+        # What reads a pipe should get each message on one line.
+        self._wraps = _has_width(self._err.file)
 
     def show(self, report: object, *, elapsed_ms: float, preview: bool = False) -> None:
         """Print a report for people; with ``--json`` the caller prints the document instead.
@@ -92,12 +95,19 @@ class Screen:
     def fail(self, error: LfmigrateError) -> None:
         """Print an error; with ``--json`` the document has it, and nothing is printed here."""
         if not self._json:
-            for line in _error_lines(error):
-                self._say(line)
+            width = self._err.width if self._wraps else None
+            for line, hang in _error_lines(error, width):
+                self._say(line, hang=hang)
 
     def print(self, line: str) -> None:
         """Print a line that a program may read."""
         self._write(self._printable(line) + "\n")
+
+    def prompt(self, question: str) -> None:
+        """Print a question, after which the answer is typed."""
+        lines = self._broken(Text(self._printable(question)), 0)
+        self._err.file.write("\n".join(line.plain for line in lines) + " ")
+        self._err.file.flush()
 
     def say(self, line: str) -> None:
         """Print a line of progress or advice."""
@@ -134,11 +144,18 @@ class Screen:
 
     def _warn(self, notes: Sequence[str]) -> None:
         for note in notes:
-            self._say(Text.assemble(("warning: ", "bold magenta"), note))
+            label = "warning: "
+            self._say(Text.assemble((label, "bold magenta"), note), hang=len(label))
 
-    def _say(self, text: Text) -> None:
+    def _say(self, text: Text, *, hang: int = 0) -> None:
+        """Print a message; where it is too long for the terminal, further lines are indented."""
         clean = self._printable(text.plain)
-        self._err.print(text if clean == text.plain else Text(clean), soft_wrap=True)
+        for line in self._broken(text if clean == text.plain else Text(clean), hang):
+            self._err.print(line, soft_wrap=True)
+
+    def _broken(self, text: Text, hang: int) -> Iterator[Text]:
+        for line in text.split("\n", allow_blank=True):
+            yield from wrapped(line, self._err.width, hang=hang) if self._wraps else [line]
 
     def _rendered(self, parts: Sequence[RenderableType]) -> str:
         """Lay parts out for standard output, without writing there: `_write` knows how to."""
@@ -195,16 +212,23 @@ class _Console(Console):
 
 def _console(file: TextIO) -> Console:
     # Rich reads NO_COLOR, COLUMNS and TERM from the environment itself.
-    width = None if file.isatty() or "COLUMNS" in os.environ else _PIPE_WIDTH
+    width = None if _has_width(file) else _PIPE_WIDTH
     return _Console(file=file, width=width, highlight=False, emoji=False, markup=False)
 
 
-def _error_lines(error: LfmigrateError) -> Iterator[Text]:
-    yield Text.assemble(("error: ", "bold red"), error.message)
+def _has_width(file: IO[str]) -> bool:
+    return file.isatty() or "COLUMNS" in os.environ
+
+
+def _error_lines(error: LfmigrateError, width: int | None) -> Iterator[tuple[Text, int]]:
+    """Return the lines of an error, each with how far it is indented where it is too long."""
+    yield Text.assemble(("error: ", "bold red"), error.message), len("error: ")
     state = f"SQLSTATE {error.sqlstate}" if error.sqlstate else ""
     if error.place or state:
-        yield Text("  " + ", ".join(p for p in (error.place, state) if p), style="bold")
-    for line in error.facts:
-        yield Text(f"  {line}")
+        place = ", ".join(p for p in (error.place, state) if p)
+        yield Text(" " * INDENT + place, style="bold"), 2 * INDENT
+    facts = error.facts if width is None else fitted(error.facts, width - INDENT)
+    for line in facts:
+        yield Text(" " * INDENT + line), 2 * INDENT
     if error.hint:
-        yield Text.assemble(("hint: ", "bold"), error.hint)
+        yield Text.assemble(("hint: ", "bold"), error.hint), len("hint: ")

@@ -19,6 +19,9 @@ GAP = 2
 _MOST_LINES = 2
 _NARROW = 60
 
+# The longest word of a kind, as in "materialized view".
+_FOLDED = 12
+
 # rich replaces a box that is not ASCII by one with frames where only ASCII can be shown.
 _ASCII = box.Box("    \n    \n -- \n    \n    \n    \n    \n    \n", ascii=True)
 
@@ -33,6 +36,8 @@ class Column:
         number: Whether its cells are aligned on the right.
         drop: The order in which columns are dropped where there is no room, from 1; 0: never.
         wraps: Whether its cells may take several lines; one column of a table has this.
+        folds: Whether its cells are broken between words on a narrow terminal, where the table
+            would otherwise not fit.
     """
 
     heading: str
@@ -40,6 +45,7 @@ class Column:
     number: bool = False
     drop: int = 0
     wraps: bool = False
+    folds: bool = False
 
 
 def table(
@@ -55,6 +61,11 @@ def table(
     headings = [column.heading for column in columns]
     if _natural_width(headings, rows) > width:
         headings = [column.short or column.heading for column in columns]
+    if width < _NARROW and _natural_width(headings, rows) > width:
+        rows = [
+            [_folded(cell) if c.folds else cell for c, cell in zip(columns, row, strict=True)]
+            for row in rows
+        ]
     widths = _widths(headings, rows)
     names = [row[flexible].plain for row in rows]
 
@@ -97,6 +108,10 @@ def broken(name: str, room: int) -> list[str]:
     return [line.rstrip() for line in lines]
 
 
+def _folded(cell: Text) -> Text:
+    return Text("\n".join(broken(cell.plain, _FOLDED)), style=cell.style)
+
+
 def hanging(label: Text, body: Text, *, indent: int) -> Table:
     """Return a label and a text whose further lines stay to the right of it."""
     grid = Table.grid(padding=0)
@@ -120,7 +135,7 @@ def grid(rows: Sequence[Sequence[Text]], *, indent: int) -> Table:
 
 def _widths(headings: Sequence[str], rows: Sequence[Sequence[Text]]) -> list[int]:
     return [
-        max(cell_len(heading), *(cell_len(row[i].plain) for row in rows))
+        max(cell_len(heading), *(cell_len(x) for row in rows for x in row[i].plain.split("\n")))
         for i, heading in enumerate(headings)
     ]
 

@@ -225,7 +225,7 @@ class Flight:
     def enter_file(self, defaults: Defaults, *schemas: str) -> None:
         """Set what a file's statements find.
 
-        Skipped statements raise notices, and nothing else tells them apart, so notices are on.
+        Skipped statements raise notices, and nothing else distinguishes them, so notices are on.
         """
         path = [*map(quote_name, schemas), defaults.search_path]
         self.set(

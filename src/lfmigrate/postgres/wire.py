@@ -269,12 +269,14 @@ def failure(
     for what in (field.MESSAGE_DETAIL, field.CONTEXT):
         detail += (said(what) or "").splitlines()
     hint, sqlstate = said(field.MESSAGE_HINT), said(field.SQLSTATE) or ""
-    error = (raises or {}).get(sqlstate, StatementFailed)(
+    own = (raises or {}).get(sqlstate)
+    error = (own or StatementFailed)(
         said(field.MESSAGE_PRIMARY) or "the server failed without a message",
         detail=detail,
         # The server recommends CASCADE wherever something depends on something.
         hint=HINTS.get(sqlstate, None if hint is None or "CASCADE" in hint else hint),
-        sqlstate=sqlstate,
+        # Those of lfmigrate's own mean nothing to a reader.
+        sqlstate=sqlstate if own is None else None,
         file=file,
         line=line,
         column=column,

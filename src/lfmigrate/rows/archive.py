@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import re
-import secrets
 import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -21,7 +20,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from lfmigrate.errors import ArchiveError, Refused
-from lfmigrate.rows.files import create_folders, private_file, sync_folder
+from lfmigrate.rows.files import (
+    create_folders,
+    incomplete,
+    is_incomplete,
+    private_file,
+    sync_folder,
+)
 from lfmigrate.rows.parsed import load_value, refuse_constant
 
 MANIFEST = "manifest.json"
@@ -43,10 +48,8 @@ _FILE_NAME = re.compile(r"[a-z0-9_-][a-z0-9_.-]*\.csv")
 # Names of devices, whatever follows their first dot.
 _RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?")
 
-# What a position of a sequence fits into.
+# What a position of a sequence and the number of a large object fit into.
 _BIGINT = range(-(1 << 63), 1 << 63)
-
-# What numbers large objects.
 _OIDS = range(1, 1 << 32)
 
 
@@ -282,7 +285,7 @@ def write(target: Path) -> Iterator[Writer]:
     Raises:
         Refused: The folder cannot be written, or already exists.
     """
-    partial = _partial(target)
+    partial = incomplete(target)
     try:
         if target.exists():
             raise Refused(
@@ -328,7 +331,7 @@ def finish(
 
 def remove(path: Path) -> None:
     """Remove a backup whose rows are still in the database, as far as the file system allows it."""
-    partial = _partial(path)
+    partial = incomplete(path)
     with suppress(OSError):
         path.rename(partial)
         shutil.rmtree(partial)
@@ -381,12 +384,12 @@ def _large_object_file(number: int) -> str:
     return f"large-object-{number}.bin"
 
 
-def _partial(path: Path) -> Path:
-    """Return the name of a folder that is not complete."""
-    return path.parent / f".{path.name}.{secrets.token_hex(4)}.partial"
-
-
 def _read_manifest(path: Path) -> dict[str, Any]:
+    if is_incomplete(path):
+        raise ArchiveError(
+            f"{path} is an incomplete backup: its process was killed, or is still running",
+            hint="Use another backup. What was to be saved here has not been dropped.",
+        )
     try:
         text = (path / MANIFEST).read_text(encoding="utf-8")
     except (OSError, UnicodeError) as error:

@@ -3,11 +3,25 @@
 from __future__ import annotations
 
 import os
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from itertools import takewhile
 from pathlib import Path
 from typing import BinaryIO
+
+_INCOMPLETE = ".partial"
+
+
+def incomplete(path: Path) -> Path:
+    """Return a hidden name for a folder, which it has until it is complete."""
+    return path.parent / f".{path.name}.{secrets.token_hex(4)}{_INCOMPLETE}"
+
+
+def is_incomplete(path: Path) -> bool:
+    """Return whether a folder has a name that `incomplete` has given it."""
+    name = path.resolve().name
+    return name.startswith(".") and name.endswith(_INCOMPLETE)
 
 
 @contextmanager

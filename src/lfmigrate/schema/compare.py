@@ -132,7 +132,7 @@ def advance(
     """Return what to expect of a relation after a run.
 
     What the run changed is expected as it is now, and what it left alone is as expected already.
-    Where the live relation does not tell which of the two it was, the files do.
+    Where the live relation does not show which of the two it was, the files do.
 
     Args:
         expected: What was expected before the run.

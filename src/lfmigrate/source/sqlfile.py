@@ -120,13 +120,13 @@ class SqlFile:
             if placement(statement) == "session":
                 settings.append(statement)
             else:
-                found.append(self._only(*settings, statement))
+                found.append(self.only(*settings, statement))
         return tuple(found)
 
     def up_to(self, unit: SqlFile) -> SqlFile:
         """Return the file up to and including one of its `units`."""
         last = unit.statements[-1].offset
-        return self._only(*(s for s in self.statements if s.offset <= last))
+        return self.only(*(s for s in self.statements if s.offset <= last))
 
     def in_one_transaction(self) -> SqlFile:
         """Return an equivalent file that can run in a transaction.
@@ -135,7 +135,7 @@ class SqlFile:
         """
         if not self.no_transaction:
             return self
-        return self._only(
+        return self.only(
             *(
                 replace(statement, text=text)
                 for statement in self.statements
@@ -186,7 +186,8 @@ class SqlFile:
         """Return an error that points at a character of the text."""
         return refusal(message, self.text, self.name, offset, hint=hint)
 
-    def _only(self, *statements: Statement) -> SqlFile:
+    def only(self, *statements: Statement) -> SqlFile:
+        """Return the file with only some of its statements."""
         part = replace(self)
         object.__setattr__(part, "_statements", statements)
         return part

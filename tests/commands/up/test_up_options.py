@@ -193,7 +193,7 @@ def test_per_migration_reports_what_one_transaction_would(
 def test_a_relation_of_an_earlier_commit_that_is_dropped_later_is_not_reported(
     database: str, folder: Write
 ) -> None:
-    """A per-migration run tells what is there when it ends."""
+    """A per-migration run reports what is there when it ends."""
     path = folder({"1_a.up.sql": "CREATE TABLE a (id int);", "2_b.up.sql": "DROP TABLE a;"})
 
     report = up(database, path, per_migration=True)

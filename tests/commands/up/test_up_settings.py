@@ -230,7 +230,7 @@ def test_what_is_deferred_to_the_commit_finds_the_limits_of_the_run(
 def test_a_file_that_hides_notices_still_reports_what_it_skips(
     hides: str, database: str, folder: Write
 ) -> None:
-    """A notice is all that tells a statement that skips from one that creates."""
+    """A notice is all that distinguishes a statement that skips from one that creates."""
     execute(database, "CREATE TABLE t (n int)", "CREATE TABLE differs (n int)")
     text = hides + (
         "CREATE TABLE IF NOT EXISTS t (n int);"

@@ -668,7 +668,7 @@ def wait_for_a_waiter(conn: psycopg.Connection[Any]) -> None:
 
 
 def test_each_migration_of_a_run_gets_its_own_relations(database: str, folder: Write) -> None:
-    """The history tells apart what several files of one transaction made."""
+    """The history distinguishes what several files of one transaction made."""
     path = folder(
         {
             "1_a.up.sql": "CREATE TABLE a (id int); CREATE TYPE a_kind AS ENUM ('x');",

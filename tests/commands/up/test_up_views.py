@@ -131,7 +131,7 @@ def test_a_view_on_a_view_that_changes_is_kept(database: str, folder: Write) -> 
 def test_a_view_that_was_changed_by_hand_has_drifted_and_is_not_overwritten(
     database: str, folder: Write
 ) -> None:
-    """Its file did not change, so there is nothing to do; verify and up tell."""
+    """Its file did not change, so there is nothing to do; verify and up say so."""
     path = folder({**TABLE, **view("v", "SELECT id FROM t")})
     up(database, path)
     execute(database, "CREATE OR REPLACE VIEW v AS SELECT id + 1 AS id FROM t")

@@ -52,7 +52,7 @@ BEGIN
             UNION
             SELECT h.inhrelid, tree.mode, tree.named FROM tree JOIN pg_inherits AS h ON h.inhparent = tree.oid
         ),
-        -- "digest", "count", "look": what tells more comes first.
+        -- "digest", "count", "look": what shows more comes first.
         wanted AS (
             SELECT tree.oid, bool_or(tree.named) AS named,
                 (array_agg(tree.mode ORDER BY strpos('digest count look', tree.mode)))[1] AS mode

@@ -4,7 +4,7 @@
 --
 -- A constraint that is NOT VALID holds for new rows only, and rows that are restored are new. Asked for are those of the
 -- tables, their partitions and child tables, and of the domains that their columns use. A constraint that is inherited
--- goes with that of the parent; `drop` tells which have to be dropped by themselves. `validate` tells which were validated
+-- goes with that of the parent; `drop` says which have to be dropped by themselves. `validate` says which were validated
 -- although that of the parent was not. The definitions are complete under an empty search path.
 -- One row: a jsonb array, parents first, of
 --   {target, name, definition, comment, drop, validate}

@@ -26,5 +26,21 @@ SELECT (
         UNION ALL
         SELECT pg_get_functiondef(f.oid) FROM pg_proc AS f
         WHERE split_part(w.id, ':', 1) = 'pg_proc' AND f.oid = split_part(w.id, ':', 2)::oid AND f.prokind <> 'a'
+        UNION ALL
+        SELECT format('CREATE AGGREGATE %s(%s) (%s)', f.oid::regproc, coalesce(nullif(pg_get_function_arguments(f.oid), ''), '*'), concat_ws(', ',
+            'SFUNC = ' || g.aggtransfn::oid::regproc, 'STYPE = ' || format_type(g.aggtranstype, NULL), 'SSPACE = ' || nullif(g.aggtransspace, 0),
+            'FINALFUNC = ' || nullif(g.aggfinalfn::oid, 0)::regproc, CASE WHEN g.aggfinalextra THEN 'FINALFUNC_EXTRA' END,
+            'FINALFUNC_MODIFY = ' || (m.words ->> g.aggfinalmodify::text), 'COMBINEFUNC = ' || nullif(g.aggcombinefn::oid, 0)::regproc,
+            'SERIALFUNC = ' || nullif(g.aggserialfn::oid, 0)::regproc, 'DESERIALFUNC = ' || nullif(g.aggdeserialfn::oid, 0)::regproc,
+            'INITCOND = ' || quote_literal(g.agginitval), 'MSFUNC = ' || nullif(g.aggmtransfn::oid, 0)::regproc, 'MINVFUNC = ' || nullif(g.aggminvtransfn::oid, 0)::regproc,
+            CASE WHEN g.aggmtransfn <> 0 THEN concat_ws(', ', 'MSTYPE = ' || format_type(g.aggmtranstype, NULL), 'MSSPACE = ' || nullif(g.aggmtransspace, 0),
+                'MFINALFUNC = ' || nullif(g.aggmfinalfn::oid, 0)::regproc, CASE WHEN g.aggmfinalextra THEN 'MFINALFUNC_EXTRA' END,
+                'MFINALFUNC_MODIFY = ' || (m.words ->> g.aggmfinalmodify::text), 'MINITCOND = ' || quote_literal(g.aggminitval)) END,
+            'SORTOP = OPERATOR(' || (SELECT format('%I.%s', n.nspname, o.oprname) FROM pg_operator AS o JOIN pg_namespace AS n ON n.oid = o.oprnamespace WHERE o.oid = g.aggsortop) || ')',
+            'PARALLEL = ' || CASE f.proparallel WHEN 's' THEN 'SAFE' WHEN 'r' THEN 'RESTRICTED' ELSE 'UNSAFE' END, CASE WHEN g.aggkind = 'h' THEN 'HYPOTHETICAL' END))
+        FROM pg_proc AS f
+        JOIN pg_aggregate AS g ON g.aggfnoid = f.oid
+        CROSS JOIN LATERAL (SELECT '{"r": "READ_ONLY", "s": "SHAREABLE", "w": "READ_WRITE"}'::jsonb AS words) AS m
+        WHERE split_part(w.id, ':', 1) = 'pg_proc' AND f.oid = split_part(w.id, ':', 2)::oid
     ) AS d ON true
     WHERE w.part IS NULL)

@@ -1,6 +1,6 @@
 -- Which privileges is the role missing? If any, fail with all of them before the first statement that needs one.
 --
--- The setting lfmigrate.needs is a jsonb array of {privilege, schema, name, database}. A table or schema
+-- The setting lfmigrate.needs is a jsonb array of {privilege, schema, name, database, file}; the file is one that needs it. A table or schema
 -- that does not exist yet will belong to the role. A privilege on some columns is considered sufficient,
 -- because only the statement shows which columns it uses.
 DO $privileges$
@@ -31,7 +31,7 @@ BEGIN
     SELECT missing || coalesce(array_agg(DISTINCT m.line ORDER BY m.line), '{}')
     INTO missing
     FROM jsonb_to_recordset(current_setting('lfmigrate.needs')::jsonb)
-        AS n (privilege text, schema text, name text, database boolean)
+        AS n (privilege text, schema text, name text, database boolean, file text)
     LEFT JOIN pg_namespace AS s ON s.nspname = coalesce(n.schema, current_schema()) AND n.name IS NULL
     -- Where a schema is named, to_regclass would fail if the role may not use it.
     LEFT JOIN pg_namespace AS h ON h.nspname = n.schema AND n.name IS NOT NULL
@@ -52,7 +52,16 @@ BEGIN
         WHEN n.privilege IN ('OWNER', 'DROP') THEN CASE
             WHEN pg_has_role(c.relowner, 'USAGE') THEN NULL
             WHEN n.privilege = 'DROP' AND (SELECT pg_has_role(o.nspowner, 'USAGE') FROM pg_namespace AS o WHERE o.oid = c.relnamespace) THEN NULL
-            ELSE format('GRANT %I TO %s;  -- the owner of %s', pg_get_userbyid(c.relowner), role, c.oid::regclass)
+            -- Who belongs to a superuser's role may become a superuser.
+            WHEN (SELECT r.rolsuper FROM pg_roles AS r WHERE r.oid = c.relowner) THEN format(
+                'ALTER %s OWNER TO %s;  -- or connect as its owner, %I; for %s', (
+                    SELECT CASE k.relkind WHEN 'v' THEN 'VIEW ' WHEN 'm' THEN 'MATERIALIZED VIEW ' WHEN 'S' THEN 'SEQUENCE '
+                        WHEN 'f' THEN 'FOREIGN TABLE ' ELSE 'TABLE ' END || k.oid::regclass
+                    FROM pg_class AS k
+                    -- An index has the owner of its table.
+                    WHERE k.oid = coalesce((SELECT x.indrelid FROM pg_index AS x WHERE x.indexrelid = c.oid), c.oid)),
+                role, pg_get_userbyid(c.relowner), n.file)
+            ELSE format('GRANT %I TO %s;  -- the owner of %s, for %s', pg_get_userbyid(c.relowner), role, c.oid::regclass, n.file)
         END
         WHEN n.privilege IN ('INSERT', 'UPDATE', 'REFERENCES') THEN CASE
             WHEN NOT has_any_column_privilege(c.oid, n.privilege) THEN format('GRANT %s ON %s TO %s;', n.privilege, c.oid::regclass, role)

@@ -162,8 +162,11 @@ BEGIN
             EXCEPTION WHEN insufficient_privilege THEN
                 RAISE EXCEPTION USING ERRCODE = SQLSTATE,
                     MESSAGE = format('%s %s had to be dropped, and its owner %I cannot be restored: %s', lower(object_kind), kept ->> 'identity', pg_get_userbyid((kept ->> 'owner')::oid), SQLERRM),
-                    HINT = format('The owner needs CREATE on the schema (GRANT CREATE ON SCHEMA %I TO %I), and the role of the run has to be a member of it. Or let the file set another owner.',
-                        (SELECT n.nspname FROM pg_namespace AS n WHERE n.oid = (kept ->> 'namespace')::oid), pg_get_userbyid((kept ->> 'owner')::oid));
+                    -- Who belongs to a superuser's role may become a superuser.
+                    HINT = CASE WHEN (SELECT r.rolsuper FROM pg_roles AS r WHERE r.oid = (kept ->> 'owner')::oid)
+                        THEN 'Connect as a superuser, or let the file set another owner.'
+                        ELSE format('The owner needs CREATE on the schema (GRANT CREATE ON SCHEMA %I TO %I), and the role of the run has to be a member of it. Or let the file set another owner.',
+                            (SELECT n.nspname FROM pg_namespace AS n WHERE n.oid = (kept ->> 'namespace')::oid), pg_get_userbyid((kept ->> 'owner')::oid)) END;
             END;
         END;
     END IF;

@@ -6,7 +6,7 @@
 -- partitions, the table first. `definition` describes the types of users that a column's type uses. `triggers` are the
 -- enabled ones that users defined; `enabled` is the letter in pg_trigger or, for rules, in pg_rewrite.
 -- `foreign_keys` are those that are validated; `references` is the id of the referenced table or, for a partition of a
--- table that is asked for, of that table. `forced` tells whether policies apply to the role although it owns the table.
+-- table that is asked for, of that table. `forced` says whether policies apply to the role although it owns the table.
 -- Waits for no lock on any of them.
 -- One row: a jsonb array, by name, of
 --   {id, schema, name, partitioned, forced, columns: [{name, number, type, generated, always, default, definition}], primary_key: [name],

@@ -1,4 +1,4 @@
--- Which locks does this transaction hold that tell what it may have dropped or changed?
+-- Which locks does this transaction hold that show what it may have dropped or changed?
 --
 -- $1  text: the qualified name of the history table, which is left out, as are its sequence and indexes.
 --

@@ -1,6 +1,6 @@
 -- Which parts of relations has this transaction written since its last entry in the history?
 --
--- Asked at the end of each file but the last: a later file may write them again, and in the end nothing tells that an
+-- Asked at the end of each file but the last: a later file may write them again, and in the end nothing shows that an
 -- earlier one has created them.
 --
 -- One row: a jsonb array of [id of the relation, part, number]; the number is a column's, or the oid of another part. That of a
