@@ -155,15 +155,31 @@ def test_rejected_ones_are_shown_when_asked_for(
     execute(seeded, "UPDATE recommendations SET status = 'rejected' WHERE id = 5")
     page = open_page(f"{dashboard(seeded)}/recommendations")
     assert len(titles(page)) == 6
+    # One that is rejected here stays until the filters change.
+    row_of(page, "Suitable procedures").get_by_role("button", name="Reject").click()
+    expect(page.get_by_label("Status")).to_contain_text("Rejected (2)")
+    expect(row_of(page, "Suitable procedures").locator(".audit")).to_contain_text("Rejected")
+    assert len(titles(page)) == 6
     status = page.get_by_label("Status")
     status.select_option(label="All")
     expect(page.locator(".recommendations > li")).to_have_count(7)
+    expect(said(page)).to_have_text("7 recommendations")
     assert address_of(page) == "/recommendations?status=all"
-    status.select_option(label="Rejected (1)")
-    expect(page.locator(".recommendations > li")).to_have_count(1)
+    status.select_option(label="Rejected (2)")
+    expect(page.locator(".recommendations > li")).to_have_count(2)
     page.go_back()
     expect(page.locator(".recommendations > li")).to_have_count(7)
     expect(status).to_have_value("all")
+
+
+def test_back_shows_what_was_decided_meanwhile(
+    seeded: str, dashboard: Dashboard, open_page: Open
+) -> None:
+    """A browser may keep a page as it was left, such as the list while a program is open."""
+    page = open_page(f"{dashboard(seeded)}/recommendations")
+    execute(seeded, "UPDATE recommendations SET status = 'completed' WHERE id = 4")
+    page.evaluate("dispatchEvent(new PageTransitionEvent('pageshow', {persisted: true}))")
+    expect(row_of(page, "Suitable procedures").locator(".audit")).to_contain_text("Completed")
 
 
 def test_without_the_privilege_there_are_no_buttons(

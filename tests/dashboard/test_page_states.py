@@ -25,8 +25,9 @@ def test_empty_tables_say_what_is_missing(
 ) -> None:
     """And which command loads them."""
     site = dashboard(applied)
-    for path in ("/", "/deep-dive", "/deep-dive/acute-rehab", "/recommendations"):
-        page = open_page(site + path, ready=".notice")
+    page = open_page(site, ready=".notice")
+    for path in PATHS[:4]:
+        page.goto(site + path)
         expect(page.locator("code")).to_have_text("lfmigrate seed")
 
 

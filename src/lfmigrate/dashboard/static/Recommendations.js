@@ -17,7 +17,8 @@ const LIMIT = 500; // the most that the API gives at once
 export class Recommendations extends DashboardElement {
   #decisions = new Decisions(this);
   #categories = new Map();
-  #keep = false;
+  #decided = new Set();
+  #filters = null;
 
   request(more = {}) {
     const [status, priority, category, sort] = FILTERS.map((name) => this.state(name));
@@ -29,24 +30,28 @@ export class Recommendations extends DashboardElement {
     return 'Recommendations';
   }
 
-  // After a decision the rows stay in their places until the filters change, even if one of them
-  // would no longer be found.
   merge(fresh) {
     for (const {categorySlug, categoryName} of
       fresh.recommendations.flatMap(({affectedCategories}) => affectedCategories)) {
       this.#categories.set(categorySlug, categoryName);
     }
-    if (!this.#keep) return fresh;
+    if (this.#filters !== this.request()) this.#decided.clear();
+    this.#filters = this.request();
+    if (!this.#decided.size) return fresh;
     const found = new Map(fresh.recommendations.map((one) => [one.id, one]));
-    const recommendations = this.data.recommendations.map((one) => found.get(one.id) ?? one);
-    return {...fresh, recommendations};
+    const places = new Set(this.data.recommendations.map(({id}) => id));
+    return {...fresh, recommendations: [
+      ...this.data.recommendations.filter(({id}) => found.has(id) || this.#decided.has(id))
+        .map((one) => found.get(one.id) ?? one),
+      ...fresh.recommendations.filter(({id}) => !places.has(id))]};
   }
 
-  async decided() {
-    this.#keep = true;
+  // What was decided here stays in its place until the filters change, found by them or not. The
+  // numbers of the filters are read again.
+  async decided(id) {
+    this.#decided.add(id);
     const {message} = this;
     await this.load({again: true});
-    this.#keep = false;
     this.announce(message);
   }
 
@@ -55,8 +60,8 @@ export class Recommendations extends DashboardElement {
   }
 
   #rows({recommendations}) {
-    return this.state('status') || this.#keep ? recommendations
-      : recommendations.filter(({status}) => status !== 'rejected');
+    return this.state('status') ? recommendations : recommendations.filter(({id, status}) =>
+      status !== 'rejected' || this.#decided.has(id));
   }
 
   view(shown) {

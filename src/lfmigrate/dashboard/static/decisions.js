@@ -110,7 +110,7 @@ export class Decisions {
     this.#element.message = `${recommendation.title}: ${sentence(status)}${
       statusChangedBy ? `, by ${statusChangedBy}` : ''}`;
     this.#show(recommendation.id, undefined);
-    this.#element.decided?.();
+    this.#element.decided?.(recommendation.id);
   }
 
   /** Show a state. A focus whose button is gone goes to the control that always remains. */

@@ -65,8 +65,9 @@ export class DashboardElement extends HTMLElement {
   /** Read the document, unless it is the one on the screen. */
   async load({announce = false, again = false} = {}) {
     const url = this.request();
+    const say = () => announce && (this.announcement?.(this.data) ?? 'Updated') || '';
     if (url === this.#url && !again && (this.#reading || !this.problem)) {
-      this.update();
+      this.announce(this.data ? say() : '');
       return;
     }
     this.#reading?.abort();
@@ -87,7 +88,7 @@ export class DashboardElement extends HTMLElement {
       if (answer) [this.data, this.#etag] = [fresh, answer.etag];
       this.problem = null;
       this.#readAt = new Date();
-      if (announce) this.message = this.announcement?.(this.data) ?? 'Updated';
+      this.message = say();
     } catch (error) {
       if (reading.signal.aborted) return;
       if (!(error instanceof Problem)) throw error;
