@@ -233,6 +233,22 @@ def test_read_only(api: Api, seeded_to_read: str) -> None:
     assert patch(client, status="rejected").json()["type"].endswith("read-only")
 
 
+@pytest.mark.any_version
+def test_a_role_whose_transactions_are_read_only(api: Api, role: str, seeded: str) -> None:
+    """It is refused like a role without the privilege, and nothing is changed."""
+    execute(
+        seeded,
+        f"GRANT USAGE ON SCHEMA public TO {role}",
+        f"GRANT ALL ON ALL TABLES IN SCHEMA public TO {role}",
+        f"ALTER ROLE {role} SET default_transaction_read_only = on",
+    )
+    before = audit(seeded)
+    answer = patch(api(make_conninfo(seeded, user=role)), status="rejected")
+    assert (answer.status_code, answer.json()["type"].rpartition(":")[2]) == (403, "read-only")
+    assert audit(seeded) == before
+    execute(seeded, f"DROP OWNED BY {role}")
+
+
 def test_the_connection_is_lost_before_the_commit(api: Api, seeded: str) -> None:
     """Nothing was changed, and the answer says that the database cannot be reached."""
     before = audit(seeded)

@@ -72,7 +72,7 @@ class Database:
     def __init__(self, url: str, serving: Serving) -> None:
         """Name the database. Nothing is opened before the first request."""
         self._serving = serving
-        self._open = Lock()
+        self._lock = Lock()
         self._busy = 0
         parameters = conninfo.conninfo_to_dict(url)
         parameters.setdefault("connect_timeout", _POOL_TIMEOUT_S)
@@ -102,13 +102,10 @@ class Database:
             Problem: No connection in time, a missing relation or privilege, or a timeout.
             psycopg.OperationalError: The connection was lost.
         """
-        with self._open:
+        with self._lock:
             self._pool.open()
-        lent = False
         try:
-            with self._pool.connection() as conn:
-                self._busy += 1
-                lent = True
+            with self._pool.connection() as conn, self._counted():
                 yield conn
         except PoolTimeout:
             is_busy = self._busy >= _MAX_CONNECTIONS
@@ -119,8 +116,16 @@ class Database:
             raise Problem("schema-missing", members={"missing": self.missing()}) from None
         except errors.InsufficientPrivilege:
             raise Problem("privileges-missing") from None
+
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
+        with self._lock:
+            self._busy += 1
+        try:
+            yield
         finally:
-            self._busy -= lent
+            with self._lock:
+                self._busy -= 1
 
     def read(self, name: str, parameters: Mapping[str, object]) -> Row | None:
         """Run a query in a transaction that only reads, in one flight.

@@ -57,7 +57,7 @@ def _changed(
         with conn.pipeline():
             database.begin(conn, "BEGIN")
             answer = conn.execute(query("change_status").encode(), parameters)
-    except errors.InsufficientPrivilege:
+    except (errors.InsufficientPrivilege, errors.ReadOnlySqlTransaction):
         raise Problem("read-only") from None
     row = answer.fetchone()
     if row is None:

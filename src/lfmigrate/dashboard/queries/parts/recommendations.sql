@@ -52,6 +52,7 @@ recommendation_order AS (
 ),
 may_change AS (
     SELECT NOT %(read_only)s::boolean
+           AND NOT pg_is_in_recovery()
            AND has_column_privilege('recommendations', 'status', 'UPDATE')
            AND has_column_privilege('recommendations', 'status_changed_by', 'UPDATE') AS yes
 ),
