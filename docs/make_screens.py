@@ -45,9 +45,11 @@ def take(address: str) -> None:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         for name, path, scheme in PICTURES:
-            page = browser.new_page(viewport=SIZE, color_scheme=scheme, locale="en-US")
+            page = browser.new_page(
+                viewport=SIZE, color_scheme=scheme, locale="en-US", reduced_motion="reduce"
+            )
             page.goto(address + path)
-            page.locator("footer.foot").wait_for()
+            page.locator('[aria-busy="false"] footer.foot').wait_for()
             taken = page.screenshot(path=HERE / name)
             if len(taken) > MOST_BYTES:
                 raise SystemExit(f"{name} has {len(taken)} bytes, more than {MOST_BYTES}")
