@@ -29,9 +29,7 @@ def titles(page: Page) -> list[str]:
 def test_recommendations_are_filtered_by_keyboard(site: str, open_page: Open) -> None:
     """Filters are in the address and kept on the way back; the total is of what is shown."""
     page = open_page(f"{site}/recommendations")
-    expect(page.locator(".lead")).to_contain_text(
-        "7 recommendations, together worth up to $995,000"
-    )
+    expect(page.locator(".lead")).to_contain_text("7 recommendations, worth up to $995,000")
     expect(page.get_by_text("Programs overlap")).to_contain_text("1 is not quantified")
     high = page.get_by_role("button", name="High 4")
     press_until_focused(page, high)
@@ -99,7 +97,7 @@ def test_a_decision_by_keyboard(seeded: str, dashboard: Dashboard, open_page: Op
     assert (
         value(seeded, "SELECT status_changed_by FROM recommendations WHERE id = 4") == "m.alvarez"
     )
-    expect(page.get_by_label("Status")).to_contain_text("Accepted (2)")
+    expect(page.get_by_role("combobox", name="Status")).to_contain_text("Accepted (2)")
 
 
 def test_any_status_from_the_menu(seeded: str, dashboard: Dashboard, open_page: Open) -> None:
@@ -123,7 +121,7 @@ def test_any_status_from_the_menu(seeded: str, dashboard: Dashboard, open_page: 
     assert titles(page) == ["Suitable procedures in ambulatory surgery centers"]
 
 
-@pytest.mark.parametrize("answer", ["Keep", "Change anyway"])
+@pytest.mark.parametrize("answer", ["Keep “Accepted”", "Change to “Rejected”"])
 def test_another_person_was_faster(
     seeded: str, dashboard: Dashboard, open_page: Open, answer: str
 ) -> None:
@@ -137,14 +135,15 @@ def test_another_person_was_faster(
     page.get_by_role("button", name="Reject").click()
     notice = page.get_by_role("alert")
     expect(notice).to_contain_text(re.compile(r"m\.alvarez accepted this at \d+:\d\d [AP]M E[SD]T"))
-    expect(page.locator(".audit")).to_contain_text("Not started")
+    expect(page.locator(".audit")).to_contain_text("Accepted by m.alvarez")
     press_until_focused(page, notice.get_by_role("button", name=answer))
     page.keyboard.press("Enter")
     expect(notice).to_have_count(0)
-    status = "Accepted by m.alvarez" if answer == "Keep" else "Rejected by tester"
+    is_kept = answer.startswith("Keep")
+    status = "Accepted by m.alvarez" if is_kept else "Rejected by tester"
     expect(page.locator(".audit")).to_contain_text(status)
     assert value(seeded, "SELECT status FROM recommendations WHERE id = 4") == (
-        "accepted" if answer == "Keep" else "rejected"
+        "accepted" if is_kept else "rejected"
     )
 
 
@@ -155,12 +154,14 @@ def test_rejected_ones_are_shown_when_asked_for(
     execute(seeded, "UPDATE recommendations SET status = 'rejected' WHERE id = 5")
     page = open_page(f"{dashboard(seeded)}/recommendations")
     assert len(titles(page)) == 6
+    # What a link gives is what it says.
+    expect(page.get_by_role("link", name="Download CSV, with rejected ones")).to_be_visible()
     # One that is rejected here stays until the filters change.
     row_of(page, "Suitable procedures").get_by_role("button", name="Reject").click()
-    expect(page.get_by_label("Status")).to_contain_text("Rejected (2)")
+    expect(page.get_by_role("combobox", name="Status")).to_contain_text("Rejected (2)")
     expect(row_of(page, "Suitable procedures").locator(".audit")).to_contain_text("Rejected")
     assert len(titles(page)) == 6
-    status = page.get_by_label("Status")
+    status = page.get_by_role("combobox", name="Status")
     status.select_option(label="All")
     expect(page.locator(".recommendations > li")).to_have_count(7)
     expect(said(page)).to_have_text("7 recommendations")
@@ -170,6 +171,11 @@ def test_rejected_ones_are_shown_when_asked_for(
     page.go_back()
     expect(page.locator(".recommendations > li")).to_have_count(7)
     expect(status).to_have_value("all")
+    expect(page.get_by_role("link", name="Download CSV", exact=True)).to_be_visible()
+    # Where nothing is found, nothing is worth anything.
+    status.select_option(label="Completed (0)")
+    expect(page.locator(".none")).to_be_visible()
+    assert page.locator(".lead").count() == 0
 
 
 def test_back_shows_what_was_decided_meanwhile(
@@ -189,7 +195,7 @@ def test_without_the_privilege_there_are_no_buttons(
     site = dashboard(seeded, read_only=True)
     for path in ("/recommendations", "/recommendations/4"):
         page = open_page(site + path)
-        expect(page.get_by_text("read-only")).to_be_visible()
+        expect(page.get_by_text("may only read")).to_be_visible()
         assert page.locator(".decision button, .decision summary").count() == 0
 
 
@@ -216,6 +222,16 @@ def test_a_program_shows_how_it_is_carried_out(site: str, open_page: Open) -> No
     page.locator(".breadcrumb a").click()
     page.locator(".tiles").wait_for()
     assert address_of(page) == "/"
+
+
+def test_a_video_without_a_usable_address(
+    seeded: str, dashboard: Dashboard, open_page: Open
+) -> None:
+    """The table accepts what is no address: the page has no link then, and all the rest."""
+    execute(seeded, "UPDATE recommendations SET video_url = 'https://host:99999/x'")
+    page = open_page(f"{dashboard(seeded)}/recommendations/3")
+    expect(page.get_by_role("heading", name="Steps")).to_be_visible()
+    assert page.get_by_role("link", name="Watch the video").count() == 0
 
 
 def test_a_program_without_details(site: str, open_page: Open) -> None:

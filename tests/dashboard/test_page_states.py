@@ -9,9 +9,17 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
-from tests.dashboard.browser import Dashboard, Open, address_of, press_until_focused, row_of, said
+from tests.dashboard.browser import (
+    Dashboard,
+    Open,
+    address_of,
+    is_focused,
+    press_until_focused,
+    row_of,
+    said,
+)
 from tests.helpers.databases import execute
 
 pytestmark = [pytest.mark.browser, pytest.mark.any_version]  # pages are the same on all versions
@@ -55,11 +63,72 @@ def test_an_unknown_period_leads_to_the_active_one(site: str, open_page: Open) -
     assert address_of(page) == "/"
 
 
-def test_an_unknown_recommendation(site: str, open_page: Open) -> None:
-    """The title and the detail of the problem are shown, and the way back."""
-    page = open_page(f"{site}/recommendations/4711", ready=".notice")
-    expect(page.get_by_role("alert")).to_contain_text(re.compile("recommendation", re.IGNORECASE))
-    expect(page.locator(".breadcrumb a")).to_have_text("Recommendations")
+@pytest.mark.parametrize(
+    "case",
+    [
+        ("/?period=BAD!", "There is no such period", "Show the active period", "/"),
+        (
+            "/deep-dive/acute-rehab?period=gone",
+            "There is no such period",
+            "Show the active period",
+            "/deep-dive/acute-rehab",
+        ),
+        (
+            "/deep-dive?sort=bogus&status=red",
+            "There is no such order",
+            "Show the page without it",
+            "/deep-dive?status=red",
+        ),
+        (
+            "/recommendations?category=A!",
+            "There is no such category",
+            "Show the page without it",
+            "/recommendations",
+        ),
+        ("/deep-dive/A!", "There is no such category", "All categories", "/deep-dive"),
+        ("/deep-dive/%E0", "There is no such category", "All categories", "/deep-dive"),
+        ("/deep-dive/no-such", "The period has no such category", "All categories", "/deep-dive"),
+        (
+            "/recommendations/abc",
+            "There is no such recommendation",
+            "All recommendations",
+            "/recommendations",
+        ),
+        (
+            "/recommendations/%ff",
+            "There is no such recommendation",
+            "All recommendations",
+            "/recommendations",
+        ),
+        (
+            "/recommendations/4711",
+            "There is no such recommendation",
+            "All recommendations",
+            "/recommendations",
+        ),
+    ],
+)
+def test_an_address_that_leads_nowhere(
+    site: str, open_page: Open, case: tuple[str, str, str, str]
+) -> None:
+    """A plain sentence, nothing made for callers of the API, and a way out that helps."""
+    path, heading, way, leads_to = case
+    page = open_page(site + path, ready=".notice")
+    notice = page.get_by_role("alert")
+    expect(notice.get_by_role("heading")).to_have_text(heading)
+    expect(notice).not_to_contain_text(re.compile("periodKey|pattern|Input|error|Try again"))
+    notice.locator("a, button", has_text=way).click()
+    page.locator("footer.foot").wait_for()
+    assert address_of(page) == leads_to
+
+
+def test_the_focus_is_not_lost_with_its_button(site: str, open_page: Open) -> None:
+    """It goes to the heading of what has come instead."""
+    page = open_page(f"{site}/?period=gone", ready=".notice")
+    press_until_focused(page, page.get_by_role("button", name="Show the active period"))
+    page.keyboard.press("Enter")
+    page.locator(".tiles").wait_for()
+    assert is_focused(page.locator("h1"))
 
 
 def test_an_error_keeps_what_was_shown(site: str, open_page: Open) -> None:
@@ -89,13 +158,38 @@ def test_an_error_at_the_first_request(seeded: str, dashboard: Dashboard, open_p
 
 
 def test_a_decision_that_fails_is_not_shown(site: str, open_page: Open) -> None:
-    """The status stays, and the reason stands next to it."""
+    """The status stays, and the reason stands next to it until the page is read again."""
     page = open_page(f"{site}/recommendations")
     row = row_of(page, "Pre-surgical clinic")
     page.context.set_offline(True)
     row.get_by_role("button", name="Accept").click()
     expect(row.get_by_role("alert")).to_contain_text("The server cannot be reached")
+    expect(row.get_by_role("alert")).to_contain_text("Whether the status was changed is not known")
     expect(row.locator(".audit")).to_have_text(re.compile(r"^\s*Not started\s*$"))
+    page.context.set_offline(False)
+    page.get_by_role("button", name="Try again").click()
+    expect(page.get_by_role("alert")).to_have_count(0)
+
+
+def test_a_decision_whose_answer_is_lost(
+    seeded: str, dashboard: Dashboard, open_page: Open
+) -> None:
+    """It may have been stored: the page reads what the status is now."""
+    page = open_page(f"{dashboard(seeded)}/recommendations/4")
+
+    def lose(route: Route) -> None:
+        route.fetch()
+        route.abort()
+
+    page.route(
+        lambda url: "/api/" in url,
+        lambda route: lose(route) if route.request.method == "PATCH" else route.continue_(),
+    )
+    page.get_by_role("button", name="Accept").click()
+    expect(page.get_by_role("alert")).to_contain_text("The answer was lost")
+    expect(page.locator(".audit")).to_contain_text("Accepted by tester")
+    page.get_by_role("button", name="Start").click()
+    expect(page.locator(".audit")).to_contain_text("In progress by tester")
 
 
 def test_a_slow_answer_is_announced(site: str, open_page: Open) -> None:

@@ -42,7 +42,7 @@ def test_the_first_page_answers_how_we_are_doing(site: str, open_page: Open) -> 
     ]
     assert page.locator(".chart .row:not(.axis)").count() == 13
     expect(page.get_by_text("+$924,557 net")).to_be_visible()
-    expect(page).to_have_title("Cost performance \N{EN DASH} Leadership feedback")
+    expect(page).to_have_title("Cost performance \N{EN DASH} Cost dashboard")
 
 
 def test_only_costs_are_coloured(site: str, open_page: Open) -> None:
@@ -53,6 +53,46 @@ def test_only_costs_are_coloured(site: str, open_page: Open) -> None:
     assert risk.locator(".badge.none").count() == 1
     assert pmpm.locator(".badge.red").count() == 1
     assert "year earlier" not in page.locator(".tile").last.inner_text()
+
+
+def test_figures_are_explained(seeded: str, dashboard: Dashboard, open_page: Open) -> None:
+    """Only as far as the document bears it out: other data has other figures."""
+    site = dashboard(seeded)
+    page = open_page(f"{site}/")
+    opportunity = page.locator(".tile").last
+    expect(opportunity).to_contain_text("all overspending of the period")
+    expect(page.get_by_text("Rank: 1 is best")).to_have_count(2)
+    expect(page.get_by_text("Milliman: illustrative in the data that ships")).to_be_visible()
+    execute(
+        seeded,
+        "UPDATE performance_metrics SET current_value = 1 WHERE metric_type LIKE 'cost_savings%'",
+        "UPDATE efficiency_kpis SET milliman_benchmark = NULL",
+        "UPDATE cost_opportunities SET show_on_dashboard = false",
+    )
+    page.reload()
+    expect(opportunity).to_contain_text("$1")
+    expect(opportunity).not_to_contain_text("overspending")
+    expect(page.get_by_text("illustrative")).to_have_count(0)
+    for side in ("above", "below"):
+        expect(
+            page.get_by_text(f"No category {side} its benchmark is marked to be shown.")
+        ).to_be_visible()
+
+
+def test_a_period_of_which_only_categories_are_known(
+    seeded: str, dashboard: Dashboard, open_page: Open
+) -> None:
+    """It is not called empty."""
+    execute(
+        seeded,
+        *(
+            f"DELETE FROM {table}"
+            for table in ("performance_metrics", "cost_opportunities", "efficiency_kpis")
+        ),
+    )
+    page = open_page(f"{dashboard(seeded)}/")
+    expect(page.locator(".lead")).to_contain_text("$1,037.80")
+    expect(page.get_by_text("No headline numbers in this period.")).to_be_visible()
 
 
 def test_measures_are_listed_by_their_status(
@@ -217,6 +257,9 @@ def test_a_category_shows_use_and_price_and_where(site: str, open_page: Open) ->
         "46.8%",
         "$210,000",
     ]
+    expect(page.get_by_text("in percent of the overspend of the period")).to_contain_text(
+        "$320,382 in Year to date"
+    )
 
 
 def test_every_category_has_its_page(seeded: str, dashboard: Dashboard, open_page: Open) -> None:

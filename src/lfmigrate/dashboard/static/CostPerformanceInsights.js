@@ -1,14 +1,19 @@
 /** How are we doing, and where is the money? */
 import {html, nothing} from './lit-html.js';
-import {address} from './api.js';
+import {address} from './client.js';
 import {chart, variance} from './charts.js';
 import {DashboardElement} from './element.js';
 import {measures} from './measures.js';
-import {against, change, dollars, dollarsShort, dollarsSigned, dollarsSize, metric, metricName,
+import {against, change, dollars, dollarsShort, dollarsSigned, dollarsSize, metric,
   number, percentSigned, pmpm, sentence} from './numbers.js';
 import {badge, categoryLinks, col, emptyView, none, num, periodSwitch, rowHead, savings, table}
-  from './parts.js';
+  from './templates.js';
 
+const METRICS = {
+  patient_count: 'Patients',
+  cost_pmpm: 'Cost per member per month',
+  cost_savings_opportunity: 'Savings opportunity',
+};
 const SHOWN = 5;
 const STATUS = col('Status', ({performanceStatus}) => badge(performanceStatus));
 
@@ -30,13 +35,14 @@ export class CostPerformanceInsights extends DashboardElement {
   }
 
   view(shown) {
-    const {metrics, costOpportunities, efficiencyKpis, topRecommendations} = shown;
-    if (![metrics, costOpportunities, efficiencyKpis].some(({length}) => length)) {
+    const {metrics, categories, costOpportunities, efficiencyKpis, topRecommendations} = shown;
+    if (![metrics, categories, costOpportunities, efficiencyKpis].some(({length}) => length)) {
       return emptyView(`No figures for ${shown.period.periodLabel} yet`);
     }
     return html`
       ${this.#sentence(shown.summary)}
-      ${metrics.length ? html`<ul class="tiles">${metrics.map((one) => this.#tile(one))}</ul>`
+      ${metrics.length ? html`<ul class="tiles">${
+        metrics.map((one) => this.#tile(one, shown.summary))}</ul>`
         : none('No headline numbers in this period.')}
       ${this.#money(shown)}
       ${this.#ranked(costOpportunities)}
@@ -45,7 +51,7 @@ export class CostPerformanceInsights extends DashboardElement {
         <a href=${this.href('/recommendations')}>All recommendations</a></div>
         ${topRecommendations.length
           ? html`<div class="pair">${topRecommendations.map((one) => this.#recommended(one))}</div>`
-          : none('No recommendation of high priority.')}</section>`;
+          : none('There is no recommendation with high priority.')}</section>`;
   }
 
   #sentence({actualPmpm, benchmarkPmpm, variancePercent}) {
@@ -57,12 +63,14 @@ export class CostPerformanceInsights extends DashboardElement {
   }
 
   // Only a cost is good or bad by itself: more patients, or sicker ones, are neither.
-  #tile(one) {
+  #tile(one, {overspendAmount}) {
     const {metricType, currentValue, changePercent, benchmarkValue, isAboveBenchmark} = one;
     const colour = one.displayFormat !== 'currency' ? 'none' : isAboveBenchmark ? 'red' : 'green';
     const side = currentValue === benchmarkValue ? 'At' : isAboveBenchmark ? 'Above' : 'Below';
-    return html`<li class="tile"><h2>${metricName(metricType)}</h2>
+    return html`<li class="tile"><h2>${METRICS[metricType] ?? sentence(metricType)}</h2>
       <p class="big">${metric(currentValue, one)}</p>
+      ${metricType === 'cost_savings_opportunity' && currentValue === overspendAmount
+        ? html`<p>all overspending of the period</p>` : nothing}
       ${changePercent === null ? nothing : html`<p>${change(changePercent)}</p>`}
       ${benchmarkValue === null ? nothing : html`<p>${badge(colour, side)} benchmark
         ${metric(benchmarkValue, one)}</p>`}</li>`;
@@ -87,7 +95,7 @@ export class CostPerformanceInsights extends DashboardElement {
           bars: [variance(one.spendingVarianceAmount)],
           text: dollarsSigned(one.spendingVarianceAmount)})),
       })}
-      <details><summary>The same as a table</summary>${table('Categories', categories, [
+      <details><summary>Show as a table</summary>${table('Categories', categories, [
         this.#category('slug'), STATUS,
         num('Variance', 'spendingVarianceAmount', dollarsSigned),
         num('Percent', 'spendingVariancePercent', percentSigned),
@@ -104,16 +112,17 @@ export class CostPerformanceInsights extends DashboardElement {
       .filter(({opportunityType}) => opportunityType === type)
       .toSorted((a, b) => Math.abs(b.amountVariance) - Math.abs(a.amountVariance))
       .slice(0, SHOWN);
-    const part = (heading, rows, otherwise) => html`<section><h2>${heading}</h2>
+    const ranking = (heading, rows, side) => html`<section><h2>${heading}</h2>
       ${rows.length ? table(heading, rows, [
         this.#category('categorySlug'), STATUS,
         num('Variance', 'amountVariance', dollarsSigned),
         num('%', 'percentVariance', percentSigned, 'Variance, percent'),
         num('Rank', 'acoRank', number),
-      ]) : none(otherwise)}</section>`;
+      ]) : none(`No category ${side} its benchmark is marked to be shown.`)}</section>`;
     return html`<div class="pair">
-      ${part('Largest overspending', list('overspending'), 'No category is overspent.')}
-      ${part('Most efficient', list('efficient'), 'No category is below its benchmark.')}</div>`;
+      ${ranking('Largest overspending', list('overspending'), 'above')}
+      ${ranking('Most efficient', list('efficient'), 'below')}</div>
+      <p class="sub">Of the categories that are marked to be shown. Rank: 1 is best.</p>`;
   }
 
   #recommended({id, title, description, status, estimatedSavings, affectedCategories}) {

@@ -1,9 +1,10 @@
 /** Which categories, more use or higher price, which hospitals and DRGs? */
 import {html, nothing} from './lit-html.js';
-import {address} from './api.js';
+import {address} from './client.js';
 import {DashboardElement} from './element.js';
+import {backLink} from './links.js';
 import {count} from './numbers.js';
-import {backLink, periodSwitch} from './parts.js';
+import {periodSwitch} from './templates.js';
 
 /** One category where the attribute `slug` or the path names one, else all of them. */
 export class CostSavingDeepDive extends DashboardElement {
@@ -11,13 +12,13 @@ export class CostSavingDeepDive extends DashboardElement {
 
   // Each of the two views is a module of its own, which comes at the same time as the document.
   async load(options) {
-    this.#module ??= this.slug ? import('./category.js') : import('./categories.js');
+    this.#module ??= this.slug ? import('./one-category.js') : import('./category-table.js');
     await super.load(options);
   }
 
   get slug() {
     const [, found] = location.pathname.match(/\/deep-dive\/([^/]+)\/?$/) ?? [];
-    return this.getAttribute('slug') || (found && decodeURIComponent(found));
+    return this.getAttribute('slug') || found;
   }
 
   get subject() {
@@ -57,12 +58,13 @@ export class CostSavingDeepDive extends DashboardElement {
   }
 
   // The server says which periods have a category that this one lacks.
-  ways({document: {periods}}) {
+  ways({periods = []}) {
     const link = ({periodKey, periodLabel}) => html`<li><a href=${
       this.href(`/deep-dive/${this.slug}`, {period: periodKey})}>${periodLabel}</a></li>`;
-    return periods && (periods.length
+    return html`${periods.length
       ? html`<p>These periods have it:</p><ul>${periods.map(link)}</ul>`
-      : html`<p>No period has it.</p>`);
+      : html`<p>No period has it.</p>`}
+      <p><a href=${this.href('/deep-dive')}>All categories</a></p>`;
   }
 }
 

@@ -1,11 +1,12 @@
 /** How is it carried out, and who has done it before? */
 import {html, nothing, svg} from './lit-html.js';
-import {address} from './api.js';
+import {address} from './client.js';
 import {Decisions} from './decisions.js';
 import {DashboardElement} from './element.js';
+import {labels, reach, workflow} from './labels.js';
+import {backLink} from './links.js';
 import {dollars, sentence} from './numbers.js';
-import {backLink, badge, col, icon, none, num, rowHead, savings, table} from './parts.js';
-import {labels, reach, workflow} from './program.js';
+import {badge, col, icon, none, num, rowHead, savings, table} from './templates.js';
 
 const PLAY = icon(svg`<path d="M5 5a2 2 0 0 1 3.008-1.728l11.997 6.998a2 2 0 0 1 .003 3.458l-12
   7A2 2 0 0 1 5 19z" />`);
@@ -16,7 +17,7 @@ export class ProgramImplementation extends DashboardElement {
 
   get program() {
     const [, found] = location.pathname.match(/\/recommendations\/([^/]+)\/?$/) ?? [];
-    return this.getAttribute('program') || (found && decodeURIComponent(found));
+    return this.getAttribute('program') || found;
   }
 
   get subject() {
@@ -25,6 +26,10 @@ export class ProgramImplementation extends DashboardElement {
 
   request() {
     return address(this.api, `recommendations/${encodeURIComponent(this.program)}`);
+  }
+
+  isRead() {
+    this.#decisions.forget();
   }
 
   heading(shown) {
@@ -44,6 +49,10 @@ export class ProgramImplementation extends DashboardElement {
     return backLink(this.href(path, kept), text);
   }
 
+  ways() {
+    return html`<p><a href=${this.href('/recommendations')}>All recommendations</a></p>`;
+  }
+
   view(shown) {
     const {description, estimatedSavings, patientCohort, programResources, canChangeStatus} = shown;
     return html`
@@ -59,7 +68,7 @@ export class ProgramImplementation extends DashboardElement {
           <h2>Decision</h2>
           ${this.#decisions.view(shown, canChangeStatus)}
           ${canChangeStatus ? nothing : html`<p class="sub">The status cannot be changed here: the
-            dashboard is read-only.</p>`}
+            dashboard or its database role may only read.</p>`}
         </aside>
         <div class="details">
           ${shown.hasProgramDetails ? this.#details(shown, programResources)
@@ -73,19 +82,20 @@ export class ProgramImplementation extends DashboardElement {
     const {implementationSteps, bestPractices, testimonials} = resources ?? {
       implementationSteps: [], bestPractices: [], testimonials: []};
     const item = ({title, content}) => html`<li><h3>${title}</h3><p>${content}</p></li>`;
+    const paragraphs = programOverview?.split(/\n\s*\n/) ?? [];
+    const video = URL.canParse(videoUrl) && /^https?:/i.test(videoUrl) && new URL(videoUrl).host;
     return html`
-      ${programOverview ? html`<section><h2>Overview</h2>${programOverview.split(/\n\s*\n/)
-        .map((paragraph) => html`<p>${paragraph}</p>`)}</section>` : nothing}
-      ${/^https?:\/\//i.test(videoUrl ?? '') ? html`<p><a class="quiet" href=${videoUrl}
-        rel="noreferrer">${PLAY}Watch the video on ${new URL(videoUrl).host}</a></p>`
-        : nothing}
+      ${paragraphs.length || video ? html`<section><h2>Overview</h2>${paragraphs.map((paragraph) =>
+        html`<p>${paragraph}</p>`)}${video ? html`<p><a class="quiet" href=${videoUrl}
+        rel="noreferrer">${PLAY}Watch the video on ${video}</a></p>`
+        : nothing}</section>` : nothing}
       <section><h2>Steps</h2>${implementationSteps.length
         ? html`<ol class="steps">${implementationSteps.map(item)}</ol>`
         : none('No steps are described yet.')}</section>
       <section><h2>Best practices</h2>${bestPractices.length
         ? html`<ul class="practices">${bestPractices.map(item)}</ul>`
         : none('No best practices are described yet.')}</section>
-      <section><h2>Who has done it</h2>${testimonials.length
+      <section><h2>What others say</h2>${testimonials.length
         ? testimonials.map(({content, author, authorRole}) => html`<figure>
             <blockquote><p>${content}</p></blockquote>
             <figcaption>${author}${authorRole ? `, ${authorRole}` : ''}</figcaption></figure>`)

@@ -1,12 +1,13 @@
 /** What can we do, what is it worth, what have we decided? */
 import {html, nothing} from './lit-html.js';
-import {address} from './api.js';
-import {Decisions} from './decisions.js';
+import {address} from './client.js';
+import {Decisions, statuses} from './decisions.js';
 import {DashboardElement} from './element.js';
 import {choice} from './filters.js';
-import {count, decisions, dollars, number, sentence} from './numbers.js';
-import {categoryLinks, csvLink, emptyView, none, savings, select} from './parts.js';
-import {labels, reach, workflow} from './program.js';
+import {labels, reach, workflow} from './labels.js';
+import {csvLink} from './links.js';
+import {count, dollars, number, sentence} from './numbers.js';
+import {categoryLinks, emptyView, none, savings, select} from './templates.js';
 
 const FILTERS = ['status', 'priority', 'category', 'sort'];
 const SORTS = [['', 'Priority'], ['-estimatedSavings', 'Savings'], ['title', 'Title'],
@@ -26,13 +27,17 @@ export class Recommendations extends DashboardElement {
       category, sort, limit: LIMIT, ...more});
   }
 
+  isRead() {
+    this.#decisions.forget();
+  }
+
   heading() {
     return 'Recommendations';
   }
 
   merge(fresh) {
-    for (const {categorySlug, categoryName} of
-      fresh.recommendations.flatMap(({affectedCategories}) => affectedCategories)) {
+    for (const {categorySlug, categoryName} of fresh.categories
+      ?? fresh.recommendations.flatMap(({affectedCategories}) => affectedCategories)) {
       this.#categories.set(categorySlug, categoryName);
     }
     if (this.#filters !== this.request()) this.#decided.clear();
@@ -71,24 +76,25 @@ export class Recommendations extends DashboardElement {
     }
     const rows = this.#rows(shown);
     return html`
-      ${this.#worth(rows)}
+      ${rows.length ? this.#worth(rows) : nothing}
       <div class="bar">
         ${select(this, 'status', 'Status', [['', 'Not rejected'], ['all', 'All'],
-          ...decisions.map((one) => [one, `${sentence(one)} (${number(counts.status[one])})`])])}
+          ...statuses.map((one) => [one, `${sentence(one)} (${number(counts.status[one])})`])])}
         ${choice(this, 'priority', 'Priority', [['', 'Any priority'],
           ...['high', 'medium', 'low'].map((one) => [one, sentence(one), counts.priority[one]])])}
         ${select(this, 'category', 'Category', [['', 'Any category'],
           ...[...this.#categories].toSorted(([, a], [, b]) => a.localeCompare(b))])}
         ${select(this, 'sort', 'Sort by', SORTS)}
-        ${csvLink(this.request({format: 'csv'}))}
+        ${csvLink(this.request({format: 'csv'}), rows.length < recommendations.length
+          ? 'Download CSV, with rejected ones' : undefined)}
       </div>
       ${rows.length ? html`<ul class="recommendations">${
         rows.map((one) => this.#row(one, shown.canChangeStatus))}</ul>`
         : none('No recommendation matches these filters.')}
-      ${totalCount > recommendations.length ? html`<p class="sub">The first
-        ${number(recommendations.length)} of ${number(totalCount)} are shown.</p>` : nothing}
+      ${totalCount > recommendations.length ? html`<p class="sub">Only the first
+        ${number(recommendations.length)} of ${number(totalCount)} were looked at.</p>` : nothing}
       ${shown.canChangeStatus ? nothing : html`<p class="sub">Statuses cannot be changed here: the
-        dashboard is read-only.</p>`}`;
+        dashboard or its database role may only read.</p>`}`;
   }
 
   // The only sum that a page computes, because it depends on what the page shows.
@@ -96,10 +102,10 @@ export class Recommendations extends DashboardElement {
     const known = rows.filter(({estimatedSavings}) => estimatedSavings !== null);
     const total = known.reduce((sum, {estimatedSavings}) => sum + estimatedSavings, 0);
     const unknown = rows.length - known.length;
-    return html`<p class="lead">${count(rows.length, 'recommendation', 'recommendations')},
-      together worth up to <strong>${dollars(total)}</strong> a year.</p>
-      <p class="sub">Programs overlap, so they may save less together${unknown
-        ? `. ${count(unknown, 'is', 'are')} not quantified` : ''}.</p>`;
+    return html`<p class="lead">${count(rows.length, 'recommendation', 'recommendations')}${
+      known.length ? html`, worth up to <strong>${dollars(total)}</strong> a year` : nothing}.</p>
+      <p class="sub">${known.length > 1 ? 'Programs overlap, so they may save less together. ' : ''
+        }${unknown ? `${count(unknown, 'is', 'are')} not quantified.` : ''}</p>`;
   }
 
   #row(one, canChange) {

@@ -1,6 +1,6 @@
 /** Charts as SVG: positions are percentages of the width, in attributes; colours are classes. */
 import {html, nothing, svg} from './lit-html.js';
-import {colour, shape} from './parts.js';
+import {colour, shape} from './templates.js';
 
 /** Within it, spending is near the benchmark. */
 export const BAND_PERCENT = 3;
@@ -33,10 +33,6 @@ export function scale(values, room = 0.05) {
 
 export const vertical = (x, kind, top = 0, bottom = ROW) => svg`<line class=${kind} x1=${x} x2=${x}
   y1=${top} y2=${bottom} />`;
-
-// Labels at the edges grow inwards.
-const anchor = (position) => parseFloat(position) > 85 ? 'end'
-  : parseFloat(position) < 15 ? 'start' : 'middle';
 
 const bar = ({from, to, kind, lane}, {position, width}) => {
   const [y, height] = lane === undefined ? [6, ROW - 12] : [lane ? MIDDLE + 1 : 4, MIDDLE - 5];
@@ -76,7 +72,7 @@ export function chart({label, rows, axis, band, legend}) {
       }</span>`)}</p>` : nothing}
     <div class="row axis"><span class="name"></span><svg class="plot" height="18">
       ${scaled.ticks.map(({at, isOdd}) => svg`<text class=${isOdd ? 'odd' : ''} y="12"
-        x=${scaled.position(at)} text-anchor=${anchor(scaled.position(at))}>${axis(at)}</text>`)}
+        x=${scaled.position(at)}>${axis(at)}</text>`)}
     </svg><span class="value"></span></div>
     ${rows.map(row)}
   </div>`;

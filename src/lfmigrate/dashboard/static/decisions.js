@@ -5,13 +5,13 @@
  * person's without asking.
  */
 import {html, nothing, svg} from './lit-html.js';
-import {Problem, changeStatus} from './api.js';
-import {decisions, sentence, time} from './numbers.js';
-import {alertIcon, icon} from './parts.js';
+import {Problem, address, send} from './client.js';
+import {sentence, time} from './numbers.js';
+import {alertIcon, icon} from './templates.js';
 
 const DOWN = icon(svg`<path d="m6 9 6 6 6-6" />`);
 
-/** What a person did who set a status: "m.alvarez accepted this". */
+/** All statuses, and what a person did who set one: "m.alvarez accepted this". */
 const DID = {
   not_started: 'set this back to not started',
   acknowledged: 'acknowledged this',
@@ -21,6 +21,7 @@ const DID = {
   in_progress: 'started this',
   completed: 'completed this',
 };
+export const statuses = Object.keys(DID);
 /** What is offered first: the new status, the button, and the statuses that it is offered for. */
 const ACTIONS = [
   ['accepted', 'Accept', ['not_started', 'acknowledged']],
@@ -51,15 +52,16 @@ export class Decisions {
     const {saving, conflict, problem, wanted} = this.#states.get(recommendation.id) ?? {};
     const choose = (status) => (event) => this.#choose(event, recommendation, status);
     const button = (status, text) => html`<button type="button" aria-disabled=${saving ?? false}
-      @click=${choose(status)}>${text}</button>`;
+      aria-label="${text}: ${recommendation.title}" @click=${choose(status)}>${text}</button>`;
     // Every button has a place of its own, so none of them turns into another one under a finger.
     return html`<div class="decision" data-id=${recommendation.id}>${audit(recommendation)}
       ${canChange ? html`<div class="actions">
         ${ACTIONS.map(([status, text, from]) => from.includes(recommendation.status)
           ? button(status, text) : nothing)}
         <details class="menu" @keydown=${closeOnEscape} @focusout=${closeOnLeave}>
-          <summary>Change status${DOWN}</summary>
-          <ul>${decisions.map((status) => html`<li><button type="button"
+          <summary aria-label="Change status: ${recommendation.title}">Change status${
+            DOWN}</summary>
+          <ul>${statuses.map((status) => html`<li><button type="button"
             aria-current=${status === recommendation.status} aria-disabled=${saving ?? false}
             @click=${choose(status)}>${sentence(status)}</button></li>`)}</ul>
         </details>
@@ -72,14 +74,14 @@ export class Decisions {
 
   #conflict(recommendation, {currentStatus, statusChangedAt, statusChangedBy}, wanted) {
     const did = DID[currentStatus] ?? `set this to ${sentence(currentStatus)}`;
-    const keep = () => this.#settle(recommendation, {status: currentStatus, statusChangedAt,
-      statusChangedBy});
+    const keep = () => this.#settle(recommendation, recommendation);
     return html`<div class="notice stale" role="alert">${alertIcon}
       <p>${statusChangedBy ?? 'Another person'} ${did}${statusChangedAt
         ? html` at ${time(statusChangedAt)}` : nothing}.</p>
-      <span class="actions"><button type="button" @click=${keep}>Keep</button>
-      <button type="button" @click=${() => this.#change(recommendation, wanted, currentStatus)}
-        >Change anyway</button></span></div>`;
+      <span class="actions"><button type="button" @click=${keep}>Keep “${
+        sentence(currentStatus)}”</button>
+      <button type="button" @click=${() => this.#change(recommendation, wanted)}
+        >Change to “${sentence(wanted)}”</button></span></div>`;
   }
 
   #choose(event, recommendation, status) {
@@ -87,21 +89,45 @@ export class Decisions {
     if (status !== recommendation.status) this.#change(recommendation, status);
   }
 
-  async #change(recommendation, wanted, expected = recommendation.status) {
-    const {id} = recommendation;
+  async #change(recommendation, wanted) {
+    const {id, status: expectedStatus} = recommendation;
     if (this.#states.get(id)?.saving) return;
     this.#show(id, {saving: true});
     try {
       const {api} = this.#element;
       // Without a name, JSON leaves the member out.
       const changedBy = this.#element.getAttribute('changed-by') ?? undefined;
-      this.#settle(recommendation, await changeStatus(api, id, {status: wanted,
-        expectedStatus: expected, changedBy}));
+      const {document} = await send(address(api, `recommendations/${id}`), {method: 'PATCH',
+        headers: {'Content-Type': 'application/json'},
+        body: JSON.stringify({status: wanted, expectedStatus, changedBy})});
+      this.#settle(recommendation, document.recommendation);
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
-      this.#show(id, error.kind === 'status-changed' ? {conflict: error.document, wanted}
-        : {problem: error.document});
+      const {kind, document} = error;
+      if (kind === 'status-changed') this.#conflicts(recommendation, document, wanted);
+      else if (kind && kind !== 'outcome-unknown') this.#show(id, {problem: document});
+      else await this.#lookAgain(id, document);
     }
+  }
+
+  // What the other one decided is the status now, whatever the reader does next.
+  #conflicts(recommendation, conflict, wanted) {
+    const {currentStatus: status, statusChangedAt, statusChangedBy} = conflict;
+    Object.assign(recommendation, {status, statusChangedAt, statusChangedBy});
+    this.#show(recommendation.id, {conflict, wanted});
+  }
+
+  // The answer is lost: the change may have been made, or not.
+  async #lookAgain(id, problem) {
+    await this.#element.load({again: true});
+    this.#show(id, {problem: this.#element.problem
+      ? {...problem, detail: 'Whether the status was changed is not known.'}
+      : {title: 'The answer was lost', detail: 'The status above is the one that is stored.'}});
+  }
+
+  /** The document was read again: what went wrong before is no longer true. */
+  forget() {
+    for (const [id, {problem}] of this.#states) if (problem) this.#states.delete(id);
   }
 
   #settle(recommendation, {status, statusChangedAt, statusChangedBy, updatedAt}) {

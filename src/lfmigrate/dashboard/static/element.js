@@ -1,7 +1,7 @@
 import {html, nothing, render} from './lit-html.js';
-import {Problem, read, withQuery} from './api.js';
+import {Problem, read, withQuery} from './client.js';
 import {dateRange, dateTime, time} from './numbers.js';
-import {problemView, skeleton, staleNotice} from './parts.js';
+import {problemView, skeleton, staleNotice} from './templates.js';
 
 const SKELETON_AFTER_MS = 300;
 const STALE_AFTER_MS = 5 * 60 * 1000;
@@ -9,7 +9,7 @@ const STALE_AFTER_MS = 5 * 60 * 1000;
 /**
  * An element reads one document, and keeps its state in the page's address. A subclass has
  * request(), heading(document) and view(document), and maybe breadcrumb, tools, announcement,
- * ways (out of a problem), and subject, if the heading is the name of one thing.
+ * isRead, ways (out of a problem), and subject, if the heading is the name of one thing.
  */
 export class DashboardElement extends HTMLElement {
   data = null;
@@ -30,7 +30,7 @@ export class DashboardElement extends HTMLElement {
     addEventListener('pageshow', ({persisted}) => persisted && this.load({again: true}), {signal});
     document.addEventListener('visibilitychange', () => this.#wake(), {signal});
     addEventListener('beforeprint', () => this.#openDetails(), {signal});
-    const watcher = new ResizeObserver(() => this.#nameScrollers());
+    const watcher = new ResizeObserver(() => this.#fit());
     watcher.observe(this);
     signal.addEventListener('abort', () => watcher.disconnect());
     this.load();
@@ -87,6 +87,7 @@ export class DashboardElement extends HTMLElement {
       if (reading.signal.aborted) return;
       if (answer) [this.data, this.#etag] = [fresh, answer.etag];
       this.problem = null;
+      this.isRead?.();
       this.#readAt = new Date();
       this.message = say();
     } catch (error) {
@@ -116,12 +117,13 @@ export class DashboardElement extends HTMLElement {
     if (!this.isConnected) return;
     const {data: shown, problem} = this;
     const heading = this.heading(shown);
+    const focused = this.contains(document.activeElement);
     render(html`
       <div class="page ${this.subject ? 'subject' : ''}" aria-busy=${this.#slow}>
         ${shown ? this.#printHeader(shown) : nothing}
         ${this.breadcrumb?.(shown) ?? nothing}
         <div class="head">
-          <h1>${heading}</h1>
+          <h1 tabindex="-1">${heading}</h1>
           ${this.tools?.(shown) ?? nothing}
         </div>
         ${problem && shown ? staleNotice(problem, this.#readAt, () => this.retry()) : nothing}
@@ -133,7 +135,9 @@ export class DashboardElement extends HTMLElement {
         </footer>` : nothing}
         <p class="hidden" role="status">${this.message}</p>
       </div>`, this);
-    this.#nameScrollers();
+    // The button that had the focus may be gone.
+    if (focused && !this.contains(document.activeElement)) this.querySelector('h1').focus();
+    this.#fit();
     this.#frame(heading);
   }
 
@@ -164,8 +168,14 @@ export class DashboardElement extends HTMLElement {
     }, {once: true});
   }
 
-  // What scrolls is a stop of the keyboard, and has a name.
-  #nameScrollers() {
+  // What scrolls is a stop of the keyboard, and has a name. Labels that would touch are thinned.
+  #fit() {
+    for (const axis of this.querySelectorAll('.axis')) {
+      axis.classList.remove('thin');
+      const boxes = [...axis.querySelectorAll('text')].map((text) => text.getBoundingClientRect());
+      axis.classList.toggle('thin', boxes.some(({left}, index) =>
+        left < boxes[index - 1]?.right + 8));
+    }
     for (const box of this.querySelectorAll('.scroll')) {
       const scrolls = box.scrollWidth > box.clientWidth + 1;
       const name = box.querySelector('caption').textContent;
@@ -180,7 +190,7 @@ export class DashboardElement extends HTMLElement {
   #frame(heading) {
     const frame = this.closest('.lfmigrate-page');
     if (!frame) return;
-    document.title = `${heading} – Leadership feedback`;
+    document.title = `${heading} – Cost dashboard`;
     for (const link of frame.querySelectorAll('.frame nav a')) {
       link.search = withQuery('', {period: this.state('period')});
     }

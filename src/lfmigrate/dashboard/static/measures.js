@@ -2,7 +2,7 @@
 import {html, nothing, svg} from './lit-html.js';
 import {mark, scale, vertical} from './charts.js';
 import {against, kpi, number, percentSigned} from './numbers.js';
-import {badge, col, none, num, rowHead, table} from './parts.js';
+import {badge, col, none, num, rowHead, table} from './templates.js';
 
 // Worst first. A measure whose status is not among them is doing well, or not rated.
 const NEEDS_ATTENTION = ['bad', 'poor', 'warning'];
@@ -16,8 +16,10 @@ export function measures(kpis) {
   const unrated = kpis.filter(({performanceStatus}) => performanceStatus === null);
   const draw = drawing(kpis);
   return html`<section><h2>Efficiency measures</h2>
-    <p class="sub">The mark is the actual value, the line the ACO's benchmark, the hollow bar
-      Milliman's. Milliman figures of the initial data are illustrative.</p>
+    <p class="sub">Compared: how far the actual value (the mark) and Milliman's (the hollow bar) are
+      from the ACO's benchmark (the line), in percent of it. Rank: 1 is best.${
+      kpis.some(({millimanBenchmark}) => millimanBenchmark !== null)
+        ? ' Milliman: illustrative in the data that ships with lfmigrate.' : ''}</p>
     ${list('Needs attention', attention, draw, 'No measure needs attention.')}
     ${list('Doing well', well, draw, 'No measure is rated as good.')}
     ${unrated.length ? list('Not rated', unrated, draw) : nothing}</section>`;
@@ -32,7 +34,7 @@ function list(heading, rows, draw, otherwise) {
     value('Actual', 'actualValue'),
     value('ACO', 'acoBenchmark', 'ACO benchmark'),
     value('Milliman', 'millimanBenchmark', 'Milliman benchmark'),
-    num('Against ACO', 'variancePercent', percentSigned),
+    num('Against ACO, relative', 'variancePercent', percentSigned),
     col('Compared', draw, 'drawn'),
     num('Rank', 'acoRank', number),
   ]) : none(otherwise)}`;

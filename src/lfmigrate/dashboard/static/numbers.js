@@ -71,17 +71,4 @@ export const sentence = (text) => words(text).replace(/^./, (letter) => letter.t
 
 /** admits_per_k: admissions per 1,000 */
 export const unit = (name) => words(name ?? '').replace(/\bper k\b/, 'per 1,000')
-  .replace(/\badmits\b/, 'admissions').replace(/^percent (.*)/, '% $1');
-
-const METRICS = {
-  patient_count: 'Patients',
-  risk_score: 'Risk score',
-  cost_pmpm: 'Cost per member per month',
-  total_cost: 'Total cost',
-  cost_savings_opportunity: 'Savings opportunity',
-};
-export const metricName = (type) => METRICS[type] ?? sentence(type);
-
-/** Statuses of a recommendation. */
-export const decisions = ['not_started', 'acknowledged', 'accepted', 'rejected', 'already_doing',
-  'in_progress', 'completed'];
+  .replace(/\badmits\b/, 'admissions');

@@ -18,7 +18,7 @@ export function withQuery(path, parameters = {}) {
 
 export const address = (base, path, parameters) => withQuery(`${base}/api/${path}`, parameters);
 
-async function send(url, options) {
+export async function send(url, options) {
   const failed = (document) => {
     // A caller that has given up needs no reason.
     options.signal?.throwIfAborted();
@@ -35,10 +35,3 @@ async function send(url, options) {
 /** Read {document, etag}, or null if the document of this etag is current. */
 export const read = (url, etag, signal) => send(url, {signal,
   headers: etag ? {'If-None-Match': etag} : {}});
-
-/** Change a status. Returns id, status, statusChangedAt, statusChangedBy, updatedAt. */
-export async function changeStatus(base, id, change) {
-  const {document} = await send(address(base, `recommendations/${id}`), {method: 'PATCH',
-    headers: {'Content-Type': 'application/json'}, body: JSON.stringify(change)});
-  return document.recommendation;
-}

@@ -5,9 +5,6 @@ import {count, dateRange, dollars, sentence, time} from './numbers.js';
 // Icons are Lucide's (https://lucide.dev), ISC and MIT: icons.LICENSE.txt.
 const ALERT = svg`<path d="m21.73 18-8-14a2 2 0 0 0-3.48 0l-8 14A2 2 0 0 0 4 21h16a2 2 0 0 0
   1.73-3" /><path d="M12 9v4" /><path d="M12 17h.01" />`;
-const BACK = svg`<path d="m12 19-7-7 7-7" /><path d="M19 12H5" />`;
-const DOWNLOAD = svg`<path d="M12 15V3" /><path d="M21 15v4a2 2 0 0 1-2 2H5a2 2 0 0 1-2-2v-4" />
-  <path d="m7 10 5 5 5-5" />`;
 
 export const icon = (paths) => html`<svg class="icon" viewBox="0 0 24 24" aria-hidden="true">${
   paths}</svg>`;
@@ -41,7 +38,7 @@ export const num = (head, key, format, label) => ({head, label, kind: 'num',
 
 /**
  * A table. Its roles are said again, because it loses them where it is displayed as blocks.
- * `groups` are headings above the columns: [text, span].
+ * `groups` is a row of headings above those of the columns.
  */
 export function table(caption, rows, columns, groups) {
   const cell = ({head, label, cell: content, kind, isHead}, row) => isHead
@@ -51,9 +48,7 @@ export function table(caption, rows, columns, groups) {
     <table role="table" class=${groups ? 'wide' : ''}>
       <caption class="hidden">${caption}</caption>
       <thead role="rowgroup">
-        ${groups ? html`<tr role="row">${groups.map(([text, span]) => text
-          ? html`<th role="columnheader" scope="colgroup" colspan=${span}>${text}</th>`
-          : html`<td role="cell" colspan=${span}></td>`)}</tr>` : nothing}
+        ${groups ?? nothing}
         <tr role="row">${columns.map(({head, kind}) => html`<th role="columnheader" scope="col"
           class=${kind ?? ''}>${head}</th>`)}</tr>
       </thead>
@@ -88,12 +83,6 @@ export function periodSwitch(element, shown) {
   </div>`;
 }
 
-export const csvLink = (url) => html`<a class="quiet" href=${url} download>${icon(DOWNLOAD)
-  }Download CSV</a>`;
-
-export const backLink = (url, text) => html`<nav class="breadcrumb" aria-label="Breadcrumb"><a
-  href=${url}>${icon(BACK)}${text}</a></nav>`;
-
 export const categoryLinks = (element, categories) => categories.map((category, index) => html`${
   index ? ', ' : nothing}<a href=${element.href(`/deep-dive/${category.categorySlug}`)}>${
   category.categoryName}</a>`);
@@ -101,23 +90,30 @@ export const categoryLinks = (element, categories) => categories.map((category, 
 export const savings = (amount) => amount === null ? 'Not quantified'
   : html`${dollars(amount)} <span class="unit">a year</span>`;
 
-export const skeleton = html`<div class="skeleton" aria-hidden="true">
-  <div class="line"></div><div class="tiles"><i></i><i></i><i></i><i></i><i></i></div>
-  <div class="block"></div><div class="block"></div></div>
+export const skeleton = html`<div class="skeleton" aria-hidden="true"><div class="line"></div>
+  <div class="block"></div></div>
   <p class="hidden" role="status">Loading</p>`;
 
 /** A detail, with its commands as such. */
 const detailOf = ({detail = ''}) => detail.split(/(lfmigrate [a-z]+)/).map((part, index) =>
   index % 2 ? html`<code>${part}</code>` : part);
 
-export function problemView(element, problem) {
-  const {kind, document} = problem;
+const NAMES = {periodKey: 'period', sort: 'order', slug: 'category', id: 'recommendation'};
+
+/** Instead of a document. What an address names wrongly can be left out, or found in a list. */
+export function problemView(element, {kind, document}) {
+  const {title, parameter} = document;
+  const isLost = /invalid-parameter|-not-found/.test(kind);
+  const name = kind === 'period-not-found' || parameter === 'periodKey' ? 'period' : parameter;
+  const button = (text, action) => html`<p class="actions"><button type="button"
+    @click=${action}>${text}</button></p>`;
   return html`<div class="notice" role="alert">${alertIcon}
-    <div><h2>${document.title}</h2>
-      ${element.ways?.(problem) || html`<p>${detailOf(document)}</p>`}
-      <p class="actions">${kind === 'period-not-found' ? html`<button type="button"
-          @click=${() => element.go({period: ''})}>Show the active period</button>` : nothing}
-        <button type="button" @click=${() => element.retry()}>Try again</button></p>
+    <div><h2>${parameter ? `There is no such ${NAMES[parameter] ?? parameter}` : title}</h2>
+      <p>${isLost ? 'The link may be old, or mistyped.' : detailOf(document)}</p>
+      ${!isLost ? button('Try again', () => element.retry())
+        : element.state(name) ? button(name === 'period' ? 'Show the active period'
+          : 'Show the page without it', () => element.go({[name]: ''}))
+        : element.ways?.(document)}
     </div></div>`;
 }
 

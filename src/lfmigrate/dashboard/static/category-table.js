@@ -2,22 +2,29 @@
 import {html, nothing} from './lit-html.js';
 import {BAND_PERCENT, chart} from './charts.js';
 import {choice} from './filters.js';
+import {csvLink} from './links.js';
 import {against, count, dollars, dollarsShort, dollarsSigned, dollarsSize, percentShort,
   percentSigned, pmpm, rank, unit, use} from './numbers.js';
-import {badge, col, csvLink, emptyView, none, num, rowHead, select, table}
-  from './parts.js';
+import {badge, col, emptyView, none, num, rowHead, select, table} from './templates.js';
 
-const SORTS = [['', 'Usual order'], ['-varianceAmount', 'Dollars over benchmark'],
+const SORTS = [['', 'Default order'], ['-varianceAmount', 'Dollars over benchmark'],
   ['-variancePercent', 'Percent over benchmark'], ['rank', 'Rank, best first'], ['name', 'Name']];
+
+const group = (text, span) => text
+  ? html`<th role="columnheader" scope="colgroup" colspan=${span}>${text}</th>`
+  : html`<td role="cell" colspan=${span}></td>`;
+const GROUPS = html`<tr role="row">${group('', 1)}${group('Spending per member per month', 3)}${
+  group('Use', 3)}${group('Dollars', 1)}${group('', 2)}</tr>`;
 
 export function view(element, {categories, summary}) {
   const {red, yellow, green, actualPmpm, netAmount, overspendAmount, underspendAmount} = summary;
   if (actualPmpm === null) return emptyView('No cost categories in this period yet');
   const compared = against(summary.variancePercent);
   return html`
-    <p class="lead">Spending is <strong>${dollarsSize(netAmount)}</strong>
-      ${netAmount < 0 ? 'below' : 'above'} the benchmark: ${dollars(overspendAmount)} over in some
-      categories, ${dollarsSize(underspendAmount)} under in others.</p>
+    ${netAmount === null ? nothing : html`<p class="lead">Spending is
+      <strong>${dollarsSize(netAmount)}</strong> ${netAmount < 0 ? 'below' : 'above'} the benchmark:
+      ${dollars(overspendAmount)} over in some categories, ${dollarsSize(underspendAmount)} under in
+      others.</p>`}
     <p class="sub">${pmpm(actualPmpm)} per member per month${compared
       ? `, ${compared} the benchmark` : ''}.</p>
     <div class="bar">
@@ -27,6 +34,8 @@ export function view(element, {categories, summary}) {
       ${csvLink(element.request({format: 'csv'}))}
     </div>
     ${categories.length ? html`${all(element, categories)}
+      <p class="sub">Dollars are those of the period. Trend: spending PMPM against a year earlier.
+        Rank: 1 is best.</p>
       <div class="pair">${distance(categories)}${useOrPrice(categories)}</div>`
       : none('No category has this status in this period.')}`;
 }
@@ -47,7 +56,7 @@ function all(element, categories) {
     num('Variance', 'spendingVarianceAmount', dollarsSigned, 'Variance in dollars'),
     num('Trend', 'trendPercent', percentSigned, 'Trend in a year'),
     col('Rank', (row) => rank(row.acoRank, row.totalCategories), 'num'),
-  ], [['', 1], ['Spending per member per month', 3], ['Use', 3], ['Of the period', 1], ['', 2]]);
+  ], GROUPS);
 }
 
 function distance(categories) {
@@ -66,8 +75,8 @@ function distance(categories) {
 function useOrPrice(categories) {
   const rows = categories.filter(({useEffectAmount}) => useEffectAmount !== null);
   return rows.length ? html`<section class="card"><h2>More use, or a higher price?</h2>
-    <p class="sub">The two effects add up to the variance. Only a use that counts events can be
-      split.</p>
+    <p class="sub">The two effects add up to the variance. They are known where use is counted in
+      events, such as visits per 1,000.</p>
     ${chart({
       label: `The variance of ${count(rows.length, 'category', 'categories')} in dollars, split
         into the effect of use and the effect of price`,
@@ -78,7 +87,7 @@ function useOrPrice(categories) {
           {from: row.useEffectAmount, to: row.spendingVarianceAmount, kind: 'price', lane: 1}],
         text: dollarsSigned(row.spendingVarianceAmount)})),
     })}
-    <details><summary>The same as a table</summary>${table('Effects of use and price', rows, [
+    <details><summary>Show as a table</summary>${table('Effects of use and price', rows, [
       rowHead('Category', ({categoryName}) => categoryName),
       num('Use', 'useEffectAmount', dollarsSigned),
       num('Price', 'priceEffectAmount', dollarsSigned),

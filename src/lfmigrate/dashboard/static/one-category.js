@@ -1,12 +1,13 @@
 /** The deep dive into one category. */
 import {html, nothing} from './lit-html.js';
 import {BAND_PERCENT, chart, variance} from './charts.js';
+import {csvLink} from './links.js';
 import {against, change, count, dateRange, days, dollars, dollarsShort, dollarsSigned, number,
   percentShort, percentSigned, pmpm, rank, rate, sentence, unit, use} from './numbers.js';
-import {badge, col, csvLink, none, num, rowHead, table} from './parts.js';
+import {badge, col, none, num, rowHead, table} from './templates.js';
 
 export function view(element, shown) {
-  const {category, byPeriod, recommendations} = shown;
+  const {category, byPeriod} = shown;
   const compared = against(category.spendingVariancePercent);
   return html`
     <p class="lead">${badge(category.performanceStatus, category.statusLabel)}
@@ -16,8 +17,8 @@ export function view(element, shown) {
     ${category.description ? html`<p class="sub">${category.description}</p>` : nothing}
     ${figures(category)}
     <div class="pair">${windows(element, byPeriod, category)}${useOrPrice(category)}</div>
-    ${whatCanBeDone(element, recommendations)}
-    ${PARTS.map((part) => drillDown(element, shown, part))}`;
+    ${whatCanBeDone(element, shown)}
+    ${LISTS.map((list) => drillDown(element, shown, list))}`;
 }
 
 function figures(category) {
@@ -36,7 +37,7 @@ function figures(category) {
     ${tile('Trend', percentSigned(trendPercent),
       trendPercent === null ? '' : `Spending PMPM, ${change(trendPercent)}`)}
     ${tile('Rank', rank(category.acoRank, category.totalCategories),
-      'among the practices; 1 is best')}</ul>`;
+      category.acoRank === null ? '' : 'among the practices; 1 is best')}</ul>`;
 }
 
 // The periods overlap, so a line between them would show a trend that does not exist.
@@ -44,7 +45,7 @@ function windows(element, byPeriod, {slug, categoryName, trendPercent}) {
   const drawn = byPeriod.filter(({spendingVariancePercent: percent}) => percent !== null);
   return html`<section class="card"><h2>Is it getting better?</h2>
     <p class="sub">${trendPercent === null ? '' : `Spending PMPM: ${change(trendPercent)}.`}
-      The marks are the variances of overlapping periods.</p>
+      Each mark is how far spending is from the benchmark in that period; the periods overlap.</p>
     ${drawn.length ? chart({
       label: `${categoryName}, spending against the benchmark: ${drawn.map((one) =>
         `${one.periodLabel} ${percentSigned(one.spendingVariancePercent)}`).join(', ')}`,
@@ -67,7 +68,8 @@ function useOrPrice({useEffectAmount: ofUse, priceEffectAmount: ofPrice,
   spendingVarianceAmount: amount}) {
   if (ofUse === null) {
     return html`<section class="card"><h2>More use, or a higher price?</h2>
-      ${none('Only a use that counts events can be split, where it and its benchmark are known.')}
+      ${none(`The variance cannot be split: that takes a use that is counted in events, such as
+        visits per 1,000, its benchmark, and the member months.`)}
       </section>`;
   }
   const rows = [['Use', ofUse, {from: 0, to: ofUse, kind: 'use'}],
@@ -86,16 +88,20 @@ function useOrPrice({useEffectAmount: ofUse, priceEffectAmount: ofPrice,
       num('Dollars of the period', 1, dollarsSigned)])}</section>`;
 }
 
-const whatCanBeDone = (element, recommendations) => html`<section><h2>What can be done</h2>${
-  recommendations.length ? table('Recommendations for this category', recommendations, [
+const whatCanBeDone = (element, {recommendations, category, period}) => html`<section>
+  <h2>What can be done</h2>${recommendations.length ? html`${table(
+  'Recommendations for this category', recommendations, [
     rowHead('Recommendation', ({id, title}) => html`<a href=${element.href(
       `/recommendations/${id}`, {from: `deep-dive.${element.slug}`})}>${title}</a>`),
     col('Status', ({status}) => html`<span class="chip ${status}">${sentence(status)}</span>`),
     num('Savings here, a year', 'impactAmount', dollars),
-    num('Share of the overspend', 'impactSharePercent', rate),
+    num("Share of the period's overspend", 'impactSharePercent', rate),
     num('Savings in all, a year', 'estimatedSavings', (amount) =>
       amount === null ? 'Not quantified' : dollars(amount)),
-  ]) : none('No recommendation touches this category.')}</section>`;
+  ])}${recommendations.some(({impactSharePercent}) => impactSharePercent !== null)
+    ? html`<p class="sub">The share is a year's savings in percent of the overspend of the period,
+      ${dollars(category.spendingVarianceAmount)} in ${period.periodLabel}.</p>` : nothing}`
+    : none('No recommendation touches this category.')}</section>`;
 
 /** A number next to a bar from zero, which compares it with the others of its column. */
 function bars(rows, head, key, format) {
@@ -106,8 +112,8 @@ function bars(rows, head, key, format) {
     format(value)}</span></span>`);
 }
 
-/** The drill-downs: name in the document, name for people, columns. */
-const PARTS = [
+/** The drill-downs: name in the document, heading, columns. */
+const LISTS = [
   ['hospitals', 'Hospitals', (rows) => [
     rowHead('Hospital', ({hospitalName}) => hospitalName),
     bars(rows, 'Spend in the period', 'spend', dollars),
@@ -133,12 +139,13 @@ const PARTS = [
   ]],
 ];
 
-const drillDown = (element, shown, [part, heading, columns]) => {
-  const rows = shown[part];
+const drillDown = (element, shown, [name, heading, columns]) => {
+  const rows = shown[name];
   return html`<section><div class="section-head"><h2>${heading}</h2>${rows.length
-    ? csvLink(element.request({part, format: 'csv'})) : nothing}</div>
+    ? csvLink(element.request({part: name, format: 'csv'}), undefined, `Download CSV: ${heading}`)
+    : nothing}</div>
     ${rows.length ? table(heading, rows, columns(rows))
       : none('There are none for this category in this period.')}
-    ${shown.truncated.includes(part) ? html`<p class="sub">Only the first ${
+    ${shown.truncated.includes(name) ? html`<p class="sub">Only the first ${
       count(rows.length, 'row is', 'rows are')} shown.</p>` : nothing}</section>`;
 };
