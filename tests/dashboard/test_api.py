@@ -123,6 +123,13 @@ def test_a_malformed_parameter_is_refused(client: TestClient, path: str, paramet
     assert set(problem) == {"type", "title", "status", "detail", "instance", "parameter"}
 
 
+def test_a_period_may_begin_with_a_digit(api: Api, seeded: str) -> None:
+    """As the table allows it."""
+    execute(seeded, "UPDATE performance_periods SET period_key = '2026_q3' WHERE id = 3")
+    answer = api(seeded).get("/api/performance-insights?periodKey=2026_q3")
+    assert answer.json()["period"]["periodKey"] == "2026_q3"
+
+
 def test_unknown_parameters_are_ignored(client: TestClient) -> None:
     """As servers in front add their own."""
     assert client.get("/api/recommendations?utm=1&utm=2").status_code == 200
@@ -188,6 +195,7 @@ def test_head_is_get_without_a_body(client: TestClient, path: str) -> None:
         ("/api/recommendations/3", "GET, HEAD, PATCH"),
         ("/api/health", "GET, HEAD"),
         ("/", "GET, HEAD"),
+        ("/static/dashboard.css", "GET, HEAD"),
     ],
 )
 def test_other_methods_are_refused(client: TestClient, path: str, allowed: str) -> None:

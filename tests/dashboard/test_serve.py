@@ -150,6 +150,8 @@ def test_with_a_token(serve: Serve, seeded_to_read: str) -> None:
         (["--as", "a\nb"], "--as"),
         (["--as", "x" * 256], "--as"),
         (["--allow-host", "postgresql://u:secret@h/d"], "contains a password"),
+        (["--allow-host", "https://a.example"], "is not a name"),
+        (["--allow-host", "a.example:8443"], "is not a name"),
     ],
 )
 def test_wrong_options(cli: Cli, seeded_to_read: str, arguments: list[str], says: str) -> None:

@@ -243,9 +243,46 @@ def test_a_role_whose_transactions_are_read_only(api: Api, role: str, seeded: st
         f"ALTER ROLE {role} SET default_transaction_read_only = on",
     )
     before = audit(seeded)
-    answer = patch(api(make_conninfo(seeded, user=role)), status="rejected")
+    client = api(make_conninfo(seeded, user=role))
+    assert client.get("/api/recommendations").json()["canChangeStatus"] is False
+    answer = patch(client, status="rejected")
     assert (answer.status_code, answer.json()["type"].rpartition(":")[2]) == (403, "read-only")
     assert audit(seeded) == before
+    execute(seeded, f"DROP OWNED BY {role}")
+
+
+@pytest.mark.any_version
+def test_a_row_that_a_policy_protects(api: Api, role: str, seeded: str) -> None:
+    """It can be seen, so it is there: the change is refused, and not the row unknown."""
+    execute(
+        seeded,
+        f"GRANT USAGE ON SCHEMA public TO {role}",
+        f"GRANT ALL ON ALL TABLES IN SCHEMA public TO {role}",
+        "ALTER TABLE recommendations ENABLE ROW LEVEL SECURITY",
+        "CREATE POLICY everyone_reads ON recommendations FOR SELECT USING (true)",
+    )
+    client = api(make_conninfo(seeded, user=role))
+    assert patch(client, status="rejected").json()["type"].endswith("read-only")
+    assert patch(client, 999, status="rejected").json()["type"].endswith("recommendation-not-found")
+    execute(seeded, f"DROP OWNED BY {role}")
+
+
+@pytest.mark.any_version
+def test_a_lock_that_does_not_come(api: Api, role: str, seeded: str) -> None:
+    """The database was reachable, and nothing was changed."""
+    execute(
+        seeded,
+        f"GRANT USAGE ON SCHEMA public TO {role}",
+        f"GRANT ALL ON ALL TABLES IN SCHEMA public TO {role}",
+        f"ALTER ROLE {role} SET lock_timeout = '100ms'",
+        f"ALTER ROLE {role} SET default_transaction_isolation = 'repeatable read'",
+    )
+    client = api(make_conninfo(seeded, user=role))
+    with psycopg.connect(seeded) as conn:
+        conn.execute("SELECT FROM recommendations WHERE id = 3 FOR UPDATE")
+        answer = patch(client, status="rejected")
+    assert (answer.status_code, answer.json()["type"].rpartition(":")[2]) == (503, "query-timeout")
+    wait_until(lambda: patch(client, status="rejected").is_success, "the row is free")
     execute(seeded, f"DROP OWNED BY {role}")
 
 
@@ -267,7 +304,7 @@ def test_the_connection_is_lost_before_the_commit(api: Api, seeded: str) -> None
 def test_the_connection_is_lost_around_the_commit(api: Api, seeded: str, *, arrives: bool) -> None:
     """Whether it was changed is not known; it is not tried again."""
     before = audit(seeded)
-    with Cutter(target_of(seeded), b"COMMIT", passes=arrives) as proxy:
+    with Cutter(target_of(seeded), b"\x0bCOMMIT\0", passes=arrives) as proxy:
         answer = patch(api(through(seeded, proxy.port)), status="rejected")
         assert (answer.status_code, answer.json()["type"].rpartition(":")[2]) == (
             503,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import webbrowser
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -58,6 +59,8 @@ def serve_dashboard(
 
     for origin in origins:
         _check_origin(origin)
+    for name in hosts:
+        _check_host(name)
     if changed_by is not None and not (changed_by.isprintable() and 0 < len(changed_by) < 256):  # noqa: PLR2004 (the column's length)
         raise UsageError("--as needs a name of 1 to 255 printable characters")
     token = _token(token_file)
@@ -94,6 +97,14 @@ def _check_origin(origin: str) -> None:
         raise UsageError(
             f'--allow-origin "{origin}" is not an origin',
             hint="It has a scheme and a host, and no path: https://dashboard.example.com",
+        )
+
+
+def _check_host(name: str) -> None:
+    if not re.fullmatch(r"[\w.-]+|\[?[0-9A-Fa-f:.]+\]?", name) or re.fullmatch(r"[^:]*:\d*", name):
+        raise UsageError(
+            f'--allow-host "{name}" is not a name or an address',
+            hint="It has neither a scheme nor a port: dashboard.example.com",
         )
 
 

@@ -11,12 +11,13 @@ import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from secrets import token_hex
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from lfmigrate.dashboard.parameters import is_name
 from lfmigrate.dashboard.problems import Problem
 from lfmigrate.redaction import redact
 from lfmigrate.settings import Serving
@@ -61,7 +62,7 @@ class Outermost:
         self._app = app
         self._log = log
         self._hidden = hidden
-        self._hosts = {*_LOCAL, *serving.hosts}
+        self._hosts = {*_LOCAL, *(_host_name(name) for name in serving.hosts)}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
@@ -102,7 +103,8 @@ class Outermost:
                 await answer(Problem("unexpected"), inner)(inner, receive, send_on)
         finally:
             elapsed_ms = (time.perf_counter() - started) * 1000
-            self._log(f"{method} {scope['path']} {status} {elapsed_ms:.1f} ms {request_id}")
+            # Encoded again: a line of its own, or a terminal's control characters, may be in it.
+            self._log(f"{method} {quote(scope['path'])} {status} {elapsed_ms:.1f} ms {request_id}")
 
 
 class Guard:
@@ -125,14 +127,15 @@ class Guard:
 
     async def _check(self, scope: Scope) -> None:
         headers = Headers(scope=scope)
-        if self._serving.token and scope["path"] != "/api/health":
+        path = scope["path"].removeprefix(scope.get("root_path", ""))
+        if self._serving.token and path != "/api/health":
             scope["state"]["user"] = await self._signed_in(headers)
         origin = headers.get("origin")
         if (
             scope["method"] not in _READS
             and origin is not None
             and origin not in self._serving.origins
-            and urlsplit(origin).netloc != headers.get("host")
+            and _address(origin) != headers.get("host")
         ):
             raise Problem("origin-refused")
 
@@ -143,7 +146,8 @@ class Guard:
         if scheme.lower() == "basic":
             with suppress(ValueError):
                 name, _, token = base64.b64decode(value, validate=True).decode().partition(":")
-        if hmac.compare_digest(token.encode(), (self._serving.token or "").encode()):
+        is_right = hmac.compare_digest(token.encode(), (self._serving.token or "").encode())
+        if is_right and (not name or is_name(name)):
             return name or None
         await asyncio.sleep(_REFUSAL_S)
         challenge = 'Basic realm="lfmigrate", charset="UTF-8"'
@@ -154,5 +158,13 @@ def _host_name(host: str) -> str:
     """Return the name or address in a Host header, without its port; empty if it is malformed."""
     try:
         return urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return ""
+
+
+def _address(origin: str) -> str:
+    """Return the host and port of an Origin header; empty if it is malformed."""
+    try:
+        return urlsplit(origin).netloc
     except ValueError:
         return ""

@@ -19,13 +19,14 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.responses import RedirectResponse
-from starlette.routing import Match, Route
+from starlette.routing import Match, Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from lfmigrate._version import __version__
 from lfmigrate.dashboard.access import Guard, Outermost, answer
 from lfmigrate.dashboard.api import router, writes
 from lfmigrate.dashboard.documents import ProblemDocument
+from lfmigrate.dashboard.parameters import is_name
 from lfmigrate.dashboard.problems import Problem
 from lfmigrate.dashboard.reads import Database
 from lfmigrate.errors import UsageError
@@ -63,6 +64,8 @@ def create_app(database_url: str | None = None, serving: Serving | None = None) 
     if not url:
         raise UsageError("no database URL is configured", hint="Set DATABASE_URL.")
     serving = serving or Serving(token=os.environ.get("LFMIGRATE_SERVE_TOKEN") or None)
+    if serving.changed_by is not None and not is_name(serving.changed_by):
+        raise UsageError("the name of who changes a status has 1 to 255 printable characters")
     database = Database(url, serving)
 
     @asynccontextmanager
@@ -179,12 +182,13 @@ def _add_problems(app: FastAPI) -> None:
 
 def _methods(app: FastAPI, request: Request) -> list[str]:
     """Return the methods of all routes of an address."""
-    methods = {
-        method
+    matching = [
+        route
         for route in [*router.routes, *writes.routes, *app.routes]
-        if isinstance(route, Route) and route.matches(request.scope)[0] is not Match.NONE
-        for method in route.methods or ()
-    }
+        if isinstance(route, Route | Mount) and route.matches(request.scope)[0] is not Match.NONE
+    ]
+    # What is mounted are the static files.
+    methods = {m for route in matching for m in getattr(route, "methods", None) or ("GET",)}
     return sorted(methods | {"HEAD"} if "GET" in methods else methods)
 
 

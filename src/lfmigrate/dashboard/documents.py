@@ -19,7 +19,10 @@ Pmpm = Annotated[float, Field(description="$ per member per month, 2 decimals.")
 Dollars = Annotated[float, Field(description="$ of the period, 2 decimals.")]
 Percent = Annotated[float, Field(description="Percentage points, 2 decimals.")]
 Rank = Annotated[int | None, Field(description="Rank among practices; 1 is best.")]
-Light = Annotated[Literal["red", "yellow", "green"], Field(description="By the variance.")]
+Light = Annotated[
+    Literal["red", "yellow", "green"],
+    Field(description="red: over 3% above the benchmark; green: below; yellow: near."),
+]
 Unknown = "null: unknown."
 
 
@@ -123,7 +126,7 @@ class Touched(_Document):
     category_name: str = Field(description="The category's name.")
     category_slug: str = Field(description="The category's slug.")
     performance_status: Light
-    impact_amount: float | None = Field(description=f"$ a year saved here, 2. {Unknown}")
+    impact_amount: float | None = Field(description=f"$ a year saved here, 2 decimals. {Unknown}")
 
 
 class Recommendation(_Document):

@@ -112,6 +112,10 @@ class Database:
             raise Problem("busy" if is_busy else "database-unreachable") from None
         except errors.QueryCanceled:
             raise Problem("query-timeout") from None
+        except errors.LockNotAvailable:
+            raise Problem("query-timeout") from None
+        except (errors.SerializationFailure, errors.DeadlockDetected):
+            raise Problem("busy") from None
         except _MISSING:
             raise Problem("schema-missing", members={"missing": self.missing()}) from None
         except errors.InsufficientPrivilege:
@@ -177,10 +181,3 @@ class Database:
                 answer = conn.execute(query("missing").encode(), {"names": list(RELATIONS)})
                 conn.execute("COMMIT")
             return [name for (name,) in answer.fetchall()]
-
-    def is_reachable(self) -> bool:
-        """Return whether the database answers."""
-        try:
-            return self.read("health", {}) is not None
-        except Problem:
-            return False

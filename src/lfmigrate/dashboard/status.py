@@ -55,7 +55,7 @@ def _changed(
     """Run the statement, without the commit, and return the audit columns as a document."""
     try:
         with conn.pipeline():
-            database.begin(conn, "BEGIN")
+            database.begin(conn, "BEGIN ISOLATION LEVEL READ COMMITTED")
             answer = conn.execute(query("change_status").encode(), parameters)
     except (errors.InsufficientPrivilege, errors.ReadOnlySqlTransaction):
         raise Problem("read-only") from None
@@ -63,6 +63,8 @@ def _changed(
     if row is None:
         raise Problem("recommendation-not-found")
     agrees, document = row
+    if document is None:  # a policy lets the role see the row, and not change it
+        raise Problem("read-only")
     if not agrees:
         now = json.loads(document)
         members = {"currentStatus": now["status"]} | {

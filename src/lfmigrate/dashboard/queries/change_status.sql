@@ -1,4 +1,5 @@
--- Changes a status, if it is still what the caller has seen. No row: no such recommendation.
+-- Changes a status, if it is still what the caller has seen. No row: no such recommendation. A row
+-- without a document: a policy does not let the role change it.
 -- The name is written together with the status, or the new time would stand next to the name of the
 -- person before. The table's triggers set the times.
 WITH before AS (
@@ -22,7 +23,7 @@ after AS (
     SELECT * FROM before WHERE NOT EXISTS (SELECT FROM changed)
 )
 SELECT before.status = coalesce(%(expected)s::text, before.status) AS agrees,
-       json_build_object(
+       CASE WHEN after.id IS NOT NULL THEN json_build_object(
            'id', after.id,
            'status', after.status,
            'statusChangedAt', to_char(after.status_changed_at AT TIME ZONE 'UTC',
@@ -30,5 +31,8 @@ SELECT before.status = coalesce(%(expected)s::text, before.status) AS agrees,
            'statusChangedBy', after.status_changed_by,
            'updatedAt', to_char(after.updated_at AT TIME ZONE 'UTC',
                                 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
-       )::text AS document
-FROM before CROSS JOIN after
+       )::text END AS document
+FROM recommendations AS seen
+LEFT JOIN before ON before.id = seen.id
+LEFT JOIN after ON after.id = seen.id
+WHERE seen.id = %(id)s::integer

@@ -53,6 +53,7 @@ recommendation_order AS (
 may_change AS (
     SELECT NOT %(read_only)s::boolean
            AND NOT pg_is_in_recovery()
+           AND current_setting('default_transaction_read_only') = 'off'
            AND has_column_privilege('recommendations', 'status', 'UPDATE')
            AND has_column_privilege('recommendations', 'status_changed_by', 'UPDATE') AS yes
 ),
