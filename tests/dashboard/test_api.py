@@ -278,6 +278,21 @@ def test_lists_are_sorted_as_asked(client: TestClient, path: str) -> None:
     assert rows == sorted(rows, key=ORDERS[path])
 
 
+def test_all_but_rejected_ones(api: Api, seeded: str) -> None:
+    """What a page shows at first, and the same as CSV."""
+    execute(seeded, "UPDATE recommendations SET status = 'rejected' WHERE id = 3")
+    client = api(seeded)
+    every = client.get("/api/recommendations").json()
+    open_ones = [r["id"] for r in every["recommendations"] if r["status"] != "rejected"]
+    assert len(open_ones) < every["totalCount"]
+    found = client.get("/api/recommendations?status=not_rejected").json()
+    assert [r["id"] for r in found["recommendations"]] == open_ones
+    assert found["totalCount"] == len(open_ones)
+    text = client.get("/api/recommendations?status=not_rejected&format=csv").text
+    rows = csv.DictReader(io.StringIO(text.removeprefix("\ufeff"), newline=""))
+    assert [int(row["id"]) for row in rows] == open_ones
+
+
 def test_filters_and_counts_of_recommendations(client: TestClient, seeded_to_read: str) -> None:
     """The counts are of all, whatever the filter."""
     every = client.get("/api/recommendations").json()

@@ -14,11 +14,12 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from bench.proxy import target_of, through
 from lfmigrate.dashboard.server import _listen
 from tests.conftest import Cli
 from tests.dashboard.conftest import Serve
 from tests.helpers.databases import execute
-from tests.helpers.faults import wait_until
+from tests.helpers.faults import Cutter, wait_until
 
 pytestmark = pytest.mark.any_version
 
@@ -69,6 +70,21 @@ def test_a_request_is_answered_before_it_stops(serve: Serve, seeded: str) -> Non
             answer += chunk
     assert answer.startswith(b"HTTP/1.1 200 ")
     assert server.process.wait(60) == 0
+
+
+@pytest.mark.process
+def test_it_stops_although_the_database_says_nothing(serve: Serve, seeded: str) -> None:
+    """A connection that hangs does not hold the process."""
+    with Cutter(
+        target_of(seeded), b"recommendation_list", hold_server=True, hold_client=True
+    ) as proxy:
+        server = serve(through(seeded, proxy.port), "-q", "--statement-timeout", "10min")
+        host, port = re.findall(r"//(.*):(\d+)/", server.address)[0]
+        with socket.create_connection((host, int(port))) as client:
+            client.sendall(b"GET /api/recommendations HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            wait_until(lambda: proxy.cuts > 0, "the request hangs")
+            code, _ = server.stop(signal.SIGTERM)
+    assert code == 0
 
 
 def test_without_the_tables(cli: Cli, database: str) -> None:

@@ -114,7 +114,7 @@ def recommendations(
     *,
     id: p.Id = None,  # noqa: A002 (the parameter's name)
     category_name: p.CategoryName = None,
-    status: p.Word = None,
+    status: p.Decision = None,
     priority: p.Word = None,
     category: p.CategorySlug = None,
     sort: p.RecommendationSort = "priority",

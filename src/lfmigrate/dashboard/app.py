@@ -5,9 +5,10 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
+import logging
 import os
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -66,6 +67,8 @@ def create_app(database_url: str | None = None, serving: Serving | None = None) 
     serving = serving or Serving(token=os.environ.get("LFMIGRATE_SERVE_TOKEN") or None)
     if serving.changed_by is not None and not is_name(serving.changed_by):
         raise UsageError("the name of who changes a status has 1 to 255 printable characters")
+    # Otherwise its warnings, which may quote an address, would go to standard error.
+    logging.getLogger("psycopg.pool").addHandler(logging.NullHandler())
     database = Database(url, serving)
 
     @asynccontextmanager
@@ -120,7 +123,7 @@ def _add_pages(app: FastAPI) -> None:
     base = f"/static/{__version__}-{digest.hexdigest()[:8]}"
     app.mount(base, _Static(directory=static))
 
-    def newest(request: Request, name: str) -> Response:
+    async def newest(request: Request, name: str) -> Response:
         """Lead the page of another site, which cannot know the digest, to the file of today."""
         address = f"{request.scope.get('root_path', '')}{base}/{name}"
         return RedirectResponse(address, headers={"Cache-Control": "no-cache"})
@@ -131,8 +134,9 @@ def _add_pages(app: FastAPI) -> None:
         app.add_api_route(route, _page(html, base), include_in_schema=False)
 
 
-def _page(html: str, base: str) -> Callable[[Request], Response]:
-    def page(request: Request) -> Response:
+def _page(html: str, base: str) -> Callable[[Request], Awaitable[Response]]:
+    # Without a thread, of which requests that wait for the database may hold all.
+    async def page(request: Request) -> Response:
         root = request.scope.get("root_path", "")
         return Response(
             html.replace("__STATIC__", root + base).replace("__ROOT__", root),

@@ -48,9 +48,9 @@ class Summary(_Document):
     actual_pmpm: Pmpm | None
     benchmark_pmpm: Pmpm | None
     variance_percent: Percent | None = Field(description="%, of the two sums.")
-    overspend_amount: Dollars = Field(description="$, the sum of the positive variances.")
-    underspend_amount: Dollars = Field(description="$, the sum of the negative variances.")
-    net_amount: Dollars = Field(description="$, the sum of all variances.")
+    overspend_amount: Dollars | None = Field(description="$, the sum of the positive variances.")
+    underspend_amount: Dollars | None = Field(description="$, the sum of the negative variances.")
+    net_amount: Dollars | None = Field(description="$, the sum of all variances.")
     red: int = Field(description="How many categories.")
     yellow: int = Field(description="How many categories.")
     green: int = Field(description="How many categories.")

@@ -80,6 +80,13 @@ CategorySlug = Annotated[
 Word = Annotated[
     str | None, Query(pattern=_WORD, description="Only those; an unknown word finds none.")
 ]
+Decision = Annotated[
+    str | None,
+    Query(
+        pattern=_WORD,
+        description="Only those; not_rejected: all but rejected; an unknown word finds none.",
+    ),
+]
 CategoryName = Annotated[
     str | None,
     Query(alias="categoryName", pattern=_LINE, description="Adds impactAmount, this category's."),

@@ -36,6 +36,7 @@ def change_status(database: Database, id: int, change: StatusChange, name: str) 
     parameters = {
         "id": id,
         "status": change.status,
+        "new_status": change.status,
         "expected": change.expected_status,
         "changed_by": name,
     }

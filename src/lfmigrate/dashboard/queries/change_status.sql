@@ -1,7 +1,7 @@
 -- Changes a status, if it is still what the caller has seen. No row: no such recommendation. A row
 -- without a document: a policy does not let the role change it.
 -- The name is written together with the status, or the new time would stand next to the name of the
--- person before. The table's triggers set the times.
+-- person before. The table's triggers set the times. An older table may have an enum.
 WITH before AS (
     SELECT id, status, status_changed_at, status_changed_by, updated_at
     FROM recommendations
@@ -10,11 +10,11 @@ WITH before AS (
 ),
 changed AS (
     UPDATE recommendations AS r
-    SET status = %(status)s::text, status_changed_by = %(changed_by)s::text
+    SET status = %(new_status)s, status_changed_by = %(changed_by)s::text
     FROM before
     WHERE r.id = before.id
-      AND before.status <> %(status)s::text
-      AND before.status = coalesce(%(expected)s::text, before.status)
+      AND before.status::text <> %(status)s::text
+      AND before.status::text = coalesce(%(expected)s::text, before.status::text)
     RETURNING r.id, r.status, r.status_changed_at, r.status_changed_by, r.updated_at
 ),
 after AS (
@@ -22,7 +22,7 @@ after AS (
     UNION ALL
     SELECT * FROM before WHERE NOT EXISTS (SELECT FROM changed)
 )
-SELECT before.status = coalesce(%(expected)s::text, before.status) AS agrees,
+SELECT before.status::text = coalesce(%(expected)s::text, before.status::text) AS agrees,
        CASE WHEN after.id IS NOT NULL THEN json_build_object(
            'id', after.id,
            'status', after.status,

@@ -5,8 +5,10 @@ chosen AS (
            (SELECT status_changed_at FROM recommendations WHERE id = r.id) AS changed_at
     FROM recommendation_list AS r
     JOIN recommendation_order AS o ON o.id = r.id
-    WHERE (%(status)s::text IS NULL OR r.status = %(status)s::text)
-      AND (%(priority)s::text IS NULL OR r.priority = %(priority)s::text)
+    WHERE (%(status)s::text IS NULL
+           OR r.status::text = %(status)s::text
+           OR (%(status)s::text = 'not_rejected' AND r.status <> 'rejected'))
+      AND (%(priority)s::text IS NULL OR r.priority::text = %(priority)s::text)
       AND (%(category)s::text IS NULL OR EXISTS (
               SELECT FROM recommendation_cost_categories AS link
               JOIN cost_categories AS c ON c.id = link.cost_category_id

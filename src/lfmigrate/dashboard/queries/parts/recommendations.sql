@@ -28,14 +28,18 @@ recommendation_list AS (
                         ORDER BY "impactAmount" DESC NULLS LAST, "categoryName", "categoryId")
                    AS document
         FROM (
-            SELECT c.id AS "categoryId",
+            -- Links belong to rows of one period; of several to one slug, the active period's counts.
+            SELECT DISTINCT ON (c.slug)
+                   c.id AS "categoryId",
                    c.category_name AS "categoryName",
                    c.slug AS "categorySlug",
                    c.performance_status AS "performanceStatus",
                    link.impact_amount AS "impactAmount"
             FROM recommendation_cost_categories AS link
             JOIN cost_categories AS c ON c.id = link.cost_category_id
+            JOIN performance_periods AS p ON p.id = c.period_id
             WHERE link.recommendation_id = r.id
+            ORDER BY c.slug, p.is_active DESC, p.start_date DESC, p.end_date DESC, p.id DESC
         ) AS t
     ) AS touched
 ),
