@@ -188,7 +188,7 @@ def test_a_line_for_each_request(seeded_to_read: str, capfd: pytest.CaptureFixtu
         problem = client.get("/api/recommendations/999?categoryName=Doe").json()
     line = capfd.readouterr().err
     assert line.startswith("GET /api/recommendations/999 404 ")
-    assert line.rstrip().endswith(f"ms {problem['instance']}")
+    assert line.rstrip().endswith(f" ms {problem['instance']} recommendation-not-found")
     assert "Doe" not in line
 
 

@@ -138,6 +138,11 @@ def test_others_need_a_token(cli: Cli, seeded_to_read: str, tmp_path: Path) -> N
     assert (done.returncode, "shorter than 16" in done.stderr) == (2, True)
     done = cli("serve", env=url | {"LFMIGRATE_SERVE_TOKEN": "too-short"})
     assert (done.returncode, "too-short" in done.stderr) == (2, False)
+    # As DATABASE_URL, it may be in a .env.
+    (tmp_path / "project").mkdir()
+    (tmp_path / "project" / ".env").write_text("LFMIGRATE_SERVE_TOKEN=too-short\n")
+    done = cli("serve", env=url, cwd=tmp_path / "project")
+    assert (done.returncode, "shorter than 16" in done.stderr) == (2, True)
     done = cli("serve", "--token-file", tmp_path / "none", env=url)
     assert done.returncode == 2
 

@@ -515,7 +515,7 @@ def serve(
         typer.Option(
             metavar="FILE",
             help="File with the token that callers have to send; or the token itself in"
-            " LFMIGRATE_SERVE_TOKEN.",
+            " LFMIGRATE_SERVE_TOKEN (environment, or .env).",
         ),
     ] = None,
 ) -> None:

@@ -8,7 +8,7 @@ import webbrowser
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from lfmigrate.cli.call import Call, opened, read_settings
+from lfmigrate.cli.call import Call, dotenv_variables, opened, read_settings
 from lfmigrate.errors import UsageError
 from lfmigrate.postgres.connection import address_of
 from lfmigrate.settings import Serving
@@ -109,12 +109,13 @@ def _check_host(name: str) -> None:
 
 
 def _token(path: Path | None) -> str | None:
-    """Return the token of the file or the environment; None if there is none.
+    """Return the token of the file, the environment or a ``.env``; None if there is none.
 
     Raises:
         UsageError: The file cannot be read or others can read it, or the token is too short.
     """
-    token = os.environ.get("LFMIGRATE_SERVE_TOKEN") or None
+    name = "LFMIGRATE_SERVE_TOKEN"
+    token = os.environ.get(name) or dotenv_variables().get(name) or None
     if path is not None:
         try:
             mode = path.stat().st_mode & 0o077

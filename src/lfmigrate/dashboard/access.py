@@ -37,6 +37,7 @@ _READS = ("GET", "HEAD", "OPTIONS")
 
 def answer(problem: Problem, scope: Scope) -> Response:
     """Return a problem as a response."""
+    scope["state"]["problem"] = f" {problem.word}"
     document = problem.document(scope["state"]["request_id"])
     return Response(document, problem.status, problem.all_headers())
 
@@ -73,11 +74,8 @@ class Outermost:
         method = scope["method"]
         request_id = token_hex(6)
         # HEAD is GET without a body.
-        inner = {
-            **scope,
-            "method": "GET" if method == "HEAD" else method,
-            "state": {**scope.get("state", {}), "request_id": request_id},
-        }
+        state = {**scope.get("state", {}), "request_id": request_id, "problem": ""}
+        inner = {**scope, "method": "GET" if method == "HEAD" else method, "state": state}
         status = 0
 
         async def send_on(message: Message) -> None:
@@ -104,7 +102,8 @@ class Outermost:
         finally:
             elapsed_ms = (time.perf_counter() - started) * 1000
             # Encoded again: a line of its own, or a terminal's control characters, may be in it.
-            self._log(f"{method} {quote(scope['path'])} {status} {elapsed_ms:.1f} ms {request_id}")
+            line = f"{method} {quote(scope['path'])} {status} {elapsed_ms:.1f} ms {request_id}"
+            self._log(line + state["problem"])
 
 
 class Guard:

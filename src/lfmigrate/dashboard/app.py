@@ -43,8 +43,10 @@ _CSP = (
 _PAGES = {
     "/": "insights",
     "/deep-dive": "deep-dive",
+    "/deep-dive/": "deep-dive",
     "/deep-dive/{slug}": "deep-dive",
     "/recommendations": "recommendations",
+    "/recommendations/": "recommendations",
     "/recommendations/{id}": "program",
 }
 _DESCRIPTION = "Cost, use and quality of an ACO, and what can be done about them."
@@ -169,7 +171,13 @@ def _add_problems(app: FastAPI) -> None:
             detail = ": ".join([".".join(where), first["msg"]] if where else [first["msg"]])
             return answer(Problem("invalid-body", detail), request.scope)
         members: dict[str, object] = {"parameter": where[0]}
-        return answer(Problem("invalid-parameter", first["msg"], members), request.scope)
+        # A regular expression says little to people.
+        is_pattern = first["type"] == "string_pattern_mismatch"
+        detail = "It is too long, or has characters that it cannot have."
+        return answer(
+            Problem("invalid-parameter", detail if is_pattern else first["msg"], members),
+            request.scope,
+        )
 
     def refused(request: Request, error: Any) -> Response:  # noqa: ANN401 (as Starlette calls it)
         if error.status_code == 405:  # noqa: PLR2004 (HTTP)
