@@ -192,6 +192,18 @@ def test_a_line_for_each_request(seeded_to_read: str, capfd: pytest.CaptureFixtu
     assert "Doe" not in line
 
 
+@pytest.mark.parametrize("token", ["x ", "fifteen-letters"])
+def test_a_token_that_is_too_short(
+    seeded_to_read: str, monkeypatch: pytest.MonkeyPatch, token: str
+) -> None:
+    """Wherever it comes from."""
+    with pytest.raises(UsageError, match="shorter than 16"):
+        create_app(seeded_to_read, Serving(token=token))
+    monkeypatch.setenv("LFMIGRATE_SERVE_TOKEN", f"{token}\n")
+    with pytest.raises(UsageError, match="shorter than 16"):
+        create_app(seeded_to_read)
+
+
 @pytest.mark.parametrize("name", ["n" * 256, "a\nb", "a\x00b"])
 def test_a_name_that_cannot_be_stored(api: Api, seeded_to_read: str, name: str) -> None:
     """Whoever signs in with it is refused, or a change would fail."""

@@ -8,11 +8,13 @@ import signal
 import socket
 import sys
 import urllib.request
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
+from urllib.error import HTTPError
 
 import psycopg
 import pytest
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from bench.proxy import target_of, through
 from lfmigrate.dashboard.server import _listen
@@ -70,6 +72,32 @@ def test_a_request_is_answered_before_it_stops(serve: Serve, seeded: str) -> Non
             answer += chunk
     assert answer.startswith(b"HTTP/1.1 200 ")
     assert server.process.wait(60) == 0
+
+
+@pytest.mark.process
+def test_a_database_that_has_moved(serve: Serve, seeded_to_read: str) -> None:
+    """The first of two servers ends: the name is looked up again, and the second one is used."""
+    target = target_of(seeded_to_read)
+    with Cutter(target, at_byte=-1, meanwhile=lambda: None) as second:
+        with Cutter(target, at_byte=-1, meanwhile=lambda: None) as first:
+            known = conninfo_to_dict(seeded_to_read)
+            url = make_conninfo(
+                "",
+                host="127.0.0.1,127.0.0.1",
+                port=f"{first.port},{second.port}",
+                dbname=str(known["dbname"]),
+                user=str(known["user"]),
+            )
+            server = serve(url, "-q")
+        path = server.address + "api/recommendations/3"
+
+        def answers() -> bool:
+            with suppress(HTTPError), urllib.request.urlopen(path) as answer:  # noqa: S310 (its own address)
+                return bool(answer.status == 200)
+            return False
+
+        wait_until(answers, "the second server is used")
+        assert second.accepted > 0
 
 
 @pytest.mark.process
@@ -168,6 +196,11 @@ def test_with_a_token(serve: Serve, seeded_to_read: str) -> None:
         (["--port", "70000"], "70000"),
         (["--allow-origin", "https://a.example/x"], "is not an origin"),
         (["--allow-origin", "*"], "is not an origin"),
+        (["--allow-origin", "https://["], "is not an origin"),
+        (["--allow-origin", "https://"], "is not an origin"),
+        (["--allow-origin", "https://EXAMPLE.com"], "is not an origin"),
+        (["--allow-origin", "https://example.com:443"], "is not an origin"),
+        (["--allow-origin", "https://u@example.com"], "is not an origin"),
         (["--as", "a\nb"], "--as"),
         (["--as", "x" * 256], "--as"),
         (["--allow-host", "postgresql://u:secret@h/d"], "contains a password"),

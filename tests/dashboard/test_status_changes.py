@@ -268,6 +268,21 @@ def test_a_row_that_a_policy_protects(api: Api, role: str, seeded: str) -> None:
 
 
 @pytest.mark.any_version
+def test_a_trigger_that_prevents_a_change(api: Api, seeded: str) -> None:
+    """It is no success."""
+    execute(
+        seeded,
+        "CREATE FUNCTION never() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'",
+        "CREATE TRIGGER a_never BEFORE UPDATE ON recommendations"
+        " FOR EACH ROW EXECUTE FUNCTION never()",
+    )
+    before = audit(seeded)
+    answer = patch(api(seeded), status="rejected")
+    assert (answer.status_code, answer.json()["type"].rpartition(":")[2]) == (403, "read-only")
+    assert audit(seeded) == before
+
+
+@pytest.mark.any_version
 def test_an_older_table_with_an_enum(api: Api, seeded: str) -> None:
     """Its words are compared as text; filters and changes work."""
     words = ", ".join(f"'{word}'" for word in STATUSES)

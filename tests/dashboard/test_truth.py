@@ -283,6 +283,32 @@ def test_long_lists_are_cut_and_named(api: Api, seeded: str) -> None:
     assert {h["spendPerDischarge"] for h in document["hospitals"] if not h["discharges"]} == {None}
 
 
+def test_many_recommendations_of_a_category_are_cut(api: Api, seeded: str) -> None:
+    """As the other lists."""
+    execute(
+        seeded,
+        "WITH added AS (INSERT INTO recommendations (title)"
+        " SELECT 'More ' || n FROM generate_series(1, 500) AS n RETURNING id)"
+        " INSERT INTO recommendation_cost_categories (recommendation_id, cost_category_id)"
+        " SELECT added.id, c.id FROM added, v_current_cost_categories AS c"
+        " WHERE slug = 'acute-rehab'",
+    )
+    document = get(api(seeded), "/api/cost-categories/acute-rehab")
+    assert (len(document["recommendations"]), document["truncated"]) == (500, ["recommendations"])
+
+
+def test_several_active_periods_of_an_older_table(api: Api, seeded: str) -> None:
+    """The newest one is shown."""
+    execute(
+        seeded,
+        "DROP INDEX performance_periods_is_active_idx",
+        "UPDATE performance_periods SET is_active = true",
+    )
+    client = api(seeded)
+    for path in ("performance-insights", "cost-categories", "cost-categories/acute-rehab"):
+        assert get(client, f"/api/{path}")["period"]["periodKey"] == "last_quarter"
+
+
 def test_when_the_data_were_last_changed(api: Api, seeded: str) -> None:
     """The newest of the rows behind the document."""
     client = api(seeded)

@@ -14,6 +14,7 @@ from secrets import token_hex
 from urllib.parse import quote, urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -95,6 +96,8 @@ class Outermost:
             name = _host_name(Headers(scope=scope).get("host", ""))
             app = self._app if name in self._hosts else answer(Problem("host-refused"), inner)
             await app(inner, receive, send_on)
+        except ClientDisconnect:
+            status = 499  # no one hears an answer; nginx's number for that
         except Exception:  # noqa: BLE001 (it would reach the server's log with whatever it quotes)
             sys.stderr.write(f"{request_id} {redact(traceback.format_exc(), self._hidden)}")
             if not status:

@@ -49,6 +49,8 @@ _PAGES = {
     "/recommendations/": "recommendations",
     "/recommendations/{id}": "program",
 }
+_SHORTEST_TOKEN = 16
+
 _DESCRIPTION = "Cost, use and quality of an ACO, and what can be done about them."
 
 
@@ -61,12 +63,15 @@ def create_app(database_url: str | None = None, serving: Serving | None = None) 
             LFMIGRATE_SERVE_TOKEN of the environment.
 
     Raises:
-        UsageError: No database is named.
+        UsageError: No database is named, or the token or the name is not valid.
     """
     url = database_url or os.environ.get("DATABASE_URL")
     if not url:
         raise UsageError("no database URL is configured", hint="Set DATABASE_URL.")
-    serving = serving or Serving(token=os.environ.get("LFMIGRATE_SERVE_TOKEN") or None)
+    token = os.environ.get("LFMIGRATE_SERVE_TOKEN", "").strip() or None
+    serving = serving or Serving(token=token)
+    if serving.token is not None and len(serving.token) < _SHORTEST_TOKEN:
+        raise UsageError(f"the token is shorter than {_SHORTEST_TOKEN} characters")
     if serving.changed_by is not None and not is_name(serving.changed_by):
         raise UsageError("the name of who changes a status has 1 to 255 printable characters")
     # Otherwise its warnings, which may quote an address, would go to standard error.
@@ -166,16 +171,17 @@ def _add_problems(app: FastAPI) -> None:
 
     def invalid(request: Request, error: Any) -> Response:  # noqa: ANN401 (as Starlette calls it)
         first = error.errors()[0]
+        message = first["msg"].removeprefix("Value error, ")
         where = [str(each) for each in first["loc"][1:]]
         if first["loc"][0] == "body":
-            detail = ": ".join([".".join(where), first["msg"]] if where else [first["msg"]])
+            detail = ": ".join([".".join(where), message] if where else [message])
             return answer(Problem("invalid-body", detail), request.scope)
         members: dict[str, object] = {"parameter": where[0]}
         # A regular expression says little to people.
         is_pattern = first["type"] == "string_pattern_mismatch"
         detail = "It is too long, or has characters that it cannot have."
         return answer(
-            Problem("invalid-parameter", detail if is_pattern else first["msg"], members),
+            Problem("invalid-parameter", detail if is_pattern else message, members),
             request.scope,
         )
 

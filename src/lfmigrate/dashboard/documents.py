@@ -274,7 +274,7 @@ class CostCategory(_OfPeriod):
 
     category: Category = Field(description="The category.")
     by_period: list[CategoryInPeriod] = Field(description="In all periods, oldest first.")
-    recommendations: list[CategoryRecommendation] = Field(description="Those that touch it.")
+    recommendations: list[CategoryRecommendation] = Field(description="At most 500.")
     hospitals: list[Hospital] = Field(description="At most 500.")
     drgs: list[Drg] = Field(description="At most 500.")
     discharging_hospitals: list[DischargingHospital] = Field(description="At most 500.")
@@ -287,6 +287,13 @@ class Filters(_Document):
     status: str | None = Field(description="null: all.")
     priority: str | None = Field(description="null: all.")
     category: str | None = Field(description="null: all.")
+
+
+class CategoryName(_Document):
+    """A category that recommendations touch."""
+
+    category_slug: str = Field(description="Its name for programs.")
+    category_name: str = Field(description="Its name for people.")
 
 
 class Counts(_Document):
@@ -303,6 +310,7 @@ class Recommendations(_Document):
     total_count: int = Field(description="How many the filter finds.")
     filters: Filters = Field(description="As requested.")
     counts: Counts = Field(description="Of all, whatever the filter.")
+    categories: list[CategoryName] = Field(description="Those that any recommendation touches.")
     can_change_status: bool = Field(description="Whether a status can be changed here.")
     data_updated_at: Time | None = Field(description="When one of the rows was last changed.")
 

@@ -42,10 +42,11 @@ def serve(
             f"others could reach {host}, and there is no token",
             hint="Name a file with one: --token-file, or set LFMIGRATE_SERVE_TOKEN.",
         )
+    app = create_app(url, serving)
     _check_schema(url, serving)
     listener = _listen(host, port)
     config = uvicorn.Config(
-        create_app(url, serving),
+        app,
         log_config=None,
         log_level=logging.CRITICAL,
         access_log=False,

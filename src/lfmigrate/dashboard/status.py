@@ -72,4 +72,6 @@ def _changed(
             name: now[name] for name in ("statusChangedAt", "statusChangedBy")
         }
         raise Problem("status-changed", members=members)
+    if json.loads(document)["status"] != parameters["status"]:
+        raise Problem("read-only", "The database has not changed it: a trigger may prevent that.")
     return str(document)

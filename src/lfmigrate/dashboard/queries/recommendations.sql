@@ -53,6 +53,15 @@ FROM (
                     'low', count(*) FILTER (WHERE priority = 'low'),
                     'none', count(*) FILTER (WHERE priority IS NULL)))
             FROM recommendations) AS counts,
+           -- What the list can be filtered by.
+           (SELECT coalesce(json_agg(row_to_json(t) ORDER BY "categoryName", "categorySlug"), '[]')
+            FROM (
+                SELECT DISTINCT ON (c.slug)
+                       c.slug AS "categorySlug", c.category_name AS "categoryName"
+                FROM recommendation_cost_categories AS link
+                JOIN cost_categories AS c ON c.id = link.cost_category_id
+                ORDER BY c.slug, c.id
+            ) AS t) AS categories,
            (SELECT yes FROM may_change) AS "canChangeStatus",
            (SELECT to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
             FROM recommendations_updated) AS "dataUpdatedAt"
