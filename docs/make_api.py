@@ -236,7 +236,7 @@ def _form(schema: dict[str, Any]) -> str:
         return f"object of {_form(schema['additionalProperties'])}"
     words = [schema["type"]]
     if "minimum" in schema:
-        words.append(f"{schema['minimum']} to {schema['maximum']}")
+        words.append(f"{int(schema['minimum'])} to {int(schema['maximum'])}")
     if "pattern" in schema:
         words.append(f"`{cell(schema['pattern'])}`")
     if "maxLength" in schema:

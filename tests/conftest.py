@@ -91,8 +91,11 @@ def pytest_xdist_auto_num_workers() -> int:
 def pytest_configure() -> None:
     """Hear Ctrl-C even if the shell started the tests in the background, where it is ignored.
 
-    The processes that tests start inherit that, and would not end when they are interrupted.
+    The processes that tests start inherit that, and would not end when they are interrupted. Nor
+    do they inherit a width, which a worker of xdist has as soon as it has loaded readline.
     """
+    for name in ("COLUMNS", "LINES"):
+        os.environ.pop(name, None)
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 

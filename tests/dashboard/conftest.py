@@ -46,9 +46,11 @@ def seeded(create_database: Callable[..., str], seeded_template: str) -> str:
 
 
 @pytest.fixture(scope="session")
-def seeded_to_read(server_url: str, seeded_template: str) -> str:
+def seeded_to_read(server_url: str, seeded_template: str) -> Iterator[str]:
     """Return the URL of a seeded database that no test changes."""
-    return make_conninfo(server_url, dbname=seeded_template)
+    # Not the template: it could not be cloned as long as a session is in it.
+    with databases.new_database(server_url, seeded_template) as name:
+        yield make_conninfo(server_url, dbname=name)
 
 
 @pytest.fixture

@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 from psycopg.conninfo import make_conninfo
+from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from lfmigrate.dashboard import create_app
+from lfmigrate.errors import UsageError
 from lfmigrate.settings import Serving
 from tests.dashboard.conftest import Api
 from tests.helpers.databases import execute
@@ -88,7 +90,7 @@ def test_another_name_is_refused(api: Api, seeded_to_read: str, host: str) -> No
 )
 def test_names_of_its_own(api: Api, seeded_to_read: str, host: str) -> None:
     """This machine's, and those that are allowed."""
-    client = api(seeded_to_read, hosts=("dash.example",))
+    client = api(seeded_to_read, hosts=("Dash.example",))
     assert client.get("/api/health", headers={"Host": host}).status_code == 200
 
 
@@ -123,7 +125,13 @@ def test_another_site_may_not_write(api: Api, seeded: str) -> None:
         headers = {} if origin is None else {"Origin": origin}
         return client.patch("/api/recommendations/3", json={"status": "rejected"}, headers=headers)
 
-    for origin in ("https://evil.example", "null", "http://localhost", "http://localhost:80021"):
+    for origin in (
+        "https://evil.example",
+        "null",
+        "http://localhost",
+        "http://[",
+        "http://localhost:80",
+    ):
         answer = patch(origin)
         assert (answer.status_code, word(answer)) == (403, "origin-refused")
     for own in (None, "http://localhost:8002", "https://dash.example"):
@@ -180,8 +188,56 @@ def test_a_line_for_each_request(seeded_to_read: str, capfd: pytest.CaptureFixtu
         problem = client.get("/api/recommendations/999?categoryName=Doe").json()
     line = capfd.readouterr().err
     assert line.startswith("GET /api/recommendations/999 404 ")
-    assert line.rstrip().endswith(f"ms {problem['instance']}")
+    assert line.rstrip().endswith(f" ms {problem['instance']} recommendation-not-found")
     assert "Doe" not in line
+
+
+@pytest.mark.parametrize("token", ["x ", "fifteen-letters"])
+def test_a_token_that_is_too_short(
+    seeded_to_read: str, monkeypatch: pytest.MonkeyPatch, token: str
+) -> None:
+    """Wherever it comes from."""
+    with pytest.raises(UsageError, match="shorter than 16"):
+        create_app(seeded_to_read, Serving(token=token))
+    monkeypatch.setenv("LFMIGRATE_SERVE_TOKEN", f"{token}\n")
+    with pytest.raises(UsageError, match="shorter than 16"):
+        create_app(seeded_to_read)
+
+
+@pytest.mark.parametrize("name", ["n" * 256, "a\nb", "a\x00b"])
+def test_a_name_that_cannot_be_stored(api: Api, seeded_to_read: str, name: str) -> None:
+    """Whoever signs in with it is refused, or a change would fail."""
+    value = base64.b64encode(f"{name}:{TOKEN}".encode()).decode()
+    client = api(seeded_to_read, token=TOKEN)
+    assert client.get("/", headers={"Authorization": f"Basic {value}"}).status_code == 401
+    with pytest.raises(UsageError, match="printable"):
+        create_app(seeded_to_read, Serving(changed_by=name))
+
+
+def test_health_of_a_mounted_application_needs_no_token(seeded_to_read: str) -> None:
+    """Its path has the one that it is mounted at; links within it have, too."""
+    outer = Starlette()
+    outer.mount("/costs", create_app(seeded_to_read, Serving(quiet=True, token=TOKEN)))
+    with TestClient(outer, base_url="http://localhost") as client:
+        assert client.get("/costs/api/health").status_code == 200
+        assert client.get("/costs/api/recommendations").status_code == 401
+        client.headers["Authorization"] = f"Bearer {TOKEN}"
+        answer = client.get("/costs/api/recommendations?limit=2")
+        assert client.get(answer.links["next"]["url"]).json()["totalCount"] > 2
+        page = client.get("/costs/").text
+        start = page.index("/costs/static/")
+        assert client.get(page[start : page.index('"', start)]).status_code == 200
+
+
+def test_a_line_of_the_log_is_one_line(
+    seeded_to_read: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Whatever the path has in it."""
+    with TestClient(create_app(seeded_to_read, Serving()), base_url="http://localhost") as client:
+        client.get("/%0aGET%20/made-up%20200%20%1b%5b31m%00")
+    said = capfd.readouterr().err
+    assert said.startswith("GET /%0AGET%20/made-up%20200%20%1B%5B31m%00 404 ")
+    assert said.count("\n") == 1
 
 
 def test_markup_in_the_data_stays_text(api: Api, seeded: str) -> None:

@@ -123,6 +123,13 @@ def test_a_malformed_parameter_is_refused(client: TestClient, path: str, paramet
     assert set(problem) == {"type", "title", "status", "detail", "instance", "parameter"}
 
 
+def test_a_period_may_begin_with_a_digit(api: Api, seeded: str) -> None:
+    """As the table allows it."""
+    execute(seeded, "UPDATE performance_periods SET period_key = '2026_q3' WHERE id = 3")
+    answer = api(seeded).get("/api/performance-insights?periodKey=2026_q3")
+    assert answer.json()["period"]["periodKey"] == "2026_q3"
+
+
 def test_unknown_parameters_are_ignored(client: TestClient) -> None:
     """As servers in front add their own."""
     assert client.get("/api/recommendations?utm=1&utm=2").status_code == 200
@@ -188,6 +195,7 @@ def test_head_is_get_without_a_body(client: TestClient, path: str) -> None:
         ("/api/recommendations/3", "GET, HEAD, PATCH"),
         ("/api/health", "GET, HEAD"),
         ("/", "GET, HEAD"),
+        ("/static/dashboard.css", "GET, HEAD"),
     ],
 )
 def test_other_methods_are_refused(client: TestClient, path: str, allowed: str) -> None:
@@ -265,9 +273,24 @@ ORDERS: dict[str, Callable[[dict[str, Any]], Any]] = {
 def test_lists_are_sorted_as_asked(client: TestClient, path: str) -> None:
     """And what is not known comes last."""
     answer = client.get(f"/api/{path}").json()
-    rows = answer.get("categories") or answer["recommendations"]
+    rows = answer[path.partition("?")[0].removeprefix("cost-")]
     assert len(rows) > 5
     assert rows == sorted(rows, key=ORDERS[path])
+
+
+def test_all_but_rejected_ones(api: Api, seeded: str) -> None:
+    """What a page shows at first, and the same as CSV."""
+    execute(seeded, "UPDATE recommendations SET status = 'rejected' WHERE id = 3")
+    client = api(seeded)
+    every = client.get("/api/recommendations").json()
+    open_ones = [r["id"] for r in every["recommendations"] if r["status"] != "rejected"]
+    assert len(open_ones) < every["totalCount"]
+    found = client.get("/api/recommendations?status=not_rejected").json()
+    assert [r["id"] for r in found["recommendations"]] == open_ones
+    assert found["totalCount"] == len(open_ones)
+    text = client.get("/api/recommendations?status=not_rejected&format=csv").text
+    rows = csv.DictReader(io.StringIO(text.removeprefix("\ufeff"), newline=""))
+    assert [int(row["id"]) for row in rows] == open_ones
 
 
 def test_filters_and_counts_of_recommendations(client: TestClient, seeded_to_read: str) -> None:

@@ -12,7 +12,8 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 import lfmigrate
 from bench.proxy import Proxy, target_of, through
-from lfmigrate.dashboard import reads
+from lfmigrate.dashboard import create_app, reads
+from lfmigrate.errors import UsageError
 from tests.dashboard.conftest import Api
 from tests.helpers.databases import execute
 from tests.helpers.faults import Cutter, wait_until
@@ -146,6 +147,46 @@ def test_a_database_that_goes_away_and_comes_back(api: Api, seeded: str) -> None
 
         wait_until(is_back, "the database is used again")
     assert set(answers[:-1]) <= {503}
+
+
+@pytest.mark.any_version
+def test_a_network_that_drops_everything(
+    api: Api, seeded: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A connection on which nothing comes back is given up; the next one answers."""
+    silent = {"hold_server": True, "hold_client": True}
+    with Cutter(target_of(seeded), b"recommendation_list", **silent) as proxy:  # type: ignore[arg-type]  # both are switches
+        client = api(through(seeded, proxy.port), statement_timeout_ms=10_000)
+        # Ten seconds less than the server's own limit: it does not end the query first.
+        monkeypatch.setattr(reads, "_GRACE_S", -9)
+        assert client.get("/api/recommendations").status_code == 200
+        assert proxy.cuts > 1
+
+
+@pytest.mark.any_version
+def test_a_missing_column(api: Api, seeded: str) -> None:
+    """All tables are there, so another command says what is wrong."""
+    execute(
+        seeded,
+        "DROP VIEW v_recommendations_with_categories",
+        "ALTER TABLE recommendations DROP COLUMN status_changed_by CASCADE",
+        "CREATE VIEW v_recommendations_with_categories AS SELECT",
+    )
+    answer = api(seeded).get("/api/recommendations")
+    assert word(answer) == "schema-missing"
+    assert answer.json()["missing"] == []
+    assert "lfmigrate verify" in answer.json()["detail"]
+
+
+@pytest.mark.any_version
+@pytest.mark.parametrize("url", ["postgresql://u:s3cret@[::1/db", "postgresql://u:s3c%zret@h/db"])
+def test_a_url_that_cannot_be_read(url: str) -> None:
+    """The driver's message would quote its password."""
+    with pytest.raises(UsageError) as error:
+        create_app(url)
+    assert "s3c" not in str(error.value)
+    assert error.value.__cause__ is None
+    assert error.value.__suppress_context__
 
 
 @pytest.mark.any_version

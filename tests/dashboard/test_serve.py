@@ -8,17 +8,20 @@ import signal
 import socket
 import sys
 import urllib.request
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
+from urllib.error import HTTPError
 
 import psycopg
 import pytest
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from bench.proxy import target_of, through
 from lfmigrate.dashboard.server import _listen
 from tests.conftest import Cli
 from tests.dashboard.conftest import Serve
 from tests.helpers.databases import execute
-from tests.helpers.faults import wait_until
+from tests.helpers.faults import Cutter, wait_until
 
 pytestmark = pytest.mark.any_version
 
@@ -69,6 +72,47 @@ def test_a_request_is_answered_before_it_stops(serve: Serve, seeded: str) -> Non
             answer += chunk
     assert answer.startswith(b"HTTP/1.1 200 ")
     assert server.process.wait(60) == 0
+
+
+@pytest.mark.process
+def test_a_database_that_has_moved(serve: Serve, seeded_to_read: str) -> None:
+    """The first of two servers ends: the name is looked up again, and the second one is used."""
+    target = target_of(seeded_to_read)
+    with Cutter(target, at_byte=-1, meanwhile=lambda: None) as second:
+        with Cutter(target, at_byte=-1, meanwhile=lambda: None) as first:
+            known = conninfo_to_dict(seeded_to_read)
+            url = make_conninfo(
+                "",
+                host="127.0.0.1,127.0.0.1",
+                port=f"{first.port},{second.port}",
+                dbname=str(known["dbname"]),
+                user=str(known["user"]),
+            )
+            server = serve(url, "-q")
+        path = server.address + "api/recommendations/3"
+
+        def answers() -> bool:
+            with suppress(HTTPError), urllib.request.urlopen(path) as answer:  # noqa: S310 (its own address)
+                return bool(answer.status == 200)
+            return False
+
+        wait_until(answers, "the second server is used")
+        assert second.accepted > 0
+
+
+@pytest.mark.process
+def test_it_stops_although_the_database_says_nothing(serve: Serve, seeded: str) -> None:
+    """A connection that hangs does not hold the process."""
+    with Cutter(
+        target_of(seeded), b"recommendation_list", hold_server=True, hold_client=True
+    ) as proxy:
+        server = serve(through(seeded, proxy.port), "-q", "--statement-timeout", "10min")
+        host, port = re.findall(r"//(.*):(\d+)/", server.address)[0]
+        with socket.create_connection((host, int(port))) as client:
+            client.sendall(b"GET /api/recommendations HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            wait_until(lambda: proxy.cuts > 0, "the request hangs")
+            code, _ = server.stop(signal.SIGTERM)
+    assert code == 0
 
 
 def test_without_the_tables(cli: Cli, database: str) -> None:
@@ -122,6 +166,11 @@ def test_others_need_a_token(cli: Cli, seeded_to_read: str, tmp_path: Path) -> N
     assert (done.returncode, "shorter than 16" in done.stderr) == (2, True)
     done = cli("serve", env=url | {"LFMIGRATE_SERVE_TOKEN": "too-short"})
     assert (done.returncode, "too-short" in done.stderr) == (2, False)
+    # As DATABASE_URL, it may be in a .env.
+    (tmp_path / "project").mkdir()
+    (tmp_path / "project" / ".env").write_text("LFMIGRATE_SERVE_TOKEN=too-short\n")
+    done = cli("serve", env=url, cwd=tmp_path / "project")
+    assert (done.returncode, "shorter than 16" in done.stderr) == (2, True)
     done = cli("serve", "--token-file", tmp_path / "none", env=url)
     assert done.returncode == 2
 
@@ -147,9 +196,16 @@ def test_with_a_token(serve: Serve, seeded_to_read: str) -> None:
         (["--port", "70000"], "70000"),
         (["--allow-origin", "https://a.example/x"], "is not an origin"),
         (["--allow-origin", "*"], "is not an origin"),
+        (["--allow-origin", "https://["], "is not an origin"),
+        (["--allow-origin", "https://"], "is not an origin"),
+        (["--allow-origin", "https://EXAMPLE.com"], "is not an origin"),
+        (["--allow-origin", "https://example.com:443"], "is not an origin"),
+        (["--allow-origin", "https://u@example.com"], "is not an origin"),
         (["--as", "a\nb"], "--as"),
         (["--as", "x" * 256], "--as"),
         (["--allow-host", "postgresql://u:secret@h/d"], "contains a password"),
+        (["--allow-host", "https://a.example"], "is not a name"),
+        (["--allow-host", "a.example:8443"], "is not a name"),
     ],
 )
 def test_wrong_options(cli: Cli, seeded_to_read: str, arguments: list[str], says: str) -> None:

@@ -231,6 +231,27 @@ def test_an_own_link_comes_before_that_of_the_active_period(api: Api, seeded: st
     assert (impact("last_quarter"), impact("ytd"), impact("last_12_months")) == (7, 150000, 150000)
 
 
+def test_a_category_of_several_periods_is_touched_once(api: Api, seeded: str) -> None:
+    """With the amount of the active period."""
+    client = api(seeded)
+    before = get(client, "/api/recommendations/3")["affectedCategories"]
+    execute(
+        seeded,
+        "INSERT INTO recommendation_cost_categories (recommendation_id, cost_category_id,"
+        " impact_amount) SELECT 3, c.id, 7 FROM cost_categories AS c JOIN performance_periods AS p"
+        " ON p.id = period_id WHERE slug = 'acute-rehab' AND NOT is_active",
+    )
+    assert get(client, "/api/recommendations/3")["affectedCategories"] == before
+
+
+def test_the_sum_of_unknown_amounts_is_unknown(api: Api, seeded: str) -> None:
+    """Without member months there are none; the share of each status is known."""
+    execute(seeded, "UPDATE cost_categories SET spending_variance_amount = NULL")
+    summary = get(api(seeded), "/api/cost-categories")["summary"]
+    assert {summary[n] for n in ("overspendAmount", "underspendAmount", "netAmount")} == {None}
+    assert (str(summary["variancePercent"]), summary["red"]) == ("1.94", 4)
+
+
 def test_rejected_ones_are_not_recommended(api: Api, seeded: str) -> None:
     """Neither on the first page nor for a category."""
     client = api(seeded)
@@ -260,6 +281,32 @@ def test_long_lists_are_cut_and_named(api: Api, seeded: str) -> None:
     assert len(document["hospitals"]) == 500
     assert document["truncated"] == ["hospitals"]
     assert {h["spendPerDischarge"] for h in document["hospitals"] if not h["discharges"]} == {None}
+
+
+def test_many_recommendations_of_a_category_are_cut(api: Api, seeded: str) -> None:
+    """As the other lists."""
+    execute(
+        seeded,
+        "WITH added AS (INSERT INTO recommendations (title)"
+        " SELECT 'More ' || n FROM generate_series(1, 500) AS n RETURNING id)"
+        " INSERT INTO recommendation_cost_categories (recommendation_id, cost_category_id)"
+        " SELECT added.id, c.id FROM added, v_current_cost_categories AS c"
+        " WHERE slug = 'acute-rehab'",
+    )
+    document = get(api(seeded), "/api/cost-categories/acute-rehab")
+    assert (len(document["recommendations"]), document["truncated"]) == (500, ["recommendations"])
+
+
+def test_several_active_periods_of_an_older_table(api: Api, seeded: str) -> None:
+    """The newest one is shown."""
+    execute(
+        seeded,
+        "DROP INDEX performance_periods_is_active_idx",
+        "UPDATE performance_periods SET is_active = true",
+    )
+    client = api(seeded)
+    for path in ("performance-insights", "cost-categories", "cost-categories/acute-rehab"):
+        assert get(client, f"/api/{path}")["period"]["periodKey"] == "last_quarter"
 
 
 def test_when_the_data_were_last_changed(api: Api, seeded: str) -> None:

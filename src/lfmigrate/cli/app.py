@@ -501,17 +501,21 @@ def serve(
     ] = None,
     allow_host: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME", help="Also answer to this Host, such as that of a proxy."),
+        typer.Option(
+            metavar="NAME",
+            help="Also answer to this name, such as that of a reverse proxy. Repeatable.",
+        ),
     ] = None,
     allow_origin: Annotated[
         list[str] | None,
-        typer.Option(metavar="URL", help="Let pages of this site use the API and the elements."),
+        typer.Option(metavar="URL", help="Let the pages of this site use the API. Repeatable."),
     ] = None,
     token_file: Annotated[
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="File with the token that callers have to send. [env: LFMIGRATE_SERVE_TOKEN]",
+            help="File with the token that callers have to send; or the token itself in"
+            " LFMIGRATE_SERVE_TOKEN (environment, or .env).",
         ),
     ] = None,
 ) -> None:

@@ -153,7 +153,7 @@ def _connected(call: Call) -> Iterator[tuple[Connection, Folder, Scope]]:
     folder = read_folder(settings.sql_dir or shipped_folder())
     if (setup := settings.scope.shadow_setup) is not None:
         read_setup(setup)
-    with opened(call, settings) as conn:
+    with opened(call, settings) as (conn, _):
         yield conn, folder, settings.scope
 
 
@@ -171,22 +171,27 @@ def read_settings(call: Call) -> Settings:
     return settings
 
 
-@contextmanager
-def opened(call: Call, settings: Settings) -> Iterator[Connection]:
-    """Open the connection, and start the private server for it if there is no other."""
+def _find_database(call: Call, settings: Settings) -> str:
+    """Return the URL of the database, and start the private server if there is no other."""
     from lfmigrate.postgres import embedded  # noqa: PLC0415 (as above)
+
+    if settings.database_url is not None:
+        return settings.database_url
+    call.screen.say("using the private PostgreSQL in .lfmigrate/")
+    return embedded.start(say=call.screen.say)
+
+
+@contextmanager
+def opened(call: Call, settings: Settings) -> Iterator[tuple[Connection, str]]:
+    """Open the connection, and yield it with the URL to which it was made."""
     from lfmigrate.postgres.connection import connect  # noqa: PLC0415 (as above)
     from lfmigrate.postgres.url import address  # noqa: PLC0415 (as above)
-
-    url = settings.database_url
 
     def on_wait(reason: str) -> None:
         call.screen.say(f"{reason}; retrying for {settings.wait_s:g} s")
 
     try:
-        if url is None:
-            call.screen.say("using the private PostgreSQL in .lfmigrate/")
-            url = embedded.start(say=call.screen.say)
+        url = _find_database(call, settings)
         call.document["database"] = address(url)
         conn = connect(url, wait_s=settings.wait_s, on_wait=on_wait)
     except ConnectionFailed as error:
@@ -199,7 +204,7 @@ def opened(call: Call, settings: Settings) -> Iterator[Connection]:
     with closing(conn):
         info = conn.info
         call.document["database"] = {"host": info.host, "port": info.port, "name": info.dbname}
-        yield conn
+        yield conn, url
 
 
 def confirmed(

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import webbrowser
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from lfmigrate.cli.call import Call, opened, read_settings
+from lfmigrate.cli.call import Call, dotenv_variables, opened, read_settings
 from lfmigrate.errors import UsageError
-from lfmigrate.postgres.connection import address_of
 from lfmigrate.settings import Serving
-
-_SHORTEST_TOKEN = 16
 
 _EXTRA = {"fastapi", "starlette", "pydantic", "anyio", "uvicorn", "psycopg_pool"}
 
@@ -58,12 +56,15 @@ def serve_dashboard(
 
     for origin in origins:
         _check_origin(origin)
+    for name in hosts:
+        _check_host(name)
     if changed_by is not None and not (changed_by.isprintable() and 0 < len(changed_by) < 256):  # noqa: PLR2004 (the column's length)
         raise UsageError("--as needs a name of 1 to 255 printable characters")
     token = _token(token_file)
     settings = read_settings(call)
-    with opened(call, settings) as conn:
-        url = address_of(conn)
+    # Not the address of this connection: after a failover, the same name may lead elsewhere.
+    with opened(call, settings) as (_, url):
+        pass
     usual = Serving()
     serving = Serving(
         schema=settings.scope.schema,
@@ -89,21 +90,38 @@ def serve_dashboard(
 
 
 def _check_origin(origin: str) -> None:
-    parts = urlsplit(origin)
-    if parts.scheme not in {"http", "https"} or f"{parts.scheme}://{parts.netloc}" != origin:
+    try:
+        parts = urlsplit(origin)
+        usual = {"http": 80, "https": 443}[parts.scheme]
+        port = "" if parts.port in {None, usual} else f":{parts.port}"
+        host = parts.hostname or ""
+        written = f"{parts.scheme}://{f'[{host}]' if ':' in host else host}{port}"
+    except (ValueError, KeyError):
+        host = written = ""
+    # As a browser writes it, or no request would ever match.
+    if not host or written != origin:
         raise UsageError(
             f'--allow-origin "{origin}" is not an origin',
-            hint="It has a scheme and a host, and no path: https://dashboard.example.com",
+            hint="It has a scheme, a host in small letters and no path: https://dashboard.example.com",
+        )
+
+
+def _check_host(name: str) -> None:
+    if not re.fullmatch(r"[\w.-]+|\[?[0-9A-Fa-f:.]+\]?", name) or re.fullmatch(r"[^:]*:\d*", name):
+        raise UsageError(
+            f'--allow-host "{name}" is not a name or an address',
+            hint="It has neither a scheme nor a port: dashboard.example.com",
         )
 
 
 def _token(path: Path | None) -> str | None:
-    """Return the token of the file or the environment; None if there is none.
+    """Return the token of the file, the environment or a ``.env``; None if there is none.
 
     Raises:
         UsageError: The file cannot be read or others can read it, or the token is too short.
     """
-    token = os.environ.get("LFMIGRATE_SERVE_TOKEN") or None
+    name = "LFMIGRATE_SERVE_TOKEN"
+    token = (os.environ.get(name) or dotenv_variables().get(name) or "").strip() or None
     if path is not None:
         try:
             mode = path.stat().st_mode & 0o077
@@ -115,6 +133,4 @@ def _token(path: Path | None) -> str | None:
             raise UsageError(
                 f"other users can read the token in {path}", hint=f"Run: chmod 600 {path}"
             )
-    if token is not None and len(token) < _SHORTEST_TOKEN:
-        raise UsageError(f"the token is shorter than {_SHORTEST_TOKEN} characters")
     return token

@@ -11,12 +11,14 @@ import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from secrets import token_hex
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from lfmigrate.dashboard.parameters import is_name
 from lfmigrate.dashboard.problems import Problem
 from lfmigrate.redaction import redact
 from lfmigrate.settings import Serving
@@ -36,6 +38,7 @@ _READS = ("GET", "HEAD", "OPTIONS")
 
 def answer(problem: Problem, scope: Scope) -> Response:
     """Return a problem as a response."""
+    scope["state"]["problem"] = f" {problem.word}"
     document = problem.document(scope["state"]["request_id"])
     return Response(document, problem.status, problem.all_headers())
 
@@ -61,7 +64,7 @@ class Outermost:
         self._app = app
         self._log = log
         self._hidden = hidden
-        self._hosts = {*_LOCAL, *serving.hosts}
+        self._hosts = {*_LOCAL, *(_host_name(name) for name in serving.hosts)}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
@@ -72,11 +75,8 @@ class Outermost:
         method = scope["method"]
         request_id = token_hex(6)
         # HEAD is GET without a body.
-        inner = {
-            **scope,
-            "method": "GET" if method == "HEAD" else method,
-            "state": {**scope.get("state", {}), "request_id": request_id},
-        }
+        state = {**scope.get("state", {}), "request_id": request_id, "problem": ""}
+        inner = {**scope, "method": "GET" if method == "HEAD" else method, "state": state}
         status = 0
 
         async def send_on(message: Message) -> None:
@@ -96,13 +96,17 @@ class Outermost:
             name = _host_name(Headers(scope=scope).get("host", ""))
             app = self._app if name in self._hosts else answer(Problem("host-refused"), inner)
             await app(inner, receive, send_on)
+        except ClientDisconnect:
+            status = 499  # no one hears an answer; nginx's number for that
         except Exception:  # noqa: BLE001 (it would reach the server's log with whatever it quotes)
             sys.stderr.write(f"{request_id} {redact(traceback.format_exc(), self._hidden)}")
             if not status:
                 await answer(Problem("unexpected"), inner)(inner, receive, send_on)
         finally:
             elapsed_ms = (time.perf_counter() - started) * 1000
-            self._log(f"{method} {scope['path']} {status} {elapsed_ms:.1f} ms {request_id}")
+            # Encoded again: a line of its own, or a terminal's control characters, may be in it.
+            line = f"{method} {quote(scope['path'])} {status} {elapsed_ms:.1f} ms {request_id}"
+            self._log(line + state["problem"])
 
 
 class Guard:
@@ -125,14 +129,15 @@ class Guard:
 
     async def _check(self, scope: Scope) -> None:
         headers = Headers(scope=scope)
-        if self._serving.token and scope["path"] != "/api/health":
+        path = scope["path"].removeprefix(scope.get("root_path", ""))
+        if self._serving.token and path != "/api/health":
             scope["state"]["user"] = await self._signed_in(headers)
         origin = headers.get("origin")
         if (
             scope["method"] not in _READS
             and origin is not None
             and origin not in self._serving.origins
-            and urlsplit(origin).netloc != headers.get("host")
+            and _address(origin) != headers.get("host")
         ):
             raise Problem("origin-refused")
 
@@ -143,7 +148,8 @@ class Guard:
         if scheme.lower() == "basic":
             with suppress(ValueError):
                 name, _, token = base64.b64decode(value, validate=True).decode().partition(":")
-        if hmac.compare_digest(token.encode(), (self._serving.token or "").encode()):
+        is_right = hmac.compare_digest(token.encode(), (self._serving.token or "").encode())
+        if is_right and (not name or is_name(name)):
             return name or None
         await asyncio.sleep(_REFUSAL_S)
         challenge = 'Basic realm="lfmigrate", charset="UTF-8"'
@@ -154,5 +160,13 @@ def _host_name(host: str) -> str:
     """Return the name or address in a Host header, without its port; empty if it is malformed."""
     try:
         return urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return ""
+
+
+def _address(origin: str) -> str:
+    """Return the host and port of an Origin header; empty if it is malformed."""
+    try:
+        return urlsplit(origin).netloc
     except ValueError:
         return ""

@@ -114,7 +114,7 @@ def recommendations(
     *,
     id: p.Id = None,  # noqa: A002 (the parameter's name)
     category_name: p.CategoryName = None,
-    status: p.Word = None,
+    status: p.Decision = None,
     priority: p.Word = None,
     category: p.CategorySlug = None,
     sort: p.RecommendationSort = "priority",
@@ -249,7 +249,7 @@ def _tagged(request: Request, body: bytes, media_type: str, headers: dict[str, s
     # Weak, because gzip is another representation of the same.
     tag = f'W/"{hashlib.sha256(body).hexdigest()[:32]}"'
     headers |= {"ETag": tag, "Cache-Control": "private, no-cache"}
-    known = [each.strip() for each in request.headers.get("if-none-match", "").split(",")]
+    known = [each.strip() for each in ",".join(request.headers.getlist("if-none-match")).split(",")]
     if "*" in known or tag in known or tag.removeprefix("W/") in known:
         return Response(status_code=304, headers=headers)
     return Response(body, media_type=media_type, headers=headers)

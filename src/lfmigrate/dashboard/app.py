@@ -5,9 +5,10 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
+import logging
 import os
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -19,13 +20,14 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.responses import RedirectResponse
-from starlette.routing import Match, Route
+from starlette.routing import Match, Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from lfmigrate._version import __version__
 from lfmigrate.dashboard.access import Guard, Outermost, answer
 from lfmigrate.dashboard.api import router, writes
 from lfmigrate.dashboard.documents import ProblemDocument
+from lfmigrate.dashboard.parameters import is_name
 from lfmigrate.dashboard.problems import Problem
 from lfmigrate.dashboard.reads import Database
 from lfmigrate.errors import UsageError
@@ -41,10 +43,14 @@ _CSP = (
 _PAGES = {
     "/": "insights",
     "/deep-dive": "deep-dive",
+    "/deep-dive/": "deep-dive",
     "/deep-dive/{slug}": "deep-dive",
     "/recommendations": "recommendations",
+    "/recommendations/": "recommendations",
     "/recommendations/{id}": "program",
 }
+_SHORTEST_TOKEN = 16
+
 _DESCRIPTION = "Cost, use and quality of an ACO, and what can be done about them."
 
 
@@ -57,12 +63,19 @@ def create_app(database_url: str | None = None, serving: Serving | None = None) 
             LFMIGRATE_SERVE_TOKEN of the environment.
 
     Raises:
-        UsageError: No database is named.
+        UsageError: No database is named, or the token or the name is not valid.
     """
     url = database_url or os.environ.get("DATABASE_URL")
     if not url:
         raise UsageError("no database URL is configured", hint="Set DATABASE_URL.")
-    serving = serving or Serving(token=os.environ.get("LFMIGRATE_SERVE_TOKEN") or None)
+    token = os.environ.get("LFMIGRATE_SERVE_TOKEN", "").strip() or None
+    serving = serving or Serving(token=token)
+    if serving.token is not None and len(serving.token) < _SHORTEST_TOKEN:
+        raise UsageError(f"the token is shorter than {_SHORTEST_TOKEN} characters")
+    if serving.changed_by is not None and not is_name(serving.changed_by):
+        raise UsageError("the name of who changes a status has 1 to 255 printable characters")
+    # Otherwise its warnings, which may quote an address, would go to standard error.
+    logging.getLogger("psycopg.pool").addHandler(logging.NullHandler())
     database = Database(url, serving)
 
     @asynccontextmanager
@@ -117,7 +130,7 @@ def _add_pages(app: FastAPI) -> None:
     base = f"/static/{__version__}-{digest.hexdigest()[:8]}"
     app.mount(base, _Static(directory=static))
 
-    def newest(request: Request, name: str) -> Response:
+    async def newest(request: Request, name: str) -> Response:
         """Lead the page of another site, which cannot know the digest, to the file of today."""
         address = f"{request.scope.get('root_path', '')}{base}/{name}"
         return RedirectResponse(address, headers={"Cache-Control": "no-cache"})
@@ -128,8 +141,9 @@ def _add_pages(app: FastAPI) -> None:
         app.add_api_route(route, _page(html, base), include_in_schema=False)
 
 
-def _page(html: str, base: str) -> Callable[[Request], Response]:
-    def page(request: Request) -> Response:
+def _page(html: str, base: str) -> Callable[[Request], Awaitable[Response]]:
+    # Without a thread, of which requests that wait for the database may hold all.
+    async def page(request: Request) -> Response:
         root = request.scope.get("root_path", "")
         return Response(
             html.replace("__STATIC__", root + base).replace("__ROOT__", root),
@@ -157,12 +171,19 @@ def _add_problems(app: FastAPI) -> None:
 
     def invalid(request: Request, error: Any) -> Response:  # noqa: ANN401 (as Starlette calls it)
         first = error.errors()[0]
+        message = first["msg"].removeprefix("Value error, ")
         where = [str(each) for each in first["loc"][1:]]
         if first["loc"][0] == "body":
-            detail = ": ".join([".".join(where), first["msg"]] if where else [first["msg"]])
+            detail = ": ".join([".".join(where), message] if where else [message])
             return answer(Problem("invalid-body", detail), request.scope)
         members: dict[str, object] = {"parameter": where[0]}
-        return answer(Problem("invalid-parameter", first["msg"], members), request.scope)
+        # A regular expression says little to people.
+        is_pattern = first["type"] == "string_pattern_mismatch"
+        detail = "It is too long, or has characters that it cannot have."
+        return answer(
+            Problem("invalid-parameter", detail if is_pattern else message, members),
+            request.scope,
+        )
 
     def refused(request: Request, error: Any) -> Response:  # noqa: ANN401 (as Starlette calls it)
         if error.status_code == 405:  # noqa: PLR2004 (HTTP)
@@ -179,12 +200,13 @@ def _add_problems(app: FastAPI) -> None:
 
 def _methods(app: FastAPI, request: Request) -> list[str]:
     """Return the methods of all routes of an address."""
-    methods = {
-        method
+    matching = [
+        route
         for route in [*router.routes, *writes.routes, *app.routes]
-        if isinstance(route, Route) and route.matches(request.scope)[0] is not Match.NONE
-        for method in route.methods or ()
-    }
+        if isinstance(route, Route | Mount) and route.matches(request.scope)[0] is not Match.NONE
+    ]
+    # What is mounted are the static files.
+    methods = {m for route in matching for m in getattr(route, "methods", None) or ("GET",)}
     return sorted(methods | {"HEAD"} if "GET" in methods else methods)
 
 

@@ -19,7 +19,10 @@ Pmpm = Annotated[float, Field(description="$ per member per month, 2 decimals.")
 Dollars = Annotated[float, Field(description="$ of the period, 2 decimals.")]
 Percent = Annotated[float, Field(description="Percentage points, 2 decimals.")]
 Rank = Annotated[int | None, Field(description="Rank among practices; 1 is best.")]
-Light = Annotated[Literal["red", "yellow", "green"], Field(description="By the variance.")]
+Light = Annotated[
+    Literal["red", "yellow", "green"],
+    Field(description="red: over 3% above the benchmark; green: below; yellow: near."),
+]
 Unknown = "null: unknown."
 
 
@@ -45,9 +48,9 @@ class Summary(_Document):
     actual_pmpm: Pmpm | None
     benchmark_pmpm: Pmpm | None
     variance_percent: Percent | None = Field(description="%, of the two sums.")
-    overspend_amount: Dollars = Field(description="$, the sum of the positive variances.")
-    underspend_amount: Dollars = Field(description="$, the sum of the negative variances.")
-    net_amount: Dollars = Field(description="$, the sum of all variances.")
+    overspend_amount: Dollars | None = Field(description="$, the sum of the positive variances.")
+    underspend_amount: Dollars | None = Field(description="$, the sum of the negative variances.")
+    net_amount: Dollars | None = Field(description="$, the sum of all variances.")
     red: int = Field(description="How many categories.")
     yellow: int = Field(description="How many categories.")
     green: int = Field(description="How many categories.")
@@ -123,7 +126,7 @@ class Touched(_Document):
     category_name: str = Field(description="The category's name.")
     category_slug: str = Field(description="The category's slug.")
     performance_status: Light
-    impact_amount: float | None = Field(description=f"$ a year saved here, 2. {Unknown}")
+    impact_amount: float | None = Field(description=f"$ a year saved here, 2 decimals. {Unknown}")
 
 
 class Recommendation(_Document):
@@ -271,7 +274,7 @@ class CostCategory(_OfPeriod):
 
     category: Category = Field(description="The category.")
     by_period: list[CategoryInPeriod] = Field(description="In all periods, oldest first.")
-    recommendations: list[CategoryRecommendation] = Field(description="Those that touch it.")
+    recommendations: list[CategoryRecommendation] = Field(description="At most 500.")
     hospitals: list[Hospital] = Field(description="At most 500.")
     drgs: list[Drg] = Field(description="At most 500.")
     discharging_hospitals: list[DischargingHospital] = Field(description="At most 500.")
@@ -284,6 +287,13 @@ class Filters(_Document):
     status: str | None = Field(description="null: all.")
     priority: str | None = Field(description="null: all.")
     category: str | None = Field(description="null: all.")
+
+
+class CategoryName(_Document):
+    """A category that recommendations touch."""
+
+    category_slug: str = Field(description="Its name for programs.")
+    category_name: str = Field(description="Its name for people.")
 
 
 class Counts(_Document):
@@ -300,6 +310,7 @@ class Recommendations(_Document):
     total_count: int = Field(description="How many the filter finds.")
     filters: Filters = Field(description="As requested.")
     counts: Counts = Field(description="Of all, whatever the filter.")
+    categories: list[CategoryName] = Field(description="Those that any recommendation touches.")
     can_change_status: bool = Field(description="Whether a status can be changed here.")
     data_updated_at: Time | None = Field(description="When one of the rows was last changed.")
 

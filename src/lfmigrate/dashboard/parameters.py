@@ -14,7 +14,8 @@ from pydantic.alias_generators import to_camel
 from lfmigrate.dashboard.problems import Problem
 
 SLUG = r"^[a-z0-9]+(-[a-z0-9]+)*$"
-_PERIOD_KEY = r"^[a-z][a-z0-9_]{0,49}$"
+# As the table has them; the first may be a digit.
+_PERIOD_KEY = r"^[a-z0-9][a-z0-9_]{0,49}$"
 _WORD = r"^[a-z_]{1,50}$"
 # What a person may be called: no control character, NUL among them, which PostgreSQL refuses.
 _LINE = r"^[^\x00-\x1f\x7f-\x9f]{1,255}$"
@@ -31,6 +32,11 @@ Status = Literal[
     "in_progress",
     "completed",
 ]
+
+
+def is_name(text: str) -> bool:
+    """Return whether a text can be stored as the name of who has changed a status."""
+    return re.fullmatch(_LINE, text) is not None
 
 
 def _digits(value: Any) -> Any:  # noqa: ANN401 (before it is validated)
@@ -73,6 +79,13 @@ CategorySlug = Annotated[
 ]
 Word = Annotated[
     str | None, Query(pattern=_WORD, description="Only those; an unknown word finds none.")
+]
+Decision = Annotated[
+    str | None,
+    Query(
+        pattern=_WORD,
+        description="Only those; not_rejected: all but rejected; an unknown word finds none.",
+    ),
 ]
 CategoryName = Annotated[
     str | None,

@@ -28,7 +28,7 @@ KINDS = {
     "sign-in-needed": Kind(
         401, "Sign in", "Send the token as a Bearer token, or as the password of any name."
     ),
-    "origin-refused": Kind(403, "Another site may not do this", "Start it with --allow-origin."),
+    "origin-refused": Kind(403, "Origin not allowed", "Start it with --allow-origin."),
     "read-only": Kind(
         403,
         "The status cannot be changed here",
@@ -45,8 +45,8 @@ KINDS = {
         404, "The period has no such category", "See periods for those that have it."
     ),
     "recommendation-not-found": Kind(404, "There is no such recommendation", "See the list."),
-    "not-found": Kind(404, "There is nothing here", "See /api/openapi.json for what there is."),
-    "method-not-allowed": Kind(405, "Not with this method", "See the header Allow."),
+    "not-found": Kind(404, "Not found", "See /api/openapi.json for what there is."),
+    "method-not-allowed": Kind(405, "Method not allowed", "See the header Allow."),
     "status-changed": Kind(
         409, "The status has been changed meanwhile", "Look at it, and decide again."
     ),
@@ -61,7 +61,7 @@ KINDS = {
     "database-unreachable": Kind(
         503, "The database cannot be reached", "Try again in some seconds."
     ),
-    "busy": Kind(503, "All connections are in use", "Try again in some seconds."),
+    "busy": Kind(503, "The database is busy", "Try again in some seconds."),
     "schema-missing": Kind(503, "The tables are not there", "Run: lfmigrate up"),
     "privileges-missing": Kind(
         503,

@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import functools
 import re
+import socket
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.resources import files
-from threading import Lock
+from threading import Lock, Timer
 from typing import Any
 
 import psycopg
 from psycopg import conninfo, errors
-from psycopg_pool import ConnectionPool, PoolTimeout
+from psycopg_pool import ConnectionPool, PoolTimeout, TooManyRequests
 
 from lfmigrate.dashboard.problems import Problem
+from lfmigrate.errors import UsageError
 from lfmigrate.settings import Serving
 
 # More would only queue in a small database.
 _MAX_CONNECTIONS = 4
 _POOL_TIMEOUT_S = 5
+# More would only wait in vain, and take the threads from others.
+_MAX_WAITING = 16
+# The server ends a query at its timeout, and what it says arrives soon after that, or never.
+_GRACE_S = 5
 # A pool without a connection lets a serverless database sleep.
 _MAX_IDLE_S = 60
 
@@ -73,8 +79,11 @@ class Database:
         """Name the database. Nothing is opened before the first request."""
         self._serving = serving
         self._lock = Lock()
-        self._busy = 0
-        parameters = conninfo.conninfo_to_dict(url)
+        self._busy: set[socket.socket] = set()
+        try:
+            parameters = conninfo.conninfo_to_dict(url)
+        except psycopg.ProgrammingError:  # it quotes the URL, and with it the password
+            raise UsageError("the database URL cannot be read") from None
         parameters.setdefault("connect_timeout", _POOL_TIMEOUT_S)
         parameters.setdefault("fallback_application_name", "lfmigrate serve")
         parameters["client_encoding"] = "UTF8"
@@ -84,6 +93,7 @@ class Database:
             min_size=0,
             max_size=_MAX_CONNECTIONS,
             max_idle=_MAX_IDLE_S,
+            max_waiting=_MAX_WAITING,
             timeout=_POOL_TIMEOUT_S,
             # The next request tries again, whatever became of this attempt.
             reconnect_timeout=_POOL_TIMEOUT_S,
@@ -91,7 +101,10 @@ class Database:
         )
 
     def close(self) -> None:
-        """Close all connections."""
+        """Close all connections, also those on which an answer is awaited."""
+        with self._lock:
+            for connection in self._busy:
+                _hang_up(connection)
         self._pool.close()
 
     @contextmanager
@@ -105,27 +118,41 @@ class Database:
         with self._lock:
             self._pool.open()
         try:
-            with self._pool.connection() as conn, self._counted():
+            with self._pool.connection() as conn, self._limited(conn):
                 yield conn
-        except PoolTimeout:
-            is_busy = self._busy >= _MAX_CONNECTIONS
+        except (PoolTimeout, TooManyRequests):
+            is_busy = len(self._busy) >= _MAX_CONNECTIONS
             raise Problem("busy" if is_busy else "database-unreachable") from None
         except errors.QueryCanceled:
             raise Problem("query-timeout") from None
+        except errors.LockNotAvailable:
+            raise Problem("query-timeout") from None
+        except (errors.SerializationFailure, errors.DeadlockDetected):
+            raise Problem("busy") from None
         except _MISSING:
-            raise Problem("schema-missing", members={"missing": self.missing()}) from None
+            missing = self.missing()
+            detail = "" if missing else "A column is missing. Run: lfmigrate verify"
+            raise Problem("schema-missing", detail, {"missing": missing}) from None
         except errors.InsufficientPrivilege:
             raise Problem("privileges-missing") from None
 
     @contextmanager
-    def _counted(self) -> Iterator[None]:
-        with self._lock:
-            self._busy += 1
-        try:
-            yield
-        finally:
+    def _limited(self, conn: psycopg.Connection[Row]) -> Iterator[None]:
+        """End a connection on which no answer comes, as when a network drops it in silence."""
+        # A copy, which outlives the connection: its number is not given to another one meanwhile.
+        with socket.fromfd(conn.fileno(), socket.AF_INET, socket.SOCK_STREAM) as connection:
+            limit_s = self._serving.statement_timeout_ms / 1000 + _GRACE_S
+            timer = Timer(limit_s, _hang_up, [connection])
+            timer.daemon = True
+            timer.start()
             with self._lock:
-                self._busy -= 1
+                self._busy.add(connection)
+            try:
+                yield
+            finally:
+                timer.cancel()
+                with self._lock:
+                    self._busy.discard(connection)
 
     def read(self, name: str, parameters: Mapping[str, object]) -> Row | None:
         """Run a query in a transaction that only reads, in one flight.
@@ -144,7 +171,7 @@ class Database:
             return self._read(name, parameters)
         except psycopg.OperationalError:
             # It was dead before, and so may be the others.
-            self._pool.check()
+            self._pool.drain()
         try:
             return self._read(name, parameters)
         except psycopg.OperationalError:
@@ -178,9 +205,8 @@ class Database:
                 conn.execute("COMMIT")
             return [name for (name,) in answer.fetchall()]
 
-    def is_reachable(self) -> bool:
-        """Return whether the database answers."""
-        try:
-            return self.read("health", {}) is not None
-        except Problem:
-            return False
+
+def _hang_up(connection: socket.socket) -> None:
+    """End a connection, so that whoever waits for an answer on it goes on."""
+    with suppress(OSError):
+        connection.shutdown(socket.SHUT_RDWR)

@@ -35,17 +35,18 @@ def serve(
         UsageError: Others could reach it, and there is no token; or the port is in use.
         DifferenceFound: A table or a view of migration 002 is missing.
     """
+    if not host:
+        raise UsageError("--host is empty")
     if not is_local(host) and serving.token is None:
         raise UsageError(
             f"others could reach {host}, and there is no token",
             hint="Name a file with one: --token-file, or set LFMIGRATE_SERVE_TOKEN.",
         )
+    app = create_app(url, serving)
     _check_schema(url, serving)
     listener = _listen(host, port)
-    # Nothing but the lines of the application: others might quote the connection's address.
-    logging.getLogger("psycopg.pool").setLevel(logging.CRITICAL)
     config = uvicorn.Config(
-        create_app(url, serving),
+        app,
         log_config=None,
         log_level=logging.CRITICAL,
         access_log=False,
@@ -96,6 +97,8 @@ def _listen(host: str, port: int) -> socket.socket:
         listener.close()
         raise UsageError(
             f"cannot listen on {host}, port {port}: {error.strerror}",
-            hint="Choose another port: --port 0 takes a free one.",
+            hint="Correct --host."
+            if isinstance(error, socket.gaierror)
+            else "Choose another port: --port 0 takes a free one.",
         ) from None
     return listener

@@ -36,6 +36,7 @@ def change_status(database: Database, id: int, change: StatusChange, name: str) 
     parameters = {
         "id": id,
         "status": change.status,
+        "new_status": change.status,
         "expected": change.expected_status,
         "changed_by": name,
     }
@@ -55,7 +56,7 @@ def _changed(
     """Run the statement, without the commit, and return the audit columns as a document."""
     try:
         with conn.pipeline():
-            database.begin(conn, "BEGIN")
+            database.begin(conn, "BEGIN ISOLATION LEVEL READ COMMITTED")
             answer = conn.execute(query("change_status").encode(), parameters)
     except (errors.InsufficientPrivilege, errors.ReadOnlySqlTransaction):
         raise Problem("read-only") from None
@@ -63,10 +64,14 @@ def _changed(
     if row is None:
         raise Problem("recommendation-not-found")
     agrees, document = row
+    if document is None:  # a policy lets the role see the row, and not change it
+        raise Problem("read-only")
     if not agrees:
         now = json.loads(document)
         members = {"currentStatus": now["status"]} | {
             name: now[name] for name in ("statusChangedAt", "statusChangedBy")
         }
         raise Problem("status-changed", members=members)
+    if json.loads(document)["status"] != parameters["status"]:
+        raise Problem("read-only", "The database has not changed it: a trigger may prevent that.")
     return str(document)

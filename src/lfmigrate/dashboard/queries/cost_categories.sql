@@ -4,7 +4,7 @@ chosen AS (
     SELECT c.*
     FROM categories AS c
     JOIN period ON period.id = c."periodId"
-    WHERE %(status)s::text IS NULL OR c."performanceStatus" = %(status)s::text
+    WHERE %(status)s::text IS NULL OR c."performanceStatus"::text = %(status)s::text
 ),
 page AS (
     SELECT c.*,

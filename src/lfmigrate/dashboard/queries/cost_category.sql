@@ -97,13 +97,13 @@ lists AS (
            row_number() OVER (ORDER BY "displayOrder" NULLS LAST, discharges DESC NULLS LAST, id)
     FROM discharging AS h
     UNION ALL
-    SELECT 'recommendations', row_to_json(t), o.place
+    SELECT 'recommendations', row_to_json(t), row_number() OVER (ORDER BY o.place)
     FROM touching AS t JOIN recommendation_order AS o ON o.id = t.id
 ),
 documents AS (
     SELECT name, json_agg(document ORDER BY place) AS list
     FROM lists
-    WHERE place <= 500 OR name = 'recommendations'
+    WHERE place <= 500
     GROUP BY name
 ),
 updated AS (
@@ -132,7 +132,7 @@ SELECT (SELECT row_to_json(document)::text FROM (
            coalesce((SELECT list FROM documents WHERE name = 'dischargingHospitals'), '[]')
                AS "dischargingHospitals",
            (SELECT coalesce(json_agg(name ORDER BY name), '[]') FROM lists
-            WHERE place = 501 AND name <> 'recommendations') AS truncated,
+            WHERE place = 501) AS truncated,
            (SELECT to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') FROM updated)
                AS "dataUpdatedAt"
     FROM category

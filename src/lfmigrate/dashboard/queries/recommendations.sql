@@ -5,8 +5,10 @@ chosen AS (
            (SELECT status_changed_at FROM recommendations WHERE id = r.id) AS changed_at
     FROM recommendation_list AS r
     JOIN recommendation_order AS o ON o.id = r.id
-    WHERE (%(status)s::text IS NULL OR r.status = %(status)s::text)
-      AND (%(priority)s::text IS NULL OR r.priority = %(priority)s::text)
+    WHERE (%(status)s::text IS NULL
+           OR r.status::text = %(status)s::text
+           OR (%(status)s::text = 'not_rejected' AND r.status <> 'rejected'))
+      AND (%(priority)s::text IS NULL OR r.priority::text = %(priority)s::text)
       AND (%(category)s::text IS NULL OR EXISTS (
               SELECT FROM recommendation_cost_categories AS link
               JOIN cost_categories AS c ON c.id = link.cost_category_id
@@ -51,6 +53,15 @@ FROM (
                     'low', count(*) FILTER (WHERE priority = 'low'),
                     'none', count(*) FILTER (WHERE priority IS NULL)))
             FROM recommendations) AS counts,
+           -- What the list can be filtered by.
+           (SELECT coalesce(json_agg(row_to_json(t) ORDER BY "categoryName", "categorySlug"), '[]')
+            FROM (
+                SELECT DISTINCT ON (c.slug)
+                       c.slug AS "categorySlug", c.category_name AS "categoryName"
+                FROM recommendation_cost_categories AS link
+                JOIN cost_categories AS c ON c.id = link.cost_category_id
+                ORDER BY c.slug, c.id
+            ) AS t) AS categories,
            (SELECT yes FROM may_change) AS "canChangeStatus",
            (SELECT to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
             FROM recommendations_updated) AS "dataUpdatedAt"

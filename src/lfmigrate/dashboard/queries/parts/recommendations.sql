@@ -28,14 +28,18 @@ recommendation_list AS (
                         ORDER BY "impactAmount" DESC NULLS LAST, "categoryName", "categoryId")
                    AS document
         FROM (
-            SELECT c.id AS "categoryId",
+            -- Links belong to rows of one period; of several to one slug, the active period's counts.
+            SELECT DISTINCT ON (c.slug)
+                   c.id AS "categoryId",
                    c.category_name AS "categoryName",
                    c.slug AS "categorySlug",
                    c.performance_status AS "performanceStatus",
                    link.impact_amount AS "impactAmount"
             FROM recommendation_cost_categories AS link
             JOIN cost_categories AS c ON c.id = link.cost_category_id
+            JOIN performance_periods AS p ON p.id = c.period_id
             WHERE link.recommendation_id = r.id
+            ORDER BY c.slug, p.is_active DESC, p.start_date DESC, p.end_date DESC, p.id DESC
         ) AS t
     ) AS touched
 ),
@@ -53,6 +57,7 @@ recommendation_order AS (
 may_change AS (
     SELECT NOT %(read_only)s::boolean
            AND NOT pg_is_in_recovery()
+           AND current_setting('default_transaction_read_only') = 'off'
            AND has_column_privilege('recommendations', 'status', 'UPDATE')
            AND has_column_privilege('recommendations', 'status_changed_by', 'UPDATE') AS yes
 ),
