@@ -58,6 +58,14 @@ def test_recommendations_are_filtered_by_keyboard(site: str, open_page: Open) ->
     ]
 
 
+def test_a_filtered_link_offers_all_categories(site: str, open_page: Open) -> None:
+    """Also those that no recommendation of the filter touches."""
+    everything = open_page(f"{site}/recommendations").get_by_label("Category").inner_text()
+    page = open_page(f"{site}/recommendations?priority=low")
+    assert page.locator(".recommendations > li").count() == 1
+    assert page.get_by_label("Category").inner_text() == everything
+
+
 def test_a_row_says_what_it_is_worth(site: str, open_page: Open) -> None:
     """Savings or that they are unknown, patients, whether it is measurable, and the workflow."""
     page = open_page(f"{site}/recommendations")

@@ -176,6 +176,20 @@ def test_a_table_has_the_figures_of_the_chart(site: str, open_page: Open) -> Non
 # Deep dive
 
 
+def test_unknown_dollars_are_not_zero(seeded: str, dashboard: Dashboard, open_page: Open) -> None:
+    """Without member months, both pages say what is known per member."""
+    execute(
+        seeded,
+        "UPDATE performance_periods SET member_months = NULL",
+        "UPDATE cost_categories SET spending_variance_amount = NULL",
+    )
+    site = dashboard(seeded)
+    for path in ("/", "/deep-dive"):
+        page = open_page(site + path)
+        expect(page.locator(".lead")).to_contain_text("$1,037.80 per member per month, 1.9% above")
+        assert "$0" not in page.locator(".page").inner_text()
+
+
 def test_categories_are_filtered_and_sorted_by_keyboard(site: str, open_page: Open) -> None:
     """Status and sort are in the address, the focus stays, and the summary covers all of them."""
     page = open_page(f"{site}/deep-dive")

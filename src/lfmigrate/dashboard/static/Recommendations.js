@@ -17,7 +17,6 @@ const LIMIT = 500; // the most that the API gives at once
 /** Without a status in the address, all but the rejected ones; with `all`, these, too. */
 export class Recommendations extends DashboardElement {
   #decisions = new Decisions(this);
-  #categories = new Map();
   #decided = new Set();
   #filters = null;
 
@@ -36,10 +35,6 @@ export class Recommendations extends DashboardElement {
   }
 
   merge(fresh) {
-    for (const {categorySlug, categoryName} of fresh.categories
-      ?? fresh.recommendations.flatMap(({affectedCategories}) => affectedCategories)) {
-      this.#categories.set(categorySlug, categoryName);
-    }
     if (this.#filters !== this.request()) this.#decided.clear();
     this.#filters = this.request();
     if (!this.#decided.size) return fresh;
@@ -70,7 +65,7 @@ export class Recommendations extends DashboardElement {
   }
 
   view(shown) {
-    const {counts, totalCount, recommendations} = shown;
+    const {counts, totalCount, recommendations, categories} = shown;
     if (!totalCount && !FILTERS.some((name) => this.state(name))) {
       return emptyView('No recommendations yet');
     }
@@ -83,7 +78,7 @@ export class Recommendations extends DashboardElement {
         ${choice(this, 'priority', 'Priority', [['', 'Any priority'],
           ...['high', 'medium', 'low'].map((one) => [one, sentence(one), counts.priority[one]])])}
         ${select(this, 'category', 'Category', [['', 'Any category'],
-          ...[...this.#categories].toSorted(([, a], [, b]) => a.localeCompare(b))])}
+          ...categories.map(({categorySlug, categoryName}) => [categorySlug, categoryName])])}
         ${select(this, 'sort', 'Sort by', SORTS)}
         ${csvLink(this.request({format: 'csv'}), rows.length < recommendations.length
           ? 'Download CSV, with rejected ones' : undefined)}

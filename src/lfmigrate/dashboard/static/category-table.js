@@ -20,13 +20,14 @@ export function view(element, {categories, summary}) {
   const {red, yellow, green, actualPmpm, netAmount, overspendAmount, underspendAmount} = summary;
   if (actualPmpm === null) return emptyView('No cost categories in this period yet');
   const compared = against(summary.variancePercent);
+  const each = html`${pmpm(actualPmpm)} per member per month${compared
+    ? `, ${compared} the benchmark` : ''}.`;
   return html`
-    ${netAmount === null ? nothing : html`<p class="lead">Spending is
+    ${netAmount === null ? html`<p class="lead">${each}</p>` : html`<p class="lead">Spending is
       <strong>${dollarsSize(netAmount)}</strong> ${netAmount < 0 ? 'below' : 'above'} the benchmark:
       ${dollars(overspendAmount)} over in some categories, ${dollarsSize(underspendAmount)} under in
-      others.</p>`}
-    <p class="sub">${pmpm(actualPmpm)} per member per month${compared
-      ? `, ${compared} the benchmark` : ''}.</p>
+      others.</p>
+    <p class="sub">${each}</p>`}
     <div class="bar">
       ${choice(element, 'status', 'Status', [['', 'All'], ['red', badge('red'), red],
         ['yellow', badge('yellow'), yellow], ['green', badge('green'), green]])}
