@@ -140,6 +140,43 @@ def test_only_what_no_file_has_created_is_restored(
 
 
 @pytest.mark.usefixtures("theirs")
+def test_what_one_run_does_is_restored_as_if_each_migration_had_a_run_of_its_own(
+    database: str, folder: Write, dump: Dump, tmp_path: Path
+) -> None:
+    """The first one that touches something has its definition, as the one before has left it."""
+    before = dump(database)
+    replaced = f"""
+        CREATE OR REPLACE VIEW v AS SELECT n, upper(text) AS note FROM t;
+        {F}; CREATE OR REPLACE TRIGGER g AFTER INSERT ON t {FIRE}
+    """
+    files = folder(
+        {
+            "001_a.up.sql": "ALTER TABLE t RENAME note TO text",
+            "001_a.down.sql": "ALTER TABLE t RENAME text TO note",
+            "002_b.up.sql": replaced,
+            "002_b.down.sql": "SELECT 1",
+            "003_c.up.sql": replaced.replace("upper", "lower").replace("2", "3"),
+            "003_c.down.sql": "SELECT 1",
+            "004_d.up.sql": "DROP VIEW v; DROP FUNCTION f; DROP TRIGGER g ON t",
+            "004_d.down.sql": "SELECT 1",
+        }
+    )
+    up(database, files)
+
+    assert rollback(database, files, tmp_path).restored == ()
+    assert rollback(database, files, tmp_path).restored == ()
+    restored = rollback(database, files, tmp_path).restored
+    assert restored == (
+        "function public.f(integer, text)",
+        "view public.v",
+        "trigger g on public.t",
+    )
+    assert "text AS note" in fetch(database, "SELECT pg_get_viewdef('v')")[0]
+    assert rollback(database, files, tmp_path).restored == ()
+    assert dump(database) == before
+
+
+@pytest.mark.usefixtures("theirs")
 def test_what_depends_on_its_new_columns_keeps_it(
     database: str, folder: Write, tmp_path: Path, dump: Dump
 ) -> None:

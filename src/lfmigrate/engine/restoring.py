@@ -206,9 +206,7 @@ def _with_room(tx: Transaction, steps: Sequence[Step], owned: OwnedObjects) -> l
     in_order = sorted(others, key=lambda each: int(each.id.partition(":")[2]))
     drops = tuple(each.key for each in in_order)
     rebuilds = tuple(
-        Previous(each.key, None, definitions[each.id, None])
-        for each in in_order
-        if (each.id, None) in definitions
+        Previous(each.key, None, definitions[each]) for each in in_order if each in definitions
     )
     places = [index for index, step in enumerate(steps) if step.restores is not None]
     result = list(steps)
@@ -256,7 +254,7 @@ def overwritten(tx: Transaction, steps: Sequence[Step]) -> tuple[Overwritten, ..
     tx.send()
     result = []
     for it, was in wanted.items():
-        known = definitions.get((it.id, it.part))
+        known = definitions.get(it)
         if known is None or known["definition"] in {was.document["definition"], _left(was)}:
             continue
         name = f"{it.key.schema}.{it.key.name}"
@@ -277,6 +275,6 @@ def _may_be_newer(was: Previous, live: Relation, expected: Relation | None) -> b
 
 
 def _left(previous: Previous) -> str | None:
-    """Return how a migration has left a trigger or a rule; None for anything else."""
+    """Return how a migration has left something; None if it has dropped it."""
     left = previous.document.get("left")
-    return left if isinstance(left, str) else None
+    return None if left is None else str(left["definition"])
