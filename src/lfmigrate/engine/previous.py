@@ -9,6 +9,7 @@ from typing import Any
 from lfmigrate import catalog
 from lfmigrate.catalog import Definable
 from lfmigrate.engine.blocking import ask_aside
+from lfmigrate.engine.cascaded import cascaded
 from lfmigrate.engine.danger import Suspects
 from lfmigrate.engine.definitions import Definitions, without_stamp
 from lfmigrate.engine.outcome import Outcome
@@ -128,6 +129,8 @@ class PreviousDefinitions:
 
     def keep(self, tx: Transaction, outcome: Outcome) -> Outcome:
         """Return the outcome with the definitions that the history keeps."""
+        lost = cascaded(tx, outcome)
+        outcome = replace(outcome, notes=[*outcome.notes, *lost])
         danger = tx.danger
         if danger is None or self._begun is None:
             return outcome
