@@ -140,6 +140,43 @@ def test_only_what_no_file_has_created_is_restored(
 
 
 @pytest.mark.usefixtures("theirs")
+def test_what_one_run_does_is_restored_as_if_each_migration_had_a_run_of_its_own(
+    database: str, folder: Write, dump: Dump, tmp_path: Path
+) -> None:
+    """The first one that touches something has its definition, as the one before has left it."""
+    before = dump(database)
+    replaced = f"""
+        CREATE OR REPLACE VIEW v AS SELECT n, upper(text) AS note FROM t;
+        {F}; CREATE OR REPLACE TRIGGER g AFTER INSERT ON t {FIRE}
+    """
+    files = folder(
+        {
+            "001_a.up.sql": "ALTER TABLE t RENAME note TO text",
+            "001_a.down.sql": "ALTER TABLE t RENAME text TO note",
+            "002_b.up.sql": replaced,
+            "002_b.down.sql": "SELECT 1",
+            "003_c.up.sql": replaced.replace("upper", "lower").replace("2", "3"),
+            "003_c.down.sql": "SELECT 1",
+            "004_d.up.sql": "DROP VIEW v; DROP FUNCTION f; DROP TRIGGER g ON t",
+            "004_d.down.sql": "SELECT 1",
+        }
+    )
+    up(database, files)
+
+    assert rollback(database, files, tmp_path).restored == ()
+    assert rollback(database, files, tmp_path).restored == ()
+    restored = rollback(database, files, tmp_path).restored
+    assert restored == (
+        "function public.f(integer, text)",
+        "view public.v",
+        "trigger g on public.t",
+    )
+    assert "text AS note" in fetch(database, "SELECT pg_get_viewdef('v')")[0]
+    assert rollback(database, files, tmp_path).restored == ()
+    assert dump(database) == before
+
+
+@pytest.mark.usefixtures("theirs")
 def test_what_depends_on_its_new_columns_keeps_it(
     database: str, folder: Write, tmp_path: Path, dump: Dump
 ) -> None:
@@ -171,10 +208,11 @@ def test_an_owner_that_is_gone_does_not_keep_the_definition(
         f"DROP ROLE {role}",
     )
 
-    rollback(database, files, tmp_path)
+    report = rollback(database, files, tmp_path)
 
-    assert fetch(database, "SELECT f(1)") == ["1"]
     execute(database, f"CREATE ROLE {role}")
+    assert fetch(database, "SELECT f(1)") == ["1"]
+    assert any(f'role "{role}" does not exist' in note for note in report.notes)
 
 
 @pytest.mark.parametrize(
@@ -467,6 +505,16 @@ def test_a_materialized_view_on_top_is_listed_and_dropped_with_cascade(
             "g on public.t",
         ),
         ("DROP VIEW v", "CREATE VIEW v AS SELECT 99 AS n", "changed view", "public.v"),
+        (F, "COMMENT ON FUNCTION f IS '99'", "changed function", "public.f(integer, text)"),
+        (WIDER, "GRANT UPDATE (n) ON v TO PUBLIC -- 99", "changed view", "public.v"),
+        (WIDER, "ALTER VIEW v ALTER n SET DEFAULT 99", "changed view", "public.v"),
+        (WIDER, "ALTER VIEW v OWNER TO CURRENT_USER", "changed view", "public.v"),
+        (
+            f"CREATE OR REPLACE TRIGGER g AFTER INSERT ON t {FIRE}",
+            "ALTER TABLE t ENABLE ALWAYS TRIGGER g; COMMENT ON TRIGGER g ON t IS '99'",
+            "changed trigger",
+            "g on public.t",
+        ),
     ],
 )
 def test_a_newer_definition_is_named_and_kept(
@@ -494,11 +542,167 @@ def test_a_newer_definition_is_named_and_kept(
     report = rollback(database, files, tmp_path)
 
     assert (kind, name) in {(lost.kind, lost.name) for lost in report.lost}
-    assert any("was redefined since the migration" in note for note in report.notes)
+    assert any("was changed since the migration" in note for note in report.notes)
     assert report.backup is not None
     (kept,) = json.loads((report.backup / "manifest.json").read_text())["dropped"]
-    assert "99" in kept["definition"] or "AFTER DELETE" in kept["definition"]
+    assert any(by in kept["definition"] for by in ("99", "AFTER DELETE", "GRANT UPDATE", "n, "))
+    assert ("ALWAYS" in by_hand) == ("ENABLE ALWAYS TRIGGER" in kept["definition"])
     assert dump(database) == before
+
+
+@pytest.mark.usefixtures("theirs")
+@pytest.mark.parametrize(
+    ("text", "by_hand", "note"),
+    [
+        (
+            "CREATE OR REPLACE VIEW v AS SELECT 1 AS n, 'x' AS note; DROP TABLE t CASCADE",
+            "SELECT 1",
+            'view public.v cannot be restored: relation "public.t" does not exist',
+        ),
+        (WIDER, "DROP VIEW v; CREATE TABLE v ()", 'view public.v cannot be restored: "v" is not'),
+        (
+            f"CREATE OR REPLACE TRIGGER g AFTER INSERT ON t {FIRE}",
+            "DROP TABLE t CASCADE; CREATE TABLE t (n int)",
+            'trigger g on public.t cannot be restored: "public.t" is not the relation that it was',
+        ),
+        (
+            "DROP TRIGGER g ON t",
+            "DROP TABLE t CASCADE",
+            'trigger g on public.t cannot be restored: relation "public.t" does not exist',
+        ),
+    ],
+)
+def test_what_cannot_be_restored_is_left_as_it_is(
+    text: str,
+    by_hand: str,
+    note: str,
+    *,
+    database: str,
+    folder: Write,
+    dump: Dump,
+    tmp_path: Path,
+) -> None:
+    """The rest of the rollback is done."""
+    execute(database, "DROP FUNCTION body()")
+    files = folder({"001_a.up.sql": text, "001_a.down.sql": "SELECT 1"})
+    up(database, files)
+    execute(database, by_hand)
+    before = dump(database)
+
+    report = rollback(database, files, tmp_path)
+
+    assert report.restored == ()
+    assert any(note in line for line in report.notes)
+    assert report.dependents == ()
+    assert dump(database) == before
+
+
+@pytest.mark.usefixtures("theirs")
+@pytest.mark.parametrize(
+    ("text", "renamed", "others"),
+    [
+        (
+            (
+                f"CREATE OR REPLACE TRIGGER g AFTER INSERT ON t {FIRE};"
+                "CREATE OR REPLACE RULE r AS ON DELETE TO t DO NOTHING"
+            ),
+            ("ALTER TABLE t RENAME TO other",),
+            "TABLE t (n int)",
+        ),
+        (
+            f"{F}; {V.replace(', 1 AS more', '')}",
+            ("ALTER VIEW v RENAME TO other", "ALTER FUNCTION f RENAME TO other"),
+            "VIEW v AS SELECT 99 AS n",
+        ),
+    ],
+)
+def test_what_has_another_name_by_now_is_found(
+    text: str,
+    renamed: tuple[str, ...],
+    others: str,
+    *,
+    database: str,
+    folder: Write,
+    dump: Dump,
+    tmp_path: Path,
+) -> None:
+    """And nothing else that has its name."""
+    execute(database, *renamed, f"CREATE {others}")
+    before = dump(database)
+    execute(database, f"DROP {others.partition(' (')[0].partition(' AS')[0]}", *map(_back, renamed))
+    files = folder({"001_a.up.sql": text, "001_a.down.sql": "SELECT 1"})
+    up(database, files)
+    execute(database, *renamed, f"CREATE {others}")
+
+    rollback(database, files, tmp_path)
+
+    assert dump(database) == before
+
+
+def _back(rename: str) -> str:
+    first, new = rename.rsplit(" TO ", 1)
+    kind, old = first.removeprefix("ALTER ").removesuffix(" RENAME").split(" ")
+    return f"ALTER {kind} {new} RENAME TO {old}"
+
+
+@pytest.mark.usefixtures("theirs")
+def test_what_runs_as_its_owner_is_not_restored_without_it(
+    role: str, database: str, folder: Write, tmp_path: Path
+) -> None:
+    """It would run with the privileges of the role that rolls back."""
+    execute(
+        database,
+        "ALTER FUNCTION f SECURITY DEFINER",
+        "ALTER VIEW v OWNER TO CURRENT_USER",
+        f"GRANT SELECT ON v TO {role}",
+    )
+    files = folder({"001_a.up.sql": "DROP FUNCTION f; DROP VIEW v", "001_a.down.sql": "SELECT 1"})
+    up(database, files)
+    execute(database, f"ALTER ROLE {role} RENAME TO {role}_2")
+    try:
+        report = rollback(database, files, tmp_path)
+    finally:
+        execute(database, f"ALTER ROLE {role}_2 RENAME TO {role}")
+
+    assert report.restored == ("view public.v",)
+    missing = f'role "{role}"'
+    privileges, definition = report.notes
+    assert privileges == (
+        f"not all previous privileges on view public.v are restored: {missing} does not exist"
+    )
+    assert definition == (
+        "the previous definition of function public.f(integer, text) cannot be restored:"
+        f" {missing}, its owner, does not exist"
+    )
+    assert value(database, "SELECT to_regproc('f') IS NULL")
+
+
+def test_what_cascade_drops_and_no_rollback_restores_is_named(database: str, folder: Write) -> None:
+    """Of others; a view is restored, and what goes with a table is no more than that."""
+    execute(
+        database,
+        "CREATE FUNCTION f(int) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT 1'",
+        "CREATE TABLE t (n int DEFAULT f(1) CONSTRAINT c CHECK (f(n) > 0))",
+        "CREATE INDEX i ON t (f(n))",
+        "CREATE POLICY p ON t USING (f(n) > 0)",
+        "CREATE VIEW v AS SELECT f(n) FROM t",
+        "CREATE TABLE gone (n int PRIMARY KEY DEFAULT f(1))",
+    )
+    own = "CREATE TABLE own (n int); CREATE POLICY own ON own USING (f(n) > 0)"
+    dropped = "DROP FUNCTION f(int) CASCADE; DROP TABLE gone"
+    files = folder({"001_a.up.sql": own, "002_b.up.sql": dropped})
+    up(database, files, to="1")
+
+    notes = up(database, files).notes
+
+    assert sorted(
+        note.partition(", which no file has created, was dropped")[0] for note in notes
+    ) == [
+        "default value for public.t.n",
+        "index public.i",
+        "policy p on public.t",
+        "table constraint c on public.t",
+    ]
 
 
 def test_up_drops_what_it_could_ask_about_with_one_connection_only(

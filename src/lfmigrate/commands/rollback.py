@@ -14,10 +14,11 @@ from lfmigrate.engine.counting import Counted, count_losses
 from lfmigrate.engine.large_objects import refuse_unreadable
 from lfmigrate.engine.losses import Lost
 from lfmigrate.engine.outcome import Outcome
+from lfmigrate.engine.overwritten import Overwritten, overwritten
 from lfmigrate.engine.owned import OwnedObjects, owned_objects
 from lfmigrate.engine.previous import previous_of
 from lfmigrate.engine.recreate import RecreatedObjects
-from lfmigrate.engine.restoring import Overwritten, Plan, overwritten, try_out
+from lfmigrate.engine.restoring import Plan, try_out
 from lfmigrate.engine.sequences import may_set_sequences, unmoved_sequences
 from lfmigrate.engine.session import Session
 from lfmigrate.engine.shown import refuse_more_than_shown
@@ -171,7 +172,7 @@ def rollback(
                     steps, trial = list(done.steps), done.trial
                     reset = sequences.put_back() if sequences is not None else ()
                     counted = count_losses(tx, trial, done.drops, reset)
-                    newer = overwritten(tx, steps)
+                    newer = overwritten(tx, done.previous)
                     report = replace(
                         report,
                         lost=(*counted.lost, *map(_changed, newer)),
@@ -420,8 +421,8 @@ def _changed(newer: Overwritten) -> Lost:
 def _notes_of(newer: Iterable[Overwritten]) -> Iterator[str]:
     for each in newer:
         yield (
-            f"{each.kind} {each.name} was redefined since the migration; the rollback overwrites"
-            " that with the previous definition, and the manifest of a backup keeps it"
+            f"{each.kind} {each.name} was changed since the migration; the rollback overwrites that"
+            " with the previous definition, and the manifest of a backup keeps it"
         )
 
 

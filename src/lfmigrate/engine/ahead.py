@@ -18,6 +18,9 @@ _REMOVES = frozenset(["CALL", "DELETE", "DO", "EXECUTE", "MERGE", "SELECT", "UPD
 # What ALTER changes about a name, after SET or alone.
 _NAMES = frozenset(["rename", "schema"])
 
+# What ALTER takes apart: partitions, child tables, the tables of a foreign key.
+_PARTS = ("detach partition", "no inherit", "drop constraint")
+
 
 def known_to_lose(file: SqlFile, done: int) -> SqlFile | None:
     """Return the statements to try before the next one of a file runs; None if there is no need.
@@ -30,7 +33,7 @@ def known_to_lose(file: SqlFile, done: int) -> SqlFile | None:
     needed = False
     for place, unit in enumerate(file.units()[done:]):
         *settings, statement = unit.statements
-        if _REMOVES.intersection(statement.head[:1]):
+        if _REMOVES.intersection(statement.head[:1]) or _takes_apart(statement):
             break
         if placement(statement) == "inside" and (_loses(statement) or _names(statement)):
             tried += [*(s for s in settings if s not in tried), statement]
@@ -55,3 +58,11 @@ def _names(statement: Statement) -> bool:
         return False
     words = [[t.value for t, _, _ in action if t.kind == "word"] for action in actions(statement)]
     return any(_NAMES.intersection(each[:2]) for each in words)
+
+
+def _takes_apart(statement: Statement) -> bool:
+    """Return whether a statement may keep a later one from reaching other tables."""
+    if statement.head[:1] != ("ALTER",):
+        return False
+    words = " ".join(token.value for token in tokens(statement.text) if token.kind == "word")
+    return any(part in words for part in _PARTS)

@@ -14,8 +14,10 @@ from dataclasses import dataclass, field
 
 from lfmigrate import catalog
 from lfmigrate.catalog import Definable, Measured, Mode, Traces, TypeUser
+from lfmigrate.engine.definitions import Definitions
 from lfmigrate.engine.lost_rows import KnownTable, Link, RowLoss, Search, label_of
 from lfmigrate.engine.step import Step
+from lfmigrate.engine.step_effects import Replaced
 from lfmigrate.postgres.pipeline import Flight, Guard
 from lfmigrate.postgres.wire import Answer
 from lfmigrate.schema.relation import Fingerprints
@@ -49,12 +51,14 @@ class Suspects:
         statements: The statements to measure them around.
         begun: What they were like before the files, by id.
         watched: The ids of views, routines, triggers and rules that the files may drop.
+        kept: What they replace or drop, and of which the history keeps the definition.
     """
 
     tables: set[str] = field(default_factory=set)
     statements: set[Statement] = field(default_factory=set)
     begun: dict[str, Measured] = field(default_factory=dict)
     watched: set[str] = field(default_factory=set)
+    kept: set[Replaced] = field(default_factory=set)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +107,7 @@ class Danger:
         suspects: What an earlier run has left to find out.
         earlier: What the statistics had counted before; see `catalog.earlier_changes`.
         watched: What of ``suspects.watched`` exists after each file; empty if that is nothing.
+        defined: How what is in ``suspects.kept`` is defined after each file; likewise.
     """
 
     schema: str
@@ -110,6 +115,7 @@ class Danger:
     suspects: Suspects
     earlier: Answer[Mapping[str, tuple[int, int]]]
     watched: list[Answer[Mapping[str, Definable]]] = field(default_factory=list)
+    defined: list[Definitions] = field(default_factory=list)
     _around: list[_Around] = field(default_factory=list)
     _statements: list[tuple[Step, Statement]] = field(default_factory=list)
     _answers: list[Answer[None]] = field(default_factory=list)
@@ -175,6 +181,8 @@ class Danger:
         if self.suspects.watched:
             flight.look_at(self.schema)
             self.watched.append(flight.ask(catalog.definable(self.suspects.watched)))
+        if self.suspects.kept:
+            self.defined.append(Definitions.queue(flight, self.suspects.kept, self.schema))
 
     def _begin_subtransaction(self, flight: Flight) -> None:
         self.end_file(flight)

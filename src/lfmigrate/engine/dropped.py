@@ -23,11 +23,13 @@ class NotRestored:
         label: What messages call it.
         identity: As the server writes it.
         message: The server's error.
+        is_partial: Whether it is restored but for the privileges of a role.
     """
 
     label: str
     identity: str
     message: str
+    is_partial: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +99,8 @@ def _define(
 def _not_restored() -> Query[tuple[NotRestored, ...]]:
     def decode(value: Any) -> tuple[NotRestored, ...]:  # noqa: ANN401 (parsed JSON)
         return tuple(
-            NotRestored(each["label"], each["identity"] or "", each["message"]) for each in value
+            NotRestored(each["label"], each["identity"] or "", each["message"], each["partial"])
+            for each in value
         )
 
     return Query("SELECT current_setting('lfmigrate.not_restored')::jsonb", (), decode)

@@ -105,7 +105,7 @@ class RowGuard:
 
     def __post_init__(self) -> None:
         """Let the definitions of what may be dropped be read, too."""
-        self.previous = PreviousDefinitions(self.suspects.watched)
+        self.previous = PreviousDefinitions(self.suspects)
 
     def begin(self, tx: Transaction, steps: Sequence[Step]) -> None:
         """Measure the tables, and save the rows, that an earlier run has found to be in danger."""

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from lfmigrate import catalog
 from lfmigrate.catalog import Definable
 from lfmigrate.engine.blocking import ask_aside
+from lfmigrate.engine.cascaded import cascaded
+from lfmigrate.engine.danger import Suspects
+from lfmigrate.engine.definitions import Definitions, without_stamp
 from lfmigrate.engine.outcome import Outcome
 from lfmigrate.engine.state import DatabaseState
 from lfmigrate.engine.step_effects import Replaced
 from lfmigrate.engine.transaction import Transaction
 from lfmigrate.errors import DatabaseError
 from lfmigrate.history.events import History, Previous
-from lfmigrate.schema.relation import VIEW_KINDS
 
 # The actions of a migration's own files.
 _RUNS = frozenset({"up", "repair", "statement"})
@@ -30,36 +31,18 @@ _ASK_S = 5.0
 
 def read_definitions(
     tx: Transaction, wanted: Collection[Replaced]
-) -> Mapping[tuple[str, str | None], Mapping[str, Any]]:
-    """Return how objects are defined, as `Previous.document`, by id and part.
-
-    What does not exist, and materialized views, have none.
+) -> Mapping[Replaced, Mapping[str, Any]]:
+    """Return how objects are defined, as `Previous.document`, of those that have a definition.
 
     Args:
         tx: What is queued in it is sent.
         wanted: The objects.
     """
-    wholes = [each for each in wanted if each.part is None]
-    asked = [{"id": each.id, "part": each.part} for each in wanted]
-    flight = tx.flight
-    # No schema, so that the texts hold under any path.
-    flight.look_at()
-    flight.set({"lfmigrate.recreated": json.dumps([_described(each) for each in wholes])})
-    properties = flight.ask(catalog.recreated_properties())
-    found = flight.ask(catalog.part_definitions(asked))
-    flight.reset(tx.session.scope, tx.state.server.defaults)
+    pending = Definitions.queue(tx.flight, wanted)
+    tx.flight.reset(tx.session.scope, tx.state.server.defaults)
     tx.send()
-    documents = {(part["id"], part["part"]): part for part in found.value}
-    for each in wholes:
-        known = documents.get((each.id, None))
-        if known is not None:
-            documents[each.id, None] = {
-                "kind": _described(each)["kind"],
-                "what": each.kind,
-                "definition": known["definition"],
-                "properties": properties.value[each.key],
-            }
-    return documents
+    found = {each: pending.of(each) for each in wanted}
+    return {each: without_stamp(found) for each, found in found.items() if found is not None}
 
 
 @dataclass(slots=True)
@@ -70,20 +53,20 @@ class PreviousDefinitions:
     the transaction is rolled back, reads them first, and runs the files again.
 
     Attributes:
-        watched: The ids of what may be dropped; those of `Suspects`.
+        suspects: What the next run has to watch.
     """
 
-    watched: set[str]
+    suspects: Suspects
     _wanted: set[Replaced] = field(default_factory=set)
     _dropped: dict[str, Replaced] = field(default_factory=dict)
-    _documents: Mapping[tuple[str, str | None], Mapping[str, Any]] = field(default_factory=dict)
+    _begun: Definitions | None = None
 
     def begin(self, tx: Transaction) -> None:
         """Read the definitions of what an earlier run has replaced or dropped."""
         self._dropped = {}
-        if self.watched:
+        if self.suspects.watched:
             tx.flight.look_at(tx.state.schema)
-            found = tx.flight.ask(catalog.definable(self.watched))
+            found = tx.flight.ask(catalog.definable(self.suspects.watched))
             tx.flight.reset(tx.session.scope, tx.state.server.defaults)
             tx.send()
             self._dropped = {
@@ -91,8 +74,14 @@ class PreviousDefinitions:
                 for item_id, each in found.value.items()
                 if not _is_own(each, tx.state)
             }
-        wanted = self._wanted.union(self._dropped.values())
-        self._documents = read_definitions(tx, wanted) if wanted else {}
+        kept = self.suspects.kept
+        kept.clear()
+        kept |= self._wanted.union(self._dropped.values())
+        self._begun = None
+        if kept:
+            self._begun = Definitions.queue(tx.flight, kept)
+            tx.flight.reset(tx.session.scope, tx.state.server.defaults)
+            tx.send()
 
     def are_known(
         self, tx: Transaction, outcome: Outcome, gone: Collection[str], *, alone: bool
@@ -109,17 +98,17 @@ class PreviousDefinitions:
         known = replaced <= self._wanted
         self._wanted |= replaced
         locked = tx.danger.traces.locked if tx.danger is not None else frozenset[str]()
-        maybe = {i for i in locked if i.partition(":")[0] in _DEFINED} - self.watched
+        maybe = {i for i in locked if i.partition(":")[0] in _DEFINED} - self.suspects.watched
         if any(item_id.startswith("pg_rewrite:") for item_id in maybe):
             # A view goes with its rule.
-            maybe |= set(gone) - self.watched
+            maybe |= set(gone) - self.suspects.watched
         if not maybe:
             return known
         asked = tx.flight.ask(catalog.definable(maybe))
         tx.send()
         maybe -= asked.value.keys()
         dropped = maybe if alone or not maybe else self._existed(tx, maybe)
-        self.watched |= dropped
+        self.suspects.watched.update(dropped)
         return known and not dropped
 
     @staticmethod
@@ -140,38 +129,39 @@ class PreviousDefinitions:
 
     def keep(self, tx: Transaction, outcome: Outcome) -> Outcome:
         """Return the outcome with the definitions that the history keeps."""
-        kept: list[dict[Replaced, Mapping[str, Any]]] = [{} for _ in outcome.steps]
-        watched = () if tx.danger is None else tx.danger.watched
+        lost = cascaded(tx, outcome)
+        outcome = replace(outcome, notes=[*outcome.notes, *lost])
+        danger = tx.danger
+        if danger is None or self._begun is None:
+            return outcome
+        moments = [self._begun, *danger.defined]
+        kept: list[dict[tuple[str, str | None], Previous]] = [{} for _ in outcome.steps]
         notes = []
-        for index, (step, effect) in enumerate(zip(outcome.steps, outcome.effects, strict=True)):
-            if step.action in _RUNS:
-                kept[index] = {
-                    each: self._documents[each.id, each.part]
-                    for each in effect.replaced
-                    if (each.id, each.part) in self._documents
-                }
+        for index, effect in enumerate(outcome.effects):
+            for each in effect.replaced if outcome.steps[index].action in _RUNS else ():
+                known = _found_by(each, moments, index)
+                if known is not None:
+                    kept[index][each.id, each.part] = _previous(each, known, moments[index + 1])
         for item_id, each in self._dropped.items():
-            index = next((i for i, left in enumerate(watched) if item_id not in left.value), -1)
-            if index < 0 or outcome.steps[index].action not in _RUNS or self._goes_along(each):
+            last = next(
+                (i for i, left in enumerate(danger.watched) if item_id not in left.value), -1
+            )
+            if last < 0 or outcome.steps[last].action not in _RUNS or self._goes_along(each):
                 continue
-            known = self._documents.get((each.id, each.part))
+            index = next((i for i in range(last) if _is_changed(each, moments, i)), last)
+            known = _found_by(each, moments, index)
             if known is None:
                 notes.append(
                     f"{each.kind} {each.key.schema}.{each.key.name}, which no file has created, was"
                     " dropped; its definition is not kept, and a rollback does not restore it"
                 )
-            else:
-                kept[index].setdefault(each, {**known, "dropped": True})
-        left = self._left(tx, {each for documents in kept for each in documents if each.part})
+            elif outcome.steps[index].action in _RUNS:
+                more = {"dropped": True} if index == last else {}
+                previous = _previous(each, {**known, **more}, moments[index + 1])
+                kept[index].setdefault((each.id, each.part), previous)
         effects = [
-            replace(
-                effect,
-                previous=tuple(
-                    Previous(each.key, each.part, {**documents[each], **left.get(each, {})})
-                    for each in sorted(documents, key=_in_order)
-                ),
-            )
-            for effect, documents in zip(outcome.effects, kept, strict=True)
+            replace(effect, previous=tuple(found[place] for place in sorted(found, key=_in_order)))
+            for effect, found in zip(outcome.effects, kept, strict=True)
         ]
         return replace(outcome, effects=effects, notes=[*outcome.notes, *notes])
 
@@ -181,17 +171,43 @@ class PreviousDefinitions:
             other.part is None and other.id == each.id for other in self._dropped.values()
         )
 
-    @staticmethod
-    def _left(
-        tx: Transaction, parts: Collection[Replaced]
-    ) -> Mapping[Replaced, Mapping[str, str | None]]:
-        """Return how triggers and rules are defined now; the history has no text of them."""
-        if not parts:
-            return {}
-        found = read_definitions(tx, parts)
-        return {
-            each: {"left": found.get((each.id, each.part), {}).get("definition")} for each in parts
-        }
+
+def _found_by(
+    each: Replaced, moments: Sequence[Definitions], index: int
+) -> Mapping[str, Any] | None:
+    """Return how something was defined when a file began; None if it had no definition.
+
+    Args:
+        each: It had another name before, if it is not found.
+        moments: The start, and the end of each file.
+        index: That of the file.
+    """
+    for moment in reversed(moments[: index + 1]):
+        known = moment.of(each)
+        if known is not None and known["id"] == each.id:
+            return known
+    return None
+
+
+def _is_changed(each: Replaced, moments: Sequence[Definitions], index: int) -> bool:
+    """Return whether a file has replaced something that another one drops later.
+
+    A rename changes the text alone, and a GRANT the row alone.
+    """
+    was, now = _found_by(each, moments, index), moments[index + 1].of(each)
+    return (
+        was is not None
+        and now is not None
+        and was["stamp"] != now["stamp"]
+        and was["definition"] != now["definition"]
+    )
+
+
+def _previous(each: Replaced, known: Mapping[str, Any], end: Definitions) -> Previous:
+    """Return how something was defined, and how the file has left it."""
+    left = end.of(each)
+    document = {**known, "left": None if left is None else without_stamp(left)}
+    return Previous(each.key, each.part, without_stamp(document))
 
 
 def _is_own(each: Definable, state: DatabaseState) -> bool:
@@ -200,9 +216,10 @@ def _is_own(each: Definable, state: DatabaseState) -> bool:
     return key is not None and (each.part is None or each.part in state.history.expected[key].parts)
 
 
-def _in_order(each: Replaced) -> tuple[bool, int, str]:
+def _in_order(place: tuple[str, str | None]) -> tuple[bool, int, str]:
     """Return what sorts objects as they were created, and relations before their triggers."""
-    return each.part is not None, int(each.id.partition(":")[2]), each.part or ""
+    item_id, part = place
+    return part is not None, int(item_id.partition(":")[2]), part or ""
 
 
 def _replaced(outcome: Outcome) -> set[Replaced]:
@@ -212,12 +229,6 @@ def _replaced(outcome: Outcome) -> set[Replaced]:
         if step.action in _RUNS
         for each in effect.replaced
     }
-
-
-def _described(each: Replaced) -> dict[str, Any]:
-    """Return an object as queries/recreated.sql describes it."""
-    kind = each.kind.upper() if each.kind in VIEW_KINDS else "ROUTINE"
-    return {**each.key._asdict(), "kind": kind, "oid": int(each.id.partition(":")[2])}
 
 
 def previous_of(history: History, number: int) -> tuple[Previous, ...]:

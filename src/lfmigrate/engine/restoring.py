@@ -1,4 +1,4 @@
-"""What a rollback restores that migrations have replaced or dropped, and what that overwrites."""
+"""What a rollback restores that migrations have replaced or dropped."""
 
 from __future__ import annotations
 
@@ -15,8 +15,7 @@ from lfmigrate.engine.trial import Trial, roll_back_trial, run_trial, with_casca
 from lfmigrate.errors import StatementFailed
 from lfmigrate.history.events import Previous
 from lfmigrate.history.ownership import Drops, split_by_owner
-from lfmigrate.schema.compare import compare
-from lfmigrate.schema.relation import REPLACEABLE, Key, Relation
+from lfmigrate.schema.relation import Key
 from lfmigrate.source import down
 from lfmigrate.source.sqlfile import SqlFile
 
@@ -28,21 +27,6 @@ _OF_THE_TEXT = frozenset({"0A", "2B", "3F", "42"})
 
 
 @dataclass(frozen=True, slots=True)
-class Overwritten:
-    """A newer definition, made after the migration, that a rollback overwrites.
-
-    Attributes:
-        kind: Such as ``view`` or ``trigger``.
-        name: Qualified; of a trigger, with its table.
-        definition: The statements that create it as it is.
-    """
-
-    kind: str
-    name: str
-    definition: str | None
-
-
-@dataclass(frozen=True, slots=True)
 class Plan:
     """The files as they run, and what their trial has shown."""
 
@@ -51,18 +35,24 @@ class Plan:
     drops: Drops
 
     @property
+    def previous(self) -> tuple[Previous, ...]:
+        """Return what is restored; that of the newest migration first."""
+        failed = {each.label for each in self.trial.not_restored if not each.is_partial}
+        return tuple(each for each in _previous(self.steps) if each.label not in failed)
+
+    @property
     def restored(self) -> tuple[str, ...]:
         """Return what gets its previous definition back."""
-        failed = {each.label for each in self.trial.not_restored}
-        labels = (p.label for p in _previous(self.steps))
-        return tuple(label for label in dict.fromkeys(labels) if label not in failed)
+        return tuple(dict.fromkeys(each.label for each in self.previous))
 
     @property
     def notes(self) -> Iterator[str]:
         """Return a line for each previous definition that cannot be restored."""
         own = {p.label for p in _previous(self.steps)}
         for each in self.trial.not_restored:
-            if each.label in own:
+            if each.label in own and each.is_partial:
+                yield f"not all previous privileges on {each.label} are restored: {each.message}"
+            elif each.label in own:
                 yield (
                     f"the previous definition of {each.label} cannot be restored: {each.message}"
                 )
@@ -70,7 +60,8 @@ class Plan:
     @property
     def reasons(self) -> dict[str, str]:
         """Return why what others have created cannot stay, by its identity."""
-        return {each.identity: each.message for each in self.trial.not_restored}
+        found = self.trial.not_restored
+        return {each.identity: each.message for each in found if not each.is_partial}
 
     def forgotten(self, expected: Collection[Key]) -> set[tuple[Key, str | None]]:
         """Return what is not expected any more, because no file has created it.
@@ -206,9 +197,7 @@ def _with_room(tx: Transaction, steps: Sequence[Step], owned: OwnedObjects) -> l
     in_order = sorted(others, key=lambda each: int(each.id.partition(":")[2]))
     drops = tuple(each.key for each in in_order)
     rebuilds = tuple(
-        Previous(each.key, None, definitions[each.id, None])
-        for each in in_order
-        if (each.id, None) in definitions
+        Previous(each.key, None, definitions[each]) for each in in_order if each in definitions
     )
     places = [index for index, step in enumerate(steps) if step.restores is not None]
     result = list(steps)
@@ -221,62 +210,3 @@ def _with_room(tx: Transaction, steps: Sequence[Step], owned: OwnedObjects) -> l
         )
         result[index] = replace(steps[index], restores=restores)
     return result
-
-
-def overwritten(tx: Transaction, steps: Sequence[Step]) -> tuple[Overwritten, ...]:
-    """Return the definitions that were made after the migrations, and that a rollback overwrites.
-
-    Args:
-        tx: What is queued in it is sent.
-        steps: The down files, the newest first.
-    """
-    newest: dict[tuple[Key, str | None], Previous] = {}
-    for each in _previous(steps):
-        newest.setdefault((each.key, each.part), each)
-    if not newest:
-        return ()
-    tx.flight.look_at(tx.state.schema)
-    asked = tx.flight.ask(catalog.relations({each.key for each in newest.values()}))
-    tx.flight.reset(tx.session.scope, tx.state.server.defaults)
-    tx.send()
-    live = {found.relation.key: found for found in asked.value}
-    expected = tx.state.history.expected
-    wanted = {
-        Replaced(found.id, key, found.relation.kind, part): each
-        for (key, part), each in newest.items()
-        if (found := live.get(key)) is not None
-        and _may_be_newer(each, found.relation, expected.get(key))
-    }
-    if not wanted:
-        return ()
-    definitions = read_definitions(tx, wanted)
-    tx.flight.look_at()
-    items = tx.flight.ask(catalog.items({each.id for each in wanted if each.part is None}))
-    tx.flight.reset(tx.session.scope, tx.state.server.defaults)
-    tx.send()
-    result = []
-    for it, was in wanted.items():
-        known = definitions.get((it.id, it.part))
-        if known is None or known["definition"] in {was.document["definition"], _left(was)}:
-            continue
-        name = f"{it.key.schema}.{it.key.name}"
-        if it.part is None:
-            result.append(Overwritten(it.kind, name, items.value[it.id].definition))
-        else:
-            kind, _, part = it.part.partition(" ")
-            result.append(Overwritten(kind, f"{part} on {name}", known["definition"]))
-    return tuple(result)
-
-
-def _may_be_newer(was: Previous, live: Relation, expected: Relation | None) -> bool:
-    """Return whether a definition may be another one than that of the migration."""
-    if was.part is not None:
-        # How the migration has left it was not always recorded.
-        return "left" in was.document
-    return live.kind in REPLACEABLE and (expected is None or bool(compare(expected, live)))
-
-
-def _left(previous: Previous) -> str | None:
-    """Return how a migration has left a trigger or a rule; None for anything else."""
-    left = previous.document.get("left")
-    return left if isinstance(left, str) else None

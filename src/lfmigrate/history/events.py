@@ -20,8 +20,8 @@ class Previous:
     Attributes:
         key: What identifies it; for a trigger or a rule, its relation.
         part: The trigger or rule, such as ``trigger audit``; None for a view or a routine.
-        document: For queries/restore_previous.sql: definition, owner, privileges, comment; of a
-            trigger or a rule, ``left`` is how the migration has left it.
+        document: For queries/restore_previous.sql: definition, owner, privileges, comment; and
+            ``left``, the same as the migration has left it, null if it has dropped it.
     """
 
     key: Key

@@ -637,12 +637,21 @@ def test_a_file_outside_a_transaction_that_loses_rows_by_its_text_is_not_begun(
         "ALTER TABLE b RENAME TO c; CREATE TABLE b AS SELECT 1 AS n; ANALYZE a; TRUNCATE b",
         "CREATE TABLE c (n int); INSERT INTO c VALUES (1); VACUUM c; DROP TABLE c",
         "VACUUM a; DROP TABLE IF EXISTS nothing",
+        "ALTER TABLE p DETACH PARTITION p1 CONCURRENTLY; DROP TABLE p",
+        "VACUUM a; ALTER TABLE child NO INHERIT parent; TRUNCATE parent",
+        "VACUUM a; ALTER TABLE keyed DROP CONSTRAINT k; TRUNCATE keys CASCADE",
     ],
 )
 def test_a_file_outside_a_transaction_that_loses_nothing_runs(
     text: str, database: str, filled: Callable[[str], Path]
 ) -> None:
-    """What its own statements have removed or created by then is no loss."""
+    """What its own statements have removed, created or taken apart by then is no loss."""
+    execute(
+        database,
+        "CREATE TABLE keys (n int PRIMARY KEY)",
+        "CREATE TABLE keyed (n int CONSTRAINT k REFERENCES keys)",
+        "INSERT INTO keyed VALUES (NULL)",
+    )
     assert up(database, filled(ALONE + text)).lost == ()
 
 
