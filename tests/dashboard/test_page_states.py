@@ -171,15 +171,19 @@ def test_a_decision_that_fails_is_not_shown(site: str, open_page: Open) -> None:
     expect(page.get_by_role("alert")).to_have_count(0)
 
 
+@pytest.mark.parametrize("lost", ["all of it", "what it says"])
 def test_a_decision_whose_answer_is_lost(
-    seeded: str, dashboard: Dashboard, open_page: Open
+    seeded: str, dashboard: Dashboard, open_page: Open, lost: str
 ) -> None:
     """It may have been stored: the page reads what the status is now."""
     page = open_page(f"{dashboard(seeded)}/recommendations/4")
 
     def lose(route: Route) -> None:
         route.fetch()
-        route.abort()
+        if lost == "all of it":
+            route.abort()
+        else:
+            route.fulfill(json={})
 
     page.route(
         lambda url: "/api/" in url,

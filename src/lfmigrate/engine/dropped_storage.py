@@ -146,6 +146,12 @@ class DroppedStorage:
             gone: The ids of what existed before and is dropped.
             dropped: The ids of all dropped relations and columns: a sequence of one goes with it.
         """
+        # Without a second connection, they were read before that was known.
+        self._found = {
+            item_id: each
+            for item_id, each in self._found.items()
+            if not _goes_along(each.owner, dropped)
+        }
         new = set(gone) - self._wanted
         if not new:
             return True
@@ -159,7 +165,7 @@ class DroppedStorage:
                 new = {
                     item_id
                     for item_id, (*_, owner) in found.items()
-                    if owner is None or dropped.isdisjoint({owner, owner.rpartition(":")[0]})
+                    if not _goes_along(owner, dropped)
                 }
         self._wanted |= new
         return not new
@@ -218,6 +224,11 @@ class DroppedStorage:
 
 
 _Successors: TypeAlias = tuple[str, str, str, list[tuple[str, int | None, int]]]
+
+
+def _goes_along(owner: str | None, dropped: frozenset[str]) -> bool:
+    """Return whether a sequence is dropped with the column that owns it, or with its table."""
+    return owner is not None and not dropped.isdisjoint({owner, owner.rpartition(":")[0]})
 
 
 def _relations(

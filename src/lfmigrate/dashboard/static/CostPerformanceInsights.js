@@ -86,7 +86,8 @@ export class CostPerformanceInsights extends DashboardElement {
       <h2>Where the money is</h2>
       <p class="sub">Dollars above or below the benchmark.
         All categories together: ${net}, <strong>${dollarsSigned(netAmount)} net</strong>.${
-        drawn.length < categories.length ? ` Unknown: ${categories.length - drawn.length}.` : ''}</p>
+        drawn.length < categories.length ? ` Unknown: ${categories.length - drawn.length}.`
+          : ''}</p>
       ${chart({
         label: `Dollars against the benchmark by category, from ${drawn[0].categoryName} with ${
           dollarsSigned(drawn[0].spendingVarianceAmount)} to ${drawn.at(-1).categoryName} with ${

@@ -80,8 +80,8 @@ export class Recommendations extends DashboardElement {
         ${select(this, 'category', 'Category', [['', 'Any category'],
           ...categories.map(({categorySlug, categoryName}) => [categorySlug, categoryName])])}
         ${select(this, 'sort', 'Sort by', SORTS)}
-        ${csvLink(this.request({format: 'csv'}), rows.length < recommendations.length
-          ? 'Download CSV, with rejected ones' : undefined)}
+        ${csvLink(this.request({format: 'csv',
+          ...this.state('status') ? {} : {status: 'not_rejected'}}))}
       </div>
       ${rows.length ? html`<ul class="recommendations">${
         rows.map((one) => this.#row(one, shown.canChangeStatus))}</ul>`

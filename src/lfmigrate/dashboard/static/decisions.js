@@ -100,6 +100,7 @@ export class Decisions {
       const {document} = await send(address(api, `recommendations/${id}`), {method: 'PATCH',
         headers: {'Content-Type': 'application/json'},
         body: JSON.stringify({status: wanted, expectedStatus, changedBy})});
+      if (!document?.recommendation) throw new Problem({title: 'The answer is not a status'});
       this.#settle(recommendation, document.recommendation);
     } catch (error) {
       if (!(error instanceof Problem)) throw error;

@@ -191,7 +191,7 @@ export class DashboardElement extends HTMLElement {
     const frame = this.closest('.lfmigrate-page');
     if (!frame) return;
     document.title = `${heading} – Cost dashboard`;
-    for (const link of frame.querySelectorAll('.frame nav a')) {
+    for (const link of frame.querySelectorAll('.frame a')) {
       link.search = withQuery('', {period: this.state('period')});
     }
   }
