@@ -720,11 +720,15 @@ def test_up_drops_what_it_could_ask_about_with_one_connection_only(
         "CREATE VIEW v AS SELECT 1 AS n",
         f"ALTER SEQUENCE s OWNER TO {role}",
         f"ALTER VIEW v OWNER TO {role}",
+        # Its sequence goes with it, and is no loss of its own.
+        "CREATE TABLE t (id serial)",
+        "INSERT INTO t DEFAULT VALUES",
+        f"ALTER TABLE t OWNER TO {role}",
     )
     mark = "-- lfmigrate: loses-data\n"
     files = folder(
         {
-            "001_a.up.sql": f"{mark}DROP SEQUENCE s; DROP VIEW v CASCADE",
+            "001_a.up.sql": f"{mark}DROP SEQUENCE s; DROP VIEW v CASCADE; DROP TABLE t",
             "001_a.down.sql": "SELECT 1",
         }
     )
@@ -732,5 +736,5 @@ def test_up_drops_what_it_could_ask_about_with_one_connection_only(
         report = lfmigrate.up(conn, lfmigrate.read_folder(files))
         undone = lfmigrate.rollback(conn, lfmigrate.read_folder(files), backup_dir=tmp_path)
 
-    assert [(lost.kind, lost.name) for lost in report.lost] == [("sequence", "s")]
+    assert [(lost.kind, lost.name) for lost in report.lost] == [("table", "t"), ("sequence", "s")]
     assert undone.restored == ("view public.v",)
