@@ -705,6 +705,41 @@ def test_what_cascade_drops_and_no_rollback_restores_is_named(database: str, fol
     ]
 
 
+def test_what_gets_its_name_back_is_not_expected(
+    database: str, folder: Write, tmp_path: Path
+) -> None:
+    """It is others', and a later migration that drops it keeps its definition."""
+    execute(
+        database,
+        "CREATE TABLE t (n int)",
+        "CREATE VIEW v AS SELECT 1 AS n",
+        "CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+    )
+    up_text = """
+        ALTER TABLE t RENAME TO t_old; CREATE TABLE t (n bigint);
+        ALTER VIEW v RENAME TO v_old; CREATE VIEW v AS SELECT 'x' AS m;
+        ALTER FUNCTION f() RENAME TO f_old;
+        CREATE FUNCTION f() RETURNS text LANGUAGE sql AS $$SELECT 'x'$$
+    """
+    down_text = """
+        DROP TABLE t; ALTER TABLE t_old RENAME TO t;
+        DROP VIEW v; ALTER VIEW v_old RENAME TO v;
+        DROP FUNCTION f(); ALTER FUNCTION f_old() RENAME TO f
+    """
+    swap = {"001_a.up.sql": up_text, "001_a.down.sql": down_text}
+    files = folder(swap)
+    up(database, files)
+    rollback(database, files, tmp_path)
+
+    assert verify(database, files, allow_pending=True).relations == ()
+    other = folder({"001_b.up.sql": "DROP VIEW v; DROP FUNCTION f()", "001_b.down.sql": "SELECT 1"})
+    up(database, other)
+    assert set(rollback(database, other, tmp_path).restored) == {
+        "view public.v",
+        "function public.f()",
+    }
+
+
 def test_up_drops_what_it_could_ask_about_with_one_connection_only(
     role: str, database: str, folder: Write, tmp_path: Path
 ) -> None:

@@ -195,7 +195,8 @@ def rollback(
                     outcome = tx.outcome()
                     refuse_more(tx, trial, run, counted.unsaved)
                     forgotten = done.forgotten(state.history.expected)
-                    over = _over(owned, outcome, forgotten)
+                    strange = run.before.objects.value - state.ids.keys()
+                    over = _over(owned, outcome, forgotten, strange)
                     left = {k for k in over if (k, None) not in forgotten} - owned.owned.found
                     report = replace(report, notes=(*report.notes, *_left(left, outcome)))
                     if not dry_run:
@@ -427,21 +428,32 @@ def _notes_of(newer: Iterable[Overwritten]) -> Iterator[str]:
 
 
 def _over(
-    owned: OwnedObjects, outcome: Outcome, forgotten: Collection[tuple[Key, str | None]]
+    owned: OwnedObjects,
+    outcome: Outcome,
+    forgotten: Collection[tuple[Key, str | None]],
+    strange: Collection[str],
 ) -> set[Key]:
     """Return what is not expected any more: what the migrations created, dropped or not.
 
     What was restored to what it was before the migrations is not, either.
 
-    What has another id now was re-created by a down file, and is expected as it is.
+    What has another id now was re-created by a down file, and is expected as it is, unless it had
+    existed before.
+
+    Args:
+        owned: What the migrations created.
+        outcome: What the down files did.
+        forgotten: What was restored.
+        strange: The ids of what existed before them, and no file had touched.
     """
     on_top = {key for keys in owned.repeatables.values() for key in keys}
     ids = {key: item_id for item_id, key in outcome.state.ids.items()}
     restored = {key for key, part in forgotten if part is None}
+    others = {*strange, *(owned.ids[key] for key in owned.owned.found if key in owned.ids)}
     return restored | {
         key
         for key in (owned.owned.whole.keys() | owned.owned.found) - on_top
-        if key not in ids or ids[key] == owned.ids.get(key)
+        if key not in ids or ids[key] == owned.ids.get(key) or ids[key] in others
     }
 
 
