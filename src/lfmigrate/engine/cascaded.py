@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, TypedDict
 
@@ -33,6 +34,10 @@ class _Item(TypedDict):
     part: str | None
 
 
+# Not ON DELETE CASCADE alone, which ordinary tables have: asking costs flights.
+_CASCADES = re.compile(r"\bdrop\b.*\bcascade\b", re.IGNORECASE | re.DOTALL)
+
+
 def cascaded(tx: Transaction, outcome: Outcome) -> list[str]:
     """Return a line for each object of others that CASCADE has dropped, and that stays lost.
 
@@ -43,7 +48,7 @@ def cascaded(tx: Transaction, outcome: Outcome) -> list[str]:
         outcome: What they did.
     """
     texts = [s.text for step in outcome.steps for s in step.file.statements]
-    if tx.danger is None or not any("cascade" in text.lower() for text in texts):
+    if tx.danger is None or not any(_CASCADES.search(text) for text in texts):
         return []
     locked = tx.danger.traces.locked
     maybe = {each for each in locked if not each.startswith(_KNOWN)}
