@@ -206,7 +206,7 @@ def test_a_token_that_is_too_short(
 
 @pytest.mark.parametrize("name", ["n" * 256, "a\nb", "a\x00b"])
 def test_a_name_that_cannot_be_stored(api: Api, seeded_to_read: str, name: str) -> None:
-    """Whoever signs in with it is refused, or a change would fail."""
+    """A sign-in with it is refused, or a change would fail."""
     value = base64.b64encode(f"{name}:{TOKEN}".encode()).decode()
     client = api(seeded_to_read, token=TOKEN)
     assert client.get("/", headers={"Authorization": f"Basic {value}"}).status_code == 401

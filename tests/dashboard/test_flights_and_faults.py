@@ -106,7 +106,7 @@ def test_no_tables(api: Api, applied: str) -> None:
 
 
 def test_a_dead_connection_is_replaced(api: Api, seeded: str) -> None:
-    """As after a restart of the server: nobody notices, however many were open."""
+    """As after a restart of the server: no request fails, however many were open."""
     client = api(seeded)
     barrier = threading.Barrier(4)
 

@@ -164,7 +164,7 @@ class _Static(StaticFiles):
 
 
 def _add_problems(app: FastAPI) -> None:
-    """Answer with problem documents, whoever has found the problem."""
+    """Answer with problem documents, wherever the problem was found."""
 
     def problem(request: Request, error: Any) -> Response:  # noqa: ANN401 (as Starlette calls it)
         return answer(error, request.scope)

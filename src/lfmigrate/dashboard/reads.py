@@ -123,9 +123,7 @@ class Database:
         except (PoolTimeout, TooManyRequests):
             is_busy = len(self._busy) >= _MAX_CONNECTIONS
             raise Problem("busy" if is_busy else "database-unreachable") from None
-        except errors.QueryCanceled:
-            raise Problem("query-timeout") from None
-        except errors.LockNotAvailable:
+        except (errors.QueryCanceled, errors.LockNotAvailable):
             raise Problem("query-timeout") from None
         except (errors.SerializationFailure, errors.DeadlockDetected):
             raise Problem("busy") from None
@@ -207,6 +205,6 @@ class Database:
 
 
 def _hang_up(connection: socket.socket) -> None:
-    """End a connection, so that whoever waits for an answer on it goes on."""
+    """End a connection, so that a thread that waits for an answer on it goes on."""
     with suppress(OSError):
         connection.shutdown(socket.SHUT_RDWR)
