@@ -30,6 +30,7 @@ from psycopg.conninfo import make_conninfo
 
 import lfmigrate
 from lfmigrate.cli import call, process
+from lfmigrate.engine.blocking import BlockingSessions
 from lfmigrate.errors import UsageError
 from lfmigrate.postgres import embedded
 from lfmigrate.postgres.programs import bin_folder
@@ -244,6 +245,15 @@ def create_database(server_url: str) -> Iterator[Callable[..., str]]:
     yield create
     if names:
         databases.drop_databases(server_url, *names)
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Do not ask which sessions block a slow statement.
+
+    The question takes flights of its own, which a busy machine would add to a count.
+    """
+    monkeypatch.setattr(BlockingSessions, "ask", lambda _: None)
 
 
 @pytest.fixture
