@@ -27,6 +27,7 @@ from lfmigrate.schema.compare import Verdict
 from lfmigrate.settings import Scope
 from lfmigrate.source.folder import Folder, Migration
 from lfmigrate.source.sqlfile import SqlFile, diff, from_text
+from lfmigrate.source.version import label
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,7 @@ class AcceptReport:
     @property
     def label(self) -> str:
         """Return version and name, such as ``002_leadership_feedback_tables``."""
-        return f"{self.version}_{self.name}"
+        return label(self.version, self.name)
 
 
 @dataclass(frozen=True, slots=True)

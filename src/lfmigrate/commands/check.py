@@ -30,6 +30,7 @@ from lfmigrate.postgres.pipeline import Flight
 from lfmigrate.settings import Scope
 from lfmigrate.source import squawk
 from lfmigrate.source.folder import Folder
+from lfmigrate.source.version import label
 from lfmigrate.syntax.names import quote_name
 
 # The beginnings of names that only the server gives; those of a user have their schema first.
@@ -199,7 +200,7 @@ class _Trial:
             for v in report.relations
             if v.status != "unchanged"
         ] + [
-            f"{m.version}_{m.name} was {m.status}"
+            f"{label(m.version, m.name)} was {m.status}"
             for m in report.migrations
             if m.status != "already_applied"
         ]

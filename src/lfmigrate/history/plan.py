@@ -11,6 +11,8 @@ from lfmigrate.errors import DifferenceFound, Refused, UsageError
 from lfmigrate.history.events import Event, History
 from lfmigrate.source.folder import Folder, Migration
 from lfmigrate.source.repeatable import RepeatableFile
+from lfmigrate.source.version import label
+from lfmigrate.source.version import number as version_number
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +38,12 @@ class MigrationState:
     @property
     def number(self) -> int:
         """Return the version as a number."""
-        return int(self.version)
+        return version_number(self.version)
 
     @property
     def label(self) -> str:
         """Return version and name, such as ``002_leadership_feedback_tables``."""
-        return f"{self.version}_{self.name}"
+        return label(self.version, self.name)
 
     @property
     def was_renamed(self) -> bool:
