@@ -395,6 +395,8 @@ def restore(
 @takes(
     "database_url",
     "sql_dir",
+    "format",
+    "define",
     "wait",
     *EVERYWHERE,
     database_url="Server on which to create the database (default: the private one).",
