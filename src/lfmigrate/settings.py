@@ -177,7 +177,7 @@ def load(
     )
     wait_s = read("LFMIGRATE_WAIT", _seconds, flags.wait, DEFAULT_WAIT_S)
     folder_format = read("LFMIGRATE_FORMAT", utf8, flags.format, None)
-    variables = _defined(flags, problems)
+    variables = _checked_variables(flags, problems)
     url: str | None = None
     try:
         url = _choose_database(flags, environment, dotenv)
@@ -192,13 +192,26 @@ def load(
     return Settings(url, folder, scope, wait_s, folder_format, variables)
 
 
-def _defined(flags: Flags, problems: list[UsageError]) -> dict[str, str]:
-    """Return the values of placeholders; what is wrong with one is added to the problems."""
+def _checked_variables(flags: Flags, problems: list[UsageError]) -> dict[str, str]:
+    """Return the values of placeholders; what is wrong with them is added to the problems."""
+    try:
+        return defined(flags)
+    except UsageError as error:
+        problems.append(error)
+    return {}
+
+
+def defined(flags: Flags) -> dict[str, str]:
+    """Return the values of placeholders.
+
+    Raises:
+        UsageError: One has no name or no value.
+    """
     values = {}
     for given in flags.define or ():
         name, equals, value = given.partition("=")
         if not (name and equals):
-            problems.append(UsageError(f'invalid --define "{name}": use NAME=VALUE'))
+            raise UsageError(f'invalid --define "{name}": use NAME=VALUE')
         values[name] = value
     return values
 

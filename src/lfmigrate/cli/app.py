@@ -429,6 +429,8 @@ def check(flags: Flags) -> None:
 )
 @takes(
     "sql_dir",
+    "format",
+    "define",
     *EVERYWHERE,
     sql_dir="Directory in which to create the files. [env: LFMIGRATE_SQL_DIR]",
 )
@@ -436,7 +438,7 @@ def new(
     flags: Flags,
     name: Annotated[str, typer.Argument(metavar="NAME", help="What the migration is about.")],
 ) -> None:
-    """Create the next pair of migration files, with headers to fill in."""
+    """Create the files of the next migration, with headers to fill in."""
     with calling("new", flags) as call:
         folder = settings.sql_dir(flags, os.environ, dotenv_variables())
         if folder is None:
@@ -444,7 +446,9 @@ def new(
                 "no directory is configured in which to create the migration",
                 hint="Name it with --sql-dir, or set LFMIGRATE_SQL_DIR.",
             )
-        call.show(lfmigrate.new(folder, name))
+        wanted = flags.format or os.environ.get("LFMIGRATE_FORMAT") or None
+        variables = settings.defined(flags)
+        call.show(lfmigrate.new(folder, name, format=wanted, variables=variables))
 
 
 @app.command(

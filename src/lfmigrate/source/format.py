@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Literal, NamedTuple
 
@@ -43,6 +43,8 @@ class Format:
         read: Returns its migrations, in order, and notes the problems of the folder.
         checksum: Computes what the tool itself has recorded of an applied migration, so that
             it can be compared; None if it records none.
+        files: The names of a new migration's files, from ``{version}`` and ``{name}``, with
+            their texts; none if lfmigrate cannot create one.
         has_repeatables: Whether ``views`` and ``repeatable`` are read as well.
     """
 
@@ -50,6 +52,7 @@ class Format:
     matches: Callable[[Reader], bool]
     read: Callable[[Reader], list[Migration]]
     checksum: Callable[[Migration], str] | None = None
+    files: Mapping[str, str] = field(default_factory=dict)
     has_repeatables: bool = False
 
 

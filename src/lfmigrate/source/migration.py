@@ -12,6 +12,9 @@ from lfmigrate.source.version import label, number
 # The format of lfmigrate's own folders.
 OWN = "lfmigrate"
 
+# Those in which a down file is a file of its own, named like its up file.
+PAIRS = frozenset({OWN, "golang-migrate", "sqlx", "supabase"})
+
 
 @dataclass(frozen=True, slots=True)
 class Migration:

@@ -9,9 +9,6 @@ from dataclasses import dataclass
 from lfmigrate.source.sqlfile import SqlFile
 from lfmigrate.syntax.scanner import placed_tokens
 
-# lfmigrate's own directives count wherever a header is.
-_DIRECTIVE = re.compile(r"--[ \t]*lfmigrate:", re.IGNORECASE)
-
 
 @dataclass(frozen=True, slots=True)
 class Section:
@@ -31,8 +28,9 @@ class Section:
 def sections(file: SqlFile, marker: re.Pattern[str]) -> dict[str, Section]:
     """Return the sections of a file by the lower-case name in their markers.
 
-    What is before the first marker is the section ``""``. Where a file has no such text, and so
-    nothing but blank lines, the section is empty.
+    What is before the first marker is the section ``""``. The first section has it as well, with
+    the marker: it is nothing but comments, which may be directives, and a file without a second
+    section is recorded as it is.
 
     Args:
         file: The file.
@@ -53,28 +51,22 @@ def sections(file: SqlFile, marker: re.Pattern[str]) -> dict[str, Section]:
                     f'a second "{line.strip()}"', offset, "Leave each section in one piece."
                 )
             heads[current] = options.strip(), offset
-            kept[current] = [""] * (file.text.count("\n", 0, offset) + 1)
+            before = file.text.count("\n", 0, offset)
+            kept[current] = [*kept[""], line] if len(kept) == 1 else [""] * (before + 1)
         else:
             kept[current].append(line)
         offset += len(line) + 1
+    only = current if len(kept) <= len(("before", "one")) else None
     return {
-        name: Section(_joined(kept[name]), options, offset)
-        for name, (options, offset) in heads.items()
+        name: Section("\n".join(kept[name]) if name == only else _joined(kept[name]), *head)
+        for name, head in heads.items()
     }
 
 
 def _joined(lines: list[str]) -> str:
+    """Return a text whose end does not depend on how many blank lines are before the next one."""
     text = "\n".join(lines).rstrip()
     return text + "\n" if text else ""
-
-
-def with_directives(header: Section, section: Section) -> str:
-    """Return a section with lfmigrate's directives from the header, in the same lines."""
-    lines = section.text.split("\n")
-    for at, line in enumerate(header.text.split("\n")):
-        if _DIRECTIVE.match(line):
-            lines[at] = line
-    return "\n".join(lines)
 
 
 def refuse_statements(file: SqlFile, header: Section, marker: str) -> None:

@@ -8,6 +8,7 @@ from typing import Self
 # How diesel writes a time with more digits than seconds have.
 _DASHED = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})-([0-9]{6})(?:-([0-9]+))?")
 _DOTTED = re.compile(r"[0-9]+(?:\.[0-9]+)+")
+_TYPED = re.compile(r"[0-9][0-9.-]{0,99}")
 _DIGITS = re.compile(r"[0-9]*")
 
 # Ids without a number at their beginning come after all that have one.
@@ -87,6 +88,18 @@ def number(version: str) -> int:
     match = _DIGITS.match(version)
     digits = match.group() if match else ""
     return _Between(int(digits) if digits else _LAST, tuple(version.encode()))
+
+
+def is_named_by(version: str, text: str) -> bool:
+    """Return whether a text that a person has typed names a version.
+
+    Zeros in front do not matter, nor does how a version is written that is more than a number.
+    """
+    # Compared as text, because int() refuses very long numbers.
+    if version.lstrip("0") == text.lstrip("0"):
+        return True
+    more = _DOTTED.fullmatch(version) or _DASHED.fullmatch(version)
+    return bool(more and _TYPED.fullmatch(text)) and number(version) == number(text)
 
 
 def label(version: str, name: str) -> str:

@@ -120,6 +120,31 @@ def test_a_change_of_the_down_section_is_no_edit(folder: Write) -> None:
     assert before.down.checksum != after.down.checksum
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["-- migrate:up\n{}", "-- +goose Up\n{}\n", "-- about it\n-- Up Migration\n{}"],
+)
+def test_a_file_without_a_down_section_is_recorded_as_it_is(folder: Write, text: str) -> None:
+    """As if it were lfmigrate's own, so that a history of it stays what it is."""
+    path = folder({"1714564800000_a.sql": text.format(A)})
+
+    (other,), (own,) = (read_folder(path, format=f).migrations for f in (None, "lfmigrate"))
+
+    assert read_folder(path).format != "lfmigrate"
+    assert (other.number, other.name, other.up) == (own.number, own.name, own.up)
+
+
+def test_a_down_section_that_is_added_later_is_no_edit(folder: Write) -> None:
+    """What was applied is as it was."""
+    text = f"-- migrate:up\n{A}"
+
+    before = one(folder, {"1_a.sql": text})
+    after = one(folder, {"1_a.sql": f"{text}\n\n-- migrate:down\nDROP TABLE a;\n"})
+
+    assert after.down is not None
+    assert before.up.checksum == after.up.checksum
+
+
 def test_the_checksums_are_those_of_the_tools(folder: Write) -> None:
     """They are compared with its table."""
     sums = {
@@ -219,7 +244,13 @@ def test_own_folders_are_never_another_tools(folder: Write) -> None:
             "are for mysql",
         ),
         ("drizzle", {"meta/_journal.json": '{"entries": [{"tag": "0_a"}]}'}, "cannot be read"),
-        ("node-pg-migrate", {"1_a.sql": "-- Up Migration\n"}, "would be skipped"),
+        ("node-pg-migrate", {"a.sql": "-- Up Migration\n"}, "would be skipped"),
+        ("node-pg-migrate", {"1_a.sql": "SELECT 1;\n-- Up Migration\n"}, "this is before"),
+        (
+            "node-pg-migrate",
+            {"1714564800001_a.sql": A, "20240501120000000_b.sql": B},
+            "runs 20240501120000000_b.sql before 1714564800001_a.sql",
+        ),
         (
             "graphile-migrate",
             {"1.sql": "--! Previous: -\n--! Hash: x\n", "2.sql": "--! Previous: y\n"},

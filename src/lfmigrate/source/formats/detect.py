@@ -61,13 +61,7 @@ def format_of(reader: Reader, wanted: str | None) -> Format:
     """
     refused.refuse_others(reader)
     if wanted is not None:
-        if wanted not in FORMATS:
-            raise SqlFileError(
-                f'there is no format "{wanted}"',
-                detail=[f"formats: {', '.join(FORMATS)}"],
-                hint="Name one of them with --format, or leave it out.",
-            )
-        return FORMATS[wanted]
+        return named(wanted)
     found = [each for each in _OTHERS if each.matches(reader)]
     if len(found) > 1:
         names = " and ".join(each.name for each in found)
@@ -76,3 +70,18 @@ def format_of(reader: Reader, wanted: str | None) -> Format:
             hint=f"Say which one to use, such as --format {found[0].name}.",
         )
     return found[0] if found else own.FORMAT
+
+
+def named(name: str) -> Format:
+    """Return a format by its name.
+
+    Raises:
+        SqlFileError: There is none of that name.
+    """
+    if name not in FORMATS:
+        raise SqlFileError(
+            f'there is no format "{name}"',
+            detail=[f"formats: {', '.join(FORMATS)}"],
+            hint="Name one of them with --format, or leave it out.",
+        )
+    return FORMATS[name]

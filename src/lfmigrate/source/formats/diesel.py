@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from contextlib import suppress
 
 from lfmigrate.errors import SqlFileError
@@ -67,6 +66,8 @@ def _read_as(reader: Reader, tool: str) -> list[Migration]:
 
 
 def _is_outside(reader: Reader, folder: str) -> bool:
+    import tomllib  # noqa: PLC0415 (most folders have no such file)
+
     name = f"{folder}/metadata.toml"
     with suppress(SqlFileError):
         try:
@@ -76,9 +77,11 @@ def _is_outside(reader: Reader, folder: str) -> bool:
     return False
 
 
-FORMAT = Format("diesel", _is_one, lambda reader: _read_as(reader, "diesel"))
+_NEW = {f"{{version}}_{{name}}/{way}.sql": "-- {title}\n\n" for way in ("up", "down")}
+FORMAT = Format("diesel", _is_one, lambda reader: _read_as(reader, "diesel"), files=_NEW)
 HASURA = Format(
     "hasura",
     lambda reader: _is_one(reader) and _differs(reader),
     lambda reader: _read_as(reader, "hasura"),
+    files=_NEW,
 )

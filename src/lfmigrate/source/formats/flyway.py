@@ -79,4 +79,5 @@ def _checksum(migration: Migration) -> str:
     return str(found - (1 << 32) if found >= 1 << 31 else found)
 
 
-FORMAT = Format("flyway", _matches, _read, _checksum)
+_NEW = {"V{version}__{name}.sql": "-- {title}\n\n"}
+FORMAT = Format("flyway", _matches, _read, _checksum, _NEW)

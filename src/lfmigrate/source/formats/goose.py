@@ -8,7 +8,7 @@ import re
 from lfmigrate.source.format import Format, Found, Parts
 from lfmigrate.source.migration import Migration
 from lfmigrate.source.reader import Reader
-from lfmigrate.source.sections import filled, refuse_statements, sections, with_directives
+from lfmigrate.source.sections import filled, refuse_statements, sections
 from lfmigrate.source.sqlfile import SqlFile
 
 _NAME = re.compile(r"(?P<version>[0-9]+)_(?P<name>.+)\.sql")
@@ -53,7 +53,7 @@ def _parts(file: SqlFile, reader: Reader) -> Parts:
     refuse_statements(file, parts[""], "-- +goose Up")
     if "up" not in parts:
         raise file.refusal('there is no "-- +goose Up"', 0, "Write it above what applies it.")
-    up = with_directives(parts[""], parts["up"])
+    up = parts["up"].text
     return Parts(up, parts["down"].text if "down" in parts else None, outside, outside)
 
 
@@ -69,4 +69,5 @@ def _substituted(file: SqlFile, reader: Reader) -> SqlFile:
     return SqlFile(file.name, file.path, text + file.text[done:])
 
 
-FORMAT = Format("goose", _matches, _read)
+_NEW = "-- +goose Up\n-- {title}\n\n-- +goose Down\n"
+FORMAT = Format("goose", _matches, _read, files={"{version}_{name}.sql": _NEW})

@@ -39,4 +39,5 @@ def _parts(file: SqlFile, reader: Reader) -> Parts:
     return Parts(parts[""].text, parts["undo"].text if "undo" in parts else None)
 
 
-FORMAT = Format("mybatis", _matches, _read)
+_NEW = "-- // {title}\n\n-- //@UNDO\n\n"
+FORMAT = Format("mybatis", _matches, _read, files={"{version}_{name}.sql": _NEW})

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime
+from itertools import pairwise
 
 from lfmigrate.source.format import Format, Found, Parts
 from lfmigrate.source.migration import Migration
 from lfmigrate.source.reader import Reader
-from lfmigrate.source.sections import sections, with_directives
+from lfmigrate.source.sections import refuse_statements, sections
 from lfmigrate.source.sqlfile import SqlFile
 
-_NAME = re.compile(r"(?P<version>[0-9]{13,17})_(?P<name>.+)\.sql")
+_NAME = re.compile(r"(?P<version>[0-9]+)[^0-9](?P<name>.+)\.sql", re.DOTALL)
+_SECONDS = 14
 _MARKER = re.compile(r"\s*--[\s-]*(up|down)\s+migration(.*)", re.IGNORECASE)
 
 
@@ -28,7 +31,25 @@ def _read(reader: Reader) -> list[Migration]:
             found.add(match["version"], match["name"], file, _parts)
         else:
             found.misnamed(file, "1714564800000_first-table.sql")
-    return found.migrations()
+    migrations = found.migrations()
+    for older, newer in pairwise(migrations):
+        if _moment(older.version) > _moment(newer.version):
+            reader.problem(
+                f"node-pg-migrate runs {newer.up.name} before {older.up.name}, which is later",
+                hint="Write their versions in the same way: in milliseconds, or as dates.",
+            )
+    return migrations
+
+
+def _moment(version: str) -> int:
+    """Return a version in milliseconds, if it is a time; 17 digits are a date in UTC."""
+    try:
+        seconds = datetime.strptime(f"{version[:_SECONDS]}+0000", "%Y%m%d%H%M%S%z")
+    except ValueError:
+        return int(version)
+    if len(version) != _SECONDS + 3:
+        return int(version)
+    return int(seconds.timestamp()) * 1000 + int(version[_SECONDS:])
 
 
 def _parts(file: SqlFile) -> Parts:
@@ -36,7 +57,9 @@ def _parts(file: SqlFile) -> Parts:
     down = parts["down"].text if "down" in parts else None
     if "up" not in parts:
         return Parts(parts[""].text, down)  # from the top
-    return Parts(with_directives(parts[""], parts["up"]), down)
+    refuse_statements(file, parts[""], "-- Up Migration")
+    return Parts(parts["up"].text, down)
 
 
-FORMAT = Format("node-pg-migrate", _matches, _read)
+_NEW = "-- Up Migration\n-- {title}\n\n-- Down Migration\n"
+FORMAT = Format("node-pg-migrate", _matches, _read, files={"{version}_{name}.sql": _NEW})

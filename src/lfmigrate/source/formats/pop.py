@@ -58,4 +58,5 @@ def _read(reader: Reader) -> list[Migration]:
     return found.migrations()
 
 
-FORMAT = Format("pop", _matches, _read)
+_NEW = {f"{{version}}_{{name}}.{way}.sql": "-- {title}\n\n" for way in ("up", "down")}
+FORMAT = Format("pop", _matches, _read, files=_NEW)

@@ -45,4 +45,5 @@ def _checksum(migration: Migration) -> str:
     return sha1(content, usedforsecurity=False).hexdigest()
 
 
-FORMAT = Format("postgres-migrations", _matches, _read, _checksum)
+_NEW = {"{version}-{name}.sql": "-- {title}\n\n"}
+FORMAT = Format("postgres-migrations", _matches, _read, _checksum, _NEW)

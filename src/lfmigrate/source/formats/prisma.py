@@ -49,4 +49,5 @@ def _checksum(migration: Migration) -> str:
     return sha256(migration.content).hexdigest()
 
 
-FORMAT = Format("prisma", _matches, _read, _checksum)
+_NEW = {"{version}_{name}/migration.sql": "-- {title}\n\n"}
+FORMAT = Format("prisma", _matches, _read, _checksum, _NEW)

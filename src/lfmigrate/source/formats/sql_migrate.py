@@ -7,7 +7,7 @@ import re
 from lfmigrate.source.format import Format, Found, Parts
 from lfmigrate.source.migration import Migration
 from lfmigrate.source.reader import Reader
-from lfmigrate.source.sections import Section, refuse_statements, sections, with_directives
+from lfmigrate.source.sections import Section, refuse_statements, sections
 from lfmigrate.source.sqlfile import SqlFile
 
 _MARKER = re.compile(r"--[ \t]*\+migrate[ \t]+(up|down)(?:[ \t]+(.*))?[ \t]*", re.IGNORECASE)
@@ -36,7 +36,7 @@ def _parts(file: SqlFile) -> Parts:
         raise file.refusal('there is no "-- +migrate Up"', 0, "Write it above what applies it.")
     down = parts.get("down")
     return Parts(
-        with_directives(parts[""], parts["up"]),
+        parts["up"].text,
         None if down is None else down.text,
         _is_outside(file, parts["up"]),
         down is not None and _is_outside(file, down),
@@ -51,4 +51,5 @@ def _is_outside(file: SqlFile, section: Section) -> bool:
     return section.options != ""
 
 
-FORMAT = Format("sql-migrate", _matches, _read)
+_NEW = "-- +migrate Up\n-- {title}\n\n-- +migrate Down\n"
+FORMAT = Format("sql-migrate", _matches, _read, files={"{version}_{name}.sql": _NEW})

@@ -37,7 +37,8 @@ def _has_to_run_outside(name: str, text: str) -> bool:
 
 def _read(reader: Reader) -> list[Migration]:
     def translate(file: SqlFile) -> SqlFile:
-        if not file.text.startswith(_FIRST):
+        # What can run in a transaction does, as in a folder without such files.
+        if not file.text.startswith(_FIRST) or not _has_to_run_outside(file.name, file.text):
             return file
         return SqlFile(file.name, file.path, outside_transaction(file.text))
 

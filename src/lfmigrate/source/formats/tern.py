@@ -47,4 +47,5 @@ def _parts(file: SqlFile) -> Parts:
     return Parts(parts[""].text, down, outside, outside)
 
 
-FORMAT = Format("tern", _matches, _read)
+_NEW = "-- {title}\n\n---- create above / drop below ----\n\n"
+FORMAT = Format("tern", _matches, _read, files={"{version}_{name}.sql": _NEW})
