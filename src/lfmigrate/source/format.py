@@ -142,6 +142,7 @@ class Found:
         if parts.outside or alone:
             up = SqlFile(file.name, file.path, rules.outside_transaction(text))
         rules.refuse_unknown_down(up)
+        rules.refuse_isolation_level(up)
         try:
             up.refuse_outside()
         except SqlFileError as error:

@@ -10,7 +10,11 @@ from typing import NamedTuple
 from lfmigrate.source.migration import Migration
 from lfmigrate.source.reader import Reader, is_folder
 from lfmigrate.source.repeatable import REPEATABLE, VIEWS
-from lfmigrate.source.rules import refuse_templates, refuse_unknown_down
+from lfmigrate.source.rules import (
+    refuse_isolation_level,
+    refuse_templates,
+    refuse_unknown_down,
+)
 from lfmigrate.source.sqlfile import SqlFile
 
 # What lfmigrate reads besides the migrations.
@@ -174,6 +178,7 @@ def check_up(file: SqlFile) -> SqlFile:
         )
     refuse_unknown_down(file)
     refuse_templates(file)
+    refuse_isolation_level(file)
     file.refuse_outside()
     return file
 

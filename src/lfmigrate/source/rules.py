@@ -118,6 +118,25 @@ def refuse_unknown_down(file: SqlFile) -> None:
                 break
 
 
+def refuse_isolation_level(file: SqlFile) -> None:
+    """Refuse another isolation level than that of a run.
+
+    Raises:
+        SqlFileError: The server would refuse it, because the transaction has begun by then.
+    """
+    if file.no_transaction:
+        return
+    for statement in file.statements:
+        head, level = statement.head[:4], statement.head[4:6]
+        if head == ("SET", "TRANSACTION", "ISOLATION", "LEVEL") and level != ("READ", "COMMITTED"):
+            raise file.refusal(
+                f"{' '.join(statement.head)} comes too late: the transaction is that of the whole"
+                " run, at the level READ COMMITTED",
+                statement.offset,
+                "Delete it. While files run, LOCK TABLE keeps others from changing what they read.",
+            )
+
+
 def _down(file: SqlFile, mark: re.Match[str]) -> SqlFileError:
     return file.refusal(
         f'"{mark.group().strip()}" looks like the beginning of a down section, which would run'

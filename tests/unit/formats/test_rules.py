@@ -189,3 +189,24 @@ def test_of_hundreds_of_problems_ten_are_shown(folder: Write) -> None:
 
     assert len(caught.value.detail) == 11
     assert caught.value.detail[-1] == "and 290 more"
+
+
+@pytest.mark.parametrize("level", ["SERIALIZABLE", "REPEATABLE READ", "READ UNCOMMITTED"])
+@pytest.mark.parametrize("header", ["", "-- migrate:up\n"])
+def test_another_isolation_level_is_refused_with_the_reason(
+    folder: Write, level: str, header: str
+) -> None:
+    """The server would only say that a query was before it, which is lfmigrate's."""
+    text = f"{header}SET TRANSACTION ISOLATION LEVEL {level};\nSELECT 1;"
+
+    with pytest.raises(SqlFileError, match="comes too late") as caught:
+        read_folder(folder({"001_a.sql": text}))
+
+    assert caught.value.line == text.count("\n")
+
+
+def test_the_level_of_a_run_may_be_stated(folder: Write) -> None:
+    """It changes nothing."""
+    text = "SET TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE;\nSELECT 1;"
+
+    assert read_folder(folder({"001_a.sql": text})).migrations
