@@ -90,21 +90,9 @@ class _Pairs:
         downs: dict[int, list[_Named]] = {}
         for file in self.reader.sql:
             match = _MIGRATION.fullmatch(file)
-            if (
-                match is None
-                and _ALMOST.fullmatch(file)
-                and not is_folder(self.reader.folder / file)
-            ):
-                self.reader.problem(
-                    f"{file} would be skipped: its name is almost that of a migration",
-                    hint="Write an underscore between the version and the name, as in 002_b.sql.",
-                )
-                continue
             if match is None:
                 if not is_folder(self.reader.folder / file):
-                    self.reader.notes.append(
-                        f"{file} is ignored: its name is not that of a migration"
-                    )
+                    self._skip(file)
                 continue
             named = _Named(file, match["version"], match["name"], (match["way"] or "").lower())
             kind = downs if named.way == "down" else ups

@@ -168,6 +168,23 @@ def test_the_checksums_are_those_of_the_tools(folder: Write) -> None:
     assert of("graphile-migrate") == "sha1:1"
 
 
+def test_the_file_for_postgresql_takes_precedence(folder: Write) -> None:
+    """Wherever it is in a listing."""
+    migration = one(
+        folder,
+        {
+            "1_a.up.sql": "nonsense",
+            "1_a.postgres.up.sql": A,
+            "1_a.mysql.up.sql": "nonsense",
+            "1_a.down.sql": "nonsense",
+            "1_a.postgres.down.sql": "DROP TABLE a;",
+        },
+    )
+
+    assert migration.down is not None
+    assert (migration.up.text, migration.down.text) == (A, "DROP TABLE a;")
+
+
 def test_two_formats_are_named(folder: Write) -> None:
     """Which one is meant is not guessed; the option decides."""
     files = {"1_a.sql": f"-- migrate:up\n{A}", "2_b.sql": f"-- +goose Up\n{B}"}

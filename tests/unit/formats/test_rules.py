@@ -131,10 +131,11 @@ def test_prose_is_no_down_section(folder: Write, comment: str) -> None:
 
 def test_a_heading_without_anything_to_undo_is_no_down_section(folder: Write) -> None:
     """A file may say that it cannot be reverted."""
+    update = "UPDATE a SET b = $$\n-- down\n$$;"
     function = (
         "CREATE FUNCTION f() RETURNS int LANGUAGE sql AS $$\n-- undo\nSELECT 1 $$;\nDROP TABLE a;"
     )
-    for text in ("SELECT 1;\n-- Down\n", "-- Rollback\nSELECT 1;\n", function):
+    for text in ("SELECT 1;\n-- Down\n", "-- Rollback\nSELECT 1;\n", function, update):
         assert read_folder(folder({"001_a.sql": text})).migrations
 
 
