@@ -30,6 +30,8 @@ class Flags:
     database_url: str | None = None
     embedded: bool | None = None
     sql_dir: Path | None = None
+    format: str | None = None
+    define: tuple[str, ...] = ()
     schema: str | None = None
     history_schema: str | None = None
     lock_timeout: str | None = None
@@ -99,12 +101,16 @@ class Settings:
         sql_dir: The folder of SQL files; None for the bundled one.
         scope: The schema and the time limits.
         wait_s: How long to keep trying to connect while the server starts.
+        format: Whose folder it is; None to find out.
+        variables: The values of placeholders in the SQL files, by name.
     """
 
     database_url: str | None = field(repr=False)
     sql_dir: Path | None
     scope: Scope
     wait_s: float
+    format: str | None = None
+    variables: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 def load(
@@ -170,6 +176,8 @@ def load(
         shadow_setup=read("LFMIGRATE_SHADOW_SETUP", _path, flags.shadow_setup, usual.shadow_setup),
     )
     wait_s = read("LFMIGRATE_WAIT", _seconds, flags.wait, DEFAULT_WAIT_S)
+    folder_format = read("LFMIGRATE_FORMAT", utf8, flags.format, None)
+    variables = _checked_variables(flags, problems)
     url: str | None = None
     try:
         url = _choose_database(flags, environment, dotenv)
@@ -180,7 +188,32 @@ def load(
         problems.append(UsageError(f"the database URL is {error}"))
     if problems:
         raise combine(problems, f"{len(problems)} invalid settings")
-    return Settings(url, sql_dir(flags, environment, dotenv), scope, wait_s)
+    folder = sql_dir(flags, environment, dotenv)
+    return Settings(url, folder, scope, wait_s, folder_format, variables)
+
+
+def _checked_variables(flags: Flags, problems: list[UsageError]) -> dict[str, str]:
+    """Return the values of placeholders; what is wrong with them is added to the problems."""
+    try:
+        return defined(flags)
+    except UsageError as error:
+        problems.append(error)
+    return {}
+
+
+def defined(flags: Flags) -> dict[str, str]:
+    """Return the values of placeholders.
+
+    Raises:
+        UsageError: One has no name or no value.
+    """
+    values = {}
+    for given in flags.define or ():
+        name, equals, value = given.partition("=")
+        if not (name and equals):
+            raise UsageError(f'invalid --define "{name}": use NAME=VALUE')
+        values[name] = value
+    return values
 
 
 def sql_dir(

@@ -396,6 +396,8 @@ def restore(
 @takes(
     "database_url",
     "sql_dir",
+    "format",
+    "define",
     "wait",
     *EVERYWHERE,
     database_url="Server on which to create the database (default: the private one).",
@@ -428,6 +430,8 @@ def check(flags: Flags) -> None:
 )
 @takes(
     "sql_dir",
+    "format",
+    "define",
     *EVERYWHERE,
     sql_dir="Directory in which to create the files. [env: LFMIGRATE_SQL_DIR]",
 )
@@ -435,7 +439,7 @@ def new(
     flags: Flags,
     name: Annotated[str, typer.Argument(metavar="NAME", help="What the migration is about.")],
 ) -> None:
-    """Create the next pair of migration files, with headers to fill in."""
+    """Create the files of the next migration, with headers to fill in."""
     with calling("new", flags) as call:
         folder = settings.sql_dir(flags, os.environ, dotenv_variables())
         if folder is None:
@@ -443,7 +447,9 @@ def new(
                 "no directory is configured in which to create the migration",
                 hint="Name it with --sql-dir, or set LFMIGRATE_SQL_DIR.",
             )
-        call.show(lfmigrate.new(folder, name))
+        wanted = flags.format or os.environ.get("LFMIGRATE_FORMAT") or None
+        variables = settings.defined(flags)
+        call.show(lfmigrate.new(folder, name, format=wanted, variables=variables))
 
 
 @app.command(

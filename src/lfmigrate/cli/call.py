@@ -147,10 +147,16 @@ def run(call: Call, work: Callable[[Connection, Folder, Scope], T]) -> T:
 def _connected(call: Call) -> Iterator[tuple[Connection, Folder, Scope]]:
     """Read the settings and the folder, and open the connection."""
     from lfmigrate.source.folder import read_folder, shipped_folder  # noqa: PLC0415 (as above)
+    from lfmigrate.source.migration import OWN  # noqa: PLC0415 (as above)
     from lfmigrate.source.setup import read_setup  # noqa: PLC0415 (as above)
 
     settings = read_settings(call)
-    folder = read_folder(settings.sql_dir or shipped_folder())
+    folder = read_folder(
+        settings.sql_dir or shipped_folder(), format=settings.format, variables=settings.variables
+    )
+    call.document["format"] = folder.format
+    if folder.format != OWN:
+        call.screen.source = f"{folder.format} files in {folder.path}"
     if (setup := settings.scope.shadow_setup) is not None:
         read_setup(setup)
     with opened(call, settings) as (conn, _):

@@ -39,6 +39,20 @@ _OPTIONS: dict[str, Any] = {
             help="Directory of the SQL files (default: the bundled ones). [env: LFMIGRATE_SQL_DIR]",
         ),
     ],
+    "format": Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Format of the SQL directory, such as goose (default: detected)."
+            " [env: LFMIGRATE_FORMAT]",
+        ),
+    ],
+    "define": Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=VALUE", help="Value of a placeholder in the SQL files; may be repeated."
+        ),
+    ],
     "schema": Annotated[
         str | None,
         typer.Option(

@@ -27,6 +27,7 @@ from lfmigrate.schema.compare import Verdict
 from lfmigrate.settings import Scope
 from lfmigrate.source.folder import Folder, Migration
 from lfmigrate.source.sqlfile import SqlFile, diff, from_text
+from lfmigrate.source.version import is_named_by, label
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,7 @@ class AcceptReport:
     @property
     def label(self) -> str:
         """Return version and name, such as ``002_leadership_feedback_tables``."""
-        return f"{self.version}_{self.name}"
+        return label(self.version, self.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,9 +147,7 @@ def accept(
 def _choose(folder: Folder, history: History, version: str) -> tuple[Event, Migration]:
     """Return the event that applied a migration, and its files."""
     states = plan.migration_states(folder, history)
-    # Compared as text, because int() refuses very long numbers.
-    wanted = version.lstrip("0")
-    state = next((s for s in states if version and s.version.lstrip("0") == wanted), None)
+    state = next((s for s in states if version and is_named_by(s.version, version)), None)
     if state is None:
         known = ", ".join(dict.fromkeys(s.version for s in states)) or "none"
         raise UsageError(

@@ -30,6 +30,8 @@ from lfmigrate.postgres.pipeline import Flight
 from lfmigrate.settings import Scope
 from lfmigrate.source import squawk
 from lfmigrate.source.folder import Folder
+from lfmigrate.source.migration import PAIRS
+from lfmigrate.source.version import label
 from lfmigrate.syntax.names import quote_name
 
 # The beginnings of names that only the server gives; those of a user have their schema first.
@@ -139,8 +141,14 @@ def _execute(conn: Connection, statement: str) -> None:
 
 
 def _findings(program: str, folder: Folder) -> tuple[str, ...]:
-    """Return squawk's findings for each file, given whether it runs in a transaction."""
-    files = [m.up for m in folder.migrations] + [r.file for r in folder.repeatables]
+    """Return squawk's findings for each file, given whether it runs in a transaction.
+
+    It reads whole files, so those of another tool that have a down section are left out.
+    """
+    files = [
+        *(m.up for m in folder.migrations if folder.format in PAIRS or m.down is None),
+        *(each.file for each in folder.repeatables),
+    ]
     found: list[str] = []
     for alone in (False, True):
         paths = [f.path for f in files if f.path is not None and f.no_transaction == alone]
@@ -199,7 +207,7 @@ class _Trial:
             for v in report.relations
             if v.status != "unchanged"
         ] + [
-            f"{m.version}_{m.name} was {m.status}"
+            f"{label(m.version, m.name)} was {m.status}"
             for m in report.migrations
             if m.status != "already_applied"
         ]

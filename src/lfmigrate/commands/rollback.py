@@ -37,8 +37,9 @@ from lfmigrate.rows.archive import DEFAULT_PARENT, Dropped, default_folder
 from lfmigrate.rows.dump import OnCopy
 from lfmigrate.schema.relation import REPLACEABLE, ROUTINE_KINDS, Key
 from lfmigrate.settings import Scope
-from lfmigrate.source import down
+from lfmigrate.source import down, version
 from lfmigrate.source.folder import Folder
+from lfmigrate.source.migration import PAIRS
 from lfmigrate.source.repeatable import RunOrder
 from lfmigrate.source.sqlfile import SqlFile, from_text
 from lfmigrate.syntax.names import quote_name
@@ -215,7 +216,10 @@ def rollback(
 def _labels(report: RollbackReport) -> dict[str, int | None]:
     """Return what a report says, and the rows of it."""
     return {
-        **{f"migration {each.version}_{each.name}": None for each in report.migrations},
+        **{
+            f"migration {version.label(each.version, each.name)}": None
+            for each in report.migrations
+        },
         **{f"{each.kind} {each.name}": each.rows for each in (*report.lost, *report.dependents)},
     }
 
@@ -229,7 +233,8 @@ def _choose(
     owned = owned_objects(session, state, above=keep)
     undoings = plan.undoings(folder, history, owned.numbers, newest_only=to is None)
     if to is None and undoings:
-        owned = owned_objects(session, state, above=undoings[0].number - 1)
+        below = [n for n in owned.numbers if n < undoings[0].number]
+        owned = owned_objects(session, state, above=below[-1] if below else None)
     return undoings, owned
 
 
@@ -313,11 +318,11 @@ def _down_file(
         recorded: Whether to use that.
     """
     present = undoing.migration.down if undoing.migration is not None else None
-    label = f"{undoing.version}_{undoing.name}"
+    label = version.label(undoing.version, undoing.name)
     if script is None and present is None:
         raise Refused(
             f"migration {label} cannot be rolled back: it has no down file",
-            hint=f"{_way_to_add_a_down_file(undoing)}, or undo it with a new migration.",
+            hint=f"{_way_to_add_a_down_file(folder, undoing)}, or undo it with a new migration.",
         )
     past = None if script is None else from_text(f"{label}.down.sql (recorded)", script)
     if recorded:
@@ -341,8 +346,10 @@ def _down_file(
     return present, None
 
 
-def _way_to_add_a_down_file(undoing: Undoing) -> str:
+def _way_to_add_a_down_file(folder: Folder, undoing: Undoing) -> str:
     """Return what to do; a forward-only file has to be renamed, too."""
+    if folder.format not in PAIRS:
+        return f"Add what reverts it as {folder.format} does"
     up = undoing.migration.up.name if undoing.migration is not None else ""
     stem = up.removesuffix(".sql")
     if not up or stem.lower().endswith(".up"):
@@ -393,7 +400,7 @@ def _save(
     refuse_unreadable(counted.large_objects)
     if not counted.has_content and not kept:
         return None
-    undone = ", ".join(f"{m.version}_{m.name}" for m in report.migrations)
+    undone = ", ".join(version.label(m.version, m.name) for m in report.migrations)
     about = tx.state.about(f"rollback of {undone}", kept)
     target = default_folder(parent, about.database)
     saved = tx.save_rows(

@@ -39,6 +39,7 @@ from lfmigrate.rows.dump import OnCopy
 from lfmigrate.settings import Scope
 from lfmigrate.source.folder import Folder
 from lfmigrate.source.repeatable import RunOrder
+from lfmigrate.source.version import number
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +207,7 @@ def _choose(
     if not pending:
         missing.refuse_problems(NOTHING_CHANGED)
     steps += [Step.of_migration("repair", m) for m in missing.migrations]
-    steps.sort(key=lambda step: int(step.version or 0))
+    steps.sort(key=lambda step: number(step.version or "0"))
     return steps
 
 
@@ -305,7 +306,9 @@ def _refuse_ahead(session: Session, state: DatabaseState, step: Step, options: _
     """
     rows = options.rows
     done = sum(
-        1 for e in state.history.begun.get(int(step.version or 0), ()) if e.action == "statement"
+        1
+        for e in state.history.begun.get(number(step.version or "0"), ())
+        if e.action == "statement"
     )
     tried = known_to_lose(step.file, done)
     if tried is None or rows.accepts or rows.parent is not None or step.file.loses_data:

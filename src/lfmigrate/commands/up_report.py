@@ -18,6 +18,7 @@ from lfmigrate.history import plan
 from lfmigrate.history.events import History
 from lfmigrate.schema.compare import Verdict, compare_all
 from lfmigrate.source.folder import Folder
+from lfmigrate.source.version import number as version_number
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +93,7 @@ def report_of(
                 status: Literal["planned", "repaired", "applied"] = (
                     "planned" if dry_run else "repaired" if step.action == "repair" else "applied"
                 )
-                done[int(step.version)] = MigrationResult(
+                done[version_number(step.version)] = MigrationResult(
                     step.version, step.name, status, entry.elapsed_ms
                 )
     relations = (

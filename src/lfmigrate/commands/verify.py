@@ -24,6 +24,7 @@ from lfmigrate.schema.relation import Key, Relation, Snapshot
 from lfmigrate.settings import Scope
 from lfmigrate.source.folder import Folder
 from lfmigrate.source.sqlfile import SqlFile, diff, from_text
+from lfmigrate.source.version import label
 
 _MIXED = (
     "other sessions changed the schema each time that it was read: what is reported may never have"
@@ -177,7 +178,7 @@ def _notes(folder: Folder, known: History) -> Iterator[str]:
     yield from plan.notes(folder, known)
     pending = [s for s in plan.migration_states(folder, known) if s.status == "pending"]
     if known.events and pending:
-        labels = ", ".join(f"{s.version}_{s.name}" for s in pending)
+        labels = ", ".join(label(s.version, s.name) for s in pending)
         yield f"{len(pending)} pending, and not expected yet: {labels}"
     for state in plan.repeatable_states(folder, known):
         file, is_view = state.repeatable.file.name, state.repeatable.is_view

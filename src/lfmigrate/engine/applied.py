@@ -12,6 +12,7 @@ from lfmigrate.history.events import Event, History
 from lfmigrate.postgres.wire import Answer
 from lfmigrate.source.repeatable import RepeatableFile, in_order
 from lfmigrate.source.sqlfile import SqlFile, from_text
+from lfmigrate.source.version import number
 
 
 def applied_files(
@@ -30,8 +31,8 @@ def applied_files(
     """
     history, folder = state.history, session.folder
     running = {step.version: step for step in steps if step.version is not None}
-    undone = {int(v) for v, step in running.items() if step.action == "rollback"}
-    ran = {int(v): step.so_far or step.file for v, step in running.items()}
+    undone = {number(v) for v, step in running.items() if step.action == "rollback"}
+    ran = {number(v): step.so_far or step.file for v, step in running.items()}
     migrations = {m.number: m.up for m in folder.migrations}
     repeatables = {each.name: each for each in folder.repeatables}
     again = {step.name for step in steps if step.version is None}

@@ -32,6 +32,7 @@ from lfmigrate.history import ledger
 from lfmigrate.postgres.pipeline import rolled_back_on_error
 from lfmigrate.postgres.wire import Answer
 from lfmigrate.schema.relation import Fingerprints, Found, Key, Relation, Snapshot
+from lfmigrate.source import version
 from lfmigrate.source.sqlfile import SqlFile, from_text
 from lfmigrate.syntax.names import Cursor, Indexing, indexing
 from lfmigrate.syntax.scanner import Statement
@@ -48,7 +49,7 @@ def next_part(state: DatabaseState, step: Step) -> Step | None:
         state: The database, with the history as it is now.
         step: The file.
     """
-    number = int(step.version or 0)
+    number = version.number(step.version or "0")
     if number in state.history.applied:
         return None
     units = step.file.units()
@@ -149,7 +150,7 @@ def run_alone(session: Session, state: DatabaseState, part: Step) -> Outcome:
 
 def _was_begun(session: Session, state: DatabaseState, part: Step) -> bool:
     """Return whether an earlier run was interrupted in a statement, as it is now."""
-    events = state.history.begun.get(int(part.version or 0), ())
+    events = state.history.begun.get(version.number(part.version or "0"), ())
     if not events or events[-1].action != "begun":
         return False
     with session.reading(state.schema) as flight:

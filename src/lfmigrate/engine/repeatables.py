@@ -19,6 +19,7 @@ from lfmigrate.source.repeatable import (
     may_mean,
     mentioned_by,
 )
+from lfmigrate.source.version import number
 from lfmigrate.syntax.names import Name
 from lfmigrate.syntax.scanner import Statement
 
@@ -39,7 +40,7 @@ def repeatable_steps(
         recreated: What is dropped, so that its files may have to run.
         order: The order.
     """
-    applied = state.history.applied.keys() | {int(s.version) for s in steps if s.version}
+    applied = state.history.applied.keys() | {number(s.version) for s in steps if s.version}
     if any(m.number not in applied for m in folder.migrations):
         return []  # one may need what does not exist yet
     names = {each.name for each in _chosen(folder, state, steps)}

@@ -17,6 +17,7 @@ from lfmigrate.postgres.wire import Answer, OnStall
 from lfmigrate.rows.archive import About, Dropped
 from lfmigrate.schema.relation import Horizon, Key, Snapshot
 from lfmigrate.settings import Scope
+from lfmigrate.source.version import label
 from lfmigrate.syntax.names import quote_name
 
 # What the server says when a relation is dropped while it is described: the catalogs are read as of
@@ -59,7 +60,7 @@ class DatabaseState:
             reason=reason,
             database=self.server.database,
             schema=self.schema,
-            applied=tuple(f"{event.version}_{event.name}" for _, event in applied),
+            applied=tuple(label(event.version or "", event.name) for _, event in applied),
             tool_version=__version__,
             server_version=self.server.version,
             dropped=tuple(dropped),

@@ -12,6 +12,7 @@ from lfmigrate.schema.relation import Key, Relation
 from lfmigrate.source.folder import Migration
 from lfmigrate.source.repeatable import RepeatableFile
 from lfmigrate.source.sqlfile import SqlFile
+from lfmigrate.source.version import label
 from lfmigrate.syntax.names import quote_name
 from lfmigrate.syntax.scanner import Statement
 
@@ -131,8 +132,8 @@ class Step:
         """Return what messages call it."""
         if self.version is None:
             return self.file.name
-        label = f"{self.version}_{self.name}"
-        return f"{label} ({self.part})" if self.part else label
+        named = label(self.version, self.name)
+        return f"{named} ({self.part})" if self.part else named
 
     @property
     def entry(self) -> Entry:

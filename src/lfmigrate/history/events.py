@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from lfmigrate.schema.relation import REPLACEABLE, Key, Relation, Snapshot
+from lfmigrate.source.version import label, number
 
 # The actions of files that may run again.
 REPEATABLE_ACTIONS = frozenset({"view", "repeatable"})
@@ -93,12 +94,12 @@ class Event:
     @property
     def number(self) -> int | None:
         """Return the migration's version as a number: ``002`` and ``2`` are the same."""
-        return None if self.version is None else int(self.version)
+        return None if self.version is None else number(self.version)
 
     @property
     def label(self) -> str:
         """Return what messages call it: version and name, or a repeatable file's name."""
-        return self.file if self.version is None else f"{self.version}_{self.name}"
+        return self.file if self.version is None else label(self.version, self.name)
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,8 @@ from lfmigrate.errors import DifferenceFound, Refused, UsageError
 from lfmigrate.history.events import Event, History
 from lfmigrate.source.folder import Folder, Migration
 from lfmigrate.source.repeatable import RepeatableFile
+from lfmigrate.source.version import is_named_by, label
+from lfmigrate.source.version import number as version_number
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +38,12 @@ class MigrationState:
     @property
     def number(self) -> int:
         """Return the version as a number."""
-        return int(self.version)
+        return version_number(self.version)
 
     @property
     def label(self) -> str:
         """Return version and name, such as ``002_leadership_feedback_tables``."""
-        return f"{self.version}_{self.name}"
+        return label(self.version, self.name)
 
     @property
     def was_renamed(self) -> bool:
@@ -404,7 +406,7 @@ def version_to_keep(folder: Folder, history: History, to: str) -> int:
     if to and not to.strip("0"):
         return 0 if to in _versions(folder, history) else -1
     for number, event in history.applied.items():
-        if event.version is not None and event.version.lstrip("0") == to.lstrip("0"):
+        if event.version is not None and is_named_by(event.version, to):
             return number
     return _version(folder, to)
 
@@ -468,9 +470,13 @@ def _version(folder: Folder, to: str) -> int:
     """Return the version in the folder that an option names, as a number."""
     versions = [m.version for m in folder.migrations]
     for migration in folder.migrations:
-        # Compared as text, because int() refuses very long numbers.
-        if migration.version.lstrip("0") == to.lstrip("0") and to:
+        if to and is_named_by(migration.version, to):
             return migration.number
+    # Of an id, its number is enough.
+    begins = f"{to}_", f"{to}."
+    named = [m for m in folder.migrations if to and not m.name and m.version.startswith(begins)]
+    if len(named) == 1:
+        return named[0].number
     raise UsageError(
         f'there is no migration "{to}"',
         detail=[f"versions in {folder.path}: {', '.join(versions) or 'none'}"],

@@ -11,11 +11,12 @@ from lfmigrate.output.page import Page
 
 @draw.register
 def _(report: NewReport, page: Page) -> None:
-    # Two paths and nothing else, so that an editor can be started on them.
+    # Paths and nothing else, so that an editor can be started on them.
     page.path(report.up)
-    page.path(report.down)
+    if report.down is not None:
+        page.path(report.down)
 
 
 @to_json.register
 def _(report: NewReport) -> dict[str, Any]:
-    return {"files": [str(report.up), str(report.down)]}
+    return {"files": [str(path) for path in (report.up, report.down) if path is not None]}

@@ -79,6 +79,7 @@ class Page:
         quiet: Whether only problems are wanted.
         verbose: Whether everything is wanted.
         preview: Whether a question follows, and nothing has been done yet.
+        source: Whose files it is about, if they are another tool's.
         ascii_only: Whether the terminal may be unable to show anything else.
         parts: What has been written.
     """
@@ -89,6 +90,7 @@ class Page:
     quiet: bool = False
     verbose: bool = False
     preview: bool = False
+    source: str = ""
     ascii_only: bool = False
     parts: list[RenderableType] = field(default_factory=list)
 
@@ -102,7 +104,7 @@ class Page:
         major, minor = divmod(report.server.version, 10000)
         where = (
             f": database {report.server.database}, schema {report.schema},"
-            f" PostgreSQL {major}.{minor}"
+            f" PostgreSQL {major}.{minor}{', ' if self.source else ''}{self.source}"
         )
         self.line((f"{what} preview" if self.preview else f"lfmigrate {what}", "bold"), where)
         self.blank()

@@ -9,6 +9,7 @@ from lfmigrate.engine.losses import CHANGED
 from lfmigrate.output.dispatch import draw, question, to_json
 from lfmigrate.output.losses import draw_losses, lost_json
 from lfmigrate.output.page import Page, counted, word
+from lfmigrate.source.version import label as version_label
 
 
 @draw.register
@@ -24,7 +25,7 @@ def _(report: RollbackReport, page: Page) -> None:
     would = "" if report.done else "would be "
     _draw_losses(report, page, would)
     for migration in report.migrations:
-        label = f"{migration.version}_{migration.name} "
+        label = f"{version_label(migration.version, migration.name)} "
         page.line(label, word("rolled_back", f"{would}rolled back"))
     for restored in report.restored:
         page.line(f"previous definition of {restored} {would}restored")

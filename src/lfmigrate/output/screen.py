@@ -45,6 +45,8 @@ class Screen:
         out: TextIO | None = None,
         err: TextIO | None = None,
     ) -> None:
+        # Whose files a report is about, if they are another tool's.
+        self.source = ""
         self._json = as_json
         self._quiet = quiet
         self._verbose = verbose
@@ -72,6 +74,7 @@ class Screen:
             quiet=self._quiet and not preview,  # what is not shown cannot be confirmed
             verbose=self._verbose,
             preview=preview,
+            source=self.source,
             ascii_only=self._out.options.ascii_only,
         )
         draw(report, page)

@@ -9,6 +9,7 @@ from lfmigrate.output.dispatch import draw, to_json
 from lfmigrate.output.losses import draw_losses, lost_json
 from lfmigrate.output.page import Page, counted, word
 from lfmigrate.output.relations import draw_verdicts, summary, verdict_json
+from lfmigrate.source.version import label as version_label
 
 # What the statuses are called in a table and in a sum, where everything was rolled back.
 _WOULD = {
@@ -91,7 +92,7 @@ def _draw_migrations(page: Page, ran: list[MigrationResult]) -> None:
 
 
 def _draw_migration(page: Page, migration: MigrationResult) -> None:
-    label = f"{migration.version}_{migration.name} "
+    label = f"{version_label(migration.version, migration.name)} "
     if migration.status != "planned":
         page.line(label, word(migration.status), f" in {migration.elapsed_ms} ms")
     elif migration.elapsed_ms is None:

@@ -8,6 +8,7 @@ from lfmigrate.commands.verify import VerifyReport
 from lfmigrate.output.dispatch import draw, to_json
 from lfmigrate.output.page import Page, word
 from lfmigrate.output.relations import draw_verdicts, summary, verdict_json
+from lfmigrate.source.version import label as version_label
 
 
 @draw.register
@@ -17,7 +18,9 @@ def _(report: VerifyReport, page: Page) -> None:
     draw_verdicts(page, report.relations, report.schema)
     for edit in report.edited:
         page.blank()
-        page.line(word("edited"), f" {edit.version}_{edit.name}, after it was applied")
+        page.line(
+            word("edited"), f" {version_label(edit.version, edit.name)}, after it was applied"
+        )
         page.diff(edit.diff)
     if not page.quiet:
         page.blank()
