@@ -296,15 +296,16 @@ def test_files_with_transaction_control_are_refused_before_anything_is_sent(
         for n, text in enumerate(controls, start=1)
     }
     files["views/v.sql"] = "CREATE OR REPLACE VIEW v AS SELECT 1 AS n;\nCOMMIT;\n"
-    with Cutter(target_of(database)) as proxy:
-        done = cli(
-            "up", "--sql-dir", folder(files), env={"DATABASE_URL": through(database, proxy.port)}
-        )
+    # A folder with more than ten problems shows ten.
+    for some in (list(files)[:7], list(files)[7:]):
+        with Cutter(target_of(database)) as proxy:
+            path = folder({name: files[name] for name in some})
+            done = cli("up", "--sql-dir", path, env={"DATABASE_URL": through(database, proxy.port)})
 
-        assert done.returncode == 2, done.stderr
-        assert [name for name in files if f"{name}:2:" not in done.stderr] == []
-        assert NOTHING_CHANGED.text in done.stderr
-        assert proxy.accepted == 0
+            assert done.returncode == 2, done.stderr
+            assert [name for name in some if f"{name}:2:" not in done.stderr] == []
+            assert NOTHING_CHANGED.text in done.stderr
+            assert proxy.accepted == 0
 
 
 # No statement is sent, or none that matters.
