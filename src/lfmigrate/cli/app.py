@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 import lfmigrate
+from lfmigrate.cli import completion
 from lfmigrate.cli.commands.accept import accept
 from lfmigrate.cli.commands.backup import backup
 from lfmigrate.cli.commands.check import check
@@ -20,10 +21,12 @@ from lfmigrate.cli.commands.serve import serve
 from lfmigrate.cli.commands.status import status
 from lfmigrate.cli.commands.up import up
 from lfmigrate.cli.commands.verify import verify
+from lfmigrate.cli.parsing import Command, Group
 from lfmigrate.errors import UsageError
 
 app = typer.Typer(
     name="lfmigrate",
+    cls=Group,
     help="Run raw SQL migrations on PostgreSQL in a single transaction and report what actually"
     " changed.",
     # Typer's own frames would read "[env: DATABASE_URL]" as markup and drop it; plain help also
@@ -31,12 +34,16 @@ app = typer.Typer(
     rich_markup_mode=None,
     # A traceback is a bug; `main` prints it, without passwords.
     pretty_exceptions_enable=False,
+    # Typer's own options for it ignore which shell is named.
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 
 def _add(command: Callable[..., None], summary: str, example: str) -> None:
     """Add a command, with its line in the list of commands and the example under its help."""
-    app.command(short_help=summary, epilog=f"Example: lfmigrate {example}")(command)
+    add = app.command(cls=Command, short_help=summary, epilog=f"Example: lfmigrate {example}")
+    add(command)
 
 
 _add(
@@ -75,7 +82,10 @@ def _print_version(wanted: bool) -> None:  # noqa: FBT001 (how Typer calls it)
         raise typer.Exit
 
 
-@app.callback(invoke_without_command=True)
+@app.callback(
+    invoke_without_command=True,
+    epilog='"lfmigrate COMMAND -h" shows the options of a command, which may also precede it.',
+)
 def _root(
     context: typer.Context,
     *,
@@ -88,6 +98,25 @@ def _root(
             callback=_print_version,
         ),
     ] = False,
+    show_completion: Annotated[  # noqa: ARG001 (as above)
+        str | None,
+        typer.Option(
+            metavar="[SHELL]",
+            help="Print the script that completes commands, options and versions in bash, fish,"
+            " powershell, pwsh or zsh (default: the current shell).",
+            is_eager=True,
+            callback=completion.show,
+        ),
+    ] = None,
+    install_completion: Annotated[  # noqa: ARG001 (as above)
+        str | None,
+        typer.Option(
+            metavar="[SHELL]",
+            help="Install that script.",
+            is_eager=True,
+            callback=completion.install,
+        ),
+    ] = None,
 ) -> None:
     if context.invoked_subcommand is None:
         typer.echo(context.get_help(), err=True)

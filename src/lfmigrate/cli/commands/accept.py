@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import lfmigrate
+from lfmigrate.cli import options
 from lfmigrate.cli.call import calling, confirmed, run
 from lfmigrate.cli.options import Yes, on_a_database
 from lfmigrate.settings import Flags, Scope
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 @on_a_database
 def accept(
     flags: Flags,
-    version: Annotated[str, typer.Argument(metavar="VERSION", help="Version of the migration.")],
+    version: options.Version,
     *,
     yes: Yes = False,
     dry_run: Annotated[

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import lfmigrate
-from lfmigrate.cli import options
+from lfmigrate.cli import completion, options
 from lfmigrate.cli.call import ask, calling, run
 from lfmigrate.cli.options import Replace, Yes, on_a_database
 from lfmigrate.settings import Flags, Scope
@@ -20,7 +20,12 @@ if TYPE_CHECKING:
 @on_a_database
 def restore(
     flags: Flags,
-    path: Annotated[Path, typer.Argument(metavar="DIR", help="Directory of the backup.")],
+    path: Annotated[
+        Path,
+        typer.Argument(
+            metavar="DIR", help="Directory of the backup.", autocompletion=completion.backups
+        ),
+    ],
     *,
     replace: Replace = False,
     backup_dir: options.BackupDir = None,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import lfmigrate
-from lfmigrate.cli import options
+from lfmigrate.cli import completion, options
 from lfmigrate.cli.call import ask, calling, previewed, run
 from lfmigrate.cli.options import Yes, on_a_database
 from lfmigrate.errors import UsageError
@@ -27,6 +27,7 @@ def rollback(
         typer.Option(
             metavar="VERSION",
             help="Roll back every migration newer than VERSION; 0 rolls back all.",
+            autocompletion=completion.versions,
         ),
     ] = None,
     dry_run: Annotated[

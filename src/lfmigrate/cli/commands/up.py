@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 import lfmigrate
-from lfmigrate.cli import options
+from lfmigrate.cli import completion, options
 from lfmigrate.cli.call import calling, run
 from lfmigrate.cli.options import on_a_database
 from lfmigrate.settings import Flags
@@ -18,7 +18,12 @@ def up(
     flags: Flags,
     *,
     to: Annotated[
-        str | None, typer.Option(metavar="VERSION", help="The last version to run.")
+        str | None,
+        typer.Option(
+            metavar="VERSION",
+            help="The last version to run.",
+            autocompletion=completion.versions,
+        ),
     ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Run everything, show the result, then roll back.")
