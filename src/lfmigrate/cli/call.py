@@ -146,21 +146,32 @@ def run(call: Call, work: Callable[[Connection, Folder, Scope], T]) -> T:
 @contextmanager
 def _connected(call: Call) -> Iterator[tuple[Connection, Folder, Scope]]:
     """Read the settings and the folder, and open the connection."""
-    from lfmigrate.source.folder import read_folder, shipped_folder  # noqa: PLC0415 (as above)
-    from lfmigrate.source.migration import OWN  # noqa: PLC0415 (as above)
     from lfmigrate.source.setup import read_setup  # noqa: PLC0415 (as above)
 
     settings = read_settings(call)
+    folder = read_files(call, settings)
+    if (setup := settings.scope.shadow_setup) is not None:
+        read_setup(setup)
+    with opened(call, settings) as (conn, _):
+        yield conn, folder, settings.scope
+
+
+def read_files(call: Call, settings: Settings) -> Folder:
+    """Read the folder, and refuse it unless all files can be run.
+
+    Raises:
+        SqlFileError: One cannot be, or there are none.
+    """
+    from lfmigrate.source.folder import read_folder, shipped_folder  # noqa: PLC0415 (as above)
+    from lfmigrate.source.migration import OWN  # noqa: PLC0415 (as above)
+
     folder = read_folder(
         settings.sql_dir or shipped_folder(), format=settings.format, variables=settings.variables
     )
     call.document["format"] = folder.format
     if folder.format != OWN:
         call.screen.source = f"{folder.format} files in {folder.path}"
-    if (setup := settings.scope.shadow_setup) is not None:
-        read_setup(setup)
-    with opened(call, settings) as (conn, _):
-        yield conn, folder, settings.scope
+    return folder
 
 
 def read_settings(call: Call) -> Settings:
@@ -177,7 +188,7 @@ def read_settings(call: Call) -> Settings:
     return settings
 
 
-def _find_database(call: Call, settings: Settings) -> str:
+def find_database(call: Call, settings: Settings) -> str:
     """Return the URL of the database, and start the private server if there is no other."""
     from lfmigrate.postgres import embedded  # noqa: PLC0415 (as above)
 
@@ -188,8 +199,16 @@ def _find_database(call: Call, settings: Settings) -> str:
 
 
 @contextmanager
-def opened(call: Call, settings: Settings) -> Iterator[tuple[Connection, str]]:
-    """Open the connection, and yield it with the URL to which it was made."""
+def opened(
+    call: Call, settings: Settings, *, limit_s: float | None = None
+) -> Iterator[tuple[Connection, str]]:
+    """Open the connection, and yield it with the URL to which it was made.
+
+    Args:
+        call: The call.
+        settings: Which database, and for how long to retry.
+        limit_s: How many seconds each attempt may take; None for what is usual.
+    """
     from lfmigrate.postgres.connection import connect  # noqa: PLC0415 (as above)
     from lfmigrate.postgres.url import address  # noqa: PLC0415 (as above)
 
@@ -197,9 +216,9 @@ def opened(call: Call, settings: Settings) -> Iterator[tuple[Connection, str]]:
         call.screen.say(f"{reason}; retrying for {settings.wait_s:g} s")
 
     try:
-        url = _find_database(call, settings)
+        url = find_database(call, settings)
         call.document["database"] = address(url)
-        conn = connect(url, wait_s=settings.wait_s, on_wait=on_wait)
+        conn = connect(url, wait_s=settings.wait_s, on_wait=on_wait, limit_s=limit_s)
     except ConnectionFailed as error:
         error.outcome = NOTHING_CHANGED
         raise
