@@ -156,9 +156,18 @@ _OPTIONS: dict[str, Any] = {
             rich_help_panel=_OUTPUT,
         ),
     ],
+    "summary": Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Append the report to this file, in Markdown (default: the summary of the job in"
+            " GitHub Actions).",
+            rich_help_panel=_OUTPUT,
+        ),
+    ],
 }
 
-EVERYWHERE = ("json", "quiet", "verbose")
+EVERYWHERE = ("json", "quiet", "verbose", "summary")
 
 
 def takes(*names: str, **help_texts: str) -> Callable[[Callable[..., None]], Callable[..., None]]:

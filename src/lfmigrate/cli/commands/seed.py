@@ -43,6 +43,7 @@ def seed(
 ) -> None:
     """Load initial data from CSV files in a single transaction; existing rows are kept."""
     with calling("seed", flags) as call:
+        call.seed = source
         if check:
             if source is not None or replace or dry_run:
                 raise UsageError(
