@@ -309,7 +309,8 @@ def _environment(added: Mapping[str, str] | None) -> dict[str, str]:
     inherited = {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith(("LFMIGRATE_", "PG")) and name not in {"DATABASE_URL", "COLUMNS"}
+        if not name.startswith(("LFMIGRATE_", "PG", "GITHUB_"))
+        and name not in {"DATABASE_URL", "COLUMNS"}
     }
     return {**inherited, **(added or {})}
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from lfmigrate.commands.up import up
     from lfmigrate.commands.up_report import MigrationResult, UpReport
     from lfmigrate.commands.verify import Edit, VerifyReport, verify
+    from lfmigrate.commands.wait import WaitReport, wait
     from lfmigrate.engine.losses import Lost
     from lfmigrate.errors import (
         ArchiveError,
@@ -89,6 +90,7 @@ __all__ = [
     "UsageError",
     "Verdict",
     "VerifyReport",
+    "WaitReport",
     "__version__",
     "accept",
     "backup",
@@ -104,6 +106,7 @@ __all__ = [
     "status",
     "up",
     "verify",
+    "wait",
 ]
 
 # Where each name is defined. A module is imported when one of its names is first used, so that
@@ -122,6 +125,7 @@ _NAMES = {
     "commands.up": ("up",),
     "commands.up_report": ("MigrationResult", "UpReport"),
     "commands.verify": ("Edit", "VerifyReport", "verify"),
+    "commands.wait": ("WaitReport", "wait"),
     "errors": (
         "ArchiveError",
         "ConnectionFailed",

@@ -81,6 +81,7 @@ class LfmigrateError(Exception):
         column: The column in that line in characters, from 1, or None.
         report: What the command would have returned, as far as it is known; may be None.
         backup: The folder with the rows that the failed transaction has saved, or None.
+        parts: The errors that it combines; empty if it is one.
     """
 
     exit_code: int = 1
@@ -112,6 +113,7 @@ class LfmigrateError(Exception):
         self.column = column
         self.report: object | None = None
         self.backup: Path | None = None
+        self.parts: tuple[LfmigrateError, ...] = ()
 
     @property
     def place(self) -> str:
@@ -237,12 +239,14 @@ def combine(problems: Sequence[LfmigrateError], message: str) -> LfmigrateError:
     first = problems[0]
     if len(problems) == 1:
         return first
-    return type(first)(
+    combined = type(first)(
         message,
         detail=[f"{p.place}: {p.message}" if p.place else p.message for p in problems],
         outcome=NOTHING_CHANGED,
         hint=" ".join(dict.fromkeys(error.hint for error in problems if error.hint)) or None,
     )
+    combined.parts = tuple(problems)
+    return combined
 
 
 def join(differences: Sequence[DifferenceFound]) -> DifferenceFound:

@@ -39,6 +39,7 @@ class Flags:
     wait: str | None = None
     shadow_url: str | None = None
     shadow_setup: str | None = None
+    summary: Path | None = None
     json: bool = False
     quiet: bool = False
     verbose: bool = False

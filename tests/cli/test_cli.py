@@ -177,18 +177,6 @@ def test_help_reads_as_it_should(cli: Cli, expect_golden: Golden, command: str) 
     expect_golden(f"help_{command or 'lfmigrate'}", done.stdout)
 
 
-def test_shell_completion_can_be_installed_and_shown(cli: Cli) -> None:
-    """Typer's two options are there, and the second prints a script."""
-    # Which shell it is, Typer would otherwise ask of the parent process.
-    reported = {"_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}
-
-    done = cli("--show-completion", "bash", env=reported)
-
-    assert "--install-completion" in cli("--help").stdout
-    assert done.returncode == 0
-    assert "_LFMIGRATE_COMPLETE" in done.stdout
-
-
 def test_without_a_command_the_help_goes_to_standard_error(cli: Cli) -> None:
     """Nothing was asked for, so nothing is printed that a script could take for an answer."""
     done = cli()

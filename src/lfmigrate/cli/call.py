@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import typer
 
 from lfmigrate import redaction
+from lfmigrate.cli.publish import is_wanted, publish
 from lfmigrate.cli.signals import exit_code_of, signals_as_exceptions
 from lfmigrate.errors import (
     NOTHING_CHANGED,
@@ -42,13 +43,29 @@ R = TypeVar("R", bound="DataclassInstance")
 
 @dataclass
 class Call:
-    """One call of a command: its screen, and what its JSON document will say."""
+    """One call of a command: its screen, and what its JSON document will say.
+
+    Attributes:
+        command: The command; None if the command line names none.
+        flags: The common options.
+        screen: Where it prints.
+        document: What the JSON document will have.
+        started: When it began.
+        folder: The SQL folder, as soon as it is known.
+        seed: That of the CSV files, if it is another one.
+        reports: What was shown of what has been done.
+        published: Whether a CI has got its summary.
+    """
 
     command: str | None
     flags: Flags
     screen: Screen
     document: dict[str, Any] = field(default_factory=dict)
     started: float = field(default_factory=time.perf_counter)
+    folder: Path | None = None
+    seed: Path | None = None
+    reports: list[object] = field(default_factory=list)
+    published: bool = False
 
     @property
     def elapsed_ms(self) -> float:
@@ -64,6 +81,8 @@ class Call:
         """
         from lfmigrate.output.dispatch import to_json  # noqa: PLC0415 (slow; --help needs none)
 
+        if not preview:
+            self.reports.append(report)
         self.document |= to_json(report)
         if hasattr(report, "schema"):
             self.document["schema"] = report.schema
@@ -90,6 +109,9 @@ class Call:
             self._print_document(error)
 
     def _print_document(self, error: LfmigrateError | None) -> None:
+        if not self.published and is_wanted(self):
+            self.published = True  # even if the document cannot be printed
+            publish(self, error)
         from lfmigrate.output.document import document  # noqa: PLC0415 (as above)
 
         self.screen.document(document(self.command, self.document, error, self.elapsed_ms))
@@ -146,21 +168,31 @@ def run(call: Call, work: Callable[[Connection, Folder, Scope], T]) -> T:
 @contextmanager
 def _connected(call: Call) -> Iterator[tuple[Connection, Folder, Scope]]:
     """Read the settings and the folder, and open the connection."""
-    from lfmigrate.source.folder import read_folder, shipped_folder  # noqa: PLC0415 (as above)
-    from lfmigrate.source.migration import OWN  # noqa: PLC0415 (as above)
     from lfmigrate.source.setup import read_setup  # noqa: PLC0415 (as above)
 
     settings = read_settings(call)
-    folder = read_folder(
-        settings.sql_dir or shipped_folder(), format=settings.format, variables=settings.variables
-    )
-    call.document["format"] = folder.format
-    if folder.format != OWN:
-        call.screen.source = f"{folder.format} files in {folder.path}"
+    folder = read_files(call, settings)
     if (setup := settings.scope.shadow_setup) is not None:
         read_setup(setup)
     with opened(call, settings) as (conn, _):
         yield conn, folder, settings.scope
+
+
+def read_files(call: Call, settings: Settings) -> Folder:
+    """Read the folder, and refuse it unless all files can be run.
+
+    Raises:
+        SqlFileError: One cannot be, or there are none.
+    """
+    from lfmigrate.source.folder import read_folder, shipped_folder  # noqa: PLC0415 (as above)
+    from lfmigrate.source.migration import OWN  # noqa: PLC0415 (as above)
+
+    call.folder = settings.sql_dir or shipped_folder()
+    folder = read_folder(call.folder, format=settings.format, variables=settings.variables)
+    call.document["format"] = folder.format
+    if folder.format != OWN:
+        call.screen.source = f"{folder.format} files in {folder.path}"
+    return folder
 
 
 def read_settings(call: Call) -> Settings:
@@ -177,7 +209,7 @@ def read_settings(call: Call) -> Settings:
     return settings
 
 
-def _find_database(call: Call, settings: Settings) -> str:
+def find_database(call: Call, settings: Settings) -> str:
     """Return the URL of the database, and start the private server if there is no other."""
     from lfmigrate.postgres import embedded  # noqa: PLC0415 (as above)
 
@@ -188,8 +220,16 @@ def _find_database(call: Call, settings: Settings) -> str:
 
 
 @contextmanager
-def opened(call: Call, settings: Settings) -> Iterator[tuple[Connection, str]]:
-    """Open the connection, and yield it with the URL to which it was made."""
+def opened(
+    call: Call, settings: Settings, *, limit_s: float | None = None
+) -> Iterator[tuple[Connection, str]]:
+    """Open the connection, and yield it with the URL to which it was made.
+
+    Args:
+        call: The call.
+        settings: Which database, and for how long to retry.
+        limit_s: How many seconds each attempt may take; None for what is usual.
+    """
     from lfmigrate.postgres.connection import connect  # noqa: PLC0415 (as above)
     from lfmigrate.postgres.url import address  # noqa: PLC0415 (as above)
 
@@ -197,9 +237,9 @@ def opened(call: Call, settings: Settings) -> Iterator[tuple[Connection, str]]:
         call.screen.say(f"{reason}; retrying for {settings.wait_s:g} s")
 
     try:
-        url = _find_database(call, settings)
+        url = find_database(call, settings)
         call.document["database"] = address(url)
-        conn = connect(url, wait_s=settings.wait_s, on_wait=on_wait)
+        conn = connect(url, wait_s=settings.wait_s, on_wait=on_wait, limit_s=limit_s)
     except ConnectionFailed as error:
         error.outcome = NOTHING_CHANGED
         raise

@@ -12,8 +12,14 @@ from typing import Annotated, Any
 
 import typer
 
+from lfmigrate.cli import completion
 from lfmigrate.redaction import has_password
 from lfmigrate.settings import Flags, utf8
+
+# The blocks of a command's help; see `parsing.Command`.
+_CONNECTION = "Connection"
+_FILES = "SQL files"
+_OUTPUT = "Output"
 
 _OPTIONS: dict[str, Any] = {
     "database_url": Annotated[
@@ -22,6 +28,7 @@ _OPTIONS: dict[str, Any] = {
             metavar="URL",
             help="Connection URL (postgresql://...) or libpq connection string."
             " [env: DATABASE_URL, or .env]",
+            rich_help_panel=_CONNECTION,
         ),
     ],
     "embedded": Annotated[
@@ -30,6 +37,7 @@ _OPTIONS: dict[str, Any] = {
             "--embedded",
             help="Use a private PostgreSQL server in .lfmigrate/. [env: LFMIGRATE_EMBEDDED=1]",
             show_default=False,
+            rich_help_panel=_CONNECTION,
         ),
     ],
     "sql_dir": Annotated[
@@ -37,6 +45,7 @@ _OPTIONS: dict[str, Any] = {
         typer.Option(
             metavar="DIR",
             help="Directory of the SQL files (default: the bundled ones). [env: LFMIGRATE_SQL_DIR]",
+            rich_help_panel=_FILES,
         ),
     ],
     "format": Annotated[
@@ -45,12 +54,16 @@ _OPTIONS: dict[str, Any] = {
             metavar="NAME",
             help="Format of the SQL directory, such as goose (default: detected)."
             " [env: LFMIGRATE_FORMAT]",
+            rich_help_panel=_FILES,
+            autocompletion=completion.formats,
         ),
     ],
     "define": Annotated[
         list[str] | None,
         typer.Option(
-            metavar="NAME=VALUE", help="Value of a placeholder in the SQL files; may be repeated."
+            metavar="NAME=VALUE",
+            help="Value of a placeholder in the SQL files; may be repeated.",
+            rich_help_panel=_FILES,
         ),
     ],
     "schema": Annotated[
@@ -59,6 +72,7 @@ _OPTIONS: dict[str, Any] = {
             metavar="NAME",
             help="Schema for unqualified names (default: the connection's search_path)."
             " [env: LFMIGRATE_SCHEMA]",
+            rich_help_panel=_CONNECTION,
         ),
     ],
     "history_schema": Annotated[
@@ -67,6 +81,7 @@ _OPTIONS: dict[str, Any] = {
             metavar="NAME",
             help="Schema for the history table (default: lfmigrate)."
             " [env: LFMIGRATE_HISTORY_SCHEMA]",
+            rich_help_panel=_CONNECTION,
         ),
     ],
     "lock_timeout": Annotated[
@@ -75,6 +90,7 @@ _OPTIONS: dict[str, Any] = {
             metavar="DURATION",
             help="How long to wait for locks (default 5s; 0 waits forever)."
             " [env: LFMIGRATE_LOCK_TIMEOUT]",
+            rich_help_panel=_CONNECTION,
         ),
     ],
     "statement_timeout": Annotated[
@@ -83,6 +99,7 @@ _OPTIONS: dict[str, Any] = {
             metavar="DURATION",
             help="How long each statement may run, such as 10min (default: no limit)."
             " [env: LFMIGRATE_STATEMENT_TIMEOUT]",
+            rich_help_panel=_CONNECTION,
         ),
     ],
     # Text, so that `settings` reports it together with whatever else is wrong.
@@ -92,6 +109,7 @@ _OPTIONS: dict[str, Any] = {
             metavar="SECONDS",
             help="How long to retry the connection while the server starts (default 15)."
             " [env: LFMIGRATE_WAIT]",
+            rich_help_panel=_CONNECTION,
         ),
     ],
     "shadow_url": Annotated[
@@ -100,6 +118,7 @@ _OPTIONS: dict[str, Any] = {
             metavar="URL",
             help="Database that may be emptied, to replay files in (default: one that is created"
             " and dropped). [env: LFMIGRATE_SHADOW_URL]",
+            rich_help_panel=_FILES,
         ),
     ],
     "shadow_setup": Annotated[
@@ -108,19 +127,47 @@ _OPTIONS: dict[str, Any] = {
             metavar="FILE",
             help="SQL to run before a replay: what the files need and do not create."
             " [env: LFMIGRATE_SHADOW_SETUP]",
+            rich_help_panel=_FILES,
         ),
     ],
-    "json": Annotated[bool, typer.Option("--json", help="Print one JSON document.")],
-    "quiet": Annotated[bool, typer.Option("-q", "--quiet", help="Print only problems.")],
+    "json": Annotated[
+        bool,
+        typer.Option(
+            "--json",
+            help="Print one JSON document.",
+            rich_help_panel=_OUTPUT,
+        ),
+    ],
+    "quiet": Annotated[
+        bool,
+        typer.Option(
+            "-q",
+            "--quiet",
+            help="Print only problems.",
+            rich_help_panel=_OUTPUT,
+        ),
+    ],
     "verbose": Annotated[
         bool,
         typer.Option(
-            "-v", "--verbose", help="Print every statement with its time, and unchanged objects."
+            "-v",
+            "--verbose",
+            help="Print every statement with its time, and unchanged objects.",
+            rich_help_panel=_OUTPUT,
+        ),
+    ],
+    "summary": Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Append the report to this file, in Markdown (default: the summary of the job in"
+            " GitHub Actions).",
+            rich_help_panel=_OUTPUT,
         ),
     ],
 }
 
-EVERYWHERE = ("json", "quiet", "verbose")
+EVERYWHERE = ("json", "quiet", "verbose", "summary")
 
 
 def takes(*names: str, **help_texts: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -199,6 +246,13 @@ AllowPending = Annotated[
     bool, typer.Option("--allow-pending", help="Exit 0 even if files have not run yet.")
 ]
 Grants = Annotated[bool, typer.Option("--grants", help="Compare owners and privileges, too.")]
+
+Version = Annotated[
+    str,
+    typer.Argument(
+        metavar="VERSION", help="Version of the migration.", autocompletion=completion.versions
+    ),
+]
 
 Yes = Annotated[bool, typer.Option("--yes", help="Skip the confirmation prompt.")]
 

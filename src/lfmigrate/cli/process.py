@@ -11,6 +11,7 @@ import typer
 
 from lfmigrate import redaction
 from lfmigrate._version import __version__
+from lfmigrate.cli import completion
 from lfmigrate.cli.app import app
 from lfmigrate.cli.call import Call, hidden_words
 from lfmigrate.cli.streams import CannotWrite, prepare_streams
@@ -32,7 +33,11 @@ def main() -> NoReturn:
             typer.echo(f"lfmigrate {__version__}")
             code = 0
         else:
+            if completion.is_asked():
+                completion.prepare()
             code = app(prog_name="lfmigrate", standalone_mode=False)
+    except UsageError as error:
+        code = _end(error)
     except _Unreadable as problem:
         code = _end(_usage_error(problem))
     except typer.Abort:
@@ -47,11 +52,17 @@ def main() -> NoReturn:
         code = _end(UsageError(f"cannot write to standard output: {error.strerror}"))
     except Exception as bug:  # noqa: BLE001 (whatever it is, it may quote a password)
         code = 1
-        sys.stderr.write(redaction.redact(traceback.format_exc(), hidden_words()))
-        sys.stderr.write("This is a bug in lfmigrate; please report it with the lines above.\n")
-        if "--json" in sys.argv:
-            _end(LfmigrateError(f"a bug in lfmigrate: {type(bug).__name__}"))
+        if not completion.is_asked():
+            _report(bug)
     sys.exit(code or 0)
+
+
+def _report(bug: Exception) -> None:
+    """Report a bug, without passwords."""
+    sys.stderr.write(redaction.redact(traceback.format_exc(), hidden_words()))
+    sys.stderr.write("This is a bug in lfmigrate; please report it with the lines above.\n")
+    if "--json" in sys.argv:
+        _end(LfmigrateError(f"a bug in lfmigrate: {type(bug).__name__}"))
 
 
 def _usage_error(problem: Any) -> UsageError:  # noqa: ANN401 (see _Unreadable)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal
 
 from lfmigrate import catalog
@@ -57,6 +57,7 @@ class VerifyReport:
         notes: What is worth a warning.
         files: The folder compared with the history; None without one.
         pending_allowed: Whether files that have not run yet are no difference.
+        made_by: The file that has created each expected relation, as far as the history knows.
     """
 
     server: Server
@@ -67,6 +68,7 @@ class VerifyReport:
     notes: tuple[str, ...]
     files: FileStates | None = None
     pending_allowed: bool = False
+    made_by: Mapping[Key, str] = field(default_factory=dict)
 
     @property
     def problems(self) -> tuple[DifferenceFound, ...]:
@@ -171,6 +173,7 @@ def verify(
         notes=tuple(notes),
         files=plan.file_states(folder, known) if known.events else None,
         pending_allowed=allow_pending,
+        made_by={key: events[0].file for key, events in known.makers.items() if events},
     )
 
 

@@ -106,6 +106,27 @@ def read_state(
     return _read(conn, scope, relations=relations, on_stall=on_stall)
 
 
+def newest_event(conn: Connection, scope: Scope, *, on_stall: OnStall | None = None) -> str | None:
+    """Return what is another text whenever the history has changed; None without a history.
+
+    Only reads, in a read-only transaction of one flight, without lfmigrate's lock.
+
+    Args:
+        conn: An open connection without an open transaction.
+        scope: Where the history is.
+        on_stall: Asked while the server does not answer.
+    """
+    flight = Flight(conn, on_stall=on_stall)
+    flight.begin(scope, read_only=True)
+    flight.sync()
+    newest = flight.ask(ledger.newest(scope))
+    flight.sync(*ledger.ABSENT)
+    flight.do("ROLLBACK")
+    with rolled_back_on_error(conn):
+        flight.go()
+    return None if newest.error is not None else newest.value
+
+
 def has_vanished(error: StatementFailed) -> bool:
     """Return whether a relation was dropped by another session while it was described."""
     return error.file is None and error.message.startswith(_VANISHED)

@@ -220,6 +220,19 @@ def position(scope: Scope) -> Query[int]:
     return Query(f"SELECT to_jsonb(coalesce(max(id), 0)) FROM {table(scope)}", (), int)
 
 
+def newest(scope: Scope) -> Query[str]:
+    """Ask for the id and the time of the newest event, of any schema, as one text. Only reads.
+
+    After a restore or a failover, the same id may be that of another event.
+    """
+    return Query(
+        f"SELECT to_jsonb(coalesce((SELECT concat_ws(' ', id, executed_at) FROM {table(scope)}"
+        " ORDER BY id DESC LIMIT 1), ''))",
+        (),
+        str,
+    )
+
+
 def was_recorded(scope: Scope, run_id: str) -> Query[bool]:
     """Ask whether a run's events are there: they are committed with what they record."""
     return Query(

@@ -17,4 +17,5 @@ from lfmigrate.output import (  # noqa: F401 (each registers its report)
     status,
     up,
     verify,
+    wait,
 )

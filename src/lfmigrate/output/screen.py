@@ -50,7 +50,7 @@ class Screen:
         self._json = as_json
         self._quiet = quiet
         self._verbose = verbose
-        self._clean = clean
+        self.clean = clean
         self._out = _console(out or sys.stdout)
         self._err = _console(err or sys.stderr)
         # What reads a pipe should get each message on one line.
@@ -70,7 +70,7 @@ class Screen:
         page = Page(
             width=self._out.width,
             elapsed_ms=elapsed_ms,
-            clean=self._clean,
+            clean=self.clean,
             quiet=self._quiet and not preview,  # what is not shown cannot be confirmed
             verbose=self._verbose,
             preview=preview,
@@ -89,7 +89,7 @@ class Screen:
             # Cleaned before it is encoded: escapes would hide a password's beginning.
             encoding = getattr(self._out.file, "encoding", None) or "ascii"
             text = json.dumps(
-                each_text(document, self._clean),
+                each_text(document, self.clean),
                 ensure_ascii=not encoding.lower().startswith("utf"),
                 indent=2,
             )
@@ -101,6 +101,11 @@ class Screen:
             width = self._err.width if self._wraps else None
             for line, hang in _error_lines(error, width):
                 self._say(line, hang=hang)
+
+    def annotate(self, line: str) -> None:
+        """Print a line for the CI that runs the command, which is clean, and is never broken."""
+        self._err.file.write(line + "\n")
+        self._err.file.flush()
 
     def print(self, line: str) -> None:
         """Print a line that a program may read."""
@@ -182,7 +187,7 @@ class Screen:
         return page.getvalue()
 
     def _printable(self, text: str) -> str:
-        return printable(self._clean(text))
+        return printable(self.clean(text))
 
     def _write(self, text: str) -> None:
         try:

@@ -6,7 +6,7 @@ import os
 import re
 from typing import Any
 
-from lfmigrate.errors import ConnectionFailed, UsageError
+from lfmigrate.errors import ConnectionFailed, LfmigrateError, UsageError
 
 # libpq reports no SQLSTATE for a failed connection, so its words are used: libpq's and psycopg's
 # own, and the server's in its default language.
@@ -16,6 +16,13 @@ _TRANSIENT = re.compile(
     "|remaining connection slots|temporary failure in name resolution"
     "|server closed the connection unexpectedly|no such file or directory"
     "|network is unreachable|no route to host|endpoint is starting"
+)
+
+# What has to be corrected, and is not by waiting. A wrong password belongs to it: services ban
+# clients that repeat one.
+_FINAL = re.compile(
+    "password authentication failed|no password supplied|pg_hba.conf|connection is insecure"
+    "|ssl required|does not support ssl|certificate"
 )
 
 # Libpq's words as a pattern, the message and the hint; the first match counts.
@@ -92,6 +99,16 @@ def is_transient(words: str) -> bool:
     said = words.lower()
     # Of several hosts, one may be down and another reject the password.
     return "password authentication failed" not in said and bool(_TRANSIENT.search(said))
+
+
+def will_not_change(error: LfmigrateError) -> bool:
+    """Return whether a failure to connect has to be corrected, however long one waits.
+
+    A database or a role that does not exist may be created meanwhile.
+    """
+    return isinstance(error, ConnectionFailed) and any(
+        _FINAL.search(line.lower()) for line in error.detail
+    )
 
 
 def pooled(where: str) -> UsageError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import random
 import re
@@ -39,7 +40,11 @@ _LONGEST_PAUSE_S = 2.0
 
 
 def connect(
-    url: str, *, wait_s: float = 0, on_wait: Callable[[str], None] | None = None
+    url: str,
+    *,
+    wait_s: float = 0,
+    on_wait: Callable[[str], None] | None = None,
+    limit_s: float | None = None,
 ) -> Connection:
     """Open a connection that works through a transaction pooler too.
 
@@ -50,6 +55,8 @@ def connect(
         url: A PostgreSQL URL or a keyword string, as libpq takes it.
         wait_s: For how many seconds to retry while the server cannot be reached or starts up.
         on_wait: Called once with the reason when waiting begins.
+        limit_s: For how many seconds each attempt may wait for an answer; None for what the URL
+            says, or ten.
 
     Returns:
         A connection in autocommit mode; transactions are begun and ended by flights.
@@ -62,6 +69,13 @@ def connect(
     """
     parameters = conninfo.conninfo_to_dict(url)
     parameters.setdefault("connect_timeout", CONNECT_TIMEOUT_S)
+    if limit_s is not None:
+        # At least two seconds, which is the least that libpq waits.
+        limit = max(2, math.ceil(limit_s))
+        given = str(parameters["connect_timeout"])
+        # 0 and -1 stand for no limit; what is no number is the driver's to refuse.
+        if given.lstrip("-").isdigit() and not 0 < int(given) <= limit:
+            parameters["connect_timeout"] = limit
     parameters.setdefault("fallback_application_name", "lfmigrate")
     parameters["client_encoding"] = "UTF8"
     give_up_at = time.monotonic() + wait_s

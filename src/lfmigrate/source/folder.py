@@ -76,6 +76,20 @@ def read_folder(
     return Folder(path, tuple(migrations), tuple(reader.repeatables), tuple(notes), chosen.name)
 
 
+def versions_of(path: Path, *, format: str | None = None) -> list[tuple[str, str]]:  # noqa: A002 (as above)
+    """Return the version and the name of each migration that can be read. Only reads.
+
+    Args:
+        path: The folder. What is wrong with other files in it does not matter.
+        format: Whose folder it is; None to find out.
+
+    Raises:
+        SqlFileError: The folder cannot be read.
+    """
+    reader = Reader(path)
+    return [(m.version, m.name) for m in format_of(reader, format).read(reader)]
+
+
 def _repeatables(reader: Reader) -> list[RepeatableFile]:
     """Return the repeatable files in the order in which they run."""
     found: dict[str, RepeatableFile] = {}

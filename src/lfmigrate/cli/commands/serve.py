@@ -1,4 +1,4 @@
-"""The command `serve` and its options; `serving` does the work."""
+"""The command `serve`: its options; `cli.serving` does the work."""
 
 from __future__ import annotations
 

@@ -1,0 +1,79 @@
+"""The command `rollback`: its options, and the call of its function."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+import lfmigrate
+from lfmigrate.cli import completion, options
+from lfmigrate.cli.call import ask, calling, previewed, run
+from lfmigrate.cli.options import Yes, on_a_database
+from lfmigrate.errors import UsageError
+from lfmigrate.settings import Flags, Scope
+
+if TYPE_CHECKING:
+    from lfmigrate.postgres.connection import Connection
+
+
+@on_a_database
+def rollback(
+    flags: Flags,
+    *,
+    yes: Yes = False,
+    to: Annotated[
+        str | None,
+        typer.Option(
+            metavar="VERSION",
+            help="Roll back every migration newer than VERSION; 0 rolls back all.",
+            autocompletion=completion.versions,
+        ),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would be lost, then stop.")
+    ] = False,
+    cascade: options.Cascade = False,
+    recorded: options.Recorded = False,
+    backup_dir: options.BackupDir = None,
+    no_backup: Annotated[bool, typer.Option("--no-backup", help="Make no backup.")] = False,
+) -> None:
+    """Roll back the newest migration: show what is lost, ask, back it up, and drop it."""
+    with calling("rollback", flags) as call:
+        from lfmigrate.rows.archive import DEFAULT_PARENT  # noqa: PLC0415 (imports the driver)
+
+        if no_backup and backup_dir is not None:
+            raise UsageError("--no-backup and --backup-dir exclude each other")
+
+        def work(
+            conn: Connection, folder: lfmigrate.Folder, scope: Scope
+        ) -> lfmigrate.RollbackReport:
+            def roll_back(
+                *, dry_run: bool, shown: lfmigrate.RollbackReport | None = None
+            ) -> lfmigrate.RollbackReport:
+                return lfmigrate.rollback(
+                    conn,
+                    folder,
+                    scope=scope,
+                    to=to,
+                    dry_run=dry_run,
+                    cascade=cascade,
+                    recorded=recorded,
+                    backup_dir=None if no_backup else backup_dir or DEFAULT_PARENT,
+                    progress=working.statement,
+                    shown=shown,
+                    watch=working.rows,
+                    on_wait=call.screen.say,
+                )
+
+            if yes or dry_run:
+                return roll_back(dry_run=dry_run)
+            preview = previewed(roll_back)
+            if not preview.migrations:
+                return preview
+            ask(call, working, preview)
+            return roll_back(dry_run=False, shown=preview)
+
+        with call.screen.progress() as working:
+            report = run(call, work)
+        call.show(report)

@@ -1,0 +1,88 @@
+"""The command `seed`: its options, and the call of its function."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+import lfmigrate
+from lfmigrate.cli import options
+from lfmigrate.cli.call import ask, calling, run
+from lfmigrate.cli.options import Replace, Yes, on_a_database
+from lfmigrate.errors import DifferenceFound, UsageError
+from lfmigrate.settings import Flags, Scope
+
+if TYPE_CHECKING:
+    from lfmigrate.postgres.connection import Connection
+
+
+@on_a_database
+def seed(
+    flags: Flags,
+    *,
+    source: Annotated[
+        Path | None,
+        typer.Option(
+            "--from",
+            metavar="DIR",
+            help="Directory of the CSV files (default: seed/ in the SQL directory).",
+        ),
+    ] = None,
+    replace: Replace = False,
+    backup_dir: options.BackupDir = None,
+    yes: Yes = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Load everything, show the result, then roll back.")
+    ] = False,
+    check: Annotated[
+        bool,
+        typer.Option("--check", help="Load nothing; exit 3 unless all seed/checks/*.sql pass."),
+    ] = False,
+) -> None:
+    """Load initial data from CSV files in a single transaction; existing rows are kept."""
+    with calling("seed", flags) as call:
+        call.seed = source
+        if check:
+            if source is not None or replace or dry_run:
+                raise UsageError(
+                    "--check loads nothing and excludes --from, --replace and --dry-run"
+                )
+            checked = run(
+                call, lambda conn, folder, scope: lfmigrate.check_seed(conn, folder, scope=scope)
+            )
+            call.show(checked)
+            if not checked.ok:
+                failed = sum(1 for each in checked.checks if each.count)
+                raise DifferenceFound(
+                    f"{failed} of {len(checked.checks)} checks failed",
+                    hint="The rows that violate them are listed above; each check's file explains"
+                    " its rule.",
+                )
+            return
+
+        def work(conn: Connection, folder: lfmigrate.Folder, scope: Scope) -> lfmigrate.SeedReport:
+            from lfmigrate.commands.seed import preview_replace  # noqa: PLC0415 (imports the driver)
+
+            preview = None
+            if replace and not (yes or dry_run):
+                preview = preview_replace(conn, folder, scope=scope, on_wait=call.screen.say)
+                ask(call, working, preview)
+            return lfmigrate.seed(
+                conn,
+                folder,
+                scope=scope,
+                source=source,
+                replace=replace,
+                dry_run=dry_run,
+                backup_dir=backup_dir,
+                progress=working.statement,
+                shown=preview,
+                watch=working.rows,
+                on_wait=call.screen.say,
+            )
+
+        with call.screen.progress() as working:
+            report = run(call, work)
+        call.show(report)
