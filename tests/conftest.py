@@ -6,7 +6,6 @@ databases of its own beside it and drops them again.
 
 from __future__ import annotations
 
-import getpass
 import io
 import os
 import re
@@ -14,13 +13,11 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 from uuid import uuid4
-from zlib import crc32
 
 import psycopg
 import pytest
@@ -32,9 +29,12 @@ import lfmigrate
 from lfmigrate.cli import call, process
 from lfmigrate.engine.blocking import BlockingSessions
 from lfmigrate.errors import UsageError
-from lfmigrate.postgres import embedded
 from lfmigrate.postgres.programs import bin_folder
-from tests.helpers import databases
+from lfmigrate.pytest_plugin.databases import TestDatabases
+from lfmigrate.pytest_plugin.server import private_server
+
+# The fixtures for databases are those of the plugin.
+pytest_plugins = ["lfmigrate.pytest_plugin", "pytester"]
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 Cli = Run
@@ -50,7 +50,7 @@ settings.load_profile("any machine")
 # What differs from run to run and from server to server, and what stands for it in golden texts.
 _NOISE = (
     (r"PostgreSQL\s+\d+\.\d+", "PostgreSQL N.N"),
-    (r"lf_test_[0-9a-f]{12}", "DATABASE"),
+    (r"lfmigrate_test_[0-9a-f]{12}_[0-9a-f]{12}", "DATABASE"),
     (r"lf_role_[0-9a-f]{12}", "ROLE"),
     (r"(127\.0\.0\.1:|port=|port )\d+", r"\1PORT"),
     (r" *[\d.]+ ms", " N ms"),
@@ -68,7 +68,7 @@ _NOISE = (
 
 # Fixtures that start a server, and all that start one or connect to one.
 _OWN_SERVERS = frozenset({"gated", "guarded", "private_server"})
-_SERVERS = _OWN_SERVERS | {"server_url", "pooler_url"}
+_SERVERS = _OWN_SERVERS | {"lfmigrate_server_url", "pooler_url"}
 
 # Markers of tests that run on the versions they need; what a browser shows is the same on all.
 _CLASSIFIED = frozenset({"per_version", "any_version", "sweep", "pooler", "browser"})
@@ -173,33 +173,6 @@ def expect_golden(request: pytest.FixtureRequest) -> Golden:
     return hold
 
 
-def _embedded_url() -> str:
-    # One server for all workers of a run; the last process that uses it stops it. Named after the
-    # checkout, so that two checkouts do not share one.
-    checkout = f"{crc32(str(Path(__file__).resolve()).encode()):08x}"
-    try:
-        url = embedded.start(
-            _quick_folder() / f"lfmigrate-pg18-{getpass.getuser()}-{checkout}", wait_s=240
-        )
-    except UsageError as error:
-        _no_server(f"no PostgreSQL to test on, and LFMIGRATE_TEST_URL is not set: {error}")
-    with psycopg.connect(url, autocommit=True) as conn:
-        # Nothing here outlives the run, so nothing needs to reach the disk.
-        for setting in ("fsync", "synchronous_commit", "full_page_writes"):
-            conn.execute(sql.SQL("ALTER SYSTEM SET {} = off").format(sql.Identifier(setting)))
-        conn.execute("SELECT pg_reload_conf()")
-    return url
-
-
-def _quick_folder() -> Path:
-    """Return a folder in memory if there is room: copying a database is six times as fast there."""
-    memory = Path("/dev/shm")  # noqa: S108 (a folder of our own is made in it)
-    # A container may have 64 MB of it; a run of the tests needs some hundreds.
-    if os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > 2**31:
-        return memory
-    return Path(tempfile.gettempdir())
-
-
 def _no_server(why: str) -> NoReturn:
     """Skip at a desk, fail in CI: there, a test that did not run would pass unnoticed."""
     if os.environ.get("CI"):
@@ -220,9 +193,26 @@ def pooler_url() -> str:
 
 
 @pytest.fixture(scope="session")
-def server_url() -> str:
+def lfmigrate_server_url(pytestconfig: pytest.Config) -> str:
+    """Return the plugin's server, or skip where there is none."""
+    if url := os.environ.get("LFMIGRATE_TEST_URL"):
+        return url
+    try:
+        return private_server(pytestconfig.rootpath)
+    except UsageError as error:
+        _no_server(f"no PostgreSQL to test on: {error}")
+
+
+@pytest.fixture(scope="session")
+def server_url(lfmigrate_server_url: str) -> str:
     """Return the URL of a superuser's connection to the server that the tests run on."""
-    return os.environ.get("LFMIGRATE_TEST_URL") or _embedded_url()
+    return lfmigrate_server_url
+
+
+@pytest.fixture(scope="session")
+def lfmigrate_folder() -> lfmigrate.Folder:
+    """Return the shipped migration, of which `applied` is a copy."""
+    return lfmigrate.read_folder(lfmigrate.shipped_folder())
 
 
 @pytest.fixture(scope="session")
@@ -233,18 +223,18 @@ def server_version(server_url: str) -> int:
 
 
 @pytest.fixture
-def create_database(server_url: str) -> Iterator[Callable[..., str]]:
+def create_database(
+    server_url: str, _lfmigrate_databases: TestDatabases
+) -> Iterator[Callable[..., str]]:
     """Return a function that makes a database and returns its URL; the test's end drops it."""
     names: list[str] = []
 
-    def create(template: str = "template0") -> str:
-        name = f"lf_test_{uuid4().hex[:12]}"
-        names.append(name)
-        return databases.create_database(server_url, name, template)
+    def create(template: str | None = None) -> str:
+        names.append(_lfmigrate_databases.create(template))
+        return make_conninfo(server_url, dbname=names[-1])
 
     yield create
-    if names:
-        databases.drop_databases(server_url, *names)
+    _lfmigrate_databases.drop(*names)
 
 
 @pytest.fixture
@@ -262,19 +252,27 @@ def database(create_database: Callable[..., str]) -> str:
     return create_database()
 
 
+@pytest.fixture
+def applied(create_database: Callable[..., str], lfmigrate_template: str) -> str:
+    """Return the URL of a database of this test's own with the shipped migration applied."""
+    return create_database(lfmigrate_template)
+
+
 @pytest.fixture(scope="session")
-def applied_template(server_url: str) -> Iterator[str]:
-    """Return the name of a database with the shipped migration applied, to be cloned."""
-    with databases.new_database(server_url) as name:
-        with lfmigrate.connect(make_conninfo(server_url, dbname=name)) as conn:
-            lfmigrate.up(conn, lfmigrate.read_folder(lfmigrate.shipped_folder()))
-        yield name
+def seeded_template(_lfmigrate_databases: TestDatabases, lfmigrate_folder: lfmigrate.Folder) -> str:
+    """Return the name of a database with the shipped migration and its seed, to be cloned."""
+
+    def migrate(conn: psycopg.Connection) -> None:
+        lfmigrate.up(conn, lfmigrate_folder)
+        lfmigrate.seed(conn, lfmigrate_folder)
+
+    return _lfmigrate_databases.template("seeded", migrate)
 
 
 @pytest.fixture
-def applied(create_database: Callable[..., str], applied_template: str) -> str:
-    """Return the URL of a database of this test's own with the shipped migration applied."""
-    return create_database(applied_template)
+def seeded(create_database: Callable[..., str], seeded_template: str) -> str:
+    """Return the URL of a database of this test's own with the shipped seed in it."""
+    return create_database(seeded_template)
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,6 @@ from uuid import uuid4
 
 import psycopg
 import pytest
-from psycopg.conninfo import make_conninfo
 
 import lfmigrate
 from bench.proxy import Proxy, target_of, through
@@ -35,7 +34,7 @@ from lfmigrate.errors import (
 )
 from tests.conftest import Cli, Psql
 from tests.helpers.commands import up
-from tests.helpers.databases import execute, new_database, value
+from tests.helpers.databases import execute, value
 from tests.helpers.faults import Cutter, wait_for_session, wait_until, wait_until_left
 from tests.helpers.processes import Started
 from tests.helpers.threads import Threads
@@ -121,20 +120,6 @@ def refused(url: str, source: Path, path: Path = SHIPPED) -> LfmigrateError:
     with pytest.raises(LfmigrateError) as caught:
         seed(url, path, source=source)
     return caught.value
-
-
-@pytest.fixture(scope="session")
-def seeded_template(server_url: str, applied_template: str) -> Iterator[str]:
-    """Return the name of a database with the shipped seed in it, to be cloned."""
-    with new_database(server_url, applied_template) as name:
-        seed(make_conninfo(server_url, dbname=name))
-        yield name
-
-
-@pytest.fixture
-def seeded(create_database: Callable[..., str], seeded_template: str) -> str:
-    """Return the URL of a database of this test's own with the shipped seed in it."""
-    return create_database(seeded_template)
 
 
 @pytest.fixture

@@ -29,9 +29,10 @@ import lfmigrate
 from lfmigrate.commands.verify import VerifyReport
 from lfmigrate.engine.state import read_state
 from lfmigrate.errors import NOTHING_CHANGED, StatementFailed, UsageError
+from lfmigrate.pytest_plugin.databases import TestDatabases
 from tests.conftest import Cli, Psql
 from tests.helpers.commands import up, verify
-from tests.helpers.databases import execute, new_database, value
+from tests.helpers.databases import execute, value
 
 # It compares what each version's catalogs say, and how it prints definitions.
 pytestmark = pytest.mark.per_version
@@ -99,19 +100,18 @@ TABLE = "CREATE TABLE a (id integer PRIMARY KEY, name text NOT NULL DEFAULT 'x')
 
 
 @pytest.fixture(scope="session")
-def kinds_template(server_url: str) -> Iterator[str]:
+def kinds_template(_lfmigrate_databases: TestDatabases) -> str:
     """Return the name of a database with ``tests/folders/kinds`` applied, to be cloned."""
-    with new_database(server_url) as name:
-        up(make_conninfo(server_url, dbname=name), FOLDERS["kinds"])
-        yield name
+    files = lfmigrate.read_folder(FOLDERS["kinds"])
+    return _lfmigrate_databases.template("kinds", lambda conn: lfmigrate.up(conn, files))
 
 
 @pytest.fixture
 def clone(
-    create_database: Create, applied_template: str, kinds_template: str
+    create_database: Create, lfmigrate_template: str, kinds_template: str
 ) -> Callable[[str], str]:
     """Return a function that makes a database with one of `FOLDERS` applied."""
-    templates = {"leadership": applied_template, "kinds": kinds_template}
+    templates = {"leadership": lfmigrate_template, "kinds": kinds_template}
     return lambda name: create_database(templates[name])
 
 

@@ -16,7 +16,6 @@ import pytest
 from psycopg.conninfo import make_conninfo
 from starlette.testclient import TestClient
 
-import lfmigrate
 from lfmigrate.dashboard import create_app
 from lfmigrate.settings import Serving
 
@@ -26,23 +25,6 @@ from tests.helpers import databases
 
 Api = Callable[..., TestClient]
 Serve = Callable[..., "Server"]
-
-
-@pytest.fixture(scope="session")
-def seeded_template(server_url: str) -> Iterator[str]:
-    """Return the name of a database with the shipped migration and its seed, to be cloned."""
-    with databases.new_database(server_url) as name:
-        with lfmigrate.connect(make_conninfo(server_url, dbname=name)) as conn:
-            folder = lfmigrate.read_folder(lfmigrate.shipped_folder())
-            lfmigrate.up(conn, folder)
-            lfmigrate.seed(conn, folder)
-        yield name
-
-
-@pytest.fixture
-def seeded(create_database: Callable[..., str], seeded_template: str) -> str:
-    """Return the URL of a seeded database of this test's own."""
-    return create_database(seeded_template)
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import TypeVar
 
-from lfmigrate import catalog
+from lfmigrate import catalog, log
 from lfmigrate.errors import DatabaseError
 from lfmigrate.history import ledger
 from lfmigrate.postgres.connection import Connection, address_of, connect
@@ -89,6 +89,8 @@ class BlockingSessions:
             found = ask_aside(self._conn, question, _ANSWER_S)
         except DatabaseError:
             return  # it was only a question
-        if found and not self.held_by and self._on_wait is not None:
-            self._on_wait(f"waiting for a lock: {found[0]}")
+        if found and not self.held_by:
+            log.waiting("a lock", found)
+            if self._on_wait is not None:
+                self._on_wait(f"waiting for a lock: {found[0]}")
         self.held_by = found or self.held_by

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
+from lfmigrate import log
 from lfmigrate.engine.blocking import BlockingSessions
 from lfmigrate.engine.state import DatabaseState, read_state
 from lfmigrate.errors import ErrorOutcome, committed_before
@@ -17,7 +19,7 @@ from lfmigrate.postgres.connection import (
     was_ended,
 )
 from lfmigrate.postgres.pipeline import Flight, roll_back, rolled_back_on_error
-from lfmigrate.postgres.wire import Progress
+from lfmigrate.postgres.wire import Answer, Progress
 from lfmigrate.settings import Scope
 from lfmigrate.source.folder import Folder
 
@@ -98,6 +100,7 @@ class Session:
             self._followed = None
             self._reopened = conn
             self._use(conn)
+            log.reconnected()
             if self.on_reopen is not None:
                 self.on_reopen(conn)
         return self._conn
@@ -148,7 +151,7 @@ class Session:
 
     def flight(self) -> Flight:
         """Return an empty flight that reports progress and knows the blocking sessions."""
-        return Flight(self.conn, self._progress, self._blocking)
+        return Flight(self.conn, _with_log(self._progress), self._blocking)
 
     def state(self, *, relations: bool = True) -> DatabaseState:
         """Read the history and the live relations that it expects; see `read_state`."""
@@ -197,3 +200,20 @@ class Session:
     def _is_reading(self) -> bool:
         # `state` refuses a connection with an open transaction, so what is open after it is ours.
         return self._has_read and self.is_open and not is_idle(self._conn)
+
+
+def _with_log(progress: Progress | None) -> Progress | None:
+    """Return what also logs each statement, if that is wanted.
+
+    Without progress, the server keeps its answers until the end of a flight.
+    """
+    if not log.is_detailed():
+        return progress
+
+    def report(answer: Answer[Any]) -> None:
+        if answer.statement is not None:
+            log.statement_ran(answer.statement.file, answer.statement.line, answer.elapsed_ms)
+        if progress is not None:
+            progress(answer)
+
+    return report

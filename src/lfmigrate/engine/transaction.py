@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
 
-from lfmigrate import catalog
+from lfmigrate import catalog, log
 from lfmigrate._version import __version__
 from lfmigrate.catalog import LargeObject
 from lfmigrate.engine.danger import Danger, Suspects
@@ -80,6 +80,8 @@ def transaction(
     except LfmigrateError as error:
         opened.fail(error)
         opened.name_backup(error)
+        if not (read_only or isinstance(error, (ledger.HistoryMoved, ledger.LockHeld))):
+            log.failed(error)
         raise
     except KeyboardInterrupt as interrupt:
         # Between two flights; the server rolls back what is still open.
@@ -87,6 +89,7 @@ def transaction(
         interrupted = Interrupted("interrupted")
         opened.find_out(interrupted)
         opened.name_backup(interrupted)
+        log.failed(interrupted)
         raise interrupted from interrupt
     except BaseException:
         session.abandon()
@@ -336,6 +339,8 @@ class Transaction:
             self.moved = self.flight.ask(catalog.moved_sequences())
         self.send()
         outcome = outcome_of(self.session, self.state, self._results)
+        for step, entry in zip(outcome.steps, outcome.recorded, strict=True):
+            log.file_ran(step.action, step.label, entry.elapsed_ms)
         if self._between is not None:
             self._notes += self._between.notes(self.state.live, outcome.state.live)
         return replace(outcome, notes=[*outcome.notes, *self._notes])
@@ -449,6 +454,7 @@ class Transaction:
             self.session.notes.append(
                 f"the connection was lost at COMMIT; the {source} shows that it was committed"
             )
+        log.committed([] if outcome is None else [(s.action, s.label) for s in outcome.steps])
         if outcome is None:
             return self.state
         self.session.committed += [s.label for s in outcome.steps if s.action != "upgrade"]
@@ -472,6 +478,8 @@ class Transaction:
         """Roll back, unless it has ended."""
         if not self._ended and not is_idle(self.conn):
             roll_back_and_release(self.conn, self._released)
+            if not self._read_only:
+                log.rolled_back()
         self._ended = True
 
     def fail(self, error: LfmigrateError) -> None:

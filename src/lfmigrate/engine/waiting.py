@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from types import TracebackType
 
+from lfmigrate import log
 from lfmigrate.engine.session import Session
 from lfmigrate.errors import NOTHING_CHANGED, Interrupted, LfmigrateError, Refused, StatementFailed
 from lfmigrate.history.ledger import HistoryMoved, LockHeld
@@ -102,6 +103,7 @@ class Attempts:
                 hint="Try again when it has ended.",
             ) from None
         if not self._reported:
+            log.waiting("another lfmigrate run", error.held_by)
             self._session.say(f"waiting for another lfmigrate run: {', '.join(error.held_by)}")
             self._reported = True
         # Jitter, so that waiting runs do not try in lockstep.
@@ -116,6 +118,7 @@ class Attempts:
         if error.backup is not None:
             archive.remove(error.backup)
         left = _RETRIES + 1 - self._failures
+        log.retrying(error.sqlstate, left)
         reason = (
             f"could not acquire a lock within {self._session.scope.lock_timeout_ms / 1000:g} s"
             if error.sqlstate == LOCK_TIMEOUT

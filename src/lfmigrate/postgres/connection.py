@@ -16,6 +16,7 @@ from typing import Any
 import psycopg
 from psycopg import conninfo, pq
 
+from lfmigrate import log
 from lfmigrate.errors import ConnectionFailed
 from lfmigrate.postgres.connect_errors import explain, is_transient, pooled, where_of
 
@@ -83,7 +84,7 @@ def connect(
     reported = False
     while True:
         try:
-            return psycopg.Connection.connect(
+            conn = psycopg.Connection.connect(
                 **parameters,  # type: ignore[arg-type]  # libpq's keywords; psycopg types its own
                 autocommit=True,
                 prepare_threshold=None,
@@ -92,9 +93,15 @@ def connect(
             failure = explain(str(error), parameters)
             if not is_transient(str(error)) or time.monotonic() + pause_s > give_up_at:
                 raise failure from None
-            if on_wait is not None and not reported:
-                on_wait(failure.message)
+            if not reported:
+                log.unreachable(where_of(parameters), wait_s)
+                if on_wait is not None:
+                    on_wait(failure.message)
                 reported = True
+        else:
+            info = conn.info
+            log.connected(info.host, info.port, info.dbname, info.user)
+            return conn
         # Jitter, so that jobs that started together do not reconnect in lockstep.
         time.sleep(pause_s * random.uniform(0.8, 1.2))  # noqa: S311 (no secret is made here)
         pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from urllib.parse import quote
 
 from psycopg import ProgrammingError, conninfo, pq
 
@@ -65,6 +66,37 @@ def address(url: str) -> dict[str, str | int | None]:
         "port": int(port) if port is not None and port.isdecimal() else port,
         "name": known.get("dbname") or known.get("user"),
     }
+
+
+def with_database(url: str, name: str) -> str:
+    """Return the URL of another database on the same server, as other programs take it, too.
+
+    Args:
+        url: As `check` returns it.
+        name: The name of the database.
+    """
+    parts = {n: str(value) for n, value in conninfo.conninfo_to_dict(url).items()}
+    parts.pop("dbname", None)
+    hosts, ports = parts.pop("host", ""), parts.pop("port", "")
+    place = ""
+    if "/" in hosts or "@" in hosts:
+        # The folder of a socket cannot come first in a URL.
+        parts |= {"host": hosts} | ({"port": ports} if ports else {})
+    elif hosts or ports:
+        each = hosts.split(",")
+        numbers = ports.split(",") if "," in ports else [ports] * len(each)
+        place = ",".join(
+            (f"[{host}]" if ":" in host else host) + (f":{port}" if port else "")
+            for host, port in zip(each, numbers, strict=True)
+        )
+    user = quote(parts.pop("user", ""), safe="")
+    password = quote(parts.pop("password", ""), safe="")
+    login = user + (f":{password}" if password else "")
+    query = "&".join(f"{n}={quote(value, safe='/')}" for n, value in parts.items())
+    return (
+        f"postgresql://{login}{'@' if login else ''}{place}/{quote(name, safe='')}"
+        f"{'?' if query else ''}{query}"
+    )
 
 
 def _is_misread(url: str, port: str) -> bool:
