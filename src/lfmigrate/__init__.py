@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from lfmigrate.commands.new import NewReport, new
     from lfmigrate.commands.restore import RestoreReport, restore
     from lfmigrate.commands.rollback import RollbackReport, Undone, rollback
+    from lfmigrate.commands.script import ScriptReport, script
     from lfmigrate.commands.seed import SeededTable, SeedReport, seed
     from lfmigrate.commands.seed_check import CheckReport, CheckResult, check_seed
     from lfmigrate.commands.status import StatusReport, status
@@ -80,6 +81,7 @@ __all__ = [
     "RestoreReport",
     "RollbackReport",
     "Scope",
+    "ScriptReport",
     "SeedReport",
     "SeededTable",
     "SqlFileError",
@@ -101,6 +103,7 @@ __all__ = [
     "read_folder",
     "restore",
     "rollback",
+    "script",
     "seed",
     "shipped_folder",
     "status",
@@ -119,6 +122,7 @@ _NAMES = {
     "commands.restore": ("RestoreReport", "restore"),
     "commands.rollback": ("RollbackReport", "Undone", "rollback"),
     "engine.losses": ("Lost",),
+    "commands.script": ("ScriptReport", "script"),
     "commands.seed": ("SeedReport", "SeededTable", "seed"),
     "commands.seed_check": ("CheckReport", "CheckResult", "check_seed"),
     "commands.status": ("StatusReport", "status"),

@@ -18,6 +18,7 @@ from lfmigrate.cli.commands.restore import restore
 from lfmigrate.cli.commands.rollback import rollback
 from lfmigrate.cli.commands.seed import seed
 from lfmigrate.cli.commands.serve import serve
+from lfmigrate.cli.commands.sql import sql
 from lfmigrate.cli.commands.status import status
 from lfmigrate.cli.commands.up import up
 from lfmigrate.cli.commands.verify import verify
@@ -55,6 +56,7 @@ _add(
 _add(verify, "Compare the live schema with the migrations.", "verify --json")
 _add(status, "List applied and pending migrations.", "status --exit-code")
 _add(wait, "Wait until the database is up to date.", "wait --timeout 30s")
+_add(sql, "Print what up would run, as a script for psql.", "sql --to 003 > release.sql")
 _add(accept, "Record a reviewed edit of an applied migration.", "accept 002 --dry-run")
 _add(rollback, "Roll back the newest migration, after a backup.", "rollback --dry-run")
 _add(seed, "Load initial data from CSV files.", "seed --from our-data --dry-run")

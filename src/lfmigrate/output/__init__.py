@@ -12,6 +12,7 @@ from lfmigrate.output import (  # noqa: F401 (each registers its report)
     new,
     restore,
     rollback,
+    script,
     seed,
     seed_check,
     status,

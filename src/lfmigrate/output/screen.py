@@ -102,6 +102,18 @@ class Screen:
             for line, hang in _error_lines(error, width):
                 self._say(line, hang=hang)
 
+    def write(self, text: str) -> None:
+        """Print a text for a program as it is, in UTF-8; nothing with ``--json``.
+
+        It is not cleaned: a changed text would be another program.
+        """
+        if not self._json:
+            reconfigure = getattr(self._out.file, "reconfigure", None)
+            if reconfigure is not None:
+                # The terminal's encoding may lack a letter.
+                reconfigure(encoding="utf-8", errors="surrogateescape")
+            self._write(text)
+
     def annotate(self, line: str) -> None:
         """Print a line for the CI that runs the command, which is clean, and is never broken."""
         self._err.file.write(line + "\n")

@@ -19,6 +19,12 @@ def quote_name(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
+def quote_literal(text: str) -> str:
+    """Return a text as a string constant, whatever standard_conforming_strings is."""
+    quoted = "'" + text.replace("'", "''") + "'"
+    return quoted if "\\" not in quoted else "E" + quoted.replace("\\", "\\\\")
+
+
 def stored_name(name: str) -> str:
     """Return a name as the server stores it: no more than 63 bytes, whole characters."""
     return name.encode()[:NAME_BYTES].decode(errors="ignore")
