@@ -19,6 +19,9 @@ OPTIONS = {
     for name, command in typer.main.get_group(app).commands.items()
 }
 
+# What stands in a cell of the comparison for which no source was found.
+NOT_DOCUMENTED = "\N{EN DASH}"
+
 PAGES = [*ROOT.glob("*.md"), *DOCS.rglob("*.md"), ROOT / "sql" / "README.md"]
 
 
@@ -69,3 +72,29 @@ def test_every_link_to_another_page_works(page: Path) -> None:
             broken.append(f"{path}#{anchor}")
 
     assert broken == []
+
+
+def _rows(text: str) -> list[list[str]]:
+    """Return the cells of the tables of a text, without headings."""
+    lines = [line for line in text.splitlines() if line.startswith("| ")]
+    return [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines]
+
+
+def test_every_cell_of_the_comparison_has_its_source() -> None:
+    """README says what docs/comparison.md says, where each answer that is one has a link."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    (table,) = re.findall(
+        r"^## Compared with other tools\n(.*?)^## ", readme, re.MULTILINE | re.DOTALL
+    )
+    (_, *tools), *rows = _rows(table)
+    comparison = (DOCS / "comparison.md").read_text(encoding="utf-8")
+    sections = re.findall(r"^## (.+?)\n(.*?)(?=^## |\Z)", comparison, re.MULTILINE | re.DOTALL)
+
+    assert [re.findall(r"\[(.+?)\]", row[0])[0] for row in rows] == [name for name, _ in sections]
+    for row, (name, text) in zip(rows, sections, strict=True):
+        answers = _rows(text)[1:]
+        assert [tool for tool, _, _ in answers] == tools, name
+        assert [short for _, short, _ in answers] == row[1:], name
+        for tool, short, source in answers:
+            assert ("](" in source) == (short != NOT_DOCUMENTED), (name, tool)
+            assert (source == "not documented") == (short == NOT_DOCUMENTED), (name, tool)
