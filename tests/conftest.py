@@ -26,7 +26,7 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 import lfmigrate
-from lfmigrate.cli import call, process
+from lfmigrate.cli import process, which
 from lfmigrate.engine.blocking import BlockingSessions
 from lfmigrate.errors import UsageError
 from lfmigrate.postgres.programs import bin_folder
@@ -348,7 +348,7 @@ def _run_here(
     saved = dict(os.environ), Path.cwd(), sys.argv, sys.excepthook
     streams = sys.stdin, sys.stdout, sys.stderr
     handlers = {n: signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
-    call.dotenv_variables.cache_clear()  # a process reads the file once
+    which.forget()  # a process reads the file once
     with open(os.devnull, encoding="utf-8") as nothing:  # noqa: PTH123 (a device, not a path)
         try:
             os.environ.clear()
@@ -364,7 +364,7 @@ def _run_here(
             os.environ.clear()
             os.environ.update(environ)
             os.chdir(folder)
-            call.dotenv_variables.cache_clear()
+            which.forget()
     assert {n: signal.getsignal(n) for n in handlers} == handlers
     said = (stream.buffer.getvalue().decode() for stream in (out, err))
     code = end.value.code

@@ -36,6 +36,25 @@ _KEYWORD_VALUE = (
 )
 
 
+# Those that came up while a command ran, such as a token that another program has printed. The
+# newest ones are enough: each is used at once.
+_remembered: dict[str, None] = {}
+_MOST_REMEMBERED = 100
+
+
+def remember(secret: str) -> None:
+    """Mask a secret in everything that is printed from now on."""
+    if len(secret) >= _SHORTEST_SECRET:
+        _remembered[secret] = None
+        while len(_remembered) > _MOST_REMEMBERED:
+            del _remembered[next(iter(_remembered))]
+
+
+def forget() -> None:
+    """Forget what was remembered: another command begins."""
+    _remembered.clear()
+
+
 def secrets(*urls: str | None, environment: Mapping[str, str]) -> tuple[str, ...]:
     """Collect what must never be printed: passwords, as they are and as they were written.
 
@@ -74,7 +93,7 @@ def redact(text: str, hidden: tuple[str, ...]) -> str:
         hidden: What `secrets` collected.
     """
     # The known ones first: of an escaped one, the patterns might find the beginning only.
-    for secret in hidden:
+    for secret in (*_remembered, *hidden):
         text = _anyhow(secret).sub("***", text)
     text = re.sub(_IN_URL, r"\1***@", text)
     text = re.sub(_AS_KEYWORD, r"\1***", text)

@@ -23,8 +23,9 @@ import typer
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 import lfmigrate
-from lfmigrate.cli import app, call, process
+from lfmigrate.cli import app, process, which
 from lfmigrate.postgres.programs import programs_for, system_user
+from lfmigrate.settings import Flags
 from tests.conftest import Cli, Golden
 from tests.helpers.databases import execute
 from tests.helpers.faults import free_port
@@ -243,9 +244,9 @@ def test_success_exits_0_with_the_report_on_standard_output(
 
 def run_with_a_bug(*arguments: str) -> subprocess.CompletedProcess[str]:
     script = (
-        "from lfmigrate.cli import call, process\n"
+        "from lfmigrate.cli import process, which\n"
         "def bug(*_, **__): raise LookupError('of this test')\n"
-        "call.load = bug\n"
+        "which.load = bug\n"
         "process.main()"
     )
     return subprocess.run(
@@ -583,10 +584,12 @@ TERMINAL = {"COLUMNS": "80"}
 
 @pytest.mark.per_version
 def test_reports_read_as_they_should(
-    cli: Cli, expect_golden: Golden, database: str, notes: Path
+    cli: Cli, expect_golden: Golden, database: str, notes: Path, tmp_path: Path
 ) -> None:
     """A life: dry run, up, up again, drift, an edit."""
-    where = ("--database-url", database, "--sql-dir", str(notes))
+    # In the working directory of the command: the first line names the folder.
+    notes = notes.rename(tmp_path / "cwd" / "notes")
+    where = ("--database-url", database, "--sql-dir", "notes")
 
     expect_golden("status_pending", cli("status", *where, env=TERMINAL).stdout)
     expect_golden("up_dry_run", cli("up", "--dry-run", *where, env=TERMINAL).stdout)
@@ -1157,7 +1160,7 @@ def main(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) ->
         monkeypatch.delenv(name)
 
     def run(*arguments: str, env: Mapping[str, str] | None = None) -> tuple[int, str]:
-        call.dotenv_variables.cache_clear()  # a process reads the file once
+        which.forget()  # a process reads the file once
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(sys, "argv", ["lfmigrate", *arguments])
             for name, value in (env or {}).items():
@@ -1176,10 +1179,10 @@ def bug(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def quote(*_: object, **__: object) -> None:
         given = [*sys.argv, os.environ.get("PGPASSWORD"), os.environ.get("DATABASE_URL")]
-        given.append(call.dotenv_variables().get("DATABASE_URL"))
+        given.append(which.read_variable(Flags(), "DATABASE_URL"))
         raise RuntimeError(f"{given} {json.dumps(given)} {' '.join(map(str, given))}")
 
-    monkeypatch.setattr(call, "load", quote)
+    monkeypatch.setattr(which, "load", quote)
 
 
 def assert_silent(said: str, password: str) -> None:
@@ -1327,17 +1330,17 @@ def test_new_refuses_a_name_without_letters(cli: Cli, tmp_path: Path) -> None:
 def test_a_dotenv_file_that_others_can_read_is_warned_of(
     cli: Cli, database: str, tmp_path: Path, mode: int, *, warned: bool
 ) -> None:
-    """Only where there is a password in it; standard output stays a script's."""
-    name = conninfo_to_dict(database)
-    url = f"postgresql://nobody:Zebra-Giraffe@localhost/{name['dbname']}"
+    """Only where it is the password of another server; standard output stays a script's."""
+    url = "postgresql://nobody:Zebra-Giraffe@db.example.com/name"
     (tmp_path / ".env").write_text(f"DATABASE_URL={url}\n", encoding="utf-8")
     (tmp_path / ".env").chmod(mode)
 
     done = cli("status", "--database-url", database, cwd=tmp_path)
 
-    (tmp_path / ".env").write_text("DATABASE_URL=postgresql://localhost/x\n", encoding="utf-8")
-    harmless = cli("status", "--database-url", database, cwd=tmp_path)
-    assert (done.returncode, harmless.stderr) == (0, "")
+    for harmless in ("db.example.com", "nobody:Zebra-Giraffe@localhost", ":Zebra@/x?host=/tmp"):
+        (tmp_path / ".env").write_text(f"DATABASE_URL=postgresql://{harmless}\n", encoding="utf-8")
+        assert cli("status", "--database-url", database, cwd=tmp_path).stderr == ""
+    assert done.returncode == 0
     assert ("readable by other users" in done.stderr) == warned
     assert (f"chmod 600 {tmp_path / '.env'}" in done.stderr) == warned
     assert "Zebra" not in done.stderr + done.stdout

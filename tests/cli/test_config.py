@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,13 @@ from hypothesis import strategies as st
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from lfmigrate.errors import UsageError
-from lfmigrate.postgres.url import address, check
+from lfmigrate.postgres.url import address, read
 from lfmigrate.redaction import redact, secrets
-from lfmigrate.settings import Flags, Scope, Settings, duration_ms, sql_dir
-from lfmigrate.settings import load as load_settings
+from lfmigrate.settings import Flags, Scope, Settings, duration_ms
+from lfmigrate.settings.config import checked_config
+from lfmigrate.settings.dotenv import DotEnv
+from lfmigrate.settings.layers import Layers, layers_of
+from lfmigrate.settings.merge import load as load_settings
 from tests.conftest import Cli
 
 # Settings are read before there is a connection.
@@ -57,8 +61,24 @@ SOURCES: list[tuple[str, str, str, tuple[str, str, str], tuple[Any, Any, Any]]] 
 ]
 
 
-def load(flags: Flags, environment: dict[str, str], dotenv: dict[str, str | None]) -> Settings:
-    return load_settings(flags, environment, dotenv, check_url=check)
+def layers(
+    flags: Flags, environment: dict[str, str], dotenv: dict[str, str | None], config: str = ""
+) -> Layers:
+    """Return the places that settings come from, with both files in the working directory."""
+    table = tomllib.loads(config)
+    path = Path.cwd() / "lfmigrate.toml"
+    return layers_of(
+        flags,
+        environment,
+        DotEnv(Path.cwd() / ".env", dotenv),
+        checked_config(path, table) if config else None,
+    )
+
+
+def load(
+    flags: Flags, environment: dict[str, str], dotenv: dict[str, str | None], config: str = ""
+) -> Settings:
+    return load_settings(flags, layers(flags, environment, dotenv, config), read_url=read)
 
 
 def settle(
@@ -110,7 +130,6 @@ def test_what_is_not_set_has_a_default() -> None:
         ),
         wait_s=15.0,
     )
-    assert sql_dir(Flags(), {}, {}) is None
 
 
 @pytest.mark.parametrize(
@@ -183,7 +202,8 @@ def test_everything_that_is_wrong_is_reported_at_once() -> None:
         "postgresql://h/d",
         "postgres://me:pw@h:5432/d",
         "POSTGRESQL://h/d",
-        "  postgresql://h/d",
+        "  postgresql://h/d\n",
+        "'postgresql://h/d'",
         "postgresql+psycopg://h/d",
         "postgresql+asyncpg://h/d",
         "postgresql://me:a%40b@h/d?sslmode=require&application_name=x@y",

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import functools
-import os
-import re
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -27,7 +25,7 @@ from lfmigrate.errors import (
     Refused,
     UsageError,
 )
-from lfmigrate.settings import Flags, Scope, Settings, load
+from lfmigrate.settings import Flags, Scope, Settings
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -66,6 +64,18 @@ class Call:
     seed: Path | None = None
     reports: list[object] = field(default_factory=list)
     published: bool = False
+
+    @property
+    def origins(self) -> dict[str, str]:
+        """Return where folder, format and database were configured, as far as that is known."""
+        found: dict[str, str] = self.document.setdefault("origins", {})
+        return found
+
+    def use_folder(self, path: Path, origin: str) -> None:
+        """Note which folder it is about, and where that was configured."""
+        self.folder = path
+        self.document["folder"] = str(path)
+        self.origins["folder"] = origin
 
     @property
     def elapsed_ms(self) -> float:
@@ -184,28 +194,37 @@ def read_files(call: Call, settings: Settings) -> Folder:
     Raises:
         SqlFileError: One cannot be, or there are none.
     """
-    from lfmigrate.source.folder import read_folder, shipped_folder  # noqa: PLC0415 (as above)
-    from lfmigrate.source.migration import OWN  # noqa: PLC0415 (as above)
+    from lfmigrate.cli.which import choose_folder, describe  # noqa: PLC0415 (as above)
+    from lfmigrate.source.folder import read_folder  # noqa: PLC0415 (as above)
 
-    call.folder = settings.sql_dir or shipped_folder()
-    folder = read_folder(call.folder, format=settings.format, variables=settings.variables)
+    chosen = choose_folder(settings)
+    call.use_folder(chosen.path, chosen.origin)
+    folder = read_folder(chosen.path, format=settings.format, variables=settings.variables)
     call.document["format"] = folder.format
-    if folder.format != OWN:
-        call.screen.source = f"{folder.format} files in {folder.path}"
+    call.origins["format"] = settings.origins.get("format", "detected")
+    call.screen.source = describe(chosen, folder)
+    call.screen.origins = [
+        f"folder: {chosen.path}, {chosen.origin}",
+        f"format: {folder.format}, {call.origins['format']}",
+    ]
     return folder
 
 
 def read_settings(call: Call) -> Settings:
-    """Read the settings, and warn of a password that others can read.
+    """Read the settings, and warn of passwords that others can read.
 
     Raises:
         UsageError: Some of them are not valid.
     """
-    from lfmigrate.postgres.url import check  # noqa: PLC0415 (as above)
+    from lfmigrate.cli import which  # noqa: PLC0415 (as above)
 
-    settings = load(call.flags, os.environ, dotenv_variables(), check_url=check)
-    if (warning := _dotenv_warning()) is not None:
+    settings, warnings = which.read_settings(call.flags)
+    call.origins["database"] = settings.origins["database"]
+    for warning in warnings:
         call.screen.warn(warning)
+    if call.flags.verbose:
+        for note in settings.notes:
+            call.screen.say(note)
     return settings
 
 
@@ -239,9 +258,17 @@ def opened(
     try:
         url = find_database(call, settings)
         call.document["database"] = address(url)
-        conn = connect(url, wait_s=settings.wait_s, on_wait=on_wait, limit_s=limit_s)
+        conn = connect(
+            url,
+            wait_s=settings.wait_s,
+            on_wait=on_wait,
+            limit_s=limit_s,
+            password_command=settings.password_command,
+        )
     except ConnectionFailed as error:
         error.outcome = NOTHING_CHANGED
+        if not (origin := settings.origins["database"]).startswith("--"):
+            error.detail = (*error.detail, f"the database is configured by {origin}")
         raise
     except KeyboardInterrupt as signal_came:
         stopped = Interrupted("interrupted before a connection was made", outcome=NOTHING_CHANGED)
@@ -250,6 +277,9 @@ def opened(
     with closing(conn):
         info = conn.info
         call.document["database"] = {"host": info.host, "port": info.port, "name": info.dbname}
+        place = f"{info.host}:{info.port}/{info.dbname}"
+        others = [line for line in call.screen.origins if not line.startswith("database: ")]
+        call.screen.origins = [*others, f"database: {place}, {settings.origins['database']}"]
         yield conn, url
 
 
@@ -343,52 +373,6 @@ def _discard_typed() -> None:
 
 def hidden_words() -> tuple[str, ...]:
     """Collect the passwords that must not be printed, from wherever they were given."""
-    try:
-        dotenv = dotenv_variables()
-    except UsageError:
-        dotenv = {}  # reported where it is needed
-    # A URL in the wrong place on the command line is quoted in the error about that.
-    words = [w for w in sys.argv[1:] if "@" in w or "password" in w.lower()]
-    return redaction.secrets(
-        *(re.sub(r"^-[\w-]*=", "", word) for word in words),
-        *(
-            variables.get(name)
-            for variables in (os.environ, dotenv)
-            for name in ("DATABASE_URL", "LFMIGRATE_SHADOW_URL")
-        ),
-        environment=os.environ,
-    )
+    from lfmigrate.cli import which  # noqa: PLC0415 (as above)
 
-
-def _dotenv_path() -> Path | None:
-    from dotenv import find_dotenv  # noqa: PLC0415 (as above)
-
-    found = find_dotenv(usecwd=True)
-    return Path(found) if found else None
-
-
-@functools.cache
-def dotenv_variables() -> dict[str, str | None]:
-    from dotenv import dotenv_values  # noqa: PLC0415 (as above)
-
-    try:
-        path = _dotenv_path()
-        return {} if path is None else dotenv_values(path)
-    except (OSError, UnicodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
-        raise UsageError(f"cannot read the .env file: {reason}") from None
-
-
-def _dotenv_warning() -> str | None:
-    """Return a warning if other users can read a password in the ``.env`` file."""
-    path = _dotenv_path()
-    if path is None or os.name == "nt":  # Windows has no such bits
-        return None
-    mode = path.stat().st_mode & 0o777
-    urls = (dotenv_variables().get(name) for name in ("DATABASE_URL", "LFMIGRATE_SHADOW_URL"))
-    if not mode & 0o077 or not redaction.secrets(*urls, environment={}):
-        return None
-    return (
-        f"{path} contains a password and is readable by other users (mode {mode:o}): run"
-        f" chmod 600 {path}"
-    )
+    return which.hidden_words()

@@ -10,7 +10,6 @@ from typing import Any
 
 import typer
 
-from lfmigrate import settings
 from lfmigrate.errors import UsageError
 from lfmigrate.settings import Flags
 
@@ -44,13 +43,14 @@ def _silent(
 @_silent
 def versions(ctx: Any, incomplete: str) -> Iterator[tuple[str, str]]:  # noqa: ANN401 (Typer's)
     """Return the versions of the folder that the command would use."""
-    from lfmigrate.cli.call import dotenv_variables  # noqa: PLC0415 (only a completion needs them)
+    from lfmigrate.cli.which import own_folder  # noqa: PLC0415 (only a completion needs them)
     from lfmigrate.source.folder import shipped_folder, versions_of  # noqa: PLC0415 (as above)
 
-    sql_dir = ctx.params.get("sql_dir")
-    flags = Flags(sql_dir=Path(sql_dir) if sql_dir else None)
-    folder = settings.sql_dir(flags, os.environ, dotenv_variables()) or shipped_folder()
-    named = ctx.params.get("format") or os.environ.get("LFMIGRATE_FORMAT") or None
+    names = ("sql_dir", "env_file", "env", "format")
+    given = {name: value for name in names if (value := ctx.params.get(name))}
+    paths = {name: Path(given[name]) for name in given if name in {"sql_dir", "env_file"}}
+    chosen = own_folder(Flags(**given | paths))
+    folder, named = (chosen.path, chosen.format) if chosen else (shipped_folder(), None)
     for version, name in versions_of(folder, format=named):
         if version.startswith(incomplete):
             yield version, name

@@ -31,6 +31,31 @@ _OPTIONS: dict[str, Any] = {
             rich_help_panel=_CONNECTION,
         ),
     ],
+    "password_command": Annotated[
+        str | None,
+        typer.Option(
+            metavar="COMMAND",
+            help="Program that prints the password, such as a token; run without a shell."
+            " [env: LFMIGRATE_PASSWORD_COMMAND]",
+            rich_help_panel=_CONNECTION,
+        ),
+    ],
+    "env": Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Environment of the configuration file, such as test. [env: LFMIGRATE_ENV]",
+            rich_help_panel=_CONNECTION,
+        ),
+    ],
+    "env_file": Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="File to read instead of a .env here or above.",
+            rich_help_panel=_CONNECTION,
+        ),
+    ],
     "embedded": Annotated[
         bool | None,
         typer.Option(
@@ -44,7 +69,8 @@ _OPTIONS: dict[str, Any] = {
         Path | None,
         typer.Option(
             metavar="DIR",
-            help="Directory of the SQL files (default: the bundled ones). [env: LFMIGRATE_SQL_DIR]",
+            help="Directory of the SQL files (default: one found here, or the bundled ones)."
+            " [env: LFMIGRATE_SQL_DIR]",
             rich_help_panel=_FILES,
         ),
     ],

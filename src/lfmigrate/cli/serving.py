@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import re
 import webbrowser
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from lfmigrate.cli.call import Call, dotenv_variables, opened, read_settings
+from lfmigrate.cli.call import Call, opened, read_settings
+from lfmigrate.cli.which import read_variable
 from lfmigrate.errors import UsageError
-from lfmigrate.settings import Serving
+from lfmigrate.settings import Flags, Serving
 
 _EXTRA = {"fastapi", "starlette", "pydantic", "anyio", "uvicorn", "psycopg_pool"}
 
@@ -54,14 +56,17 @@ def serve_dashboard(
             "the dashboard is not installed", hint="pip install 'lfmigrate[dashboard]'"
         ) from None
 
+    from lfmigrate.postgres.password import printed_password  # noqa: PLC0415 (the driver)
+
     for origin in origins:
         _check_origin(origin)
     for name in hosts:
         _check_host(name)
     if changed_by is not None and not (changed_by.isprintable() and 0 < len(changed_by) < 256):  # noqa: PLR2004 (the column's length)
         raise UsageError("--as needs a name of 1 to 255 printable characters")
-    token = _token(token_file)
+    token = _token(call.flags, token_file)
     settings = read_settings(call)
+    command = settings.password_command
     # Not the address of this connection: after a failover, the same name may lead elsewhere.
     with opened(call, settings) as (_, url):
         pass
@@ -75,6 +80,7 @@ def serve_dashboard(
         origins=origins,
         token=token,
         quiet=call.flags.quiet,
+        password=None if command is None else partial(printed_password, command),
     )
 
     def on_start(address: str) -> None:
@@ -114,14 +120,14 @@ def _check_host(name: str) -> None:
         )
 
 
-def _token(path: Path | None) -> str | None:
+def _token(flags: Flags, path: Path | None) -> str | None:
     """Return the token of the file, the environment or a ``.env``; None if there is none.
 
     Raises:
         UsageError: The file cannot be read or others can read it, or the token is too short.
     """
     name = "LFMIGRATE_SERVE_TOKEN"
-    token = (os.environ.get(name) or dotenv_variables().get(name) or "").strip() or None
+    token = (read_variable(flags, name) or "").strip() or None
     if path is not None:
         try:
             mode = path.stat().st_mode & 0o077

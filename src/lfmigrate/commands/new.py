@@ -24,6 +24,9 @@ _SUBFOLDER = re.compile(r"[0-9].*|meta|committed")
 # Those whose versions are times from the first one on.
 _TIMED = frozenset({"dbmate", "diesel", "hasura", "mybatis", "pop", "prisma", "supabase"})
 
+# Where installers put packages, which the next installation overwrites.
+_INSTALLED = frozenset({"site-packages", "dist-packages"})
+
 # What a version is in a file's or a folder's name.
 _VERSION = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}-[0-9]+(?:-[0-9]+)?|[0-9]+(?:\.[0-9]+)*")
 
@@ -71,8 +74,9 @@ def new(
         The paths of the files.
 
     Raises:
-        UsageError: The name has no letter or digit or is a URL, the folder is not writable, or it
-            is that of a tool whose migrations only that tool can create.
+        UsageError: The name has no letter or digit or is a URL, the folder is not writable or part
+            of an installed package, or it is that of a tool whose migrations only that tool can
+            create.
         SqlFileError: The folder has files that cannot be run.
     """
     slug = re.sub(r"\W+", "_", name.lower()).strip("_")
@@ -81,6 +85,11 @@ def new(
         raise UsageError(
             "a database URL is no migration name" if is_url else f'invalid migration name "{name}"',
             hint='Say what it does, as in "lfmigrate new add_risk_scores".',
+        )
+    if _INSTALLED & set(folder.resolve().parts):
+        raise UsageError(
+            f"{folder} is part of an installed package",
+            hint="Name a folder of your project with --sql-dir.",
         )
     version, texts = _next(folder, format, variables)
     title = slug.replace("_", " ")

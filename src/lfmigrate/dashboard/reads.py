@@ -87,8 +87,11 @@ class Database:
         parameters.setdefault("connect_timeout", _POOL_TIMEOUT_S)
         parameters.setdefault("fallback_application_name", "lfmigrate serve")
         parameters["client_encoding"] = "UTF8"
+        address, password = conninfo.make_conninfo("", **parameters), serving.password
         self._pool: ConnectionPool[psycopg.Connection[Row]] = ConnectionPool(
-            conninfo.make_conninfo("", **parameters),
+            address
+            if password is None
+            else lambda: conninfo.make_conninfo(address, password=password()),
             kwargs={"autocommit": True, "prepare_threshold": None},
             min_size=0,
             max_size=_MAX_CONNECTIONS,

@@ -79,8 +79,10 @@ class Page:
         quiet: Whether only problems are wanted.
         verbose: Whether everything is wanted.
         preview: Whether a question follows, and nothing has been done yet.
-        source: Whose files it is about, if they are another tool's.
+        source: Which files it is about.
+        origins: Where folder, format and database were configured, a line each.
         ascii_only: Whether the terminal may be unable to show anything else.
+        is_terminal: Whether lines have to be broken at that width; a pipe has none.
         parts: What has been written.
     """
 
@@ -91,7 +93,9 @@ class Page:
     verbose: bool = False
     preview: bool = False
     source: str = ""
+    origins: Sequence[str] = ()
     ascii_only: bool = False
+    is_terminal: bool = True
     parts: list[RenderableType] = field(default_factory=list)
 
     @property
@@ -100,13 +104,18 @@ class Page:
         return f"{self.elapsed_ms / 1000:.2f} s"
 
     def headline(self, what: str, report: OnServer) -> None:
-        """Write what was done where, and a blank line."""
+        """Write what was done where with which files, and a blank line."""
         major, minor = divmod(report.server.version, 10000)
         where = (
             f": database {report.server.database}, schema {report.schema},"
             f" PostgreSQL {major}.{minor}{', ' if self.source else ''}{self.source}"
         )
-        self.line((f"{what} preview" if self.preview else f"lfmigrate {what}", "bold"), where)
+        headline = f"{what} preview" if self.preview else f"lfmigrate {what}"
+        line = self._text((headline, "bold"), where)
+        line.no_wrap = not self.is_terminal  # the first line has all of it
+        self.parts.append(line)
+        for origin in self.origins if self.verbose else ():
+            self.hanging("", origin)
         self.blank()
 
     def line(self, *spans: Span) -> None:

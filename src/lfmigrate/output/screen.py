@@ -45,8 +45,9 @@ class Screen:
         out: TextIO | None = None,
         err: TextIO | None = None,
     ) -> None:
-        # Whose files a report is about, if they are another tool's.
+        # Which files a report is about, and where folder, format and database were configured.
         self.source = ""
+        self.origins: list[str] = []
         self._json = as_json
         self._quiet = quiet
         self._verbose = verbose
@@ -75,7 +76,9 @@ class Screen:
             verbose=self._verbose,
             preview=preview,
             source=self.source,
+            origins=self.origins,
             ascii_only=self._out.options.ascii_only,
+            is_terminal=_has_width(self._out.file),
         )
         draw(report, page)
         # Tables pad their last column; in a file, those blanks are noise.

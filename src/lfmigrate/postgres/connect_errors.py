@@ -62,6 +62,11 @@ _EXPLANATIONS = (
         'Remove "sslmode=require" from the URL if this is the right server.',
     ),
     (
+        "definition of service",
+        "{service} is not defined in a service file",
+        "Correct PGSERVICE, or the file: ~/.pg_service.conf, or the one that PGSERVICEFILE names.",
+    ),
+    (
         "pg_hba.conf",
         "no pg_hba.conf entry on {where} allows {user} to connect from this host",
         "Ask the server's administrator for an entry in pg_hba.conf.",
@@ -125,12 +130,13 @@ def explain(words: str, parameters: dict[str, Any]) -> ConnectionFailed:
         # Every refusal of a plain connection names it; it is the reason where TLS was declined.
         said = said.replace("no encryption", "").replace("ssl off", "")
     lines = [line.strip() for line in words.splitlines() if line.strip()]
-    user = parameters.get("user")
+    user = _given(parameters, "user", "PGUSER")
     facts = {
         "where": where_of(parameters),
         "user": f'role "{user}"' if user else "this system user",
-        "database": parameters.get("dbname") or user or "",
-        "host": parameters.get("host", ""),
+        "database": _given(parameters, "dbname", "PGDATABASE") or user,
+        "host": _given(parameters, "host", "PGHOST"),
+        "service": f'service "{_given(parameters, "service", "PGSERVICE")}"',
     }
     for pattern, message, hint in _EXPLANATIONS:
         if re.search(pattern, said, re.DOTALL):
@@ -141,6 +147,14 @@ def explain(words: str, parameters: dict[str, Any]) -> ConnectionFailed:
 
 
 def where_of(parameters: dict[str, Any]) -> str:
-    host = str(parameters.get("host") or parameters.get("hostaddr") or "the local socket")
-    port = parameters.get("port")
+    host = _given(parameters, "host", "PGHOST") or _given(parameters, "hostaddr", "PGHOSTADDR")
+    port = _given(parameters, "port", "PGPORT")
+    if not host and (service := _given(parameters, "service", "PGSERVICE")):
+        return f'the server of service "{service}"'
+    host = host or "the local socket"
     return f"{host}:{port}" if port else host
+
+
+def _given(parameters: dict[str, Any], keyword: str, variable: str) -> str:
+    """Return a parameter, or libpq's variable for it; empty if neither is set."""
+    return str(parameters.get(keyword) or os.environ.get(variable) or "")

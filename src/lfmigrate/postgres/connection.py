@@ -17,8 +17,10 @@ import psycopg
 from psycopg import conninfo, pq
 
 from lfmigrate import log
-from lfmigrate.errors import ConnectionFailed
+from lfmigrate.errors import ConnectionFailed, UsageError
 from lfmigrate.postgres.connect_errors import explain, is_transient, pooled, where_of
+from lfmigrate.postgres.password import with_password
+from lfmigrate.postgres.url import read
 
 Connection = psycopg.Connection[Any]
 
@@ -46,6 +48,7 @@ def connect(
     wait_s: float = 0,
     on_wait: Callable[[str], None] | None = None,
     limit_s: float | None = None,
+    password_command: str | None = None,
 ) -> Connection:
     """Open a connection that works through a transaction pooler too.
 
@@ -53,22 +56,25 @@ def connect(
     transaction mode would refuse them, lose them, or pass them on to another client.
 
     Args:
-        url: A PostgreSQL URL or a keyword string, as libpq takes it.
+        url: A PostgreSQL URL or a keyword string, as libpq takes it or a framework writes it.
         wait_s: For how many seconds to retry while the server cannot be reached or starts up.
         on_wait: Called once with the reason when waiting begins.
         limit_s: For how many seconds each attempt may wait for an answer; None for what the URL
             says, or ten.
+        password_command: A command that prints the password, run without a shell unless the URL
+            has a password; also before each further connection that a command opens.
 
     Returns:
         A connection in autocommit mode; transactions are begun and ended by flights.
 
     Raises:
+        UsageError: The URL cannot be read, or the password command not started.
         ConnectionFailed: Refused, not reachable in time, wrong password, no such database, ….
 
     Source:
         libpq, "Parameter Key Words"; psycopg, "Prepared statements" on PgBouncer.
     """
-    parameters = conninfo.conninfo_to_dict(url)
+    parameters = conninfo.conninfo_to_dict(with_password(_own_words(url), password_command))
     parameters.setdefault("connect_timeout", CONNECT_TIMEOUT_S)
     if limit_s is not None:
         # At least two seconds, which is the least that libpq waits.
@@ -105,6 +111,23 @@ def connect(
         # Jitter, so that jobs that started together do not reconnect in lockstep.
         time.sleep(pause_s * random.uniform(0.8, 1.2))  # noqa: S311 (no secret is made here)
         pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
+
+
+def _own_words(url: str) -> str:
+    """Return a URL in libpq's words; a keyword string is written in them.
+
+    Raises:
+        UsageError: It cannot be read; or it names a schema, which a connection does not keep.
+    """
+    if "://" not in url.partition("=")[0]:
+        return url
+    found = read(url)
+    if found.schema is not None:
+        raise UsageError(
+            "the database URL names a schema",
+            hint="Remove it there, and pass scope=lfmigrate.Scope(schema=...) to the commands.",
+        )
+    return found.url
 
 
 def connect_directly(

@@ -13,6 +13,9 @@ from lfmigrate.settings import Flags
 
 @takes(
     "database_url",
+    "password_command",
+    "env",
+    "env_file",
     "sql_dir",
     "format",
     "define",

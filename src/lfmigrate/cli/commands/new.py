@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import os
 from typing import Annotated
 
 import typer
 
 import lfmigrate
-from lfmigrate import settings
-from lfmigrate.cli.call import calling, dotenv_variables
+from lfmigrate.cli.call import calling
 from lfmigrate.cli.options import EVERYWHERE, takes
-from lfmigrate.errors import UsageError
 from lfmigrate.settings import Flags
 
 
 @takes(
+    "env",
+    "env_file",
     "sql_dir",
     "format",
     "define",
@@ -28,12 +27,10 @@ def new(
 ) -> None:
     """Create the files of the next migration, with headers to fill in."""
     with calling("new", flags) as call:
-        folder = settings.sql_dir(flags, os.environ, dotenv_variables())
-        if folder is None:
-            raise UsageError(
-                "no directory is configured in which to create the migration",
-                hint="Name it with --sql-dir, or set LFMIGRATE_SQL_DIR.",
-            )
-        wanted = flags.format or os.environ.get("LFMIGRATE_FORMAT") or None
-        variables = settings.defined(flags)
-        call.show(lfmigrate.new(folder, name, format=wanted, variables=variables))
+        from lfmigrate.cli.which import for_new  # noqa: PLC0415 (--help needs none)
+
+        chosen = for_new(flags)
+        call.use_folder(chosen.path, chosen.origin)
+        call.show(
+            lfmigrate.new(chosen.path, name, format=chosen.format, variables=chosen.variables)
+        )

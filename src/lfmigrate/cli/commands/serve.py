@@ -14,6 +14,12 @@ from lfmigrate.settings import Flags
 
 @takes(
     "database_url",
+    "password_command",
+    "env",
+    "env_file",
+    "password_command",
+    "env",
+    "env_file",
     "embedded",
     "schema",
     "statement_timeout",

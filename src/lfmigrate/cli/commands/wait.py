@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 @takes(
     "database_url",
+    "password_command",
+    "env",
+    "env_file",
     "embedded",
     "schema",
     "history_schema",

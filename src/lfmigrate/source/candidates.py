@@ -1,0 +1,72 @@
+"""Finds the folder of migrations in a project, where none is configured."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from lfmigrate.errors import SqlFileError
+from lfmigrate.source.formats.detect import format_of
+from lfmigrate.source.migration import OWN
+from lfmigrate.source.reader import Reader, is_folder
+
+CANDIDATES = (
+    "sql",
+    "migrations",
+    "db/migrations",
+    "prisma/migrations",
+    "supabase/migrations",
+    "drizzle",
+)
+
+# A migration by its name, in lfmigrate's naming and those that resemble it.
+_NUMBERED = re.compile(r"[0-9]+[_.-].*\.sql|[0-9]+\.sql", re.IGNORECASE | re.DOTALL)
+
+
+def find_folder(project: Path) -> Path | None:
+    """Return the folder in a project that contains migrations; None if there is none.
+
+    A folder of migrations that lfmigrate cannot read is found, too: the project has migrations of
+    its own, and to run others there would be wrong.
+
+    Args:
+        project: The folder to look in, such as the working directory.
+
+    Raises:
+        SqlFileError: There are several.
+    """
+    found: list[tuple[str, Path]] = []
+    for name in CANDIDATES:
+        path = project / name
+        is_other = not any(_is_same(path, other) for _, other in found)
+        if is_folder(path) and is_other and contains_migrations(path):
+            found.append((name, path))
+    if len(found) > 1:
+        names = [name for name, _ in found]
+        raise SqlFileError(
+            f"{len(found)} folders here contain migrations: {', '.join(names)}",
+            hint=f"Say which one to use, such as --sql-dir {names[0]}; to keep it, set sql_dir in"
+            " lfmigrate.toml.",
+        )
+    return found[0][1] if found else None
+
+
+def contains_migrations(folder: Path) -> bool:
+    """Return whether a folder has migrations, by the names and markers in it."""
+    reader = Reader(folder)
+    try:
+        chosen = format_of(reader, None)
+    except SqlFileError:
+        return True  # of two formats, or of a tool that is not read
+    return (
+        bool(reader.problems)  # such as a migration in Go or Python
+        or chosen.name != OWN
+        or any(_NUMBERED.fullmatch(name) for name in reader.sql)
+    )
+
+
+def _is_same(path: Path, other: Path) -> bool:
+    try:
+        return path.samefile(other)
+    except OSError:
+        return False
