@@ -7,12 +7,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from lfmigrate.catalog import ToolTable
+from lfmigrate.history.events import History
 from lfmigrate.source.folder import Folder, Migration
 from lfmigrate.source.formats.detect import FORMATS
 from lfmigrate.source.migration import PAIRS
 from lfmigrate.source.version import number
 
 Row = Mapping[str, Any]
+
+# What is named one by one in a message.
+_MOST_NAMES = 5
 
 _NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)*")
 
@@ -37,6 +42,14 @@ class Said:
         """Return everything that it names as applied."""
         return tuple(dict.fromkeys([*self.applied, *([self.up_to] if self.up_to else [])]))
 
+    def and_also(self, other: Said) -> Said:
+        """Return what two tables of a tool say together."""
+        return Said(
+            {**self.applied, **other.applied},
+            other.up_to or self.up_to,
+            self.failed + other.failed,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Matched:
@@ -53,6 +66,9 @@ class Matched:
     edited: tuple[Migration, ...]
     repeatables: frozenset[str]
     unknown: tuple[str, ...]
+
+
+NOTHING_MATCHED = Matched((), (), frozenset(), ())
 
 
 def said(tool: str, rows: Sequence[Row]) -> Said:
@@ -102,6 +118,70 @@ def matched(tool: str, found: Said, folder: Folder) -> Matched:
         frozenset(repeatables),
         tuple(unknown),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class OtherTool:
+    """Another migration tool that has a table in the database.
+
+    Attributes:
+        tool: What it is called.
+        table: The qualified name of its table.
+        is_adopted: Whether the history has what it had applied.
+        applied_since: What it has applied that the history does not have, as it calls it.
+        failed: What has failed halfway.
+    """
+
+    tool: str
+    table: str
+    is_adopted: bool
+    applied_since: tuple[str, ...]
+    failed: tuple[str, ...] = ()
+
+    @property
+    def note(self) -> str | None:
+        """Return what is worth a warning; None if nothing is."""
+        if self.failed:
+            return f"{self.tool} says in {self.table} that {self.failed[0]} has failed halfway"
+        count = len(self.applied_since)
+        if not count:
+            return None
+        first = ", ".join(self.applied_since[:_MOST_NAMES])
+        more = f" and {count - _MOST_NAMES} more" if count > _MOST_NAMES else ""
+        if self.is_adopted:
+            return (
+                f"{self.tool} has applied more since it was adopted, by {self.table}:"
+                f' {first}{more}; "lfmigrate adopt" records it'
+            )
+        return (
+            f"{self.tool} has applied migrations here, by {self.table}: {first}{more};"
+            ' "lfmigrate adopt" records them'
+        )
+
+
+def other_tools(
+    folder: Folder, history: History, tables: Sequence[ToolTable]
+) -> tuple[OtherTool, ...]:
+    """Return the tools that have a table, and what they have applied and the history does not have.
+
+    With a history, only the tool that was adopted counts.
+    """
+    source = history.source
+    found = []
+    for table in tables:
+        is_adopted = source is not None and source.tool == table.tool
+        if table.rows is None or (history.events and not is_adopted):
+            continue
+        says = said(table.tool, table.rows)
+        known = source.keys if source is not None and is_adopted else ()
+        since = []
+        for key in says.keys:
+            applied = matched(table.tool, Said({key: None}), folder).migrations
+            recorded = applied and all(m.number in history.applied for m in applied)
+            if key not in known and not recorded:
+                since.append(key)
+        found.append(OtherTool(table.tool, table.label, is_adopted, tuple(since), says.failed))
+    return tuple(found)
 
 
 def _names(migration: Migration, own_key: Callable[[Migration], str] | None) -> set[str]:
