@@ -19,6 +19,7 @@ from lfmigrate._version import __version__ as __version__
 
 if TYPE_CHECKING:
     from lfmigrate.commands.accept import AcceptReport, accept
+    from lfmigrate.commands.adopt import Adopted, AdoptReport, adopt
     from lfmigrate.commands.backup import BackupReport, backup
     from lfmigrate.commands.check import FolderReport, Proof, check
     from lfmigrate.commands.new import NewReport, new
@@ -56,6 +57,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AcceptReport",
+    "AdoptReport",
+    "Adopted",
     "ArchiveError",
     "BackupReport",
     "CheckReport",
@@ -95,6 +98,7 @@ __all__ = [
     "WaitReport",
     "__version__",
     "accept",
+    "adopt",
     "backup",
     "check",
     "check_seed",
@@ -116,6 +120,7 @@ __all__ = [
 # `lfmigrate --version` imports neither the driver nor a command.
 _NAMES = {
     "commands.accept": ("AcceptReport", "accept"),
+    "commands.adopt": ("AdoptReport", "Adopted", "adopt"),
     "commands.backup": ("BackupReport", "backup"),
     "commands.check": ("FolderReport", "Proof", "check"),
     "commands.new": ("NewReport", "new"),

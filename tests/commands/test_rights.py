@@ -84,7 +84,14 @@ def test_the_docs_list_the_privileges_that_each_command_requires(
     """With all its lines it runs; without any one of them it does not, and nothing is changed."""
     title, without = case
     path = folder(MIGRATION)
-    if title != "up, the first run":
+    if title == "adopt":
+        execute(
+            least.as_role(least.owner),
+            MIGRATION["001_a.up.sql"],
+            "CREATE TABLE schema_migrations (version bigint PRIMARY KEY, dirty boolean NOT NULL)",
+            "INSERT INTO schema_migrations VALUES (1, false)",
+        )
+    elif title != "up, the first run":
         with lfmigrate.connect(least.as_role(least.owner)) as conn:
             lfmigrate.up(conn, lfmigrate.read_folder(path))
             if title == "restore":
@@ -106,6 +113,7 @@ def test_the_docs_list_the_privileges_that_each_command_requires(
         "restore": [tmp_path / "saved"],
         "rollback": ["--yes"],
         "accept": ["1", "--yes"],
+        "adopt": ["--yes"],
     }
     options = more.get(words[0], [])
     dump = (

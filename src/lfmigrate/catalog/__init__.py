@@ -50,6 +50,7 @@ from lfmigrate.catalog.tables import (
     unique_key,
     written_rows,
 )
+from lfmigrate.catalog.tool_tables import ToolTable, tool_tables
 from lfmigrate.catalog.traces import (
     Measured,
     MeasuredColumn,
@@ -86,6 +87,7 @@ __all__ = [
     "Server",
     "StagingTable",
     "Table",
+    "ToolTable",
     "Traces",
     "Trigger",
     "TypeUser",
@@ -129,6 +131,7 @@ __all__ = [
     "staging",
     "stamp",
     "tables",
+    "tool_tables",
     "traces",
     "type_users",
     "unique_key",

@@ -92,12 +92,13 @@ def fingerprints() -> Query[Fingerprints]:
     return Query(query_text("fingerprints"), (), dict)
 
 
-def written_parts(ledger: str, run_id: str) -> Query[WrittenParts]:
+def written_parts(ledger: str, run_id: str | None = None) -> Query[WrittenParts]:
     """Ask which parts of relations this transaction has written since its last entry.
 
     Args:
-        ledger: The qualified and quoted name of the history table.
-        run_id: That of the transaction's entries.
+        ledger: The qualified and quoted name of the history table, or of a table that has nothing
+            but entries of this transaction.
+        run_id: That of the transaction's entries in the history.
     """
 
     def decode(value: Any) -> WrittenParts:  # noqa: ANN401 (parsed JSON)
@@ -107,9 +108,10 @@ def written_parts(ledger: str, run_id: str) -> Query[WrittenParts]:
         return names
 
     last = f"SELECT coalesce(max(h.cmin::text::int), -1) FROM {ledger} AS h"
-    since = f"{last} WHERE h.run_id = $1::uuid AND h.xmin = pg_current_xact_id()::xid"
-    sql = f"{query_text('written_parts')} AND p.cmin::text::int > ({since})"
-    return Query(sql, (run_id,), decode)
+    if run_id is not None:
+        last += " WHERE h.run_id = $1::uuid AND h.xmin = pg_current_xact_id()::xid"
+    sql = f"{query_text('written_parts')} AND p.cmin::text::int > ({last})"
+    return Query(sql, () if run_id is None else (run_id,), decode)
 
 
 def existing_parts(

@@ -10,6 +10,7 @@ import typer
 import lfmigrate
 from lfmigrate.cli import completion
 from lfmigrate.cli.commands.accept import accept
+from lfmigrate.cli.commands.adopt import adopt
 from lfmigrate.cli.commands.backup import backup
 from lfmigrate.cli.commands.check import check
 from lfmigrate.cli.commands.embedded import embedded
@@ -58,6 +59,7 @@ _add(status, "List applied and pending migrations.", "status --exit-code")
 _add(wait, "Wait until the database is up to date.", "wait --timeout 30s")
 _add(sql, "Print what up would run, as a script for psql.", "sql --to 003 > release.sql")
 _add(accept, "Record a reviewed edit of an applied migration.", "accept 002 --dry-run")
+_add(adopt, "Record what another tool has applied.", "adopt --dry-run")
 _add(rollback, "Roll back the newest migration, after a backup.", "rollback --dry-run")
 _add(seed, "Load initial data from CSV files.", "seed --from our-data --dry-run")
 _add(

@@ -155,13 +155,23 @@ def calling(command: str, flags: Flags) -> Iterator[Call]:
         raise typer.Exit(stopped.exit_code) from None
 
 
-def run(call: Call, work: Callable[[Connection, Folder, Scope], T]) -> T:
+def run(
+    call: Call,
+    work: Callable[[Connection, Folder, Scope], T],
+    *,
+    read: Callable[[Call, Settings], Folder] | None = None,
+) -> T:
     """Open a connection and do a command's work; once more, if the connection drops.
 
     It is repeated only if nothing can have been committed, which the error says.
+
+    Args:
+        call: The call.
+        work: The work.
+        read: What reads the folder; None for `read_files`.
     """
     try:
-        with _connected(call) as given:
+        with _connected(call, read or read_files) as given:
             return work(*given)
     except ConnectionLost as error:
         if error.outcome != NOTHING_CHANGED:
@@ -171,17 +181,19 @@ def run(call: Call, work: Callable[[Connection, Folder, Scope], T]) -> T:
 
             archive.remove(error.backup)
         call.screen.say(f"{error.message}; nothing was changed; retrying once")
-    with _connected(call) as given:
+    with _connected(call, read or read_files) as given:
         return work(*given)
 
 
 @contextmanager
-def _connected(call: Call) -> Iterator[tuple[Connection, Folder, Scope]]:
+def _connected(
+    call: Call, read: Callable[[Call, Settings], Folder]
+) -> Iterator[tuple[Connection, Folder, Scope]]:
     """Read the settings and the folder, and open the connection."""
     from lfmigrate.source.setup import read_setup  # noqa: PLC0415 (as above)
 
     settings = read_settings(call)
-    folder = read_files(call, settings)
+    folder = read(call, settings)
     if (setup := settings.scope.shadow_setup) is not None:
         read_setup(setup)
     with opened(call, settings) as (conn, _):

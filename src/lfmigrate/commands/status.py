@@ -10,6 +10,7 @@ from lfmigrate.engine.waiting import Attempts
 from lfmigrate.errors import DifferenceFound
 from lfmigrate.history import plan
 from lfmigrate.history.plan import FileStates, MigrationState, RepeatableState
+from lfmigrate.history.tools import OtherTool, other_tools
 from lfmigrate.postgres.connection import Connection
 from lfmigrate.settings import Scope
 from lfmigrate.source.folder import Folder
@@ -24,12 +25,15 @@ class StatusReport:
         schema: The schema that the migrations are for.
         files: The folder compared with the history.
         notes: What is worth a warning.
+        other_tools: The other migration tools that have a table, if the history has what one of
+            them had applied, or does not exist yet.
     """
 
     server: Server
     schema: str
     files: FileStates
     notes: tuple[str, ...]
+    other_tools: tuple[OtherTool, ...] = ()
 
     @property
     def migrations(self) -> tuple[MigrationState, ...]:
@@ -71,10 +75,12 @@ def status(conn: Connection, folder: Folder, *, scope: Scope | None = None) -> S
     session = Session(conn, folder, scope)
     for attempt in Attempts(session):
         with attempt:
-            state = session.state(relations=False)
+            state = session.state(relations=False, tools=True)
+    tools = other_tools(folder, state.history, state.tools)
     return StatusReport(
         server=state.server,
         schema=state.schema,
         files=plan.file_states(folder, state.history),
-        notes=plan.notes(folder, state.history),
+        notes=(*plan.notes(folder, state.history), *(t.note for t in tools if t.note)),
+        other_tools=tools,
     )

@@ -16,7 +16,8 @@ from lfmigrate.engine.effects import (
     unclear_parts,
 )
 from lfmigrate.engine.evidence import After, Before, WouldBe
-from lfmigrate.engine.replay import NOT_RECREATED, Made, place_of, replay
+from lfmigrate.engine.pieces import place_of
+from lfmigrate.engine.replay import NOT_RECREATED, Made, replay
 from lfmigrate.engine.session import Session
 from lfmigrate.engine.shadow import NoShadowDatabase
 from lfmigrate.engine.state import DatabaseState

@@ -6,12 +6,12 @@ import secrets
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import islice
 
 from lfmigrate import catalog
 from lfmigrate.catalog.shadow import Extension, ShadowNeeds, shadow_empty, shadow_needs
 from lfmigrate.engine.applied import settings_found
 from lfmigrate.engine.missing import with_hint
+from lfmigrate.engine.pieces import Piece, pieces_of, place_of
 from lfmigrate.engine.session import Session
 from lfmigrate.engine.shadow import Shadow, shadow_database
 from lfmigrate.engine.state import DatabaseState
@@ -19,7 +19,7 @@ from lfmigrate.errors import StatementFailed, UsageError
 from lfmigrate.postgres.connection import Connection
 from lfmigrate.postgres.pipeline import Flight, Query, roll_back
 from lfmigrate.postgres.wire import Answer
-from lfmigrate.schema.relation import NAMED_PARTS, Found, Relation
+from lfmigrate.schema.relation import NAMED_PARTS, Found, Relation, WrittenParts, name_then
 from lfmigrate.settings import Scope
 from lfmigrate.source.repeatable import RunOrder
 from lfmigrate.source.setup import read_setup
@@ -28,11 +28,9 @@ from lfmigrate.syntax.names import quote_name
 from lfmigrate.syntax.replayable import (
     CURRENT_ROLES,
     created_names,
-    for_replay,
     is_cluster_wide,
     roles_named,
 )
-from lfmigrate.syntax.scanner import Statement
 from lfmigrate.syntax.transaction_block import placement
 
 # Why a statement may be skipped even in an empty database.
@@ -68,11 +66,13 @@ class Made:
         relation: As the last file leaves it; not complete if it is one of the setup's.
         file_index: The place in the sequence of the file that makes it.
         part_files: The place of the file that wrote each part last.
+        origins: The place of the file that created each part, if that was asked for.
     """
 
     relation: Relation
     file_index: int
     part_files: Mapping[str, int]
+    origins: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +108,7 @@ def replay(
     *,
     uncommitted: Sequence[SqlFile] = (),
     grants: bool = False,
+    origins: bool = False,
 ) -> Replay:
     """Find out what files make, by running them in an empty database.
 
@@ -119,6 +120,7 @@ def replay(
         files: In the order in which to run them.
         uncommitted: Those that ran in the open transaction.
         grants: Whether owners and privileges are parts of the relations, too.
+        origins: Whether to find out which file created each part, and not only which wrote it last.
 
     Returns:
         The relations as they would be there.
@@ -137,21 +139,21 @@ def replay(
     asking = session.flight()
     needs = asking.ask(shadow_needs())
     asking.go()
-    pieces = _pieces(files, range(len(files)))
+    pieces = pieces_of(files, range(len(files)))
     named = {role for piece in pieces for s in piece.statements for role in roles_named(s)}
     shared = any(is_cluster_wide(s) for file in uncommitted for s in file.statements)
     settings = settings_found(state.history, files, uncommitted)
     order = RunOrder(session.folder.repeatables)
     while True:
         places = sorted(range(len(files)), key=lambda at: (order.place(files[at].name), at))
-        pieces = _pieces(files, places)
+        pieces = pieces_of(files, places)
         try:
             with shadow_database(
                 session, state, needs.value, roles=frozenset(named), holds_shared=shared
             ) as shadow:
                 scope = session.scope
                 replayed = _Replaying(
-                    shadow, scope, state, needs.value, setup, pieces, grants, settings
+                    shadow, scope, state, needs.value, setup, pieces, grants, origins, settings
                 ).run()
             break
         except StatementFailed as error:
@@ -174,52 +176,6 @@ def _named(made: Made, role: str, live_roles: Sequence[str]) -> Made:
     return replace(made, relation=replace(relation, name=name))
 
 
-def place_of(statement: Statement) -> str:
-    """Return where a statement is, as `Replay.left_out` has it; no two are in the same place."""
-    place = f"{statement.file}:{statement.line}"
-    return place if statement.column == 1 else f"{place}:{statement.column}"
-
-
-@dataclass(slots=True)
-class _Piece:
-    """Statements that run together: a file, or a statement of one that is marked no-transaction.
-
-    Attributes:
-        file_index: The place of the file.
-        statements: What runs.
-        left_out: What does not, and why.
-    """
-
-    file_index: int
-    statements: list[Statement]
-    left_out: list[tuple[Statement, str]]
-
-    def leave_out(self, statement: Statement, why: str) -> None:
-        self.statements.remove(statement)
-        self.left_out.append((statement, why))
-
-
-def _pieces(files: Sequence[SqlFile], places: Iterable[int]) -> list[_Piece]:
-    """Return what to run of files, in the order of their places."""
-    units = [
-        (index, unit.statements)
-        for index in places
-        for unit in (files[index].units() if files[index].no_transaction else (files[index],))
-    ]
-    judged = iter(for_replay(s for _, statements in units for s in statements))
-    pieces = []
-    for index, statements in units:
-        own = list(islice(judged, len(statements)))
-        pieces.append(
-            _Piece(
-                index,
-                [each.statement for each in own if each.left_out is None],
-                [(each.statement, each.left_out) for each in own if each.left_out is not None],
-            )
-        )
-    return pieces
-
-
 @dataclass(slots=True)
 class _Entry:
     """What is known of an object: the file that makes it, and those that wrote its parts last.
@@ -229,6 +185,8 @@ class _Entry:
 
     file_index: int
     part_files: dict[str, int] = field(default_factory=dict)
+    # What each file has called the parts that it wrote, in order; if that was asked for.
+    names: list[tuple[int, Mapping[tuple[str, int], str]]] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -240,8 +198,9 @@ class _Replaying:
     state: DatabaseState
     needs: ShadowNeeds
     setup: SqlFile | None
-    pieces: list[_Piece]
+    pieces: list[Piece]
     grants: bool
+    origins: bool
     # What the files found that have run, by their places.
     settings: Mapping[int, Mapping[str, str]]
     notes: list[str] = field(default_factory=list)
@@ -331,6 +290,7 @@ class _Replaying:
         if start == 0 and self.setup is not None:
             flight.run_file(self.setup, self.scope, defaults)
         flight.do(f"INSERT INTO {marker} VALUES (1)")
+        written: list[tuple[int, Answer[WrittenParts]]] = []
         for at in range(start, end):
             flight.enter_file(defaults)
             if settings := self.settings.get(self.pieces[at].file_index):
@@ -338,6 +298,9 @@ class _Replaying:
             answers += [(at, answer) for answer in flight.run_all(self.pieces[at].statements)]
             # As if each file had a run of its own; the statements of one share a session.
             flight.reset(self.scope, defaults, release=self._is_last_of_file(at))
+            if self.origins:
+                index = self.pieces[at].file_index
+                written.append((index, flight.ask(catalog.written_parts(marker))))
             flight.do(f"INSERT INTO {marker} VALUES (1)")
         flight.look_at(self.state.schema)
         found = flight.ask(
@@ -346,6 +309,10 @@ class _Replaying:
         ends = flight.ask(_markers(marker))
         flight.go()
         self._note(found.value.found, ends.value, start)
+        for index, answer_of_file in written:
+            for item_id, names in answer_of_file.value.items():
+                if item_id in self.entries:
+                    self.entries[item_id].names.append((index, names))
         self.skipped.update(
             place_of(answer.statement)
             for _, answer in answers
@@ -373,12 +340,25 @@ class _Replaying:
         entry, relation = self.entries[item.id], item.relation
         parts = {p: f for p, f in entry.part_files.items() if p in relation.parts}
         if entry.file_index >= 0:
-            return Made(relation, entry.file_index, parts)
+            return Made(
+                relation, entry.file_index, parts, self._origins(item) if self.origins else {}
+            )
         own = {p: f for p, f in parts.items() if f >= 0 and p.partition(" ")[0] in NAMED_PARTS}
         if not own:
             return None
         texts = {part: relation.parts[part] for part in own}
         return Made(replace(relation, parts=texts, complete=False), min(own.values()), own)
+
+    def _origins(self, item: Found) -> dict[str, int]:
+        """Return which file created each part: the first one that has written it."""
+        entry = self.entries[item.id]
+        return {
+            part: next(
+                (index for index, names in entry.names if name_then(names, item, part) is not None),
+                entry.file_index,
+            )
+            for part in item.relation.parts
+        }
 
     def _begun(self) -> Flight:
         """Return a flight that begins a transaction with the settings of the live database."""

@@ -153,9 +153,11 @@ class Session:
         """Return an empty flight that reports progress and knows the blocking sessions."""
         return Flight(self.conn, _with_log(self._progress), self._blocking)
 
-    def state(self, *, relations: bool = True) -> DatabaseState:
+    def state(self, *, relations: bool = True, tools: bool = False) -> DatabaseState:
         """Read the history and the live relations that it expects; see `read_state`."""
-        state = read_state(self.conn, self.scope, relations=relations, on_stall=self._blocking)
+        state = read_state(
+            self.conn, self.scope, relations=relations, tools=tools, on_stall=self._blocking
+        )
         self._has_read = True
         self._may_replace = state.server.is_as_new(self._conn.info.user)
         return state

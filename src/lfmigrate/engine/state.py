@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from lfmigrate import catalog
 from lfmigrate._version import __version__
 from lfmigrate.catalog.sessions import Server
+from lfmigrate.catalog.tool_tables import ToolTable
 from lfmigrate.errors import NOTHING_CHANGED, DatabaseError, StatementFailed, UsageError
 from lfmigrate.history import ledger
 from lfmigrate.history.events import History
@@ -42,6 +43,7 @@ class DatabaseState:
         horizon: From where on other sessions' commits were not seen any more.
         moment: The state of the catalogs that was read; None if no relation was.
         is_mixed: Whether other sessions have changed the schema each time that it was read.
+        tools: The tables in which other tools record their migrations; empty if not asked for.
     """
 
     server: Server
@@ -52,6 +54,7 @@ class DatabaseState:
     horizon: Horizon = field(default_factory=Horizon)
     moment: str | None = None
     is_mixed: bool = False
+    tools: tuple[ToolTable, ...] = ()
 
     def about(self, reason: str, dropped: Sequence[Dropped] = ()) -> About:
         """Return what the manifest of a backup says of the database."""
@@ -73,7 +76,12 @@ class DatabaseState:
 
 
 def read_state(
-    conn: Connection, scope: Scope, *, relations: bool = True, on_stall: OnStall | None = None
+    conn: Connection,
+    scope: Scope,
+    *,
+    relations: bool = True,
+    tools: bool = False,
+    on_stall: OnStall | None = None,
 ) -> DatabaseState:
     """Read the history and the live relations that it expects, as they are at one moment.
 
@@ -87,6 +95,7 @@ def read_state(
         conn: An open connection without an open transaction.
         scope: Where to look.
         relations: Whether to read the live relations too.
+        tools: Whether to read what other migration tools have recorded; no flight of its own.
         on_stall: Asked while the server does not answer.
 
     Raises:
@@ -96,14 +105,14 @@ def read_state(
     refuse_unusable(conn)
     for _ in range(_RESTARTS):
         try:
-            state = _read(conn, scope, relations=relations, on_stall=on_stall)
+            state = _read(conn, scope, relations=relations, tools=tools, on_stall=on_stall)
         except StatementFailed as error:
             if not has_vanished(error):
                 raise
         else:
             if not state.is_mixed:
                 return state
-    return _read(conn, scope, relations=relations, on_stall=on_stall)
+    return _read(conn, scope, relations=relations, tools=tools, on_stall=on_stall)
 
 
 def newest_event(conn: Connection, scope: Scope, *, on_stall: OnStall | None = None) -> str | None:
@@ -216,13 +225,14 @@ def refuse_unusable(conn: Connection) -> None:
 
 
 def _read(
-    conn: Connection, scope: Scope, *, relations: bool, on_stall: OnStall | None
+    conn: Connection, scope: Scope, *, relations: bool, tools: bool, on_stall: OnStall | None
 ) -> DatabaseState:
     flight = Flight(conn, on_stall=on_stall)
     flight.open(read_only=True)
     own = flight.ask(catalog.session_state())
     flight.arm(scope)
     asked_server = flight.ask(catalog.server())
+    asked_tools = flight.ask(catalog.tool_tables()) if tools else None
     flight.sync()
     asked_history = flight.ask(ledger.read(scope))
     flight.sync(*ledger.ABSENT)
@@ -262,6 +272,7 @@ def _read(
         horizon,
         moment=None if moments is None else moments.first.value,
         is_mixed=moments is not None and not moments.are_one(known.position),
+        tools=() if asked_tools is None else asked_tools.value,
     )
 
 

@@ -103,6 +103,8 @@ class Step:
         "rejected",
         "accept",
         "upgrade",
+        "adopt",
+        "drift",
     ]
     version: str | None
     name: str
@@ -116,7 +118,7 @@ class Step:
     restores: Restores | None = None
 
     @classmethod
-    def of_migration(cls, action: Literal["up", "repair"], migration: Migration) -> Step:
+    def of_migration(cls, action: Literal["up", "repair", "adopt"], migration: Migration) -> Step:
         """Return the step that runs a migration's up file."""
         down_sql = None if migration.down is None else migration.down.text
         return cls(action, migration.version, migration.name, migration.up, down_sql)
@@ -147,6 +149,7 @@ class Step:
             sql=self.file.text,
             down_sql=self.down_sql,
             earlier_ms=self.earlier_ms,
+            has_run=self.action not in {"accept", "adopt", "drift", "upgrade"},
         )
 
 

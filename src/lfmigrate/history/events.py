@@ -43,6 +43,21 @@ class Previous:
 
 
 @dataclass(frozen=True, slots=True)
+class Source:
+    """The table of another tool whose migrations were adopted.
+
+    Attributes:
+        tool: Whose it is, such as ``goose``.
+        table: Its qualified name.
+        keys: What it said was applied then, as the tool calls it.
+    """
+
+    tool: str
+    table: str
+    keys: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Event:
     """One row of the history.
 
@@ -56,7 +71,9 @@ class Event:
             ``rejected``: the one that was about to run has failed, and has left nothing. The last
             event of such a file is its ``up``. ``accept``: an edit of an applied migration was
             recorded, and did not run. ``upgrade``: the server has another major version now, and
-            what is expected was described again.
+            what is expected was described again. ``adopt``: a migration was applied by another
+            tool, or a person, and recorded; ``drift``: how the live schema differed from what such
+            migrations create, which is expected since.
         version: The migration's version as in its file's name; None for a repeatable file.
         name: The name of the migration or the repeatable file.
         file: The file's name.
@@ -72,6 +89,7 @@ class Event:
         previous: How everything was defined before that it replaced and no file had created.
         roles: The names of the roles that it created.
         settings: Those that its file found, and that decide what literals of times mean.
+        source: Where an adopted migration comes from; None without another tool.
     """
 
     id: int
@@ -90,6 +108,7 @@ class Event:
     previous: tuple[Previous, ...] = ()
     roles: tuple[str, ...] = ()
     settings: Mapping[str, str] = field(default_factory=dict)
+    source: Source | None = None
 
     @property
     def number(self) -> int | None:
@@ -126,7 +145,7 @@ class History:
         for event in self.events:
             if event.number is None:
                 continue
-            if event.action == "up":
+            if event.action in {"up", "adopt"}:
                 applied[event.number] = event
             elif event.action == "accept" and event.number in applied:
                 up = applied[event.number]
@@ -154,7 +173,7 @@ class History:
                 events = [e for e in begun.pop(event.number) if e.action == "statement"]
                 if events:
                     begun[event.number] = events
-            elif event.action in {"up", "rollback"}:
+            elif event.action in {"up", "adopt", "rollback"}:
                 begun.pop(event.number, None)
         return begun
 
@@ -236,7 +255,7 @@ class History:
         """Return the events that created or changed each expected relation, oldest first."""
         makers: dict[Key, list[Event]] = {}
         for event in self.events:
-            if event.action == "upgrade":
+            if event.action in {"upgrade", "drift"}:
                 continue
             for key in event.gone:
                 makers.pop(key, None)
@@ -253,6 +272,11 @@ class History:
         return {key: majors[key] for key in self.expected}
 
     @property
+    def source(self) -> Source | None:
+        """Return the table that was adopted last; None if none was."""
+        return next((e.source for e in reversed(self.events) if e.source is not None), None)
+
+    @property
     def majors(self) -> frozenset[int]:
         """Return the major versions of the servers that described the expected relations."""
         return frozenset(self.described_by.values())
@@ -261,6 +285,7 @@ class History:
 def event_from_json(document: Mapping[str, Any]) -> Event:
     """Return an event from its row in the history table as JSON."""
     expected = document["expected"] or {}
+    source = expected.get("source")
     return Event(
         id=document["id"],
         action=document["action"],
@@ -281,4 +306,5 @@ def event_from_json(document: Mapping[str, Any]) -> Event:
             for key, part, document in expected.get("previous", ())
         ),
         roles=tuple(expected.get("roles", ())),
+        source=source and Source(source["tool"], source["table"], tuple(source["keys"])),
     )

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from lfmigrate.catalog import query_text
 from lfmigrate.errors import StatementFailed
-from lfmigrate.history.events import Event, History, Previous, event_from_json
+from lfmigrate.history.events import Event, History, Previous, Source, event_from_json
 from lfmigrate.postgres.pipeline import Flight, Query
 from lfmigrate.schema.relation import Key, Relation
 from lfmigrate.settings import Scope
@@ -34,7 +34,8 @@ class HistoryMoved(StatementFailed):
 class Entry:
     """What is recorded of a file before its effects are known.
 
-    ``earlier_ms`` is how long its statements took before this transaction.
+    ``earlier_ms`` is how long its statements took before this transaction; ``has_run`` whether it
+    has any in this one.
     """
 
     action: str
@@ -45,6 +46,7 @@ class Entry:
     sql: str
     down_sql: str | None
     earlier_ms: int = 0
+    has_run: bool = True
 
 
 def table(scope: Scope) -> str:
@@ -128,9 +130,9 @@ def record(
         INSERT INTO {table(scope)} (run_id, schema_name, action, version, name, file, checksum,
             sql, down_sql, tool_version, elapsed_ms)
         SELECT r.id, $1, $2, $3, $4, $5, $6, $7, $8, $9,
-            $10 + extract(epoch FROM clock_timestamp() -
+            $10 + CASE WHEN $12 THEN extract(epoch FROM clock_timestamp() -
             coalesce((SELECT h.executed_at FROM {table(scope)} AS h
-                      WHERE h.run_id = r.id ORDER BY h.id DESC LIMIT 1), now())) * 1000
+                      WHERE h.run_id = r.id ORDER BY h.id DESC LIMIT 1), now())) * 1000 ELSE 0 END
         FROM (SELECT $11::uuid) AS r (id)""",
         schema,
         entry.action,
@@ -143,6 +145,7 @@ def record(
         tool_version,
         str(entry.earlier_ms),
         run_id,
+        str(entry.has_run),
     )
 
 
@@ -182,6 +185,8 @@ def complete(
     effects: Mapping[int, tuple[Sequence[Relation], Sequence[Key], Mapping[Key, Collection[str]]]],
     previous: Mapping[int, Sequence[Previous]] | None = None,
     roles: Mapping[int, Sequence[str]] | None = None,
+    *,
+    source: Source | None = None,
 ) -> None:
     """Add the effects of a run's entries, by event id, before its transaction commits.
 
@@ -191,6 +196,7 @@ def complete(
         effects: What each entry's file made, what it removed, and what it found.
         previous: How everything was defined before that it replaced and no file had created.
         roles: The names of the roles that each entry's file created.
+        source: The table of another tool that they come from.
     """
     document = [
         {
@@ -204,6 +210,7 @@ def complete(
                     for each in (previous or {}).get(event_id, ())
                 ],
                 "roles": list((roles or {}).get(event_id, ())),
+                **({} if source is None else {"source": asdict(source)}),
             },
         }
         for event_id, (made, gone, found) in effects.items()

@@ -105,7 +105,8 @@ def owned_by(history: History, numbers: Iterable[int]) -> Owned:
 
 
 def _is_by(event: Event, numbers: frozenset[int]) -> bool:
-    return event.action in {"up", "repair", "statement", "accept"} and event.number in numbers
+    actions = {"up", "repair", "statement", "accept", "adopt"}
+    return event.action in actions and event.number in numbers
 
 
 def split_by_owner(

@@ -299,7 +299,7 @@ def pending_migrations(
     refuse_conflicts(folder, history)
     chosen = [m for m in folder.migrations if m.number not in history.applied]
     if to is not None:
-        last = _version(folder, to)
+        last = version_named(folder, to)
         chosen = [m for m in chosen if m.number <= last]
     newest = max(history.applied, default=-1)
     late = [m for m in chosen if m.number < newest]
@@ -408,7 +408,7 @@ def version_to_keep(folder: Folder, history: History, to: str) -> int:
     for number, event in history.applied.items():
         if event.version is not None and is_named_by(event.version, to):
             return number
-    return _version(folder, to)
+    return version_named(folder, to)
 
 
 def before_all(folder: Folder, history: History) -> str:
@@ -466,8 +466,12 @@ def _versions(folder: Folder, history: History) -> set[str]:
     return recorded | {migration.version for migration in folder.migrations}
 
 
-def _version(folder: Folder, to: str) -> int:
-    """Return the version in the folder that an option names, as a number."""
+def version_named(folder: Folder, to: str) -> int:
+    """Return the version in the folder that an option names, as a number.
+
+    Raises:
+        UsageError: There is no such migration.
+    """
     versions = [m.version for m in folder.migrations]
     for migration in folder.migrations:
         if to and is_named_by(migration.version, to):

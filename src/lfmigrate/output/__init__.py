@@ -7,6 +7,7 @@ import below.
 
 from lfmigrate.output import (  # noqa: F401 (each registers its report)
     accept,
+    adopt,
     backup,
     check,
     new,

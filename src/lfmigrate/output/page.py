@@ -24,6 +24,7 @@ STYLES = {
     "created": "green",
     "applied": "green",
     "accepted": "green",
+    "adopted": "green",
     "repaired": "green",
     "ok": "green",
     "skipped": "",

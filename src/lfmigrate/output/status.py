@@ -75,6 +75,16 @@ def _(report: StatusReport) -> dict[str, Any]:
         ],
         "views": _repeatables(report, "views/"),
         "repeatable": _repeatables(report, "repeatable/"),
+        "other_tools": [
+            {
+                "name": each.tool,
+                "table": each.table,
+                "adopted": each.is_adopted,
+                "applied_since": list(each.applied_since),
+                "failed": list(each.failed),
+            }
+            for each in report.other_tools
+        ],
         "notes": list(report.notes),
     }
 

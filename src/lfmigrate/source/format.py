@@ -46,6 +46,7 @@ class Format:
         files: The names of a new migration's files, from ``{version}`` and ``{name}``, with
             their texts; none if lfmigrate cannot create one.
         has_repeatables: Whether ``views`` and ``repeatable`` are read as well.
+        key: What the tool's table calls a migration, if that is no part of the file's name.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Format:
     checksum: Callable[[Migration], str] | None = None
     files: Mapping[str, str] = field(default_factory=dict)
     has_repeatables: bool = False
+    key: Callable[[Migration], str] | None = None
 
 
 class Found:

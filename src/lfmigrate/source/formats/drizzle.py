@@ -65,4 +65,12 @@ def _checksum(migration: Migration) -> str:
     return sha256(migration.content).hexdigest()
 
 
-FORMAT = Format("drizzle", _matches, _read, _checksum)
+def _key(migration: Migration) -> str:
+    """Return what __drizzle_migrations.created_at is: the time in the journal."""
+    path = migration.up.path
+    journal = path and json.loads((path.parent / _JOURNAL).read_bytes())
+    whens = {entry["tag"]: entry.get("when") for entry in journal["entries"]} if journal else {}
+    return str(whens.get(migration.up.name.removesuffix(".sql"), ""))
+
+
+FORMAT = Format("drizzle", _matches, _read, _checksum, key=_key)

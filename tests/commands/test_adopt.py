@@ -1,0 +1,344 @@
+"""`adopt`: what another tool has applied is recorded, if the files create what exists."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import lfmigrate
+from lfmigrate.commands.adopt import AdoptReport
+from lfmigrate.errors import (
+    NOTHING_CHANGED,
+    DifferenceFound,
+    LfmigrateError,
+    Refused,
+    StatementFailed,
+    UsageError,
+)
+from tests.helpers.commands import migrations, rollback, up, verify
+from tests.helpers.databases import execute, fetch, has_history, history, value
+
+pytestmark = pytest.mark.any_version
+
+Write = Callable[[Mapping[str, str | bytes]], Path]
+Dump = Callable[..., str]
+
+A = "CREATE TABLE a (id int PRIMARY KEY, n text); CREATE VIEW va AS SELECT id FROM a;"
+B = (
+    "ALTER TABLE a ALTER n TYPE varchar(9); ALTER TABLE a ADD m int;"
+    "CREATE INDEX a_m ON a (m); CREATE TABLE b (id int REFERENCES a);"
+)
+FILES = {
+    "1_a.up.sql": A,
+    "1_a.down.sql": "DROP VIEW va; DROP TABLE a;",
+    "2_b.up.sql": B,
+    "2_b.down.sql": "DROP TABLE b; ALTER TABLE a DROP m; ALTER TABLE a ALTER n TYPE text;",
+    "3_c.up.sql": "CREATE TABLE c (id int);",
+    "3_c.down.sql": "DROP TABLE c;",
+}
+ROWS = "INSERT INTO a VALUES (1, 'x', 2); INSERT INTO b VALUES (1);"
+DBMATE = "CREATE TABLE schema_migrations (version varchar PRIMARY KEY);"
+
+
+def current(version: int, *, dirty: bool = False) -> str:
+    """Return golang-migrate's table with a current version."""
+    return (
+        "CREATE TABLE schema_migrations (version bigint PRIMARY KEY, dirty boolean NOT NULL);"
+        f"INSERT INTO schema_migrations VALUES ({version}, {dirty});"
+    )
+
+
+def adopt(url: str, path: Path, **options: Any) -> AdoptReport:
+    with closing(lfmigrate.connect(url)) as conn:
+        return lfmigrate.adopt(conn, lfmigrate.read_folder(path), **options)
+
+
+def status(url: str, path: Path) -> lfmigrate.StatusReport:
+    with closing(lfmigrate.connect(url)) as conn:
+        return lfmigrate.status(conn, lfmigrate.read_folder(path))
+
+
+def refusal(url: str, path: Path, kind: type[LfmigrateError], **options: Any) -> LfmigrateError:
+    """Return why a folder is not adopted; nothing is recorded."""
+    with pytest.raises(kind) as caught:
+        adopt(url, path, **options)
+    assert caught.value.outcome == NOTHING_CHANGED
+    assert caught.value.hint
+    assert not has_history(url)
+    return caught.value
+
+
+def labels(report: AdoptReport) -> dict[str, str]:
+    return {each.label: each.status for each in report.migrations}
+
+
+@pytest.mark.two_versions
+def test_an_adopted_database_is_as_if_lfmigrate_had_migrated_it(
+    database: str, folder: Write, dump: Dump, create_database: Callable[..., str]
+) -> None:
+    """Verify, up and rollback work, and each leaves what psql would."""
+    path = folder(FILES)
+    execute(database, A, B, ROWS, current(2))
+
+    report = adopt(database, path)
+
+    assert labels(report) == {"1_a": "adopted", "2_b": "adopted", "3_c": "pending"}
+    assert {v.status for v in report.relations} == {"ok"}
+    assert verify(database, path, allow_pending=True).ok
+    assert migrations(up(database, path))["3"] == "applied"
+    assert verify(database, path).ok
+    assert [m.version for m in rollback(database, path, to="1").migrations] == ["3", "2"]
+    assert verify(database, path, allow_pending=True).ok
+    other = create_database()
+    execute(other, A, current(2))
+    assert dump(database) == dump(other)
+    assert value(database, "SELECT n FROM a") == "x"
+    assert migrations(up(database, path))["2"] == "applied"
+    rollback(database, path, to="0")
+    assert fetch(database, "SELECT relname FROM pg_class WHERE relname IN ('a', 'b', 'c')") == []
+
+
+def test_each_file_owns_what_it_has_created(database: str, folder: Write) -> None:
+    """As after a run: a later file that changes a column does not own it."""
+    execute(database, A, B, current(2))
+    adopt(database, folder(FILES))
+
+    first, second = history(database)
+
+    tables = {r["name"]: dict(r["parts"]) for r in first["expected"]["relations"]}
+    assert "column n" in tables["a"]
+    assert "column m" not in tables["a"]
+    assert "index a_m" not in tables["a"]
+    assert [r["name"] for r in second["expected"]["relations"]] == ["a", "b"]
+    assert (first["action"], first["elapsed_ms"]) == ("adopt", 0)
+    assert first["expected"]["source"]["table"] == "public.schema_migrations"
+
+
+def test_an_adopted_database_has_nothing_more_to_adopt(database: str, folder: Write) -> None:
+    """The history stays as it is."""
+    execute(database, A, current(1))
+    path = folder(FILES)
+    adopt(database, path)
+    before = history(database)
+
+    assert adopt(database, path).status == "unchanged"
+    assert history(database) == before
+
+
+def test_a_dry_run_records_nothing(database: str, folder: Write, dump: Dump) -> None:
+    """It compares, though."""
+    execute(database, A, current(1))
+    before = dump(database, rows=True)
+
+    report = adopt(database, folder(FILES), dry_run=True)
+
+    assert labels(report)["1_a"] == "planned"
+    assert len(report.relations) == 2
+    assert not has_history(database)
+    assert dump(database, rows=True) == before
+
+
+def test_what_differs_is_not_recorded(database: str, folder: Write) -> None:
+    """Each object is named, and how it differs; what no file creates is no difference."""
+    execute(database, A, B, current(2), "CREATE TABLE other ()")
+    execute(database, "DROP TABLE b; ALTER TABLE a ADD more int; ALTER TABLE a DROP m")
+
+    error = refusal(database, folder(FILES), DifferenceFound)
+
+    assert error.message == "2 objects differ from what the files create"
+    report = error.report
+    assert isinstance(report, AdoptReport)
+    differing = {v.relation.name: {d.part for d in v.differences} for v in report.differing}
+    assert differing == {"b": set(), "a": {"column m", "index a_m", "column more"}}
+
+
+def test_accepted_drift_is_expected_and_not_owned(database: str, folder: Write) -> None:
+    """A rollback refuses to drop what was added by hand."""
+    path = folder(FILES)
+    execute(database, A, B, current(2), "ALTER TABLE b ADD more int; DROP VIEW va")
+
+    report = adopt(database, path, accept_drift=True)
+
+    assert {v.relation.name: v.status for v in report.differing} == {
+        "va": "missing",
+        "b": "drifted",
+    }
+    assert verify(database, path, allow_pending=True).ok
+    with pytest.raises(Refused) as caught:
+        rollback(database, path)
+    assert "table column public.b.more" in "\n".join(caught.value.detail)
+
+
+def test_the_other_tool_may_go_on(database: str, folder: Write) -> None:
+    """Status says so, until that is adopted as well, or lfmigrate has run it."""
+    path = folder(FILES)
+    execute(database, A, current(1))
+    (found,) = status(database, path).other_tools
+    assert (found.is_adopted, found.applied_since) == (False, ("1",))
+    adopt(database, path)
+    assert status(database, path).notes == ()
+
+    execute(database, B, "UPDATE schema_migrations SET version = 2")
+
+    (note,) = status(database, path).notes
+    assert "golang-migrate has applied more since it was adopted" in note
+    assert labels(adopt(database, path))["2_b"] == "adopted"
+    up(database, path)
+    execute(database, "UPDATE schema_migrations SET version = 3")
+    assert status(database, path).notes == ()
+
+
+def test_a_table_that_appears_later_is_no_warning(database: str, folder: Write) -> None:
+    """What lfmigrate has applied by itself is not the other tool's."""
+    path = folder(FILES)
+    up(database, path)
+    execute(database, current(9))
+
+    assert status(database, path).other_tools == ()
+
+
+@pytest.mark.parametrize(
+    ("table", "word"),
+    [
+        (current(2, dirty=True), "golang-migrate says that 2 has failed halfway"),
+        (current(0), "says that nothing is applied"),
+        (f"{DBMATE} INSERT INTO schema_migrations VALUES ('77')", "nothing that dbmate has"),
+        (
+            f"{current(1)} CREATE TABLE alembic_version (version_num varchar(32))",
+            "2 migration tools have a table here: alembic and golang-migrate",
+        ),
+    ],
+)
+def test_a_table_that_is_of_no_use_is_refused(
+    database: str, folder: Write, table: str, word: str
+) -> None:
+    """With what to do."""
+    execute(database, A, table)
+
+    assert word in refusal(database, folder(FILES), Refused).message
+
+
+def test_one_of_several_tables_can_be_chosen(database: str, folder: Write) -> None:
+    """Or none of them."""
+    path = folder(FILES)
+    alembic = "CREATE TABLE alembic_version (version_num varchar(32))"
+    execute(database, A, current(1), alembic, "INSERT INTO alembic_version VALUES ('f00')")
+
+    refusal(database, path, UsageError, from_tool="goose")
+    refusal(database, path, UsageError, from_tool="golang-migrate", to="1")
+    refusal(database, path, Refused, from_tool="alembic")
+    for options in ({"from_tool": "golang-migrate"}, {"from_tool": "none", "to": "1"}):
+        assert labels(adopt(database, path, dry_run=True, **options))["1_a"] == "planned"
+    report = adopt(database, path, from_tool="alembic", to="1")
+
+    assert report.source is not None
+    assert report.source.keys == ("f00",)
+    execute(database, "UPDATE alembic_version SET version_num = 'f01'")
+    assert "alembic has applied more" in status(database, path).notes[0]
+
+
+def test_a_version_is_a_baseline_where_there_is_no_table(database: str, folder: Write) -> None:
+    """Files without IF NOT EXISTS, whatever has run them."""
+    path = folder(FILES)
+    execute(database, A, B)
+
+    refusal(database, path, UsageError)
+    refusal(database, path, UsageError, to="7")
+    report = adopt(database, path, to="2")
+
+    assert labels(report) == {"1_a": "adopted", "2_b": "adopted", "3_c": "pending"}
+    assert migrations(up(database, path))["3"] == "applied"
+    assert verify(database, path).ok
+
+
+def test_gaps_and_missing_files_are_shown(database: str, folder: Write) -> None:
+    """What is right is recorded; the rest is said."""
+    path = folder(FILES)
+    execute(database, A, "CREATE TABLE c (id int)", DBMATE)
+    execute(database, "INSERT INTO schema_migrations VALUES ('1'), ('3'), ('9')")
+
+    report = adopt(database, path)
+
+    assert labels(report) == {"1_a": "adopted", "2_b": "pending", "3_c": "adopted"}
+    assert report.unknown == ("9",)
+    assert any("2_b is pending, but the newer 3_c is applied" in n for n in report.notes)
+    assert migrations(up(database, path, allow_out_of_order=True))["2"] == "applied"
+
+
+def test_an_edited_file_is_a_difference(database: str, folder: Write) -> None:
+    """By its checksum, even if it creates the same."""
+    path = folder({"1_a.sql": A})
+    execute(
+        database,
+        A,
+        "CREATE TABLE _sqlx_migrations (version bigint, success boolean, checksum bytea)",
+        "INSERT INTO _sqlx_migrations VALUES (1, true, sha384('other'))",
+    )
+
+    error = refusal(database, path, DifferenceFound)
+
+    assert error.message == "1 file is not what sqlx has applied, by checksum"
+    assert adopt(database, path, accept_drift=True).edited == ("1_a",)
+    assert verify(database, path).ok
+
+
+def test_repeatable_files_count_as_run_if_what_they_create_exists(
+    database: str, folder: Write
+) -> None:
+    """The next up runs the others."""
+    view = "CREATE OR REPLACE VIEW {} AS SELECT id FROM a"
+    path = folder(
+        {
+            "1_a.sql": "CREATE TABLE a (id int);",
+            "views/v1.sql": view.format("v1"),
+            "views/v2.sql": view.format("v2"),
+            "views/v3.sql": view.format("v3"),
+        }
+    )
+    execute(database, "CREATE TABLE a (id int)", view.format("v1"), "CREATE VIEW v2 AS SELECT 1 id")
+
+    report = adopt(database, path, to="1")
+
+    assert report.repeatables == ("v1",)
+    assert {v.status for v in report.relations} == {"ok"}
+    up(database, path)
+    assert verify(database, path).ok
+    assert [e["action"] for e in history(database)] == ["adopt", "view", "view", "view"]
+
+
+def test_two_adoptions_at_once_record_it_once(database: str, folder: Write) -> None:
+    """The second one waits, and finds nothing to do."""
+    path = folder(FILES)
+    execute(database, A, B, current(2))
+
+    with ThreadPoolExecutor(2) as pool:
+        found = {f.result().status for f in [pool.submit(adopt, database, path) for _ in "ab"]}
+
+    assert found == {"adopted", "unchanged"}
+    assert [e["version"] for e in history(database)] == ["1", "2"]
+
+
+def test_a_folder_that_cannot_be_replayed_is_not_adopted(database: str, folder: Write) -> None:
+    """Nothing would be known of it."""
+    execute(database, A, current(1))
+
+    error = refusal(database, folder({"1_a.sql": "ALTER TABLE gone ADD x int;"}), StatementFailed)
+
+    assert error.file == "1_a.sql"
+
+
+def test_roles_that_files_create_are_theirs(database: str, folder: Write) -> None:
+    """So a rollback may drop them."""
+    name = f"lf_role_{value(database, 'SELECT current_database()')}"
+    path = folder({"1_a.up.sql": f"CREATE ROLE {name};", "1_a.down.sql": f"DROP ROLE {name};"})
+    execute(database, f"CREATE ROLE {name}")
+
+    adopt(database, path, to="1")
+    rollback(database, path)
+
+    assert fetch(database, f"SELECT 1 FROM pg_roles WHERE rolname = '{name}'") == []
