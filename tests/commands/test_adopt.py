@@ -12,6 +12,7 @@ import pytest
 
 import lfmigrate
 from lfmigrate.commands.adopt import AdoptReport
+from lfmigrate.engine.state import read_state
 from lfmigrate.errors import (
     NOTHING_CHANGED,
     DifferenceFound,
@@ -20,6 +21,9 @@ from lfmigrate.errors import (
     StatementFailed,
     UsageError,
 )
+from lfmigrate.history.ownership import Owned, owned_by
+from lfmigrate.schema.relation import NAMED_PARTS, Key, Relation
+from lfmigrate.settings import Scope
 from tests.helpers.commands import migrations, rollback, up, verify
 from tests.helpers.databases import execute, fetch, has_history, history, value
 
@@ -117,6 +121,65 @@ def test_each_file_owns_what_it_has_created(database: str, folder: Write) -> Non
     assert [r["name"] for r in second["expected"]["relations"]] == ["a", "b"]
     assert (first["action"], first["elapsed_ms"]) == ("adopt", 0)
     assert first["expected"]["source"]["table"] == "public.schema_migrations"
+
+
+# What a later file does to what an earlier one has created.
+CHANGES = {
+    "1_a.up.sql": "CREATE TYPE mood AS ENUM ('a');"
+    "CREATE TABLE p (id int, at date, m mood, gone int, s serial) PARTITION BY RANGE (at);"
+    "CREATE TABLE p1 PARTITION OF p FOR VALUES FROM ('2020-01-01') TO ('2021-01-01');"
+    "CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'select 1';"
+    "CREATE TABLE t (id int PRIMARY KEY, x int); CREATE SEQUENCE sq;",
+    "2_b.up.sql": "ALTER TABLE p DROP gone; ALTER TABLE p ALTER id TYPE bigint; DROP SEQUENCE sq;"
+    "CREATE OR REPLACE FUNCTION f() RETURNS int LANGUAGE sql AS 'select 2';"
+    "ALTER TABLE t RENAME TO t2; CREATE INDEX t2_x ON t2 (x); ALTER TABLE t2 ADD CHECK (x > 0);"
+    "CREATE SCHEMA side; CREATE TABLE side.z (id int);",
+    "3_c.up.sql": "ALTER TYPE mood ADD VALUE 'b';",
+    "4_d.up.sql": "CREATE TABLE d (m mood DEFAULT 'b'); ALTER TABLE t2 ALTER x TYPE bigint;"
+    "ALTER INDEX t2_x RENAME TO t2_xx; ALTER TABLE side.z SET SCHEMA public;"
+    "CREATE VIEW v AS SELECT id FROM z; CREATE TRIGGER tr BEFORE UPDATE ON t2"
+    " FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger();",
+    "5_e.up.sql": "-- lfmigrate: no-transaction\nCREATE INDEX CONCURRENTLY d_m ON d (m);",
+    "6_f.up.sql": "CREATE OR REPLACE VIEW v AS SELECT id, 1 AS one FROM z;"
+    "ALTER TABLE d ADD n int DEFAULT 1; CREATE POLICY pp ON d USING (true);"
+    "CREATE STATISTICS st ON id, x FROM t2; CREATE RULE r AS ON INSERT TO d DO NOTHING;",
+    "views/w.sql": "CREATE OR REPLACE VIEW w AS SELECT * FROM v;",
+}
+
+
+def recorded(url: str) -> tuple[Mapping[Key, Relation], list[Owned]]:
+    """Return what the history expects, and what the newest migrations own, for each number."""
+    with closing(lfmigrate.connect(url)) as conn:
+        known = read_state(conn, Scope()).history
+    numbers = sorted(known.applied)
+    return dict(known.expected), [owned_by(known, numbers[n:]) for n in range(len(numbers))]
+
+
+def parts_of(owned: Owned, expected: Mapping[Key, Relation]) -> dict[Key, set[str]]:
+    """Return the named parts that exist in the end and are owned, by relation."""
+    return {
+        key: {p for p in parts & expected[key].parts.keys() if p.partition(" ")[0] in NAMED_PARTS}
+        for key, parts in (*owned.whole.items(), *owned.parts.items())
+        if key in expected
+    }
+
+
+@pytest.mark.two_versions
+def test_the_history_is_that_of_a_run(database: str, folder: Write) -> None:
+    """What is expected, and which migration owns what."""
+    path = folder(CHANGES)
+    up(database, path)
+    expected, owned = recorded(database)
+    execute(database, "DROP SCHEMA lfmigrate CASCADE")
+
+    report = adopt(database, path, to="6")
+
+    assert {v.status for v in report.relations} == {"ok"}
+    again, adopted = recorded(database)
+    assert again == expected
+    for ran, found in zip(owned, adopted, strict=True):
+        assert found.whole.keys() == ran.whole.keys()
+        assert parts_of(found, expected) == parts_of(ran, expected)
 
 
 def test_an_adopted_database_has_nothing_more_to_adopt(database: str, folder: Write) -> None:

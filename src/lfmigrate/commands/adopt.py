@@ -240,7 +240,7 @@ def _choose(
         return _Chosen(found.migrations, source, found)
     if up_to is None:
         raise _nothing_known(source, folder)
-    known = Matched((), (), found.repeatables, ())
+    known = Matched(repeatables=found.repeatables)
     return _Chosen(tuple(m for m in folder.migrations if m.number <= up_to), source, known)
 
 

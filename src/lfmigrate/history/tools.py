@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from lfmigrate.catalog import ToolTable
@@ -60,15 +60,17 @@ class Matched:
         edited: Those of which the tool has recorded another checksum.
         repeatables: The names of the repeatable files that have run as they are in the folder.
         unknown: What is applied and has no file in the folder, as the tool calls it.
+        named: The migrations that the tool names, by what it calls them.
     """
 
-    migrations: tuple[Migration, ...]
-    edited: tuple[Migration, ...]
-    repeatables: frozenset[str]
-    unknown: tuple[str, ...]
+    migrations: tuple[Migration, ...] = ()
+    edited: tuple[Migration, ...] = ()
+    repeatables: frozenset[str] = frozenset()
+    unknown: tuple[str, ...] = ()
+    named: Mapping[str, Migration] = field(default_factory=dict)
 
 
-NOTHING_MATCHED = Matched((), (), frozenset(), ())
+NOTHING_MATCHED = Matched()
 
 
 def said(tool: str, rows: Sequence[Row]) -> Said:
@@ -86,11 +88,12 @@ def matched(tool: str, found: Said, folder: Folder) -> Matched:
     own_key = format_of_tool.key if format_of_tool is not None else None
     if own_key is not None and folder.format != tool:
         # What identifies its migrations is in no file's name.
-        return Matched((), (), frozenset(), found.keys)
+        return Matched(unknown=found.keys)
     named = {name: m for m in folder.migrations for name in _names(m, own_key)}
     numbered = {number(own_key(m)) if own_key else m.number: m for m in folder.migrations}
     has_same_files = folder.format == tool or {folder.format, tool} <= PAIRS
     applied: dict[int, Migration] = {}
+    keys: dict[str, Migration] = {}
     edited, unknown = [], []
     repeatables = set()
     for key, checksum in found.applied.items():
@@ -98,7 +101,7 @@ def matched(tool: str, found: Said, folder: Folder) -> Matched:
         if migration is None and _NUMBER.fullmatch(key):
             migration = numbered.get(number(key))
         if migration is not None:
-            applied[migration.number] = migration
+            applied[migration.number] = keys[key] = migration
             if has_same_files and _differs(tool, migration, checksum):
                 edited.append(migration)
             continue
@@ -117,6 +120,7 @@ def matched(tool: str, found: Said, folder: Folder) -> Matched:
         tuple(sorted(edited, key=lambda m: m.number)),
         frozenset(repeatables),
         tuple(unknown),
+        keys,
     )
 
 
@@ -174,12 +178,12 @@ def other_tools(
             continue
         says = said(table.tool, table.rows)
         known = source.keys if source is not None and is_adopted else ()
-        since = []
-        for key in says.keys:
-            applied = matched(table.tool, Said({key: None}), folder).migrations
-            recorded = applied and all(m.number in history.applied for m in applied)
-            if key not in known and not recorded:
-                since.append(key)
+        # Without the checksums, which would read every file again.
+        files = matched(table.tool, replace(says, applied=dict.fromkeys(says.applied)), folder)
+        recorded = {key for key, m in files.named.items() if m.number in history.applied}
+        if all(m.number in history.applied for m in files.migrations):
+            recorded |= {*says.keys} - {*files.unknown}
+        since = [key for key in says.keys if key not in known and key not in recorded]
         found.append(OtherTool(table.tool, table.label, is_adopted, tuple(since), says.failed))
     return tuple(found)
 

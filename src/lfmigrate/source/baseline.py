@@ -81,7 +81,7 @@ class Baseline:
         except BaseException as error:
             kept = isinstance(error, LfmigrateError) and error.outcome in {COMMITTED, UNKNOWN}
             if not kept:
-                self.path.unlink()
+                self.path.unlink(missing_ok=True)
                 for path in reversed(made):
                     path.rmdir()
             raise

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from contextlib import suppress
+from functools import lru_cache
 from typing import Any
 
 from lfmigrate.errors import SqlFileError
@@ -68,9 +69,13 @@ def _checksum(migration: Migration) -> str:
 def _key(migration: Migration) -> str:
     """Return what __drizzle_migrations.created_at is: the time in the journal."""
     path = migration.up.path
-    journal = path and json.loads((path.parent / _JOURNAL).read_bytes())
-    whens = {entry["tag"]: entry.get("when") for entry in journal["entries"]} if journal else {}
+    whens = {} if path is None else _whens((path.parent / _JOURNAL).read_bytes())
     return str(whens.get(migration.up.name.removesuffix(".sql"), ""))
+
+
+@lru_cache(maxsize=1)
+def _whens(journal: bytes) -> dict[str, int]:
+    return {entry["tag"]: entry.get("when") for entry in json.loads(journal)["entries"]}
 
 
 FORMAT = Format("drizzle", _matches, _read, _checksum, key=_key)
