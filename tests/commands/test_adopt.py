@@ -135,7 +135,7 @@ CHANGES = {
     "ALTER TABLE t RENAME TO t2; CREATE INDEX t2_x ON t2 (x); ALTER TABLE t2 ADD CHECK (x > 0);"
     "CREATE SCHEMA side; CREATE TABLE side.z (id int);",
     "3_c.up.sql": "ALTER TYPE mood ADD VALUE 'b';",
-    "4_d.up.sql": "CREATE TABLE d (m mood DEFAULT 'b'); ALTER TABLE t2 ALTER x TYPE bigint;"
+    "4_d.up.sql": "CREATE TABLE d (m mood DEFAULT 'a'); ALTER TABLE t2 ALTER x TYPE bigint;"
     "ALTER INDEX t2_x RENAME TO t2_xx; ALTER TABLE side.z SET SCHEMA public;"
     "CREATE VIEW v AS SELECT id FROM z; CREATE TRIGGER tr BEFORE UPDATE ON t2"
     " FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger();",
