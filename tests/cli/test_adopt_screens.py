@@ -28,10 +28,11 @@ TABLE = (
 
 
 def test_an_adoption_reads_as_it_should(
-    cli: Cli, database: str, folder: Write, expect_golden: Golden
+    cli: Cli, database: str, folder: Write, expect_golden: Golden, tmp_path: Path
 ) -> None:
     """What differs, with how to go on; and then what was accepted."""
-    where = ("--sql-dir", folder(FILES), "--database-url", database)
+    where = ("--sql-dir", "sql", "--database-url", database)
+    folder(FILES).rename(tmp_path / "cwd" / "sql")
     execute(database, A, TABLE, "CREATE TABLE orders (id bigint)")
 
     refused = cli("adopt", "--yes", *where)

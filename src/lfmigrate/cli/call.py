@@ -30,6 +30,7 @@ from lfmigrate.settings import Flags, Scope, Settings
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
+    from lfmigrate.cli.which import Chosen
     from lfmigrate.output.progress import Working
     from lfmigrate.output.screen import Screen
     from lfmigrate.postgres.connection import Connection
@@ -159,7 +160,7 @@ def run(
     call: Call,
     work: Callable[[Connection, Folder, Scope], T],
     *,
-    read: Callable[[Call, Settings], Folder] | None = None,
+    read: Callable[[Chosen, Settings], Folder] | None = None,
 ) -> T:
     """Open a connection and do a command's work; once more, if the connection drops.
 
@@ -168,10 +169,10 @@ def run(
     Args:
         call: The call.
         work: The work.
-        read: What reads the folder; None for `read_files`.
+        read: Reads the folder that was chosen, if it is not to be read as it is.
     """
     try:
-        with _connected(call, read or read_files) as given:
+        with _connected(call, read) as given:
             return work(*given)
     except ConnectionLost as error:
         if error.outcome != NOTHING_CHANGED:
@@ -181,27 +182,36 @@ def run(
 
             archive.remove(error.backup)
         call.screen.say(f"{error.message}; nothing was changed; retrying once")
-    with _connected(call, read or read_files) as given:
+    with _connected(call, read) as given:
         return work(*given)
 
 
 @contextmanager
 def _connected(
-    call: Call, read: Callable[[Call, Settings], Folder]
+    call: Call, read: Callable[[Chosen, Settings], Folder] | None
 ) -> Iterator[tuple[Connection, Folder, Scope]]:
     """Read the settings and the folder, and open the connection."""
     from lfmigrate.source.setup import read_setup  # noqa: PLC0415 (as above)
 
     settings = read_settings(call)
-    folder = read(call, settings)
+    folder = read_files(call, settings, read)
     if (setup := settings.scope.shadow_setup) is not None:
         read_setup(setup)
     with opened(call, settings) as (conn, _):
         yield conn, folder, settings.scope
 
 
-def read_files(call: Call, settings: Settings) -> Folder:
+def read_files(
+    call: Call,
+    settings: Settings,
+    read: Callable[[Chosen, Settings], Folder] | None = None,
+) -> Folder:
     """Read the folder, and refuse it unless all files can be run.
+
+    Args:
+        call: The call.
+        settings: Its settings, which choose the folder.
+        read: Reads it, if it is not to be read as it is.
 
     Raises:
         SqlFileError: One cannot be, or there are none.
@@ -211,7 +221,11 @@ def read_files(call: Call, settings: Settings) -> Folder:
 
     chosen = choose_folder(settings)
     call.use_folder(chosen.path, chosen.origin)
-    folder = read_folder(chosen.path, format=settings.format, variables=settings.variables)
+    folder = (
+        read_folder(chosen.path, format=settings.format, variables=settings.variables)
+        if read is None
+        else read(chosen, settings)
+    )
     call.document["format"] = folder.format
     call.origins["format"] = settings.origins.get("format", "detected")
     call.screen.source = describe(chosen, folder)

@@ -10,12 +10,13 @@ import typer
 
 import lfmigrate
 from lfmigrate.cli import completion
-from lfmigrate.cli.call import Call, calling, confirmed, run
+from lfmigrate.cli.call import calling, confirmed, run
 from lfmigrate.cli.options import Yes, on_a_database
 from lfmigrate.errors import UsageError
 from lfmigrate.settings import Flags, Scope, Settings
 
 if TYPE_CHECKING:
+    from lfmigrate.cli.which import Chosen
     from lfmigrate.postgres.connection import Connection
     from lfmigrate.source.baseline import Baseline
 
@@ -66,20 +67,18 @@ def adopt(
     with calling("adopt", flags) as call:
         found: list[Baseline] = []
 
-        def read(call: Call, settings: Settings) -> lfmigrate.Folder:
+        def read(chosen: Chosen, settings: Settings) -> lfmigrate.Folder:
             from lfmigrate.source.baseline import read_baseline  # noqa: PLC0415 (rarely needed)
 
-            if settings.sql_dir is None or schema_only is None:
+            if chosen.is_shipped or schema_only is None:
                 raise UsageError(
-                    "--schema-only writes a file, and no folder is named for it",
+                    "--schema-only writes a file, and no folder is configured for it",
                     hint="Name the folder of your migrations with --sql-dir.",
                 )
             folder, baseline = read_baseline(
-                settings.sql_dir, schema_only, format=settings.format, variables=settings.variables
+                chosen.path, schema_only, format=settings.format, variables=settings.variables
             )
             found[:] = [baseline]
-            call.folder = settings.sql_dir
-            call.document["format"] = folder.format
             return folder
 
         def work(conn: Connection, folder: lfmigrate.Folder, scope: Scope) -> lfmigrate.AdoptReport:
