@@ -270,6 +270,18 @@ def test_backups_are_completed_with_the_newest_first(cli: Cli, tmp_path: Path) -
     assert completed(cli, "lfmigrate restore moved[") == ["moved[1]/"]
 
 
+def test_versions_are_those_of_the_folder_that_is_found(cli: Cli, tmp_path: Path) -> None:
+    """And of the one that a configuration file names."""
+    for folder, version in (("migrations", "007"), ("db", "008")):
+        (tmp_path / "cwd" / folder).mkdir()
+        (tmp_path / "cwd" / folder / f"{version}_a.sql").write_text("SELECT 1;", encoding="utf-8")
+
+    found = completed(cli, "lfmigrate up --to ")
+    (tmp_path / "cwd" / "lfmigrate.toml").write_text('sql_dir = "db"\n', encoding="utf-8")
+
+    assert (found, completed(cli, "lfmigrate up --to ")) == (["007"], ["008"])
+
+
 @pytest.mark.parametrize(
     "line",
     [

@@ -14,6 +14,8 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 
 import lfmigrate
+from lfmigrate.dashboard.reads import Database
+from lfmigrate.settings import Serving
 from tests.conftest import Cli
 from tests.helpers.databases import execute
 
@@ -283,6 +285,17 @@ def test_each_connection_gets_a_new_password(
     assert done.returncode == 0, done.stderr
     assert len(tokens) == len(set(tokens)) >= 2
     assert "Zebra" not in done.stdout + done.stderr
+
+
+def test_the_dashboards_connections_get_a_password_each(database: str) -> None:
+    """They are opened when requests need them, hours after the start."""
+    printed = iter(["first", "second"])
+    pool = Database(database, Serving(password=lambda: next(printed)))
+    try:
+        with pool.connection() as one, pool.connection() as other:
+            assert {one.info.password, other.info.password} == {"first", "second"}
+    finally:
+        pool.close()
 
 
 def test_a_password_in_the_url_comes_before_the_command(

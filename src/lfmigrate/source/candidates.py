@@ -20,7 +20,7 @@ CANDIDATES = (
 )
 
 # A migration by its name, in lfmigrate's naming and those that resemble it.
-_NUMBERED = re.compile(r"[0-9]+[_.-].*\.sql|[0-9]+\.sql", re.IGNORECASE | re.DOTALL)
+_NUMBERED = re.compile(r"[VUR]?[0-9]+(?:[_.-].*)?\.sql", re.IGNORECASE | re.DOTALL)
 
 
 def find_folder(project: Path) -> Path | None:
@@ -55,14 +55,14 @@ def contains_migrations(folder: Path) -> bool:
     """Return whether a folder has migrations, by the names and markers in it."""
     reader = Reader(folder)
     try:
-        chosen = format_of(reader, None)
+        # The names first: to find out the format, files are read.
+        return (
+            any(_NUMBERED.fullmatch(name) for name in reader.sql)
+            or format_of(reader, None).name != OWN
+            or bool(reader.problems)  # such as a migration in Go or Python
+        )
     except SqlFileError:
         return True  # of two formats, or of a tool that is not read
-    return (
-        bool(reader.problems)  # such as a migration in Go or Python
-        or chosen.name != OWN
-        or any(_NUMBERED.fullmatch(name) for name in reader.sql)
-    )
 
 
 def _is_same(path: Path, other: Path) -> bool:
