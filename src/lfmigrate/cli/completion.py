@@ -50,7 +50,8 @@ def versions(ctx: Any, incomplete: str) -> Iterator[tuple[str, str]]:  # noqa: A
     given = {name: value for name in names if (value := ctx.params.get(name))}
     paths = {name: Path(given[name]) for name in given if name in {"sql_dir", "env_file"}}
     chosen = own_folder(Flags(**given | paths))
-    folder, named = (chosen.path, chosen.format) if chosen else (shipped_folder(), None)
+    folder = chosen.path if chosen else shipped_folder()
+    named = chosen.format if chosen else given.get("format")
     for version, name in versions_of(folder, format=named):
         if version.startswith(incomplete):
             yield version, name
