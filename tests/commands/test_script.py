@@ -71,6 +71,48 @@ def test_psql_runs_what_up_would_run(
     assert verify(by_script, path, replay_files=True).ok
 
 
+def test_adopt_records_what_the_script_has_run(
+    database: str, folder: Write, psql: Psql, tmp_path: Path
+) -> None:
+    """Files that cannot run again, too; then everything is as after up."""
+    path = folder(
+        {
+            "001_a.up.sql": "CREATE TABLE a (id int PRIMARY KEY);",
+            "001_a.down.sql": "DROP TABLE a;",
+            "002_b.up.sql": "CREATE TABLE b (id int REFERENCES a)",
+            "002_b.down.sql": "DROP TABLE b;",
+            "views/v.sql": "CREATE OR REPLACE VIEW v AS SELECT id FROM a",
+        }
+    )
+    report = script(database, path)
+    assert "--   lfmigrate adopt --to 002\n" in report.text
+    assert run(psql, database, report.text, tmp_path).returncode == 0
+
+    with closing(lfmigrate.connect(database)) as conn:
+        files = lfmigrate.read_folder(path)
+        lfmigrate.adopt(conn, files, to="002")
+
+        assert lfmigrate.verify(conn, files).ok
+        assert lfmigrate.status(conn, files).pending == 0
+        assert [lost.name for lost in lfmigrate.rollback(conn, files, backup_dir=None).lost] == [
+            "b"
+        ]
+
+
+def test_a_role_that_was_set_before_the_script_stays(
+    role: str, database: str, folder: Write, psql: Psql, tmp_path: Path
+) -> None:
+    """An administrator may let it create everything as the owner of the schema."""
+    execute(database, f"GRANT ALL ON SCHEMA public TO {role}")
+    view, table = "CREATE VIEW w AS SELECT 1 AS n", "CREATE TABLE t ()"
+    path = folder({"001_v.up.sql": view, "002_t.up.sql": table})
+    text = f"SET ROLE {role};\n{script(database, path).text}"
+    done = run(psql, database, text, tmp_path)
+
+    assert done.returncode == 0, done.stderr
+    assert value(database, "SELECT tableowner FROM pg_tables WHERE tablename = 't'") == role
+
+
 def test_a_script_that_fails_changes_nothing(
     database: str, folder: Write, psql: Psql, tmp_path: Path
 ) -> None:

@@ -153,10 +153,7 @@ def _transaction(scope: Scope, state: DatabaseState, steps: Sequence[Step]) -> I
         yield from _file(step.file)
         if any(may_set(statement) for statement in step.file.statements):
             yield ""
-            yield "-- What the file may have set ends with it."
-            yield "RESET SESSION AUTHORIZATION;"
-            yield "RESET ROLE;"
-            yield "RESET ALL;"
+            yield from _resets(step.file)
             yield from _settings(scope, state, "SET LOCAL", local=True)
     yield ""
     yield "SET CONSTRAINTS ALL IMMEDIATE;"
@@ -169,9 +166,21 @@ def _outside(scope: Scope, state: DatabaseState, file: SqlFile) -> Iterator[str]
     yield from _lock(scope, state, "pg_try_advisory_lock")
     yield from _file(file)
     yield ""
+    yield from _resets(file)
     yield f"SELECT pg_advisory_unlock({ledger.LOCK_KEY});"
-    yield "RESET SESSION AUTHORIZATION;"
-    yield "RESET ROLE;"
+
+
+def _resets(file: SqlFile) -> Iterator[str]:
+    """Return what ends the settings of a file, as in `up`."""
+    yield "-- What the file may have set ends with it."
+    # Otherwise a role stays that was set before the script.
+    if any(
+        (s.head[:1] == ("SET",) and {"ROLE", "AUTHORIZATION"} & set(s.head))
+        or "set_config" in s.text.lower()
+        for s in file.statements
+    ):
+        yield "RESET SESSION AUTHORIZATION;"
+        yield "RESET ROLE;"
     yield "RESET ALL;"
 
 
