@@ -81,7 +81,7 @@ def test_the_workers_of_xdist_share_one_template_and_leave_nothing(
 
     done.assert_outcomes(passed=6)
     assert len((project.path / "migrated").read_text(encoding="utf-8").splitlines()) == 1
-    key = sha256(run.encode()).hexdigest()[:12]
+    key = sha256(run.encode()).hexdigest()[:8]
     assert fetch(server_url, f"SELECT datname FROM pg_database WHERE datname ~ '{key}'") == []
 
 
@@ -142,7 +142,7 @@ def test_a_session_that_was_ended_is_replaced(server_url: str) -> None:
     """As by a server that restarts; the new one holds the run's lock."""
     with closing(TestDatabases(server_url)) as databases:
         name = databases.create()
-        held = f"SELECT pid FROM pg_locks WHERE objid = x'{name[19:27]}'::bigint"
+        held = f"SELECT pid FROM pg_locks WHERE objid = x'{name[8:16]}'::bigint"
         (process,) = fetch(server_url, held)
         execute(server_url, f"SELECT pg_terminate_backend({process}, 10000)")
 
@@ -202,18 +202,18 @@ def test_what_a_killed_run_has_left_is_dropped_and_nothing_else(server_url: str)
         server_url,
         f"SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = '{copy}'",
     )
-    key, other = copy[15:27], uuid4().hex[:12]
+    key, other = copy[8:16], uuid4().hex[:8]
     mine = comment.replace(comment.split("process ")[1].split()[0], str(os.getpid()))
     elsewhere = comment.replace("lock in database ", "lock in database 9")
-    open_run = int(other, 16) | 0x6C66 << 48
+    open_run = int(other, 16) | 0x6C66 << 32
     with (
-        like(server_url, f"lfmigrate_test_{key}_a", None) as without_comment,
-        like(server_url, f"lfmigrate_test_{key}_b", f"see also: {comment}") as other_comment,
+        like(server_url, f"lf_test_{key}_a", None) as without_comment,
+        like(server_url, f"lf_test_{key}_b", f"see also: {comment}") as other_comment,
         like(server_url, f"lf_role_{key}_c", comment) as other_name,
-        like(server_url, f"lfmigrate_test_{key}_d", mine) as of_a_living_process,
-        like(server_url, f"lfmigrate_test_{key}_e", elsewhere) as locked_elsewhere,
-        like(server_url, f"lfmigrate_test_{other}_f", comment) as of_an_open_run,
-        like(server_url, f"lfmigrate_test_{key}_g", comment) as in_use,
+        like(server_url, f"lf_test_{key}_d", mine) as of_a_living_process,
+        like(server_url, f"lf_test_{key}_e", elsewhere) as locked_elsewhere,
+        like(server_url, f"lf_test_{other}_f", comment) as of_an_open_run,
+        like(server_url, f"lf_test_{key}_g", comment) as in_use,
         psycopg.connect(make_conninfo(server_url, dbname=in_use)),
         psycopg.connect(server_url) as holder,
     ):
