@@ -209,7 +209,7 @@ def test_what_a_killed_run_has_left_is_dropped_and_nothing_else(server_url: str)
     with (
         like(server_url, f"lf_test_{key}_a", None) as without_comment,
         like(server_url, f"lf_test_{key}_b", f"see also: {comment}") as other_comment,
-        like(server_url, f"lf_role_{key}_c", comment) as other_name,
+        like(server_url, f"lf_test_mine_{key}", comment) as other_name,
         like(server_url, f"lf_test_{key}_d", mine) as of_a_living_process,
         like(server_url, f"lf_test_{key}_e", elsewhere) as locked_elsewhere,
         like(server_url, f"lf_test_{other}_f", comment) as of_an_open_run,
