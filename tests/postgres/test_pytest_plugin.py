@@ -103,20 +103,21 @@ def test_a_failed_test_does_not_print_the_password(project: pytest.Pytester) -> 
     [
         ("CREATE TABLE x (;", "lfmigrate_sql_dir = db/migrations", "*001_accounts.sql:1:16"),
         ("SELECT 1/0;", "lfmigrate_sql_dir = db/migrations", "*001_accounts.sql:1*"),
-        (MIGRATION, "", "hint: Set lfmigrate_sql_dir in pytest's configuration*"),
+        (None, "", "hint: Set lfmigrate_sql_dir in pytest's configuration, or sql_dir in*"),
         (MIGRATION, "lfmigrate_sql_dir = nowhere", "*nowhere*"),
     ],
 )
 def test_what_is_wrong_is_said_without_a_traceback(
     project: pytest.Pytester,
     monkeypatch: pytest.MonkeyPatch,
-    migration: str,
+    migration: str | None,
     ini: str,
     message: str,
 ) -> None:
     """In lfmigrate's words."""
     monkeypatch.delenv("LFMIGRATE_SQL_DIR", raising=False)
-    (project.path / "db/migrations/001_accounts.sql").write_text(migration, encoding="utf-8")
+    file = project.path / "db/migrations/001_accounts.sql"
+    file.unlink() if migration is None else file.write_text(migration, encoding="utf-8")
     project.makeini(f"[pytest]\n{ini}\n")
     project.makepyfile("def test_it(lfmigrate_database):\n    pass")
 
@@ -125,6 +126,24 @@ def test_what_is_wrong_is_said_without_a_traceback(
     done.assert_outcomes(errors=1)
     done.stdout.fnmatch_lines([message])
     assert "handling of the above" not in done.stdout.str()
+
+
+def test_the_project_says_which_files_and_which_schema(project: pytest.Pytester) -> None:
+    """As to the command line, apart from the database."""
+    (project.path / "db" / "migrations").rename(project.path / "other")
+    (project.path / "lfmigrate.toml").write_text(
+        "sql_dir = 'other'\nschema = 'app'\ndatabase_url = 'postgresql://production/app'\n",
+        encoding="utf-8",
+    )
+    project.makeini("[pytest]")
+    project.makepyfile(
+        """
+        def test_it(lfmigrate_connection):
+            lfmigrate_connection.execute("TABLE app.accounts")
+        """
+    )
+
+    project.runpytest_inprocess().assert_outcomes(passed=1)
 
 
 def test_a_role_that_may_not_create_databases_is_said_how_to(server_url: str, role: str) -> None:
