@@ -50,7 +50,7 @@ settings.load_profile("any machine")
 # What differs from run to run and from server to server, and what stands for it in golden texts.
 _NOISE = (
     (r"PostgreSQL\s+\d+\.\d+", "PostgreSQL N.N"),
-    (r"lfmigrate_test_[0-9a-f]{12}_[0-9a-f]{12}", "DATABASE"),
+    (r"lf_test_[0-9a-f]{12}", "DATABASE"),
     (r"lf_role_[0-9a-f]{12}", "ROLE"),
     (r"(127\.0\.0\.1:|port=|port )\d+", r"\1PORT"),
     (r" *[\d.]+ ms", " N ms"),

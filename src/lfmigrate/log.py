@@ -29,6 +29,8 @@ def connected(host: str, port: int, database: str, user: str) -> None:
 
 def unreachable(where: str, wait_s: float) -> None:
     """A server cannot be reached yet, and is tried again."""
+    # A host with an @ is what libpq makes of a password that was not percent-encoded.
+    where = "the server" if "@" in where else where
     _logger.warning("cannot connect to %s; retrying for %g s", where, wait_s)
 
 

@@ -81,7 +81,7 @@ def test_the_workers_of_xdist_share_one_template_and_leave_nothing(
 
     done.assert_outcomes(passed=6)
     assert len((project.path / "migrated").read_text(encoding="utf-8").splitlines()) == 1
-    key = sha256(run.encode()).hexdigest()[:12]
+    key = sha256(run.encode()).hexdigest()[:8]
     assert fetch(server_url, f"SELECT datname FROM pg_database WHERE datname ~ '{key}'") == []
 
 
@@ -103,20 +103,21 @@ def test_a_failed_test_does_not_print_the_password(project: pytest.Pytester) -> 
     [
         ("CREATE TABLE x (;", "lfmigrate_sql_dir = db/migrations", "*001_accounts.sql:1:16"),
         ("SELECT 1/0;", "lfmigrate_sql_dir = db/migrations", "*001_accounts.sql:1*"),
-        (MIGRATION, "", "hint: Set lfmigrate_sql_dir in pytest's configuration*"),
+        (None, "", "hint: Set lfmigrate_sql_dir in pytest's configuration, or sql_dir in*"),
         (MIGRATION, "lfmigrate_sql_dir = nowhere", "*nowhere*"),
     ],
 )
 def test_what_is_wrong_is_said_without_a_traceback(
     project: pytest.Pytester,
     monkeypatch: pytest.MonkeyPatch,
-    migration: str,
+    migration: str | None,
     ini: str,
     message: str,
 ) -> None:
     """In lfmigrate's words."""
     monkeypatch.delenv("LFMIGRATE_SQL_DIR", raising=False)
-    (project.path / "db/migrations/001_accounts.sql").write_text(migration, encoding="utf-8")
+    file = project.path / "db/migrations/001_accounts.sql"
+    file.unlink() if migration is None else file.write_text(migration, encoding="utf-8")
     project.makeini(f"[pytest]\n{ini}\n")
     project.makepyfile("def test_it(lfmigrate_database):\n    pass")
 
@@ -125,6 +126,24 @@ def test_what_is_wrong_is_said_without_a_traceback(
     done.assert_outcomes(errors=1)
     done.stdout.fnmatch_lines([message])
     assert "handling of the above" not in done.stdout.str()
+
+
+def test_the_project_says_which_files_and_which_schema(project: pytest.Pytester) -> None:
+    """As to the command line, apart from the database."""
+    (project.path / "db" / "migrations").rename(project.path / "other")
+    (project.path / "lfmigrate.toml").write_text(
+        "sql_dir = 'other'\nschema = 'app'\ndatabase_url = 'postgresql://production/app'\n",
+        encoding="utf-8",
+    )
+    project.makeini("[pytest]")
+    project.makepyfile(
+        """
+        def test_it(lfmigrate_connection):
+            lfmigrate_connection.execute("TABLE app.accounts")
+        """
+    )
+
+    project.runpytest_inprocess().assert_outcomes(passed=1)
 
 
 def test_a_role_that_may_not_create_databases_is_said_how_to(server_url: str, role: str) -> None:
@@ -142,7 +161,7 @@ def test_a_session_that_was_ended_is_replaced(server_url: str) -> None:
     """As by a server that restarts; the new one holds the run's lock."""
     with closing(TestDatabases(server_url)) as databases:
         name = databases.create()
-        held = f"SELECT pid FROM pg_locks WHERE objid = x'{name[19:27]}'::bigint"
+        held = f"SELECT pid FROM pg_locks WHERE objid = x'{name[8:16]}'::bigint"
         (process,) = fetch(server_url, held)
         execute(server_url, f"SELECT pg_terminate_backend({process}, 10000)")
 
@@ -202,18 +221,18 @@ def test_what_a_killed_run_has_left_is_dropped_and_nothing_else(server_url: str)
         server_url,
         f"SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = '{copy}'",
     )
-    key, other = copy[15:27], uuid4().hex[:12]
+    key, other = copy[8:16], uuid4().hex[:8]
     mine = comment.replace(comment.split("process ")[1].split()[0], str(os.getpid()))
     elsewhere = comment.replace("lock in database ", "lock in database 9")
-    open_run = int(other, 16) | 0x6C66 << 48
+    open_run = int(other, 16) | 0x6C66 << 32
     with (
-        like(server_url, f"lfmigrate_test_{key}_a", None) as without_comment,
-        like(server_url, f"lfmigrate_test_{key}_b", f"see also: {comment}") as other_comment,
-        like(server_url, f"lf_role_{key}_c", comment) as other_name,
-        like(server_url, f"lfmigrate_test_{key}_d", mine) as of_a_living_process,
-        like(server_url, f"lfmigrate_test_{key}_e", elsewhere) as locked_elsewhere,
-        like(server_url, f"lfmigrate_test_{other}_f", comment) as of_an_open_run,
-        like(server_url, f"lfmigrate_test_{key}_g", comment) as in_use,
+        like(server_url, f"lf_test_{key}_a", None) as without_comment,
+        like(server_url, f"lf_test_{key}_b", f"see also: {comment}") as other_comment,
+        like(server_url, f"lf_test_mine_{key}", comment) as other_name,
+        like(server_url, f"lf_test_{key}_d", mine) as of_a_living_process,
+        like(server_url, f"lf_test_{key}_e", elsewhere) as locked_elsewhere,
+        like(server_url, f"lf_test_{other}_f", comment) as of_an_open_run,
+        like(server_url, f"lf_test_{key}_g", comment) as in_use,
         psycopg.connect(make_conninfo(server_url, dbname=in_use)),
         psycopg.connect(server_url) as holder,
     ):

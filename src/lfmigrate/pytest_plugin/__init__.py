@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,10 +18,6 @@ if TYPE_CHECKING:
     from lfmigrate import Folder
     from lfmigrate.postgres.connection import Connection
     from lfmigrate.pytest_plugin.databases import TestDatabases
-
-_NO_FOLDER = """\
-no SQL directory is configured for the tests
-hint: Set lfmigrate_sql_dir in pytest's configuration, or LFMIGRATE_SQL_DIR in the environment."""
 
 Migrate = Callable[["Connection"], None]
 CreateDatabase = Callable[..., str]
@@ -59,27 +54,32 @@ def lfmigrate_server_url(pytestconfig: pytest.Config) -> str:
 @pytest.fixture(scope="session")
 def lfmigrate_folder(pytestconfig: pytest.Config) -> Folder:
     """Return the SQL files that the template is migrated with; may be overridden."""
-    import lfmigrate  # noqa: PLC0415 (see above)
+    from lfmigrate.pytest_plugin.project import project_folder  # noqa: PLC0415 (see above)
 
     home = pytestconfig.inipath.parent if pytestconfig.inipath else pytestconfig.rootpath
     name = pytestconfig.getini("lfmigrate_sql_dir")
-    path = os.environ.get("LFMIGRATE_SQL_DIR") or (home / name if name else None)
-    if path is None:
-        pytest.fail(_NO_FOLDER, pytrace=False)
     with _reported():
-        return lfmigrate.read_folder(Path(path))
+        return project_folder(pytestconfig.rootpath, home / name if name else None)
 
 
 @pytest.fixture(scope="session")
-def lfmigrate_migrate(lfmigrate_folder: Folder) -> Migrate:
+def lfmigrate_migrate(lfmigrate_folder: Folder, pytestconfig: pytest.Config) -> Migrate:
     """Return what prepares the template, given a connection to it; may be overridden.
 
     It runs once per run.
     """
     import lfmigrate  # noqa: PLC0415 (see above)
+    from lfmigrate.pytest_plugin.project import (  # noqa: PLC0415 (see above)
+        create_schema,
+        project_scope,
+    )
+
+    with _reported():
+        scope = project_scope(pytestconfig.rootpath)
 
     def migrate(conn: Connection) -> None:
-        lfmigrate.up(conn, lfmigrate_folder)
+        create_schema(conn, scope)
+        lfmigrate.up(conn, lfmigrate_folder, scope=scope)
 
     return migrate
 

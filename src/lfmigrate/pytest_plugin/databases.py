@@ -26,8 +26,9 @@ from lfmigrate.postgres.pipeline import Flight, Query
 from lfmigrate.postgres.url import check, with_database
 from lfmigrate.syntax.names import quote_name
 
-# A database of a run: its key, and what it is.
-_NAME = re.compile(r"lfmigrate_test_([0-9a-f]{12})_[0-9a-z]+")
+# A database of a run: the run's key, and a number or what a template is for. Short, so that what an
+# application prints of it fits a line.
+_NAME = re.compile(r"lf_test_([0-9a-f]{8})(?:[0-9a-f]{4}|_[0-9a-z]+)")
 
 # What a comment says, in addition to the name; only a database that has both is ever dropped.
 _COMMENT = re.compile(
@@ -39,9 +40,10 @@ _COMMENT = re.compile(
 _MOST_LEFTOVERS = 20
 
 # The first half of a lock's key, before that of the run. 0x6C66 is "lf".
-_RUN, _BUILDING = 0x6C66 << 48, 0x6C67 << 48
+_RUN, _BUILDING = 0x6C66 << 32, 0x6C67 << 32
 
 _NOT_PERMITTED = "42501"
+_EXISTS = "42P04"
 
 # Before PostgreSQL 15, CREATE DATABASE knew no other way than to copy files, and no word for it.
 _HAS_STRATEGIES = 150_000
@@ -68,7 +70,7 @@ class TestDatabases:
             ConnectionFailed: The server cannot be reached.
         """
         self._url = check(server_url)
-        self._key = sha256((run or secrets.token_hex()).encode()).hexdigest()[:12]
+        self._key = sha256((run or secrets.token_hex()).encode()).hexdigest()[:8]
         self._templates: dict[str, str] = {}
         self._conn: Connection | None = None
         self._database, files = self._ask(
@@ -96,7 +98,8 @@ class TestDatabases:
             DatabaseError: It could not be created; or whatever ``migrate`` raises.
         """
         if label not in self._templates:
-            name, building = self._named(label), self._named(f"{label}0")
+            name = f"lf_test_{self._key}_{label}"
+            building = f"{name}0"
             lock = str(_BUILDING | int(self._key, 16))
             self._do("SELECT pg_advisory_lock($1::bigint)", lock)
             try:
@@ -116,9 +119,15 @@ class TestDatabases:
         Raises:
             DatabaseError: It could not be created.
         """
-        name = self._named(secrets.token_hex(6))
-        self._create(name, template or "template0")
-        return name
+        while True:
+            name = f"lf_test_{self._key}{secrets.token_hex(2)}"
+            try:
+                self._create(name, template or "template0")
+            except StatementFailed as error:
+                if error.sqlstate == _EXISTS:
+                    continue
+                raise
+            return name
 
     def drop(self, *names: str) -> None:
         """Drop databases of this run, and end the sessions in them."""
@@ -154,9 +163,6 @@ class TestDatabases:
             self._conn = connect_directly(self._url, None)
             self._do("SELECT pg_advisory_lock_shared($1::bigint)", str(self._lock))
         return self._conn
-
-    def _named(self, label: str) -> str:
-        return f"lfmigrate_test_{self._key}_{label}"
 
     def _exists(self, name: str) -> bool:
         return bool(
@@ -211,7 +217,7 @@ class TestDatabases:
             "SELECT coalesce(jsonb_agg(jsonb_build_array(d.datname, s.description)), '[]')"
             " FROM pg_database AS d LEFT JOIN pg_shdescription AS s"
             " ON s.objoid = d.oid AND s.classoid = 'pg_database'::regclass"
-            " WHERE d.datname LIKE 'lfmigrate\\_test\\_%' AND d.datname <> current_database()"
+            " WHERE d.datname LIKE 'lf\\_test\\_%' AND d.datname <> current_database()"
             " AND NOT EXISTS (SELECT FROM pg_stat_activity AS a WHERE a.datid = d.oid)"
         )
         ended: dict[str, list[str]] = {}
