@@ -317,3 +317,16 @@ def test_what_cannot_be_read_is_refused_with_what_to_do(
 def test_a_program_without_a_number_is_no_migration(folder: Write) -> None:
     """It is what embeds the folder."""
     assert one(folder, {"1_a.sql": A, "migrations.go": "", "__init__.py": ""}).label == "1_a"
+
+
+def test_only_line_breaks_end_a_line_for_flyway(folder: Write) -> None:
+    """Its readLine knows no others; Python's splitlines does."""
+    text = "\ufeffCREATE TABLE a (id int); -- \x0c \x85 \u2028\r\n\n-- end"
+    migration = one(folder, {"V1__a.sql": text})
+
+    compute = FORMATS["flyway"].checksum
+
+    assert compute is not None
+    assert int(compute(migration)) % (1 << 32) == (
+        zlib.crc32("CREATE TABLE a (id int); -- \x0c \x85 \u2028-- end".encode())
+    )

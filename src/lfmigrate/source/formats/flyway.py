@@ -71,13 +71,16 @@ def _refuse_folders(reader: Reader) -> None:
             )
 
 
-def _checksum(migration: Migration) -> str:
+def checksum(migration: Migration) -> str:
     """Return what flyway_schema_history.checksum is: the CRC-32 of the lines, signed."""
-    found = 0
-    for line in migration.content.decode().removeprefix("\ufeff").splitlines():
-        found = crc32(line.encode(), found)
+    return checksum_of(migration.content.decode())
+
+
+def checksum_of(text: str) -> str:
+    """Return the CRC-32 of a text's lines, signed; other characters than these end no line."""
+    found = crc32(re.sub(r"[\r\n]", "", text.removeprefix("\ufeff")).encode())
     return str(found - (1 << 32) if found >= 1 << 31 else found)
 
 
 _NEW = {"V{version}__{name}.sql": "-- {title}\n\n"}
-FORMAT = Format("flyway", _matches, _read, _checksum, _NEW)
+FORMAT = Format("flyway", _matches, _read, checksum, _NEW)
