@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from lfmigrate.commands.adopt import Adopted, AdoptReport, adopt
     from lfmigrate.commands.backup import BackupReport, backup
     from lfmigrate.commands.check import FolderReport, Proof, check
+    from lfmigrate.commands.export import ExportReport, export
     from lfmigrate.commands.new import NewReport, new
     from lfmigrate.commands.restore import RestoreReport, restore
     from lfmigrate.commands.rollback import RollbackReport, Undone, rollback
@@ -71,6 +72,7 @@ __all__ = [
     "DifferenceFound",
     "Edit",
     "ErrorOutcome",
+    "ExportReport",
     "Folder",
     "FolderReport",
     "Interrupted",
@@ -103,6 +105,7 @@ __all__ = [
     "check",
     "check_seed",
     "connect",
+    "export",
     "new",
     "read_folder",
     "restore",
@@ -123,6 +126,7 @@ _NAMES = {
     "commands.adopt": ("AdoptReport", "Adopted", "adopt"),
     "commands.backup": ("BackupReport", "backup"),
     "commands.check": ("FolderReport", "Proof", "check"),
+    "commands.export": ("ExportReport", "export"),
     "commands.new": ("NewReport", "new"),
     "commands.restore": ("RestoreReport", "restore"),
     "commands.rollback": ("RollbackReport", "Undone", "rollback"),

@@ -14,6 +14,7 @@ from lfmigrate.cli.commands.adopt import adopt
 from lfmigrate.cli.commands.backup import backup
 from lfmigrate.cli.commands.check import check
 from lfmigrate.cli.commands.embedded import embedded
+from lfmigrate.cli.commands.export import export
 from lfmigrate.cli.commands.new import new
 from lfmigrate.cli.commands.restore import restore
 from lfmigrate.cli.commands.rollback import rollback
@@ -60,6 +61,7 @@ _add(wait, "Wait until the database is up to date.", "wait --timeout 30s")
 _add(sql, "Print what up would run, as a script for psql.", "sql --to 003 > release.sql")
 _add(accept, "Record a reviewed edit of an applied migration.", "accept 002 --dry-run")
 _add(adopt, "Record what another tool has applied.", "adopt --dry-run")
+_add(export, "Write the table of another migration tool.", "export --to golang-migrate --dry-run")
 _add(rollback, "Roll back the newest migration, after a backup.", "rollback --dry-run")
 _add(seed, "Load initial data from CSV files.", "seed --from our-data --dry-run")
 _add(

@@ -10,8 +10,10 @@ from typing import Any
 from lfmigrate.catalog import ToolTable
 from lfmigrate.history.events import History
 from lfmigrate.source.folder import Folder, Migration
+from lfmigrate.source.formats import flyway
 from lfmigrate.source.formats.detect import FORMATS
 from lfmigrate.source.migration import PAIRS
+from lfmigrate.source.sqlfile import SqlFile
 from lfmigrate.source.version import number
 
 Row = Mapping[str, Any]
@@ -108,7 +110,7 @@ def matched(tool: str, found: Said, folder: Folder) -> Matched:
         repeatable = next((r for r in folder.repeatables if r.file.name == key), None)
         if repeatable is None:
             unknown.append(key)
-        elif not _differs(tool, Migration("", "", repeatable.file, None), checksum):
+        elif _has_run(tool, repeatable.file, checksum):
             repeatables.add(repeatable.name)
     if found.up_to is not None:
         last = number(found.up_to)
@@ -210,6 +212,13 @@ def _differs(tool: str, migration: Migration, recorded: str | None) -> bool:
     known = FORMATS.get(tool)
     checksum = None if known is None else known.checksum
     return bool(recorded and checksum is not None and checksum(migration) != recorded)
+
+
+def _has_run(tool: str, file: SqlFile, recorded: str | None) -> bool:
+    """Return whether a repeatable file has run as it is, placeholders filled in or not."""
+    if not _differs(tool, Migration("", "", file, None), recorded):
+        return True
+    return recorded == flyway.checksum_of(file.text)
 
 
 def _each(key: str, *, checksum: str | None = None) -> Callable[[Sequence[Row]], Said]:

@@ -10,6 +10,7 @@ from lfmigrate.output import (  # noqa: F401 (each registers its report)
     adopt,
     backup,
     check,
+    export,
     new,
     restore,
     rollback,

@@ -13,14 +13,14 @@ from lfmigrate.source.rules import outside_transaction
 from lfmigrate.source.sqlfile import SqlFile
 from lfmigrate.syntax.transaction_block import placement
 
-_FIRST = "-- no-transaction"
+FIRST_LINE = "-- no-transaction"
 _DOWN = re.compile(r".*\.down\.sql", re.IGNORECASE | re.DOTALL)
 
 
 def _matches(reader: Reader) -> bool:
     """Return whether it is a folder that lfmigrate would refuse if it were its own."""
     return not is_own(reader) and any(
-        reader.text(name).startswith(_FIRST)
+        reader.text(name).startswith(FIRST_LINE)
         and not _DOWN.fullmatch(name)
         and _has_to_run_outside(name, reader.text(name))
         for name in reader.sql
@@ -38,18 +38,18 @@ def _has_to_run_outside(name: str, text: str) -> bool:
 def _read(reader: Reader) -> list[Migration]:
     def translate(file: SqlFile) -> SqlFile:
         # What can run in a transaction does, as in a folder without such files.
-        if not file.text.startswith(_FIRST) or not _has_to_run_outside(file.name, file.text):
+        if not file.text.startswith(FIRST_LINE) or not _has_to_run_outside(file.name, file.text):
             return file
         return SqlFile(file.name, file.path, outside_transaction(file.text))
 
     return read_pairs(reader, translate)
 
 
-def _checksum(migration: Migration) -> str:
+def checksum(migration: Migration) -> str:
     """Return what _sqlx_migrations.checksum is, in hex: the SHA-384 of the file."""
     from hashlib import sha384  # noqa: PLC0415 (loads OpenSSL)
 
     return sha384(migration.content).hexdigest()
 
 
-FORMAT = Format("sqlx", _matches, _read, _checksum, has_repeatables=True)
+FORMAT = Format("sqlx", _matches, _read, checksum, has_repeatables=True)
