@@ -225,6 +225,11 @@ class Written:
     deleted: int = 0
 
 
+def occupied(history_schema: str) -> Query[bool]:
+    """Ask whether there is anything of users in the database, apart from the history's schema."""
+    return Query(query_text("occupied"), (history_schema,), bool)
+
+
 def written_rows() -> Query[Mapping[tuple[str, str], Written] | None]:
     """Ask how many rows of each table the session has written; see the query.
 

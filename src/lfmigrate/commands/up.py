@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lfmigrate.commands.up_report import UpReport, as_planned, report_of, with_untried
+from lfmigrate.engine.adoptable import suggest_adopt
 from lfmigrate.engine.ahead import known_to_lose
 from lfmigrate.engine.batches import add_upgrade, split_untriable
 from lfmigrate.engine.batches import batches as split_into_batches
@@ -155,6 +156,7 @@ def up(
                         outcomes.append(outcome)
                         state = outcome.state
                 except StatementFailed as error:
+                    suggest_adopt(session, state, error)
                     _learn(error, state, recreated, order)
                     attempt.repeat()
                 except NotRecreatedError:
