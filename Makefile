@@ -36,7 +36,7 @@ lint: $(INSTALLED) ## look for mistakes and unformatted code
 	$(BIN)/lint-imports --no-logo
 
 types: $(INSTALLED) ## check the types
-	$(BIN)/mypy src tests bench docs .ci/servers.py
+	$(BIN)/mypy src tests bench docs .ci/servers.py .ci/tools.py
 
 check: lint types ## lint and types
 

@@ -71,7 +71,7 @@ _OWN_SERVERS = frozenset({"gated", "guarded", "private_server"})
 _SERVERS = _OWN_SERVERS | {"lfmigrate_server_url", "pooler_url"}
 
 # Markers of tests that run on the versions they need; what a browser shows is the same on all.
-_CLASSIFIED = frozenset({"per_version", "any_version", "sweep", "pooler", "browser"})
+_CLASSIFIED = frozenset({"per_version", "any_version", "sweep", "pooler", "browser", "tools"})
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -143,6 +143,9 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     for name, (words, _) in _COUNTS.items():
         if count := _counted(config, name):
             terminalreporter.write_line(words.format(count))
+    passed = terminalreporter.stats.get("passed", [])
+    if tools := sorted({text for r in passed for key, text in r.user_properties if key == "tool"}):
+        terminalreporter.write_line(f"tested with the tools themselves: {', '.join(tools)}")
 
 
 @pytest.hookimpl(trylast=True)
