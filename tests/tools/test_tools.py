@@ -150,3 +150,7 @@ def test_dbmate_goes_on_where_lfmigrate_began(
     tool.write(place.folder, third=True)
     assert "Applying: 20240503120000_player.sql" in tool.migrate(place)
     assert tool.has_applied(place.url) == list(tool.keys)
+    # And back.
+    lfmigrate("adopt", "--yes")
+    lfmigrate("verify")
+    assert "nothing to export" in lfmigrate("export", "--to", "dbmate")
