@@ -86,6 +86,14 @@ def formats(_: Any, incomplete: str) -> Iterator[tuple[str, str]]:  # noqa: ANN4
     yield from ((name, "") for name in FORMATS if name.startswith(incomplete))
 
 
+@_silent
+def targets(_: Any, incomplete: str) -> Iterator[tuple[str, str]]:  # noqa: ANN401 (Typer's)
+    """Return the names of the tools that a database can be exported to."""
+    from lfmigrate.history.exported import TARGETS  # noqa: PLC0415 (as above)
+
+    yield from ((name, "") for name in TARGETS if name.startswith(incomplete))
+
+
 def is_asked() -> bool:
     """Return whether a shell asks what may follow; all that is printed ends up on the prompt."""
     return VARIABLE in os.environ

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 import lfmigrate
+from lfmigrate.cli import completion
 from lfmigrate.cli.call import calling, run
 from lfmigrate.cli.options import on_a_database
 from lfmigrate.settings import Flags
@@ -19,7 +20,9 @@ def export(
     to: Annotated[
         str,
         typer.Option(
-            metavar="TOOL", help="The tool: golang-migrate, dbmate, sqlx, goose or flyway."
+            metavar="TOOL",
+            help="The tool: golang-migrate, dbmate, sqlx, goose or flyway.",
+            autocompletion=completion.targets,
         ),
     ],
     dry_run: Annotated[
