@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from lfmigrate.schema.compare import Difference, Verdict
     from lfmigrate.schema.relation import Relation
     from lfmigrate.settings import Scope
+    from lfmigrate.source.baseline import Baseline, read_baseline
     from lfmigrate.source.folder import Folder, read_folder, shipped_folder
 
 __all__ = [
@@ -62,6 +63,7 @@ __all__ = [
     "Adopted",
     "ArchiveError",
     "BackupReport",
+    "Baseline",
     "CheckReport",
     "CheckResult",
     "ConnectionFailed",
@@ -107,6 +109,7 @@ __all__ = [
     "connect",
     "export",
     "new",
+    "read_baseline",
     "read_folder",
     "restore",
     "rollback",
@@ -158,6 +161,7 @@ _NAMES = {
     "schema.compare": ("Difference", "Verdict"),
     "schema.relation": ("Relation",),
     "settings": ("Scope",),
+    "source.baseline": ("Baseline", "read_baseline"),
     "source.folder": ("Folder", "read_folder", "shipped_folder"),
 }
 
