@@ -95,7 +95,7 @@ def test_a_dump_becomes_the_file_that_new_databases_run(
     assert done.returncode == 0, done.stderr
     assert (path / "001_baseline.sql").is_file()
     again = cli(*options, "--database-url", database)
-    assert (again.returncode, "is applied here already" in again.stderr) == (5, True)
+    assert (again.returncode, "has a baseline already" in again.stderr) == (2, True)
     other = create_database()
     assert cli("up", "--sql-dir", path, "--database-url", other).returncode == 0
     for url in (database, other):

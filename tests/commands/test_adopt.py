@@ -321,6 +321,30 @@ def test_a_version_is_a_baseline_where_there_is_no_table(database: str, folder: 
     assert verify(database, path).ok
 
 
+def test_a_baseline_remembers_the_tool_that_its_dump_comes_from(
+    database: str, tmp_path: Path
+) -> None:
+    """Status says when that goes on; what has failed halfway is no state to begin with."""
+    dump = tmp_path / "dump.sql"
+    dump.write_text(A)
+    folder, baseline = lfmigrate.read_baseline(tmp_path / "sql", dump)
+    execute(database, A, current(7, dirty=True))
+
+    with closing(lfmigrate.connect(database)) as conn:
+        with pytest.raises(Refused):
+            lfmigrate.adopt(conn, folder, baseline=baseline)
+        assert not baseline.path.exists()
+        execute(database, "UPDATE schema_migrations SET dirty = false")
+        report = lfmigrate.adopt(conn, folder, baseline=baseline)
+        with pytest.raises(Refused, match="is applied here already"):
+            lfmigrate.adopt(conn, folder, baseline=baseline)
+
+    assert report.file == baseline.path
+    assert status(database, baseline.path.parent).notes == ()
+    execute(database, "UPDATE schema_migrations SET version = 8")
+    assert "applied more" in status(database, baseline.path.parent).notes[0]
+
+
 def test_gaps_and_missing_files_are_shown(database: str, folder: Write) -> None:
     """What is right is recorded; the rest is said."""
     path = folder(FILES)

@@ -153,6 +153,13 @@ def test_a_folder_without_a_version_for_it_is_refused(folder: Write) -> None:
         made(folder({"0_a.sql": "SELECT 1;"}), DUMP)
 
 
+@pytest.mark.parametrize("name", ["001_baseline.sql", "20240101000000_baseline/migration.sql"])
+def test_there_is_one_baseline(folder: Write, name: str) -> None:
+    """A second one would create the same."""
+    with pytest.raises(UsageError, match="has a baseline already"):
+        made(folder({name: "SELECT 1;"}), DUMP)
+
+
 def test_the_file_goes_if_it_is_not_recorded(tmp_path: Path) -> None:
     """And so do the folders that were made for it."""
     path = tmp_path / "sql"

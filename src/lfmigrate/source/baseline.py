@@ -106,12 +106,19 @@ def read_baseline(
         The folder as it is with the migration, and the migration.
 
     Raises:
-        UsageError: The folder has no version for it, or is that of a tool that keeps a list.
+        UsageError: The folder has a baseline, has no version for it, or is that of a tool that
+            keeps a list.
         SqlFileError: The dump cannot be run, or has rows.
     """
     sql, notes = _cleaned(dump)
     folder = None if _is_empty(path) else read_folder(path, format=format, variables=variables)
     name = folder.format if folder is not None else format or OWN
+    for migration in folder.migrations if folder is not None else ():
+        if migration.label.removesuffix(".sql").endswith(f"_{_NAME}"):
+            raise UsageError(
+                f"{path} has a baseline already: {migration.up.name}",
+                hint=f"Adopt the database with --to {migration.version}, or delete the file.",
+            )
     version = _version(folder)
     file, text = _file(folder, name, version, sql)
     with TemporaryDirectory() as temporary:
