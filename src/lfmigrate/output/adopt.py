@@ -40,7 +40,8 @@ def _draw_files(report: AdoptReport, page: Page) -> None:
     if report.file is not None:
         made = "written" if report.status == "adopted" else "would be written"
         page.line(f"{report.file} {made} from the dump")
-    page.blank()
+    if report.file is not None or report.source is not None:
+        page.blank()
     page.table(
         _COLUMNS,
         [
