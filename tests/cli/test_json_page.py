@@ -63,6 +63,8 @@ def test_the_page_names_every_key(cli: Cli, database: str, tmp_path: Path) -> No
             ("seed", *server),
             ("seed", "--check", *server),
             ("status", *server),
+            ("wait", "--timeout", "30s", *server),
+            ("sql", *server),
             ("backup", "--out", saved, *server),
             ("restore", saved, *server),
             ("rollback", "--dry-run", *server),
@@ -72,7 +74,8 @@ def test_the_page_names_every_key(cli: Cli, database: str, tmp_path: Path) -> No
     ]
 
     assert {d["command"] for d in documents} == {
-        "up", "verify", "status", "rollback", "seed", "backup", "restore", "check", "new",
+        "up", "verify", "status", "wait", "sql", "rollback", "seed", "backup", "restore", "check",
+        "new",
     }  # fmt: skip
     assert [d["command"] for d in documents if "error" in d] == ["verify", "restore"]
     assert {d["command"]: found for d in documents if (found := undescribed(d))} == {}

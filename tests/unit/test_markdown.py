@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
@@ -64,6 +64,8 @@ def test_lines_stay_paragraphs(lines: list[str]) -> None:
 
 
 @given(st.lists(HOSTILE, min_size=1, max_size=4))
+@example(["```"])
+@example(["+a", "````", "# b"])
 def test_a_diff_is_one_block(lines: list[str]) -> None:
     """Whatever runs of backticks it has."""
     page = MarkdownPage(width=0, elapsed_ms=0)
@@ -124,6 +126,7 @@ def read(line: str) -> tuple[dict[str, str], str]:
 
 
 @given(HOSTILE, HOSTILE)
+@example("100%\n::error ::b", "a::b,c=d%3A")
 def test_an_annotation_is_one_line_that_says_what_was_meant(message: str, path: str) -> None:
     """No message ends it, or begins another command."""
     line = annotation(Place(message, "x", 3, 7), "lfmigrate up", path)
