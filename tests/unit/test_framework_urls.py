@@ -89,6 +89,7 @@ def test_the_last_blank_of_a_keyword_string_stays() -> None:
         ("sslmod=require", '"sslmod"'),
         ("sslmode=require&pgbuoncer=true", '"pgbuoncer"'),
         ("ssl=maybe", '"ssl"'),
+        ("sslmode=requird", '"sslmode"'),
         ("sslaccept=Zebra", '"sslaccept"'),
     ],
 )
@@ -100,6 +101,16 @@ def test_an_unknown_parameter_is_named(query: str, named: str) -> None:
     assert named in refused.value.message
     assert "Percent-encode" not in str(refused.value.hint)
     assert "Zebra" not in str(refused.value)
+
+
+@pytest.mark.parametrize("name", ["sslmode", "connect_timeout", "target_session_attrs"])
+def test_the_end_of_a_password_is_no_value_of_a_parameter(name: str) -> None:
+    """Libpq would quote it when it connects."""
+    with pytest.raises(UsageError) as refused:
+        read(f"postgresql://u:p@12/x?{name}=Zebra@h/d")
+
+    assert "Zebra" not in str(refused.value)
+    assert conninfo_to_dict(read("postgresql://h/d?application_name=a@b").url)["host"] == "h"
 
 
 QUERIES = ("", "?sslmode=require", "?pgbouncer=true&schema=s", "?sslmod=x", "?ssl=perhaps")
@@ -125,6 +136,7 @@ def test_an_encoded_password_survives(password: str) -> None:
     st.sampled_from(QUERIES),
 )
 @example("12/x?Zebra=3", "")
+@example("p@12/x?Zebra=3", "")
 @example("12/x?sslmode=Zebra", "")
 @example("12?ssl=Zebra&Giraffe=1", "?sslmod=x")
 def test_a_password_that_is_not_encoded_is_never_quoted(password: str, query: str) -> None:

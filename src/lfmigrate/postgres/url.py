@@ -44,14 +44,24 @@ _SCHEMA = frozenset({"schema", "search_path", "currentSchema"})
 
 # What others call TLS without a look at the certificate, with one, and none.
 _ANY, _VERIFIED, _PLAIN = "require", "verify-full", "disable"
+_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 _TLS = {
+    "sslmode": {"no-verify": _ANY, **{mode: mode for mode in _MODES}},
     "ssl": {
-        **dict.fromkeys(("true", "1", "yes", "on", "require", "no-verify"), _ANY),
-        **dict.fromkeys(("false", "0", "no", "off", "disable"), _PLAIN),
-        **{mode: mode for mode in ("allow", "prefer", "verify-ca", "verify-full")},
+        **dict.fromkeys(("true", "1", "yes", "on", "no-verify"), _ANY),
+        **dict.fromkeys(("false", "0", "no", "off"), _PLAIN),
+        **{mode: mode for mode in _MODES},
     },
     "sslaccept": {"strict": _VERIFIED, "accept_invalid_certs": _ANY},
 }
+
+# Parameters of libpq's that may have an @. In another one, it is the end of a password that was not
+# encoded, and libpq would quote what is before it.
+_TEXTS = frozenset(
+    {"application_name", "fallback_application_name", "dbname", "host", "options", "passfile"}
+    | {"password", "service", "sslcert", "sslcrl", "sslcrldir", "sslkey", "sslpassword"}
+    | {"sslrootcert", "user"}
+)
 
 # A name that can be quoted in a message.
 _NAME = re.compile(r"[A-Za-z][\w.-]{0,60}")
@@ -227,13 +237,14 @@ def _in_libpq_s_words(url: str) -> tuple[str, str | None, tuple[str, ...]]:
     for pair in query.split("&"):
         written, equals, value = pair.partition("=")
         name = unquote(written)
-        if name == "sslmode":
-            tls[name] = _ANY if value == "no-verify" else value
-        elif name in _TLS:
-            tls[name] = _TLS[name].get(value.lower()) or _refuse_value(query, name)
+        if name in _TLS:
+            if value:
+                tls[name] = _TLS[name].get(unquote(value).lower()) or _refuse_value(query, name)
         elif name in _SCHEMA:
             schema = _one_schema(query, name, unquote(value)) or schema
         elif name in _keywords():
+            if "@" in value and name not in _TEXTS:
+                _refuse_value(query, name)
             kept.append(pair)
         elif _OF_OTHERS.fullmatch(name):
             ignored.append(name)
