@@ -18,7 +18,7 @@ Write = Callable[[Mapping[str, str | bytes]], Path]
 
 
 def test_export_reads_as_it_should(
-    cli: Cli, database: str, folder: Write, expect_golden: Golden
+    cli: Cli, database: str, folder: Write, expect_golden: Golden, tmp_path: Path
 ) -> None:
     path = folder(
         {
@@ -28,7 +28,8 @@ def test_export_reads_as_it_should(
         }
     )
     up(database, path)
-    where = ("export", "--database-url", database, "--sql-dir", path)
+    path.rename(tmp_path / "cwd" / "sql")
+    where = ("export", "--database-url", database, "--sql-dir", "sql")
 
     tried = cli(*where, "--to", "golang-migrate", "--dry-run")
     done = cli(*where, "--to", "sqlx")

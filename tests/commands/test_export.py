@@ -512,6 +512,25 @@ def test_the_table_is_where_the_tool_looks(database: str, folder: Write) -> None
     assert export(database, path, "golang-migrate", scope=scope).status == "unchanged"
 
 
+def test_a_temporary_table_of_the_name_is_not_taken_for_the_tools(
+    database: str, folder: Write
+) -> None:
+    """The server looks there first, for a caller that has one."""
+    path = folder(FOLDERS["goose"])
+    up(database, path)
+    with closing(lfmigrate.connect(database)) as conn:
+        conn.execute(
+            "CREATE TEMPORARY TABLE goose_db_version"
+            " (id serial, version_id bigint, is_applied boolean, tstamp timestamp)"
+        )
+        conn.commit()
+
+        lfmigrate.export(conn, read(path), "goose")
+
+    query, rows = ROWS["goose"]
+    assert fetch(database, query) == rows
+
+
 def test_times_are_those_of_the_session(database: str, folder: Write) -> None:
     """The columns have no time zone; the tool would have written now()."""
     path = folder(FOLDERS["goose"])

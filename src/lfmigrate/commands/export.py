@@ -177,8 +177,8 @@ def _write(session: Session, state: DatabaseState, report: ExportReport, given: 
     """Write the rows, and see that the table then says what the history says."""
     file = _file(report)
     with transaction(session, state) as tx:
-        # Nothing else is searched, so that it is created where the tool looks.
-        tx.flight.set({"search_path": quote_name(state.schema)})
+        # A temporary table of the name would otherwise come first.
+        tx.flight.set({"search_path": f"{quote_name(state.schema)}, pg_temp"})
         parameter = json.dumps(report.rows)
         for statement in file.statements:
             tx.flight.do(statement.text, *([parameter] if "$1" in statement.text else []))
