@@ -20,7 +20,7 @@ from lfmigrate.errors import (
     SqlFileError,
     UsageError,
 )
-from lfmigrate.history import ledger, plan
+from lfmigrate.history import ledger, states
 from lfmigrate.history.events import Event, History
 from lfmigrate.postgres.connection import Connection
 from lfmigrate.schema.compare import Verdict
@@ -146,16 +146,16 @@ def accept(
 
 def _choose(folder: Folder, history: History, version: str) -> tuple[Event, Migration]:
     """Return the event that applied a migration, and its files."""
-    states = plan.migration_states(folder, history)
-    state = next((s for s in states if version and is_named_by(s.version, version)), None)
+    listed = states.migration_states(folder, history)
+    state = next((s for s in listed if version and is_named_by(s.version, version)), None)
     if state is None:
-        known = ", ".join(dict.fromkeys(s.version for s in states)) or "none"
+        known = ", ".join(dict.fromkeys(s.version for s in listed)) or "none"
         raise UsageError(
             f'there is no migration "{version}"',
             detail=[f"versions in the history and in {folder.path}: {known}"],
             hint="Use the version at the beginning of the file name.",
         )
-    plan.refuse_conflicts(folder, history, {state.number})
+    states.refuse_conflicts(folder, history, {state.number})
     if state.event is None:
         raise Refused(
             f"migration {state.label} is not applied here",

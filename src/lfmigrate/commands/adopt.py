@@ -16,7 +16,7 @@ from lfmigrate.engine.step import Step
 from lfmigrate.engine.transaction import transaction
 from lfmigrate.engine.waiting import Attempts
 from lfmigrate.errors import NOTHING_CHANGED, DatabaseError, DifferenceFound, Refused, UsageError
-from lfmigrate.history import plan, tools
+from lfmigrate.history import plan, states, tools
 from lfmigrate.history.events import Source
 from lfmigrate.history.tools import NOTHING_MATCHED, Matched, Said
 from lfmigrate.postgres.connection import Connection
@@ -155,7 +155,7 @@ def adopt(
     for attempt in Attempts(session):
         with attempt:
             state = session.state(tools=True)
-            plan.refuse_conflicts(folder, state.history)
+            states.refuse_conflicts(folder, state.history)
             chosen = _choose(folder, state, to=to, from_tool=from_tool, baseline=baseline)
             steps, optional = _steps(folder, state, chosen)
             report = _report(folder, state, chosen, steps, baseline)

@@ -28,7 +28,7 @@ from lfmigrate.engine.transaction import Transaction, transaction
 from lfmigrate.engine.trial import Rerun, refuse_more, roots
 from lfmigrate.engine.waiting import Attempts
 from lfmigrate.errors import Refused, SqlFileError, StatementFailed
-from lfmigrate.history import ledger, plan
+from lfmigrate.history import ledger, plan, states
 from lfmigrate.history.ownership import Drops
 from lfmigrate.history.plan import Undoing
 from lfmigrate.postgres.connection import Connection
@@ -254,7 +254,7 @@ def _steps(
     """
     if not recorded:
         numbers = {undoing.number for undoing in undoings}
-        plan.refuse_conflicts(session.folder, state.history, numbers)
+        states.refuse_conflicts(session.folder, state.history, numbers)
     with session.reading(state.schema) as flight:
         scripts: Mapping[int, Answer[str | None]] = {
             undoing.number: flight.ask(ledger.recorded_down(session.scope, undoing.event))

@@ -8,8 +8,8 @@ from lfmigrate.catalog.sessions import Server
 from lfmigrate.engine.session import Session
 from lfmigrate.engine.waiting import Attempts
 from lfmigrate.errors import DifferenceFound
-from lfmigrate.history import plan
-from lfmigrate.history.plan import FileStates, MigrationState, RepeatableState
+from lfmigrate.history import plan, states
+from lfmigrate.history.states import FileStates, MigrationState, RepeatableState
 from lfmigrate.history.tools import OtherTool, other_tools
 from lfmigrate.postgres.connection import Connection
 from lfmigrate.settings import Scope
@@ -80,7 +80,7 @@ def status(conn: Connection, folder: Folder, *, scope: Scope | None = None) -> S
     return StatusReport(
         server=state.server,
         schema=state.schema,
-        files=plan.file_states(folder, state.history),
+        files=states.file_states(folder, state.history),
         notes=(*plan.notes(folder, state.history), *(t.note for t in tools if t.note)),
         other_tools=tools,
     )

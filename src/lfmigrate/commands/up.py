@@ -33,7 +33,7 @@ from lfmigrate.engine.transaction import transaction
 from lfmigrate.engine.upgrade import after_upgrade
 from lfmigrate.engine.waiting import Attempts
 from lfmigrate.errors import NOTHING_CHANGED, DifferenceFound, Refused, StatementFailed, join
-from lfmigrate.history import plan
+from lfmigrate.history import plan, states
 from lfmigrate.postgres.connection import Connection
 from lfmigrate.postgres.wire import Progress
 from lfmigrate.rows.dump import OnCopy
@@ -359,8 +359,8 @@ def _run_statements(
 
 def _refuse_differing_files(folder: Folder, state: DatabaseState, *, dry_run: bool) -> None:
     """Refuse a folder whose applied files are not those of the history, before anything runs."""
-    plan.refuse_conflicts(folder, state.history)
-    files = plan.file_states(folder, state.history)
+    states.refuse_conflicts(folder, state.history)
+    files = states.file_states(folder, state.history)
     if problems := tuple(files.problems(pending=False)):
         error = join(problems)
         error.outcome = NOTHING_CHANGED

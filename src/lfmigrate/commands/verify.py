@@ -14,9 +14,9 @@ from lfmigrate.engine.shadow import NoShadowDatabase
 from lfmigrate.engine.state import DatabaseState, Moments
 from lfmigrate.engine.waiting import Attempts
 from lfmigrate.errors import NOTHING_CHANGED, DifferenceFound, StatementFailed
-from lfmigrate.history import ledger, plan
+from lfmigrate.history import ledger, plan, states
 from lfmigrate.history.events import History
-from lfmigrate.history.plan import FileStates
+from lfmigrate.history.states import FileStates
 from lfmigrate.postgres.connection import Connection
 from lfmigrate.schema.compare import Verdict, compare_all
 from lfmigrate.schema.grants import with_grants_of, without_grants
@@ -171,7 +171,7 @@ def verify(
         source=source,
         edited=edited,
         notes=tuple(notes),
-        files=plan.file_states(folder, known) if known.events else None,
+        files=states.file_states(folder, known) if known.events else None,
         pending_allowed=allow_pending,
         made_by={key: events[0].file for key, events in known.makers.items() if events},
     )
@@ -179,11 +179,11 @@ def verify(
 
 def _notes(folder: Folder, known: History) -> Iterator[str]:
     yield from plan.notes(folder, known)
-    pending = [s for s in plan.migration_states(folder, known) if s.status == "pending"]
+    pending = [s for s in states.migration_states(folder, known) if s.status == "pending"]
     if known.events and pending:
         labels = ", ".join(label(s.version, s.name) for s in pending)
         yield f"{len(pending)} pending, and not expected yet: {labels}"
-    for state in plan.repeatable_states(folder, known):
+    for state in states.repeatable_states(folder, known):
         file, is_view = state.repeatable.file.name, state.repeatable.is_view
         if state.status == "edited":
             done = "replaces the view" if is_view else "runs it again"
@@ -195,9 +195,9 @@ def _notes(folder: Folder, known: History) -> Iterator[str]:
 
 def _files(folder: Folder, known: History) -> tuple[list[SqlFile], list[str]]:
     """Return the files that make up the expected schema, and what is worth a warning."""
-    states = plan.migration_states(folder, known)
-    files = [s.migration.up for s in states if s.migration and (s.event or not known.events)]
-    if known.events and any(s.status == "pending" for s in states):
+    listed = states.migration_states(folder, known)
+    files = [s.migration.up for s in listed if s.migration and (s.event or not known.events)]
+    if known.events and any(s.status == "pending" for s in listed):
         note = "the repeatable files were not replayed, because they may need what is pending"
         return files, [note] if folder.repeatables else []
     return [*files, *(each.file for each in folder.repeatables)], []
@@ -305,7 +305,7 @@ def _edits(session: Session, state: DatabaseState) -> tuple[Edit, ...]:
     """Return the migrations that were edited since they were applied, each with its diff."""
     edited = [
         (each, each.event, each.migration)
-        for each in plan.migration_states(session.folder, state.history)
+        for each in states.migration_states(session.folder, state.history)
         if each.status == "edited" and each.event is not None and each.migration is not None
     ]
     if not edited:

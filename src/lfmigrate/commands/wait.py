@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from lfmigrate.catalog.sessions import Server
 from lfmigrate.engine.state import newest_event, read_state
 from lfmigrate.errors import DatabaseError, DifferenceFound
-from lfmigrate.history import plan
-from lfmigrate.history.plan import Differing, FileStates
+from lfmigrate.history import plan, states
+from lfmigrate.history.states import Differing, FileStates
 from lfmigrate.postgres.connect_errors import will_not_change
 from lfmigrate.postgres.connection import Connection
 from lfmigrate.settings import Scope
@@ -166,7 +166,7 @@ class _Looks:
             self.last = WaitReport(
                 server=state.server,
                 schema=state.schema,
-                files=plan.file_states(self._folder, state.history),
+                files=states.file_states(self._folder, state.history),
                 waited_ms=0,
                 notes=plan.notes(self._folder, state.history),
             )

@@ -8,7 +8,7 @@ from lfmigrate.engine.recreate import RecreatedObjects
 from lfmigrate.engine.state import DatabaseState
 from lfmigrate.engine.step import Step
 from lfmigrate.errors import LfmigrateError
-from lfmigrate.history import plan
+from lfmigrate.history import states
 from lfmigrate.history.events import REPEATABLE_ACTIONS, History
 from lfmigrate.schema.relation import Key
 from lfmigrate.source.folder import Folder
@@ -89,7 +89,7 @@ def _chosen(
     changed: set[Name] = set()
     # The same, without those that have run between the migrations.
     changed_since: set[Name] = set()
-    for each in plan.repeatable_states(folder, state.history):
+    for each in states.repeatable_states(folder, state.history):
         file = each.repeatable
         place = places.get(file.file.name)
         later = [s for s in steps[0 if place is None else place :] if s.version is not None]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from lfmigrate.errors import Refused, UsageError, join
-from lfmigrate.history import plan
+from lfmigrate.history import states
 from lfmigrate.history.events import Event, History
 from lfmigrate.source.folder import Folder, Migration
 from lfmigrate.source.formats import flyway, sqlx
@@ -113,7 +113,7 @@ def handover(tool: str, folder: Folder, history: History, known: Known) -> Hando
             files, or its table cannot say what is applied.
     """
     _refuse_unreadable(tool, folder)
-    plan.refuse_conflicts(folder, history)
+    states.refuse_conflicts(folder, history)
     _refuse_unsettled(folder, history)
     late = _late(folder, history)
     if late and target(tool).late is None:
@@ -123,7 +123,7 @@ def handover(tool: str, folder: Folder, history: History, known: Known) -> Hando
             hint='Run it first: "lfmigrate up --allow-out-of-order".',
         )
     applied = [m for m in folder.migrations if m.number in history.applied]
-    repeatables = plan.repeatable_states(folder, history)
+    repeatables = states.repeatable_states(folder, history)
     return Handover(
         tuple((m, history.applied[m.number]) for m in applied),
         tuple((r.repeatable, r.event) for r in repeatables if r.event and r.status == "applied"),
@@ -210,7 +210,7 @@ def _refuse_unsettled(folder: Folder, history: History) -> None:
             hint='Run "lfmigrate up" or, if the schema exists already, "lfmigrate adopt".',
         )
     # What only lfmigrate runs does not matter to the tool.
-    files = plan.FileStates(plan.migration_states(folder, history), (), ())
+    files = states.FileStates(states.migration_states(folder, history), (), ())
     if problems := tuple(files.problems(pending=False)):
         raise join(problems)
 

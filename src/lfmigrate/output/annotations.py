@@ -9,7 +9,7 @@ from functools import singledispatch
 from lfmigrate.commands.status import StatusReport
 from lfmigrate.commands.verify import VerifyReport
 from lfmigrate.errors import LfmigrateError
-from lfmigrate.history.plan import FileStates
+from lfmigrate.history.states import FileStates
 from lfmigrate.output.page import printable
 
 
