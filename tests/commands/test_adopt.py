@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from psycopg.conninfo import make_conninfo
 
 import lfmigrate
 from lfmigrate.commands.adopt import AdoptReport
 from lfmigrate.engine.state import read_state
 from lfmigrate.errors import (
     NOTHING_CHANGED,
+    DatabaseError,
     DifferenceFound,
     LfmigrateError,
     Refused,
@@ -256,6 +258,56 @@ def test_the_other_tool_may_go_on(database: str, folder: Write) -> None:
     assert status(database, path).notes == ()
 
 
+def test_only_a_version_says_what_a_head_stands_for(database: str, folder: Write) -> None:
+    """Alembic keeps its newest revision; what it is called may be the version of a file."""
+    path = folder(FILES)
+    execute(database, A, B, "CREATE TABLE alembic_version AS SELECT text '2' AS version_num")
+
+    (note,) = status(database, path).notes
+    assert '"lfmigrate adopt --to VERSION" records them' in note
+    found = labels(adopt(database, path, to="2"))
+
+    assert found == {"1_a": "adopted", "2_b": "adopted", "3_c": "pending"}
+    assert status(database, path).notes == ()
+
+
+@pytest.mark.parametrize(
+    ("setup", "problem"),
+    [
+        (
+            (
+                "CREATE TABLE schema_version AS SELECT NULL::int AS version;"
+                "GRANT SELECT ON schema_version TO PUBLIC"
+            ),
+            (
+                "public.schema_version, the table of tern, is not as the tool writes it: version is"
+                " null"
+            ),
+        ),
+        (
+            (
+                f"{current(2)} ALTER TABLE schema_migrations ENABLE ROW LEVEL SECURITY;"
+                "CREATE POLICY a_few ON schema_migrations USING (version < 2);"
+                "GRANT SELECT ON schema_migrations TO PUBLIC"
+            ),
+            "public.schema_migrations, the table of golang-migrate, cannot be read",
+        ),
+    ],
+)
+def test_what_a_table_says_is_believed_in_full_or_not_at_all(
+    database: str, role: str, folder: Write, setup: str, problem: str
+) -> None:
+    """Neither what a policy leaves of its rows, nor those of an application's own table."""
+    path = folder(FILES)
+    execute(database, A, setup)
+    url = make_conninfo(database, options=f"-c role={role}")
+
+    assert status(url, path).notes == (problem,)
+    with pytest.raises((Refused, DatabaseError), match=problem) as caught:
+        adopt(url, path, to="1")
+    assert caught.value.hint
+
+
 def test_a_table_that_appears_later_is_no_warning(database: str, folder: Write) -> None:
     """What lfmigrate has applied by itself is not the other tool's."""
     path = folder(FILES)
@@ -269,7 +321,23 @@ def test_a_table_that_appears_later_is_no_warning(database: str, folder: Write) 
     ("table", "word"),
     [
         (current(2, dirty=True), "golang-migrate says that 2 has failed halfway"),
-        (current(0), "says that nothing is applied"),
+        (f"{current(1)} DELETE FROM schema_migrations", "says that nothing is applied"),
+        (current(0), "nothing that golang-migrate has applied is in"),
+        (
+            "CREATE TABLE alembic_version AS SELECT text '2' AS version_num",
+            "the table of alembic, does not say which files",
+        ),
+        (
+            (
+                "CREATE TABLE databasechangelog AS SELECT text '2' AS id, text '' AS author,"
+                " text '' AS filename, text '' AS exectype"
+            ),
+            "the table of liquibase, does not say which files",
+        ),
+        (
+            "CREATE TABLE schema_version AS SELECT NULL::int AS version",
+            "the table of tern, is not as the tool writes it: version is null",
+        ),
         (f"{DBMATE} INSERT INTO schema_migrations VALUES ('77')", "nothing that dbmate has"),
         (
             f"{current(1)} CREATE TABLE alembic_version (version_num varchar(32))",

@@ -18,7 +18,8 @@ from lfmigrate.engine.waiting import Attempts
 from lfmigrate.errors import NOTHING_CHANGED, DatabaseError, DifferenceFound, Refused, UsageError
 from lfmigrate.history import plan, states, tools
 from lfmigrate.history.events import Source
-from lfmigrate.history.tools import NOTHING_MATCHED, Matched, Said
+from lfmigrate.history.tool_rows import TOOLS, NotUnderstood, Said, said
+from lfmigrate.history.tools import NOTHING_MATCHED, Matched
 from lfmigrate.postgres.connection import Connection
 from lfmigrate.schema.compare import Verdict
 from lfmigrate.settings import Scope
@@ -228,9 +229,9 @@ def _choose(
             )
         return _Chosen(tuple(m for m in folder.migrations if m.number <= up_to))
     table = " and ".join(each.label for each in tables)
-    said = _read(tables, state.server, table)
-    found = tools.matched(tables[0].tool, said, folder)
-    source = Source(tables[0].tool, table, said.keys)
+    says = _read(tables, state.server, table)
+    found = tools.matched(tables[0].tool, says, folder)
+    source = Source(tables[0].tool, table, says.keys)
     if found.migrations:
         if up_to is not None:
             raise UsageError(
@@ -275,7 +276,7 @@ def _tables(found: Sequence[ToolTable], from_tool: str | None) -> list[ToolTable
     if from_tool is not None:
         chosen = [each for each in found if each.tool == from_tool]
         if not chosen:
-            known = ", ".join(tools.TOOLS)
+            known = ", ".join(TOOLS)
             raise UsageError(
                 f'there is no table of a tool called "{from_tool}"',
                 detail=lines or [f"tools: {known}"],
@@ -297,18 +298,25 @@ def _read(tables: Iterable[ToolTable], server: Server, table: str) -> Said:
 
     Raises:
         DatabaseError: They cannot be read.
-        Refused: A migration has failed halfway.
+        Refused: A migration has failed halfway, or the rows are not understood.
     """
     found = Said({})
     for each in tables:
         if each.rows is None:
             raise DatabaseError(
-                f"{each.label}, the table of {each.tool}, cannot be read",
+                f"{each.label}, the table of {each.tool}, {tools.CANNOT_BE_READ}",
                 outcome=NOTHING_CHANGED,
-                hint=f'Let its owner grant SELECT on it to role "{server.role}", and let no other'
-                " session lock it.",
+                hint=f'Let its owner grant SELECT on it to role "{server.role}", without a policy'
+                " of row-level security that hides rows, and let no other session lock it.",
             )
-        found = found.and_also(tools.said(each.tool, each.rows))
+        try:
+            found = found.and_also(said(each.tool, each.rows))
+        except NotUnderstood as why:
+            raise Refused(
+                f"{each.label}, the table of {each.tool}, {tools.not_its_own(why)}",
+                hint="If it is the application's own, ignore it with --from none; say with --to"
+                " VERSION which migration of the folder the database has reached.",
+            ) from why
         if found.failed:
             raise Refused(
                 f"{each.tool} says that {found.failed[0]} has failed halfway",
@@ -325,6 +333,13 @@ def _nothing_known(source: Source, folder: Folder) -> Refused:
         return Refused(
             f"{source.table}, the table of {source.tool}, says that nothing is applied",
             hint=f'"lfmigrate up" runs all of the folder. Otherwise: {hint}',
+        )
+    if source.tool in tools.NOT_BY_FILE:
+        return Refused(
+            f"{source.table}, the table of {source.tool}, does not say which files of"
+            f" {folder.path} are applied",
+            detail=[f"{source.table}: {named(source.keys)}"],
+            hint=hint,
         )
     return Refused(
         f"nothing that {source.tool} has applied is in {folder.path}",

@@ -16,6 +16,7 @@ from lfmigrate.engine.waiting import Attempts
 from lfmigrate.errors import NOTHING_CHANGED, Refused, StatementFailed
 from lfmigrate.history import exported, tools
 from lfmigrate.history.exported import Handover, Known, Row
+from lfmigrate.history.tool_rows import NotUnderstood, said
 from lfmigrate.postgres.connection import Connection
 from lfmigrate.settings import Scope
 from lfmigrate.source.folder import Folder
@@ -147,13 +148,20 @@ def _known(table: ToolTable, folder: Folder, state: DatabaseState) -> Known:
     if table.rows is None:
         raise Refused(
             f"{table.label} exists, and cannot be read",
-            hint="Connect as its owner; if another session has locked it, try again.",
+            hint="Connect as its owner, without a policy of row-level security that hides rows; if"
+            " another session has locked it, try again.",
         )
-    said = tools.said(table.tool, table.rows)
-    found = tools.matched(table.tool, said, folder)
-    if said.failed:
+    try:
+        says = said(table.tool, table.rows)
+    except NotUnderstood as why:
         raise Refused(
-            f"{table.label} says that {said.failed[0]} has failed",
+            f"{table.label}, the table of {table.tool}, {tools.not_its_own(why)}",
+            hint="Rename it, so that it is written from the history.",
+        ) from why
+    found = tools.matched(table.tool, says, folder)
+    if says.failed:
+        raise Refused(
+            f"{table.label} says that {says.failed[0]} has failed",
             hint=f"{tools.REPAIRS[table.tool]}.".capitalize()
             if table.tool in tools.REPAIRS
             else "Correct it first.",
