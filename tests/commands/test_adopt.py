@@ -258,6 +258,46 @@ def test_the_other_tool_may_go_on(database: str, folder: Write) -> None:
     assert status(database, path).notes == ()
 
 
+@pytest.mark.parametrize(
+    ("named", "to", "word"),
+    [
+        ("'1', '2'", "1", "--to is older than 2_b, which is applied by public.schema_migrations"),
+        ("'2'", "2", "--to includes 1_a, which is not applied by public.schema_migrations"),
+        ("'1'", "2", None),
+        ("'1', '2'", "2", None),
+    ],
+)
+def test_a_version_may_say_more_than_a_table(
+    database: str, folder: Write, named: str, to: str, word: str | None
+) -> None:
+    """As after the script that `sql` prints; not something else."""
+    path = folder(FILES)
+    execute(database, A, B, DBMATE)
+    execute(database, f"INSERT INTO schema_migrations SELECT unnest(ARRAY[{named}])")
+
+    if word is not None:
+        assert refusal(database, path, UsageError, to=to).message == word
+        return
+    found = labels(adopt(database, path, to=to))
+    assert found == {"1_a": "adopted", "2_b": "adopted", "3_c": "pending"}
+    assert status(database, path).notes == ()
+
+
+def test_what_was_rolled_back_is_not_adopted_again(database: str, folder: Write) -> None:
+    """The other tool's table still has it, and the rows of a data migration are not compared."""
+    data = {"2_b.up.sql": "INSERT INTO a VALUES (7)", "2_b.down.sql": "DELETE FROM a"}
+    path = folder({"1_a.up.sql": A, **data})
+    execute(database, A, "INSERT INTO a VALUES (7)", current(2))
+    adopt(database, path)
+    rollback(database, path)
+
+    with pytest.raises(Refused, match="says that 2_b is applied, which lfmigrate has rolled back"):
+        adopt(database, path)
+
+    assert status(database, path).pending == 1
+    assert labels(adopt(database, path, to="2"))["2_b"] == "adopted"
+
+
 def test_only_a_version_says_what_a_head_stands_for(database: str, folder: Write) -> None:
     """Alembic keeps its newest revision; what it is called may be the version of a file."""
     path = folder(FILES)
@@ -361,7 +401,6 @@ def test_one_of_several_tables_can_be_chosen(database: str, folder: Write) -> No
     execute(database, A, current(1), alembic, "INSERT INTO alembic_version VALUES ('f00')")
 
     refusal(database, path, UsageError, from_tool="goose")
-    refusal(database, path, UsageError, from_tool="golang-migrate", to="1")
     refusal(database, path, Refused, from_tool="alembic")
     for options in ({"from_tool": "golang-migrate"}, {"from_tool": "none", "to": "1"}):
         assert labels(adopt(database, path, dry_run=True, **options))["1_a"] == "planned"
