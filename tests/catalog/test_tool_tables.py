@@ -419,6 +419,57 @@ def test_a_table_of_which_a_policy_hides_rows_is_not_read(
     assert len(table.rows) == 4
 
 
+RAN = "LANGUAGE plpgsql AS $$BEGIN RAISE 'ran'; END$$"
+MALICIOUS = {
+    "a cast of a type": (
+        "CREATE TYPE mine AS ENUM ('x')",
+        f"CREATE FUNCTION mine_json(mine) RETURNS json {RAN}",
+        "CREATE CAST (mine AS json) WITH FUNCTION mine_json(mine)",
+        "CREATE TABLE alembic_version (version_num mine)",
+        "CREATE TABLE pgmigrations (name text, run_on date, id mine)",
+        "INSERT INTO alembic_version VALUES ('x')",
+        "INSERT INTO pgmigrations VALUES ('a', now(), 'x')",
+    ),
+    "a policy": (
+        f"CREATE FUNCTION ran() RETURNS boolean {RAN}",
+        "CREATE TABLE pgmigrations (name text, run_on date)",
+        "INSERT INTO pgmigrations VALUES ('a', now())",
+        "ALTER TABLE pgmigrations ENABLE ROW LEVEL SECURITY",
+        "CREATE POLICY mine ON pgmigrations USING (ran())",
+    ),
+    "functions and operators that fit better": (
+        f"CREATE FUNCTION ran(text[], text[]) RETURNS boolean {RAN}",
+        "CREATE OPERATOR @> (LEFTARG = text[], RIGHTARG = text[], FUNCTION = ran)",
+        f"CREATE FUNCTION format(text, text) RETURNS text {RAN}",
+        f'CREATE FUNCTION format(text, name, "char") RETURNS text {RAN}',
+        f"CREATE FUNCTION format(text, text, regclass) RETURNS text {RAN}",
+        f"CREATE FUNCTION jsonb_build_object(text, text, text, date) RETURNS text {RAN}",
+        "CREATE TABLE pgmigrations (name text, run_on date)",
+        "INSERT INTO pgmigrations VALUES ('a', now())",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", MALICIOUS)
+def test_nothing_of_the_tables_owner_runs(role: str, database: str, case: str) -> None:
+    """An administrator reads it, and any role may have created it."""
+    execute(database, *MALICIOUS[case])
+    execute(database, "GRANT SELECT ON ALL TABLES IN SCHEMA public TO PUBLIC")
+
+    for url in (database, make_conninfo(database, options=f"-c role={role}")):
+        (table,) = tables(url)
+        assert table.tool == "node-pg-migrate"
+        assert table.rows is None or [row["name"] for row in table.rows] == ["a"]
+
+
+def test_the_settings_are_those_of_before(database: str) -> None:
+    """A run goes on in the same transaction."""
+    with psycopg.connect(database) as conn:
+        conn.execute("SET LOCAL search_path = app, public")
+        conn.execute(query_text("tool_tables"))
+        assert conn.execute("SHOW search_path").fetchone() == ("app, public",)
+
+
 def test_row_security_is_off_only_while_the_tables_are_read(database: str) -> None:
     """A run goes on in the same transaction."""
     with psycopg.connect(database) as conn:

@@ -258,6 +258,31 @@ def test_the_other_tool_may_go_on(database: str, folder: Write) -> None:
     assert status(database, path).notes == ()
 
 
+def test_a_table_of_another_schema_is_believed_if_asked_to(database: str, folder: Write) -> None:
+    """It may be about that one: of each tenant, for example."""
+    path = folder(FILES)
+    execute(database, current(1), "CREATE SCHEMA app", f"SET search_path = app; {A}")
+    scope = Scope(schema="app")
+
+    error = refusal(database, path, Refused, scope=scope)
+
+    message = "public.schema_migrations, the table of golang-migrate, is not in schema app"
+    assert error.message == message
+    report = adopt(database, path, scope=scope, from_tool="golang-migrate")
+    assert labels(report)["1_a"] == "adopted"
+
+
+def test_a_table_in_a_schema_of_the_tools_own_counts_for_any(database: str, folder: Write) -> None:
+    """The tool keeps it there, whatever its migrations create."""
+    path = folder(FILES)
+    execute(database, "CREATE SCHEMA app", f"SET search_path = app; {A}")
+    execute(database, "CREATE TABLE public.schema_version AS SELECT 1 AS version")
+
+    report = adopt(database, path, scope=Scope(schema="app"))
+
+    assert labels(report)["1_a"] == "adopted"
+
+
 @pytest.mark.parametrize(
     ("named", "to", "word"),
     [

@@ -135,7 +135,14 @@ def adopt(
         with attempt:
             state = session.state(tools=True)
             states.refuse_conflicts(folder, state.history)
-            chosen = choose(folder, state, to=to, from_tool=from_tool, baseline=baseline)
+            chosen = choose(
+                folder,
+                state,
+                schema=session.scope.schema,
+                to=to,
+                from_tool=from_tool,
+                baseline=baseline,
+            )
             steps, optional = _steps(folder, state, chosen)
             report = _report(folder, state, chosen, steps, baseline)
             report = replace(report, accepts_drift=accept_drift, dry_run=dry_run)

@@ -41,6 +41,7 @@ def choose(
     folder: Folder,
     state: DatabaseState,
     *,
+    schema: str | None,
     to: str | None,
     from_tool: str | None,
     baseline: Baseline | None,
@@ -50,6 +51,7 @@ def choose(
     Args:
         folder: The files.
         state: The database, with the tables of other tools.
+        schema: The schema that was asked for; None for that of the connection.
         to: Everything up to this version is applied.
         from_tool: Whose table says what is applied; ``none`` for none.
         baseline: The migration made from a dump; what the tables say is then only remembered.
@@ -72,6 +74,8 @@ def choose(
                 " or let --schema-only make one from a dump.",
             )
         return Chosen(tuple(m for m in folder.migrations if m.number <= up_to))
+    if from_tool is None:
+        _refuse_other_schema(tables, schema)
     table = " and ".join(each.label for each in tables)
     says = _read(tables, state.server, table)
     found = tools.matched(tables[0].tool, says, folder)
@@ -87,6 +91,21 @@ def choose(
         raise _nothing_known(source, folder)
     known = Matched(repeatables=found.repeatables)
     return Chosen(tuple(m for m in folder.migrations if m.number <= up_to), source, known)
+
+
+def _refuse_other_schema(found: Sequence[ToolTable], schema: str | None) -> None:
+    """Refuse a table that may be about another schema than the one that was asked for.
+
+    Raises:
+        Refused: It is in another one, and the tool has none of its own for it.
+    """
+    for table in found:
+        if schema is not None and table.by_path and table.schema != schema:
+            raise Refused(
+                f"{table.label}, the table of {table.tool}, is not in schema {schema}",
+                hint=f"If it says what is applied in {schema}, add --from {table.tool}; otherwise"
+                " ignore it with --from none.",
+            )
 
 
 def _refuse_rolled_back(said: Sequence[Migration], source: Source, history: History) -> None:
