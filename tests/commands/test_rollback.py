@@ -1178,3 +1178,48 @@ def test_the_columns_of_an_extensions_views_are_the_extensions(
     execute(database, "DROP VIEW theirs")
     rollback(database, path, None)
     assert value(database, "SELECT count(*) FROM pg_extension") == 1
+
+
+@pytest.mark.any_version
+@pytest.mark.parametrize(
+    ("file", "text", "hint"),
+    [
+        (
+            "20240501120000_a/migration.sql",
+            "CREATE TABLE a ();",
+            "Undo it with a new migration: prisma has no down files.",
+        ),
+        (
+            "00001_a.sql",
+            "-- +goose Up\nCREATE TABLE a ();",
+            (
+                "Add what reverts it to the folder, as goose reads it, or undo it with a new"
+                " migration."
+            ),
+        ),
+        (
+            "001_a.sql",
+            "CREATE TABLE a ();",
+            (
+                "Rename 001_a.sql to 001_a.up.sql and write 001_a.down.sql, or undo it with a new"
+                " migration."
+            ),
+        ),
+        (
+            "001_a.up.sql",
+            "CREATE TABLE a ();",
+            "Write its .down.sql, or undo it with a new migration.",
+        ),
+    ],
+)
+def test_the_hint_is_what_the_format_can_do(
+    database: str, folder: Write, file: str, text: str, hint: str
+) -> None:
+    """About a migration without a down file: some tools have none."""
+    path = folder({file: text})
+    up(database, path)
+
+    with pytest.raises(Refused) as caught:
+        rollback(database, path, None)
+
+    assert caught.value.hint == hint

@@ -39,7 +39,6 @@ from lfmigrate.schema.relation import REPLACEABLE, ROUTINE_KINDS, Key
 from lfmigrate.settings import Scope
 from lfmigrate.source import down, version
 from lfmigrate.source.folder import Folder
-from lfmigrate.source.migration import PAIRS
 from lfmigrate.source.repeatable import RunOrder
 from lfmigrate.source.sqlfile import SqlFile, from_text
 from lfmigrate.syntax.names import quote_name
@@ -322,7 +321,7 @@ def _down_file(
     if script is None and present is None:
         raise Refused(
             f"migration {label} cannot be rolled back: it has no down file",
-            hint=f"{_way_to_add_a_down_file(folder, undoing)}, or undo it with a new migration.",
+            hint=plan.way_to_undo(folder, undoing),
         )
     past = None if script is None else from_text(f"{label}.down.sql (recorded)", script)
     if recorded:
@@ -344,17 +343,6 @@ def _down_file(
             " --recorded would run the recorded script"
         )
     return present, None
-
-
-def _way_to_add_a_down_file(folder: Folder, undoing: Undoing) -> str:
-    """Return what to do; a forward-only file has to be renamed, too."""
-    if folder.format not in PAIRS:
-        return f"Add what reverts it as {folder.format} does"
-    up = undoing.migration.up.name if undoing.migration is not None else ""
-    stem = up.removesuffix(".sql")
-    if not up or stem.lower().endswith(".up"):
-        return "Write its .down.sql"
-    return f"Rename {up} to {stem}.up.sql and write {stem}.down.sql"
 
 
 def _refuse_outside(done: Plan, owned: OwnedObjects, *, cascade: bool) -> None:

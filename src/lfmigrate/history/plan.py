@@ -14,7 +14,13 @@ from lfmigrate.history.states import (
     refuse_conflicts,
 )
 from lfmigrate.source.folder import Folder, Migration
+from lfmigrate.source.migration import PAIRS
 from lfmigrate.source.version import is_named_by
+
+# Their migrations only go forward.
+_WITHOUT_DOWN = frozenset(
+    {"prisma", "drizzle", "supabase", "graphile-migrate", "postgres-migrations"}
+)
 
 
 def pending_migrations(
@@ -229,3 +235,19 @@ def version_named(folder: Folder, to: str) -> int:
         detail=[f"versions in {folder.path}: {', '.join(versions) or 'none'}"],
         hint="Use the version at the beginning of the file name.",
     )
+
+
+def way_to_undo(folder: Folder, undoing: Undoing) -> str:
+    """Return what to do about a migration without a down file; not all formats have those."""
+    if folder.format in PAIRS:
+        up = undoing.migration.up.name if undoing.migration is not None else ""
+        stem = up.removesuffix(".sql")
+        # A forward-only file has to be renamed, too.
+        how = f"Rename {up} to {stem}.up.sql and write {stem}.down.sql"
+        if not up or stem.lower().endswith(".up"):
+            how = "Write its .down.sql"
+    elif folder.format in _WITHOUT_DOWN:
+        return f"Undo it with a new migration: {folder.format} has no down files."
+    else:
+        how = f"Add what reverts it to the folder, as {folder.format} reads it"
+    return f"{how}, or undo it with a new migration."
