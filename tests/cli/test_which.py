@@ -50,6 +50,35 @@ def tables(url: str) -> set[str]:
 # --------------------------------------------------------------------------------------------------
 
 
+def test_the_folder_is_found_next_to_the_env_file_above(
+    cli: Cli, database: str, home: Path
+) -> None:
+    """The database is that project's; its other folders are not where its migrations are."""
+    write(home, {".env": f"DATABASE_URL={database}\n", "db/migrations/00001_g.sql": GOOSE})
+    below = home / "src" / "api"
+    below.mkdir(parents=True)
+
+    done = cli("up", cwd=below)
+    read = cli("status", "--json", cwd=below)
+
+    assert done.stdout.splitlines()[0].endswith(f", goose files in {home / 'db' / 'migrations'}")
+    assert json.loads(read.stdout)["origins"]["folder"] == f"found in {home}"
+    assert tables(database) == {"g"}
+
+
+def test_a_project_without_migrations_yet_gets_none(cli: Cli, database: str, home: Path) -> None:
+    """An empty folder is where its migrations will be."""
+    (home / "migrations").mkdir()
+
+    done = cli("up", "--database-url", database)
+
+    assert done.returncode == 2
+    assert 'no migrations and no views in "migrations"' in done.stderr
+    assert tables(database) == set()
+    assert cli("new", "first").returncode == 0
+    assert sorted(path.suffix for path in (home / "migrations").iterdir()) == [".sql", ".sql"]
+
+
 def test_a_project_with_migrations_gets_its_own(cli: Cli, database: str, home: Path) -> None:
     """Not eleven tables of someone else's dashboard."""
     write(home, {"migrations/00001_g.sql": GOOSE})
