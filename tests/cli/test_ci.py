@@ -232,3 +232,22 @@ def test_a_summary_names_the_database_and_the_folder(
     name = str(conninfo_to_dict(database)["dbname"])
     assert f"**lfmigrate up**: database {escaped(name)}, schema public" in text
     assert escaped(f"lfmigrate files in {path}") in text
+
+
+def test_a_message_of_the_server_is_no_command(
+    cli: Cli, database: str, folder: Write, actions: dict[str, str]
+) -> None:
+    """Nor is a name in a report; elsewhere both are printed as they are."""
+    text = "DO $$BEGIN RAISE E'boom\\n::error::a\\n  ::stop-commands::b\\n##[error]c'; END$$"
+    failing = folder({"001_x.up.sql": text})
+    named = folder({"001_x.up.sql": 'CREATE TABLE "::error::d" (n int); DROP TABLE "::error::d"'})
+
+    plain = cli("up", "--sql-dir", failing, "--database-url", database)
+    failed = cli("up", "--sql-dir", failing, "--database-url", database, env=actions)
+    traced = cli("up", "-v", "--sql-dir", named, "--database-url", database, env=actions)
+
+    lines = [line.strip() for line in (failed.stderr + traced.stdout + traced.stderr).splitlines()]
+    commands = [line for line in lines if line.startswith(("::", "##["))]
+    assert [line.split("::")[1].split()[0] for line in commands] == ["error"]
+    assert {r"\::error::a", r"\::stop-commands::b", r"\##[error]c"} <= set(lines)
+    assert "::error::a" in [line.strip() for line in plain.stderr.splitlines()]

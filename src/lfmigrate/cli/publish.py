@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def is_wanted(call: Call) -> bool:
     """Return whether there is anything to publish; other commands need not import how."""
-    return call.flags.summary is not None or _in_actions()
+    return call.flags.summary is not None or in_actions()
 
 
 def publish(call: Call, error: LfmigrateError | None) -> None:
@@ -27,15 +27,16 @@ def publish(call: Call, error: LfmigrateError | None) -> None:
         call: The call, which has ended.
         error: Why it failed; None if it did not.
     """
-    if error is not None and _in_actions():
+    if error is not None and in_actions():
         _annotate(call, error)
-    named = os.environ.get("GITHUB_STEP_SUMMARY") if _in_actions() else None
+    named = os.environ.get("GITHUB_STEP_SUMMARY") if in_actions() else None
     path = call.flags.summary or (Path(named) if named else None)
     if path is not None:
         _append(call, path, error)
 
 
-def _in_actions() -> bool:
+def in_actions() -> bool:
+    """Return whether GitHub Actions runs the command."""
     return os.environ.get("GITHUB_ACTIONS") == "true"
 
 
