@@ -110,6 +110,23 @@ def test_without_a_folder_the_shipped_one_is_named(cli: Cli, database: str, home
     assert in_a_checkout.stdout == asked.stdout
 
 
+def test_the_shipped_tables_are_not_for_a_database_of_others(
+    cli: Cli, database: str, home: Path
+) -> None:
+    """In the wrong directory, nothing is created; asking for them helps."""
+    write(home, {"project/001_g.sql": "CREATE TABLE g (n int);"})
+    assert cli("up", "--database-url", database, "--sql-dir", "project").returncode == 0
+
+    done = cli("up", "--database-url", database)
+
+    assert done.returncode == 5
+    assert "the shipped one is not that of this database" in done.stderr
+    assert "applied, and not in the shipped one: 001_g" in done.stderr
+    assert tables(database) == {"g"}
+    shipped = cli("up", "--database-url", database, "--sql-dir", lfmigrate.shipped_folder())
+    assert shipped.returncode == 0
+
+
 def test_two_folders_are_refused_by_every_command(cli: Cli, database: str, home: Path) -> None:
     """Also by `new`; naming one helps."""
     write(home, {"sql/001_a.sql": TABLE, "migrations/00001_g.sql": GOOSE})

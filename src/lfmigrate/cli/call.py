@@ -227,6 +227,7 @@ def read_files(
         if read is None
         else read(chosen, settings)
     )
+    folder = replace(folder, is_fallback=chosen.is_shipped and not chosen.is_asked_for)
     call.document["format"] = folder.format
     call.origins["format"] = settings.origins.get("format", "detected")
     call.screen.source = describe(chosen, folder)

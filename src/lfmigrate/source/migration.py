@@ -59,6 +59,7 @@ class Folder:
             mentions, and by name otherwise.
         notes: Warnings, each a sentence without a full stop.
         format: Whose folder it is, such as ``goose``; see docs/formats.md.
+        is_fallback: Whether it is the shipped one, which was taken because no other was found.
     """
 
     path: Path
@@ -66,3 +67,4 @@ class Folder:
     repeatables: tuple[RepeatableFile, ...]
     notes: tuple[str, ...]
     format: str = OWN
+    is_fallback: bool = False
