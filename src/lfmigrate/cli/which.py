@@ -256,7 +256,7 @@ def _new_warnings(layers: Layers) -> list[str]:
         warnings += _readable_by_others(dotenv)
     if layers.config is not None and layers.config.has_password:
         warnings.append(
-            f"{layers.config.path} contains a password, and whoever has the project can read it:"
+            f"{layers.config.path} contains a password, which all who have the project can read:"
             ' name a variable instead, as in database_url = "$DATABASE_URL"'
         )
     new = [each for each in warnings if each not in _files.warned]
