@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from hashlib import sha256
 from pathlib import Path
 
+import psycopg
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from psycopg.conninfo import make_conninfo
 
 import lfmigrate
-from lfmigrate.catalog import ToolTable
+from lfmigrate.catalog import ToolTable, query_text
 from lfmigrate.engine.state import read_state
-from lfmigrate.history.tools import Said, matched, said
+from lfmigrate.history.tool_rows import NotUnderstood, Said, said
+from lfmigrate.history.tools import matched
 from lfmigrate.settings import Scope
 from lfmigrate.source.folder import Folder, read_folder
 from tests.helpers.databases import execute, new_database
@@ -358,6 +363,8 @@ def test_a_table_of_the_users_own_is_no_tools(database: str) -> None:
         "CREATE TABLE migrations (id serial, migration text, batch int)",  # Laravel
         "CREATE TABLE changelog (id serial, text text)",
         "CREATE TABLE schema_migrations (version bigint, inserted_at timestamp)",  # Ecto
+        "CREATE TABLE schema_version (version text)",
+        "CREATE TABLE schema_migration (version text[])",
         "CREATE SCHEMA auth",
         "CREATE TABLE auth.schema_migrations (version varchar(14))",  # not in the search path
     )
@@ -386,6 +393,156 @@ def test_a_table_that_may_not_be_read_is_no_failure(role: str, database: str) ->
     (table,) = tables(make_conninfo(database, options=f"-c role={role}"))
 
     assert (table.tool, table.rows) == ("golang-migrate", None)
+
+
+@pytest.mark.parametrize("force", ["ENABLE", "FORCE"])
+def test_a_table_of_which_a_policy_hides_rows_is_not_read(
+    role: str, database: str, force: str
+) -> None:
+    """What would be seen is not all that is applied. What the role reads itself is filtered."""
+    execute(
+        database,
+        f"{GOOSE} (1, true), (2, true), (3, true)",
+        "ALTER TABLE goose_db_version ENABLE ROW LEVEL SECURITY",
+        f"ALTER TABLE goose_db_version {force} ROW LEVEL SECURITY",
+        "CREATE POLICY a_few ON goose_db_version USING (version_id < 3)",
+        f"GRANT SELECT ON goose_db_version TO {role}",
+        *([f"ALTER TABLE goose_db_version OWNER TO {role}"] if force == "FORCE" else []),
+    )
+
+    with closing(lfmigrate.connect(make_conninfo(database, options=f"-c role={role}"))) as conn:
+        (table,) = read_state(conn, Scope(), tools=True).tools
+
+    assert (table.tool, table.rows) == ("goose", None)
+    (table,) = tables(database)
+    assert table.rows is not None
+    assert len(table.rows) == 4
+
+
+RAN = "LANGUAGE plpgsql AS $$BEGIN RAISE 'ran'; END$$"
+MALICIOUS = {
+    "a cast of a type": (
+        "CREATE TYPE mine AS ENUM ('x')",
+        f"CREATE FUNCTION mine_json(mine) RETURNS json {RAN}",
+        "CREATE CAST (mine AS json) WITH FUNCTION mine_json(mine)",
+        "CREATE TABLE alembic_version (version_num mine)",
+        "CREATE TABLE pgmigrations (name text, run_on date, id mine)",
+        "INSERT INTO alembic_version VALUES ('x')",
+        "INSERT INTO pgmigrations VALUES ('a', now(), 'x')",
+    ),
+    "a policy": (
+        f"CREATE FUNCTION ran() RETURNS boolean {RAN}",
+        "CREATE TABLE pgmigrations (name text, run_on date)",
+        "INSERT INTO pgmigrations VALUES ('a', now())",
+        "ALTER TABLE pgmigrations ENABLE ROW LEVEL SECURITY",
+        "CREATE POLICY mine ON pgmigrations USING (ran())",
+    ),
+    "functions and operators that fit better": (
+        f"CREATE FUNCTION ran(text[], text[]) RETURNS boolean {RAN}",
+        "CREATE OPERATOR @> (LEFTARG = text[], RIGHTARG = text[], FUNCTION = ran)",
+        f"CREATE FUNCTION format(text, text) RETURNS text {RAN}",
+        f'CREATE FUNCTION format(text, name, "char") RETURNS text {RAN}',
+        f"CREATE FUNCTION format(text, text, regclass) RETURNS text {RAN}",
+        f"CREATE FUNCTION jsonb_build_object(text, text, text, date) RETURNS text {RAN}",
+        "CREATE TABLE pgmigrations (name text, run_on date)",
+        "INSERT INTO pgmigrations VALUES ('a', now())",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", MALICIOUS)
+def test_nothing_of_the_tables_owner_runs(role: str, database: str, case: str) -> None:
+    """An administrator reads it, and any role may have created it."""
+    execute(database, *MALICIOUS[case])
+    execute(database, "GRANT SELECT ON ALL TABLES IN SCHEMA public TO PUBLIC")
+
+    for url in (database, make_conninfo(database, options=f"-c role={role}")):
+        (table,) = tables(url)
+        assert table.tool == "node-pg-migrate"
+        assert table.rows is None or [row["name"] for row in table.rows] == ["a"]
+
+
+def test_the_settings_are_those_of_before(database: str) -> None:
+    """A run goes on in the same transaction."""
+    with psycopg.connect(database) as conn:
+        conn.execute("SET LOCAL search_path = app, public")
+        conn.execute(query_text("tool_tables"))
+        assert conn.execute("SHOW search_path").fetchone() == ("app, public",)
+
+
+def test_row_security_is_off_only_while_the_tables_are_read(database: str) -> None:
+    """A run goes on in the same transaction."""
+    with psycopg.connect(database) as conn:
+        for setting in ("on", "off"):
+            conn.execute(f"SET LOCAL row_security = {setting}")
+            conn.execute(query_text("tool_tables"))
+            assert conn.execute("SHOW row_security").fetchone() == (setting,)
+
+
+def test_golang_migrates_first_version_may_be_0(folder: Write) -> None:
+    """Without a row, nothing is applied."""
+    files: Folder = read_folder(folder({"0_a.up.sql": "SELECT 1;", "1_b.up.sql": "SELECT 2;"}))
+
+    says = said("golang-migrate", [{"version": 0, "dirty": False}])
+    found = matched("golang-migrate", says, files)
+
+    assert [m.label for m in found.migrations] == ["0_a"]
+    assert said("golang-migrate", []) == Said({})
+
+
+# Values of each category of types, as to_jsonb returns them.
+TEXT = st.text(st.characters(exclude_characters="\0"), max_size=30) | st.sampled_from(
+    ["0", "1", "002", "1.10", "1..2", "9" * 5000, "2024-05-01-120000", "SQL", "BASELINE", "SCHEMA"]
+)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | TEXT,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
+    max_leaves=6,
+)
+VALUES = {
+    "B": st.booleans(),
+    "N": st.integers(-5, 5) | st.integers() | st.floats(allow_nan=False) | st.just("NaN"),
+    "S": TEXT,
+    "D": st.just("2026-05-01T12:00:00") | st.just("infinity"),
+    "U": JSON
+    | st.dictionaries(st.just("migrations"), st.dictionaries(TEXT, JSON, max_size=2))
+    | st.binary(max_size=3).map(lambda data: f"\\x{data.hex()}"),
+}
+KNOWN = re.findall(r"\('([a-z-]+)', [^,]+, '\w+', '\{([^}]+)\}', ", query_text("tool_tables"))
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Folder]:
+    """Return a folder of each tool's own format, and one of lfmigrate's."""
+
+    def write(files: Mapping[str, str | bytes]) -> Path:
+        root = tmp_path_factory.mktemp("sql")
+        for name, content in files.items():
+            path = root / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return root
+
+    own = read_folder(write({"1_a.up.sql": "SELECT 1;", "2_b.sql": "SELECT 2;"}))
+    return {"": own, **{tool: read(write, case, tool) for tool, case in CASES.items()}}
+
+
+@pytest.mark.parametrize(("tool", "columns"), KNOWN)
+@settings(max_examples=25)
+@given(data=st.data())
+def test_any_rows_of_the_right_types_are_understood_or_not(
+    folders: dict[str, Folder], tool: str, columns: str, data: st.DataObject
+) -> None:
+    """No reader fails on what a table may hold: an application's own may have the same columns."""
+    typed = dict(each.split(" ") for each in columns.split(","))
+    row = st.fixed_dictionaries({name: st.none() | VALUES[kind] for name, kind in typed.items()})
+    try:
+        found = said(tool, data.draw(st.lists(row, max_size=4)))
+    except NotUnderstood:
+        return
+    for folder in (folders[""], folders.get(tool, folders[""])):
+        files = matched(tool, found, folder)
+        assert {*files.unknown} <= {*found.keys}
 
 
 def test_an_edited_file_and_one_that_is_missing_are_known(folder: Write) -> None:

@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from psycopg.conninfo import make_conninfo
 
 import lfmigrate
 from lfmigrate.commands.adopt import AdoptReport
 from lfmigrate.engine.state import read_state
 from lfmigrate.errors import (
     NOTHING_CHANGED,
+    DatabaseError,
     DifferenceFound,
     LfmigrateError,
     Refused,
@@ -256,6 +258,121 @@ def test_the_other_tool_may_go_on(database: str, folder: Write) -> None:
     assert status(database, path).notes == ()
 
 
+def test_a_table_of_another_schema_is_believed_if_asked_to(database: str, folder: Write) -> None:
+    """It may be about that one: of each tenant, for example."""
+    path = folder(FILES)
+    execute(database, current(1), "CREATE SCHEMA app", f"SET search_path = app; {A}")
+    scope = Scope(schema="app")
+
+    error = refusal(database, path, Refused, scope=scope)
+
+    message = "public.schema_migrations, the table of golang-migrate, is not in schema app"
+    assert error.message == message
+    report = adopt(database, path, scope=scope, from_tool="golang-migrate")
+    assert labels(report)["1_a"] == "adopted"
+
+
+def test_a_table_in_a_schema_of_the_tools_own_counts_for_any(database: str, folder: Write) -> None:
+    """The tool keeps it there, whatever its migrations create."""
+    path = folder(FILES)
+    execute(database, "CREATE SCHEMA app", f"SET search_path = app; {A}")
+    execute(database, "CREATE TABLE public.schema_version AS SELECT 1 AS version")
+
+    report = adopt(database, path, scope=Scope(schema="app"))
+
+    assert labels(report)["1_a"] == "adopted"
+
+
+@pytest.mark.parametrize(
+    ("named", "to", "word"),
+    [
+        ("'1', '2'", "1", "--to is older than 2_b, which is applied by public.schema_migrations"),
+        ("'2'", "2", "--to includes 1_a, which is not applied by public.schema_migrations"),
+        ("'1'", "2", None),
+        ("'1', '2'", "2", None),
+    ],
+)
+def test_a_version_may_say_more_than_a_table(
+    database: str, folder: Write, named: str, to: str, word: str | None
+) -> None:
+    """As after the script that `sql` prints; not something else."""
+    path = folder(FILES)
+    execute(database, A, B, DBMATE)
+    execute(database, f"INSERT INTO schema_migrations SELECT unnest(ARRAY[{named}])")
+
+    if word is not None:
+        assert refusal(database, path, UsageError, to=to).message == word
+        return
+    found = labels(adopt(database, path, to=to))
+    assert found == {"1_a": "adopted", "2_b": "adopted", "3_c": "pending"}
+    assert status(database, path).notes == ()
+
+
+def test_what_was_rolled_back_is_not_adopted_again(database: str, folder: Write) -> None:
+    """The other tool's table still has it, and the rows of a data migration are not compared."""
+    data = {"2_b.up.sql": "INSERT INTO a VALUES (7)", "2_b.down.sql": "DELETE FROM a"}
+    path = folder({"1_a.up.sql": A, **data})
+    execute(database, A, "INSERT INTO a VALUES (7)", current(2))
+    adopt(database, path)
+    rollback(database, path)
+
+    with pytest.raises(Refused, match="says that 2_b is applied, which lfmigrate has rolled back"):
+        adopt(database, path)
+
+    assert status(database, path).pending == 1
+    assert labels(adopt(database, path, to="2"))["2_b"] == "adopted"
+
+
+def test_only_a_version_says_what_a_head_stands_for(database: str, folder: Write) -> None:
+    """Alembic keeps its newest revision; what it is called may be the version of a file."""
+    path = folder(FILES)
+    execute(database, A, B, "CREATE TABLE alembic_version AS SELECT text '2' AS version_num")
+
+    (note,) = status(database, path).notes
+    assert '"lfmigrate adopt --to VERSION" records them' in note
+    found = labels(adopt(database, path, to="2"))
+
+    assert found == {"1_a": "adopted", "2_b": "adopted", "3_c": "pending"}
+    assert status(database, path).notes == ()
+
+
+@pytest.mark.parametrize(
+    ("setup", "problem"),
+    [
+        (
+            (
+                "CREATE TABLE schema_version AS SELECT NULL::int AS version;"
+                "GRANT SELECT ON schema_version TO PUBLIC"
+            ),
+            (
+                "public.schema_version, the table of tern, is not as the tool writes it: version is"
+                " null"
+            ),
+        ),
+        (
+            (
+                f"{current(2)} ALTER TABLE schema_migrations ENABLE ROW LEVEL SECURITY;"
+                "CREATE POLICY a_few ON schema_migrations USING (version < 2);"
+                "GRANT SELECT ON schema_migrations TO PUBLIC"
+            ),
+            "public.schema_migrations, the table of golang-migrate, cannot be read",
+        ),
+    ],
+)
+def test_what_a_table_says_is_believed_in_full_or_not_at_all(
+    database: str, role: str, folder: Write, setup: str, problem: str
+) -> None:
+    """Neither what a policy leaves of its rows, nor those of an application's own table."""
+    path = folder(FILES)
+    execute(database, A, setup)
+    url = make_conninfo(database, options=f"-c role={role}")
+
+    assert status(url, path).notes == (problem,)
+    with pytest.raises((Refused, DatabaseError), match=problem) as caught:
+        adopt(url, path, to="1")
+    assert caught.value.hint
+
+
 def test_a_table_that_appears_later_is_no_warning(database: str, folder: Write) -> None:
     """What lfmigrate has applied by itself is not the other tool's."""
     path = folder(FILES)
@@ -269,7 +386,23 @@ def test_a_table_that_appears_later_is_no_warning(database: str, folder: Write) 
     ("table", "word"),
     [
         (current(2, dirty=True), "golang-migrate says that 2 has failed halfway"),
-        (current(0), "says that nothing is applied"),
+        (f"{current(1)} DELETE FROM schema_migrations", "says that nothing is applied"),
+        (current(0), "nothing that golang-migrate has applied is in"),
+        (
+            "CREATE TABLE alembic_version AS SELECT text '2' AS version_num",
+            "the table of alembic, does not say which files",
+        ),
+        (
+            (
+                "CREATE TABLE databasechangelog AS SELECT text '2' AS id, text '' AS author,"
+                " text '' AS filename, text '' AS exectype"
+            ),
+            "the table of liquibase, does not say which files",
+        ),
+        (
+            "CREATE TABLE schema_version AS SELECT NULL::int AS version",
+            "the table of tern, is not as the tool writes it: version is null",
+        ),
         (f"{DBMATE} INSERT INTO schema_migrations VALUES ('77')", "nothing that dbmate has"),
         (
             f"{current(1)} CREATE TABLE alembic_version (version_num varchar(32))",
@@ -293,7 +426,6 @@ def test_one_of_several_tables_can_be_chosen(database: str, folder: Write) -> No
     execute(database, A, current(1), alembic, "INSERT INTO alembic_version VALUES ('f00')")
 
     refusal(database, path, UsageError, from_tool="goose")
-    refusal(database, path, UsageError, from_tool="golang-migrate", to="1")
     refusal(database, path, Refused, from_tool="alembic")
     for options in ({"from_tool": "golang-migrate"}, {"from_tool": "none", "to": "1"}):
         assert labels(adopt(database, path, dry_run=True, **options))["1_a"] == "planned"

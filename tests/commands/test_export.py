@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 from zlib import crc32
 
+import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
@@ -17,8 +19,9 @@ from lfmigrate.commands.export import ExportReport
 from lfmigrate.errors import DifferenceFound, LfmigrateError, Refused, StatementFailed, UsageError
 from lfmigrate.settings import Scope
 from tests.conftest import Cli
-from tests.helpers.commands import up, verify
+from tests.helpers.commands import rollback, up, verify
 from tests.helpers.databases import execute, fetch, history, value
+from tests.helpers.faults import wait_until
 
 # What is written follows from the folder and the history, on this side of the connection.
 pytestmark = pytest.mark.any_version
@@ -251,6 +254,44 @@ def test_a_table_that_says_more_is_refused(database: str, folder: Write, tool: s
     assert error.detail == (f"not in the history: {read(path).migrations[-1].label}",)
     assert error.hint is not None
     assert "lfmigrate adopt" in error.hint
+
+
+def test_what_was_rolled_back_since_is_no_work_of_the_tool(database: str, folder: Write) -> None:
+    """To adopt it would record it as applied, without a row of it."""
+    down = "-- +goose Up\nCREATE TABLE b (id int);\n-- +goose Down\nDROP TABLE b;\n"
+    path = folder({**FOLDERS["goose"], "00002_b.sql": down})
+    up(database, read(path))
+    export(database, path, "goose")
+    rollback(database, path)
+
+    error = refused(database, path, "goose")
+
+    assert error.detail == ("rolled back: 00002_b",)
+    assert error.hint == "Rename it, so that it is written from the history."
+
+
+def test_a_version_that_the_tool_writes_meanwhile_is_not_replaced(
+    database: str, folder: Write
+) -> None:
+    """It has locked its row, and is about to commit."""
+    path = folder(PAIRS)
+    up(database, path, to="1")
+    export(database, path, "golang-migrate")
+    up(database, path)
+    with psycopg.connect(database) as tool, ThreadPoolExecutor(1) as pool:
+        tool.execute("UPDATE schema_migrations SET version = 3")
+        exporting = pool.submit(export, database, path, "golang-migrate")
+        waiting = (
+            "SELECT count(*) > 0 FROM pg_stat_activity"
+            " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        )
+        wait_until(lambda: bool(value(database, waiting)), "the export waits")
+        tool.commit()
+
+        with pytest.raises(Refused, match="was changed meanwhile"):
+            exporting.result()
+
+    assert fetch(database, "SELECT version FROM schema_migrations") == [3]
 
 
 TABLES: dict[str, tuple[str, str, str]] = {

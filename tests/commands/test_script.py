@@ -165,6 +165,46 @@ def test_a_file_outside_a_transaction_is_outside_of_one(
     assert report.text.count("\nCOMMIT;\n") == 2
 
 
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+def test_a_file_of_another_format_is_printed_as_it_is(
+    database: str, folder: Write, psql: Psql, tmp_path: Path, newline: str
+) -> None:
+    """How its tool says that it runs outside a transaction is enough: nothing is put into it."""
+    lines = ("-- +goose NO TRANSACTION", "-- +goose Up", "CREATE TABLE a ();", "VACUUM;", "")
+    path = folder({"00001_a.sql": newline.join(lines)})
+
+    text = script(database, path).text
+    done = run(psql, database, text, tmp_path)
+
+    assert done.returncode == 0, done.stderr
+    assert f"{newline.join(lines[2:4])}\n" in text
+    assert "lfmigrate: no-transaction" not in text
+    assert "\r" not in text.replace("\r\n", "")
+
+
+def test_a_script_of_an_adopted_database_is_recorded_as_it_says(
+    database: str, folder: Write, psql: Psql, tmp_path: Path
+) -> None:
+    """The other tool's table says less."""
+    path = folder({"001_a.up.sql": "CREATE TABLE a ();", "002_b.up.sql": "CREATE TABLE b ();"})
+    execute(
+        database,
+        "CREATE TABLE a ()",
+        "CREATE TABLE schema_migrations AS SELECT bigint '1' AS version, false AS dirty",
+    )
+    with closing(lfmigrate.connect(database)) as conn:
+        files = lfmigrate.read_folder(path)
+        lfmigrate.adopt(conn, files)
+        text = lfmigrate.script(conn, files).text
+        assert run(psql, database, text, tmp_path).returncode == 0
+        assert "lfmigrate adopt --to 002" in text
+
+        lfmigrate.adopt(conn, files, to="002")
+
+        assert lfmigrate.status(conn, files).pending == 0
+        assert lfmigrate.status(conn, files).notes == ()
+
+
 def test_each_file_finds_what_it_finds_in_up(
     database: str, folder: Write, psql: Psql, tmp_path: Path
 ) -> None:

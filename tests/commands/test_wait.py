@@ -11,7 +11,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from psycopg.conninfo import conninfo_to_dict
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 import lfmigrate
 from lfmigrate.commands.wait import WaitReport
@@ -82,8 +82,8 @@ def test_each_obstacle_is_waited_for(
     assert "refused" in said[0]
     assert f'database "{name}" does not exist' in said[1]
     assert said[2:] == [
-        "waiting: 3 files have not run as in the folder, and there is no history",
-        "waiting: 2 files have not run as in the folder",
+        "waiting: 3 files are pending; lfmigrate has no history here",
+        "waiting: 2 files are pending",
     ]
     assert report.missing == ()
     assert report.waited_ms > 0
@@ -127,6 +127,26 @@ def test_the_timeout_says_what_is_missing(database: str, folder: Write) -> None:
     assert isinstance(raised.value.report, WaitReport)
 
 
+def test_the_hint_is_about_what_is_waited_for(
+    database: str, folder: Write, create_database: Callable[[], str]
+) -> None:
+    """A database of another tool is adopted; one that does not exist is created."""
+    execute(
+        database, "CREATE TABLE schema_migrations AS SELECT bigint '1' AS version, false AS dirty"
+    )
+    hints = []
+    for url in (database, create_database(), make_conninfo(database, dbname="nowhere")):
+        with pytest.raises(DifferenceFound) as raised:
+            wait(url, folder(TWO), timeout_s=0.1)
+        hints.append(raised.value.hint or "")
+
+    assert hints[0].startswith("golang-migrate has applied migrations here, by public.schema_mig")
+    assert '"lfmigrate adopt" records them. --timeout' in hints[0]
+    assert hints[1].startswith('"lfmigrate up" runs what is pending.')
+    assert "lfmigrate up" not in hints[2]
+    assert all(hint.endswith("--timeout waits longer.") for hint in hints)
+
+
 def test_many_missing_files_are_counted(database: str, folder: Write) -> None:
     """A log should stay readable."""
     many = {f"{n:03}_t.up.sql": f"CREATE TABLE t{n} (id int);" for n in range(1, 31)}
@@ -134,7 +154,7 @@ def test_many_missing_files_are_counted(database: str, folder: Write) -> None:
     with pytest.raises(DifferenceFound) as raised:
         wait(database, folder(many), timeout_s=0.1)
 
-    assert "30 files have not run" in raised.value.message
+    assert "30 files are pending" in raised.value.message
     assert raised.value.detail[-2:] == ("pending: 020_t", "and 10 more")
 
 
@@ -230,7 +250,7 @@ def test_the_command_ends_with_0_or_3(cli: Cli, database: str, folder: Write) ->
 
     assert late.returncode == quiet.returncode == document.returncode == 3
     assert late.stdout == ""
-    assert "waiting: 2 files have not run as in the folder" in late.stderr
+    assert "waiting: 2 files are pending" in late.stderr
     assert "pending: 002_b" in late.stderr
     assert "waiting" not in quiet.stderr
     files = json.loads(document.stdout)["files"]

@@ -19,13 +19,15 @@ class ToolTable:
         schema: Where it is.
         name: What it is called.
         rows: Its rows in no order, each by the names of its columns; None if the role may not read
-            them, or another session had locked the table.
+            all of them, or another session had locked the table.
+        by_path: Whether it was looked up in the search path; if not, the tool has its own schema.
     """
 
     tool: str
     schema: str
     name: str
     rows: tuple[Mapping[str, Any], ...] | None
+    by_path: bool
 
     @property
     def label(self) -> str:
@@ -47,6 +49,7 @@ def tool_tables() -> Query[tuple[ToolTable, ...]]:
                 found["schema"],
                 found["name"],
                 None if found["rows"] is None else tuple(found["rows"]),
+                found["by_path"],
             )
             for found in value
         )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from lfmigrate.catalog import Server, ToolTable
+from lfmigrate.catalog import Server
+from lfmigrate.commands.adopt_source import Chosen, choose
 from lfmigrate.engine import adoption
 from lfmigrate.engine.adoption import Adoption
 from lfmigrate.engine.session import Session
@@ -15,22 +16,15 @@ from lfmigrate.engine.state import DatabaseState
 from lfmigrate.engine.step import Step
 from lfmigrate.engine.transaction import transaction
 from lfmigrate.engine.waiting import Attempts
-from lfmigrate.errors import NOTHING_CHANGED, DatabaseError, DifferenceFound, Refused, UsageError
-from lfmigrate.history import plan, states, tools
+from lfmigrate.errors import NOTHING_CHANGED, DifferenceFound
+from lfmigrate.history import states
 from lfmigrate.history.events import Source
-from lfmigrate.history.tools import NOTHING_MATCHED, Matched, Said
 from lfmigrate.postgres.connection import Connection
 from lfmigrate.schema.compare import Verdict
 from lfmigrate.settings import Scope
 from lfmigrate.source.baseline import Baseline
-from lfmigrate.source.folder import Folder, Migration
+from lfmigrate.source.folder import Folder
 from lfmigrate.source.version import label
-
-# What `from_tool` is to ignore the tables of other tools.
-NO_TOOL = "none"
-
-# What is named one by one in a message.
-_MOST_NAMES = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,21 +89,6 @@ class AdoptReport:
         return tuple(v for v in self.relations if v.status != "ok")
 
 
-@dataclass(frozen=True, slots=True)
-class _Chosen:
-    """What is applied, and how that is known.
-
-    Attributes:
-        migrations: The migrations.
-        source: The table that says so.
-        matched: What that table says of the folder.
-    """
-
-    migrations: tuple[Migration, ...]
-    source: Source | None = None
-    matched: Matched = NOTHING_MATCHED
-
-
 def adopt(
     conn: Connection,
     folder: Folder,
@@ -131,7 +110,7 @@ def adopt(
         conn: An open connection without an open transaction.
         folder: The files.
         scope: The schema, and how long to wait; by default the connection's own schema.
-        to: Everything up to this version is applied; without the table of another tool.
+        to: Everything up to this version is applied, also if the table of another tool says less.
         from_tool: Whose table says what is applied, if there are several; ``none`` for none.
         baseline: The migration, made from a dump of this database, that new databases begin with;
             it is part of ``folder``. Its file is written when it is recorded.
@@ -156,7 +135,14 @@ def adopt(
         with attempt:
             state = session.state(tools=True)
             states.refuse_conflicts(folder, state.history)
-            chosen = _choose(folder, state, to=to, from_tool=from_tool, baseline=baseline)
+            chosen = choose(
+                folder,
+                state,
+                schema=session.scope.schema,
+                to=to,
+                from_tool=from_tool,
+                baseline=baseline,
+            )
             steps, optional = _steps(folder, state, chosen)
             report = _report(folder, state, chosen, steps, baseline)
             report = replace(report, accepts_drift=accept_drift, dry_run=dry_run)
@@ -205,142 +191,8 @@ def _record(
     return replace(report, status="adopted", migrations=migrations)
 
 
-def _choose(
-    folder: Folder,
-    state: DatabaseState,
-    *,
-    to: str | None,
-    from_tool: str | None,
-    baseline: Baseline | None,
-) -> _Chosen:
-    """Return what is applied, by the table of a tool or by a version."""
-    if baseline is not None:
-        return _Chosen((baseline.migration,), _source(state))
-    up_to = None if to is None else plan.version_named(folder, to)
-    tables = _tables(state.tools, from_tool)
-    if not tables:
-        if up_to is None:
-            raise UsageError(
-                "there is no table of another migration tool",
-                detail=[f"search path: {state.server.search_path}"],
-                hint="Say with --to VERSION which migration of the folder the database has reached,"
-                " or let --schema-only make one from a dump.",
-            )
-        return _Chosen(tuple(m for m in folder.migrations if m.number <= up_to))
-    table = " and ".join(each.label for each in tables)
-    said = _read(tables, state.server, table)
-    found = tools.matched(tables[0].tool, said, folder)
-    source = Source(tables[0].tool, table, said.keys)
-    if found.migrations:
-        if up_to is not None:
-            raise UsageError(
-                f"{table} says which migrations are applied, so --to cannot",
-                hint="Leave out --to, or ignore that table with --from none.",
-            )
-        return _Chosen(found.migrations, source, found)
-    if up_to is None:
-        raise _nothing_known(source, folder)
-    known = Matched(repeatables=found.repeatables)
-    return _Chosen(tuple(m for m in folder.migrations if m.number <= up_to), source, known)
-
-
-def _source(state: DatabaseState) -> Source | None:
-    """Return the table of the tool that a dump comes from, if there is exactly one.
-
-    Raises:
-        Refused: The history has migrations that a baseline would have to contain.
-    """
-    if state.history.applied:
-        newest = state.history.applied[max(state.history.applied)]
-        raise Refused(
-            f"{newest.label} is applied here already, and a baseline comes first",
-            hint="A database of which the folder has the baseline is adopted with --to VERSION.",
-        )
-    if len({each.tool for each in state.tools}) != 1:
-        return None
-    table = " and ".join(each.label for each in state.tools)
-    return Source(state.tools[0].tool, table, _read(state.tools, state.server, table).keys)
-
-
-def _tables(found: Sequence[ToolTable], from_tool: str | None) -> list[ToolTable]:
-    """Return the tables of one tool.
-
-    Raises:
-        UsageError: There is none of the one that was named.
-        Refused: There are those of several tools.
-    """
-    if from_tool == NO_TOOL:
-        return []
-    lines = [f"{each.tool}: {each.label}" for each in found]
-    if from_tool is not None:
-        chosen = [each for each in found if each.tool == from_tool]
-        if not chosen:
-            known = ", ".join(tools.TOOLS)
-            raise UsageError(
-                f'there is no table of a tool called "{from_tool}"',
-                detail=lines or [f"tools: {known}"],
-                hint="Leave out --from to see what is found.",
-            )
-        return chosen
-    names = list(dict.fromkeys(each.tool for each in found))
-    if len(names) > 1:
-        raise Refused(
-            f"{len(names)} migration tools have a table here: {' and '.join(names)}",
-            detail=lines,
-            hint=f"Choose one with --from, such as --from {names[0]}.",
-        )
-    return list(found)
-
-
-def _read(tables: Iterable[ToolTable], server: Server, table: str) -> Said:
-    """Return what the tables of a tool say.
-
-    Raises:
-        DatabaseError: They cannot be read.
-        Refused: A migration has failed halfway.
-    """
-    found = Said({})
-    for each in tables:
-        if each.rows is None:
-            raise DatabaseError(
-                f"{each.label}, the table of {each.tool}, cannot be read",
-                outcome=NOTHING_CHANGED,
-                hint=f'Let its owner grant SELECT on it to role "{server.role}", and let no other'
-                " session lock it.",
-            )
-        found = found.and_also(tools.said(each.tool, each.rows))
-        if found.failed:
-            raise Refused(
-                f"{each.tool} says that {found.failed[0]} has failed halfway",
-                detail=[f"in {table}", *(f"also: {key}" for key in found.failed[1:])],
-                hint=f"First {tools.REPAIRS[each.tool]}.",
-            )
-    return found
-
-
-def _nothing_known(source: Source, folder: Folder) -> Refused:
-    """Return why the table of a tool is of no use."""
-    hint = "Say with --to VERSION which migration of the folder the database has reached."
-    if not source.keys:
-        return Refused(
-            f"{source.table}, the table of {source.tool}, says that nothing is applied",
-            hint=f'"lfmigrate up" runs all of the folder. Otherwise: {hint}',
-        )
-    return Refused(
-        f"nothing that {source.tool} has applied is in {folder.path}",
-        detail=[f"{source.table}: {named(source.keys)}"],
-        hint=hint,
-    )
-
-
-def named(keys: Sequence[str]) -> str:
-    """Return the first of some names, and how many more there are."""
-    more = len(keys) - _MOST_NAMES
-    return ", ".join(keys[:_MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
-
-
 def _steps(
-    folder: Folder, state: DatabaseState, chosen: _Chosen
+    folder: Folder, state: DatabaseState, chosen: Chosen
 ) -> tuple[list[Step], frozenset[str]]:
     """Return what to record, and the names of the files that nothing says have run."""
     history = state.history
@@ -367,7 +219,7 @@ def _steps(
 def _report(
     folder: Folder,
     state: DatabaseState,
-    chosen: _Chosen,
+    chosen: Chosen,
     steps: Sequence[Step],
     baseline: Baseline | None,
 ) -> AdoptReport:

@@ -11,11 +11,12 @@ from lfmigrate import catalog
 from lfmigrate.catalog import Server, ToolTable
 from lfmigrate.engine.session import Session
 from lfmigrate.engine.state import DatabaseState
-from lfmigrate.engine.transaction import transaction
+from lfmigrate.engine.transaction import Transaction, transaction
 from lfmigrate.engine.waiting import Attempts
 from lfmigrate.errors import NOTHING_CHANGED, Refused, StatementFailed
 from lfmigrate.history import exported, tools
 from lfmigrate.history.exported import Handover, Known, Row
+from lfmigrate.history.tool_rows import NotUnderstood, said
 from lfmigrate.postgres.connection import Connection
 from lfmigrate.settings import Scope
 from lfmigrate.source.folder import Folder
@@ -115,7 +116,7 @@ def export(
                 session.end_reading()
                 report = replace(report, status="unchanged")
                 continue
-            _write(session, state, report, given)
+            _write(session, state, report, given, table)
             if not dry_run:
                 report = replace(report, status="exported")
     return replace(report, notes=(*report.notes, *session.notes))
@@ -147,13 +148,20 @@ def _known(table: ToolTable, folder: Folder, state: DatabaseState) -> Known:
     if table.rows is None:
         raise Refused(
             f"{table.label} exists, and cannot be read",
-            hint="Connect as its owner; if another session has locked it, try again.",
+            hint="Connect as its owner, without a policy of row-level security that hides rows; if"
+            " another session has locked it, try again.",
         )
-    said = tools.said(table.tool, table.rows)
-    found = tools.matched(table.tool, said, folder)
-    if said.failed:
+    try:
+        says = said(table.tool, table.rows)
+    except NotUnderstood as why:
         raise Refused(
-            f"{table.label} says that {said.failed[0]} has failed",
+            f"{table.label}, the table of {table.tool}, {tools.not_its_own(why)}",
+            hint="Rename it, so that it is written from the history.",
+        ) from why
+    found = tools.matched(table.tool, says, folder)
+    if says.failed:
+        raise Refused(
+            f"{table.label} says that {says.failed[0]} has failed",
             hint=f"{tools.REPAIRS[table.tool]}.".capitalize()
             if table.tool in tools.REPAIRS
             else "Correct it first.",
@@ -161,7 +169,13 @@ def _known(table: ToolTable, folder: Folder, state: DatabaseState) -> Known:
     applied = state.history.applied
     lines = [f"no file in the folder: {name}" for name in found.unknown]
     lines += [f"another text: {m.label}" for m in found.edited]
-    lines += [f"not in the history: {m.label}" for m in found.migrations if m.number not in applied]
+    undone = state.history.rolled_back
+    lines += [f"rolled back: {m.label}" for m in found.migrations if m.number in undone]
+    lines += [
+        f"not in the history: {m.label}"
+        for m in found.migrations
+        if m.number not in applied and m.number not in undone
+    ]
     if lines:
         raise Refused(
             f"{table.label} exists, and says something else than the history",
@@ -173,17 +187,33 @@ def _known(table: ToolTable, folder: Folder, state: DatabaseState) -> Known:
     return Known(frozenset(m.number for m in found.migrations), found.repeatables, exists=True)
 
 
-def _write(session: Session, state: DatabaseState, report: ExportReport, given: Handover) -> None:
-    """Write the rows, and see that the table then says what the history says."""
+def _write(
+    session: Session,
+    state: DatabaseState,
+    report: ExportReport,
+    given: Handover,
+    was: ToolTable | None,
+) -> None:
+    """Write the rows, and see that the table then says what the history says.
+
+    Args:
+        session: The command.
+        state: The database as it was read.
+        report: What to write.
+        given: What the table has to say.
+        was: The table as it was read; None if it did not exist.
+    """
     file = _file(report)
     with transaction(session, state) as tx:
         # A temporary table of the name would otherwise come first.
         tx.flight.set({"search_path": f"{quote_name(state.schema)}, pg_temp"})
         parameter = json.dumps(report.rows)
-        for statement in file.statements:
-            tx.flight.do(statement.text, *([parameter] if "$1" in statement.text else []))
-        asked = tx.flight.ask(catalog.tool_tables())
         try:
+            if was is not None and exported.target(report.tool).replaces:
+                _keep_others_out(tx, state, was)
+            for statement in file.statements:
+                tx.flight.do(statement.text, *([parameter] if "$1" in statement.text else []))
+            asked = tx.flight.ask(catalog.tool_tables())
             tx.send()
         except StatementFailed as error:
             if error.sqlstate == _EXISTS:
@@ -198,13 +228,33 @@ def _write(session: Session, state: DatabaseState, report: ExportReport, given: 
         table = next(t for t in asked.value if (t.tool, t.schema) == (report.tool, state.schema))
         now = _known(table, session.folder, state)
         if set(now.numbers) != {migration.number for migration, _ in given.applied}:
-            raise Refused(
-                f"{table.label} was changed meanwhile",
-                hint=f"Try again when {report.tool} has ended.",
-                outcome=NOTHING_CHANGED,
-            )
+            raise _changed_meanwhile(table)
         if not report.dry_run:
             tx.commit()
+
+
+def _keep_others_out(tx: Transaction, state: DatabaseState, was: ToolTable) -> None:
+    """Lock a table of which a row is replaced, and see that it is still the one that was read.
+
+    Raises:
+        Refused: The tool has written it meanwhile.
+        StatementFailed: The role may not write it.
+    """
+    name = f"{quote_name(state.schema)}.{quote_name(was.name)}"
+    tx.flight.do(f"LOCK TABLE {name} IN SHARE ROW EXCLUSIVE MODE")
+    asked = tx.flight.ask(catalog.tool_tables())
+    tx.send()
+    now = [t for t in asked.value if (t.tool, t.schema, t.name) == (was.tool, was.schema, was.name)]
+    if now != [was]:
+        raise _changed_meanwhile(was)
+
+
+def _changed_meanwhile(table: ToolTable) -> Refused:
+    return Refused(
+        f"{table.label} was changed meanwhile",
+        hint=f"Try again when {table.tool} has ended.",
+        outcome=NOTHING_CHANGED,
+    )
 
 
 def _file(report: ExportReport) -> SqlFile:

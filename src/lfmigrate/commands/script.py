@@ -18,6 +18,7 @@ from lfmigrate.errors import Refused
 from lfmigrate.history import ledger, plan
 from lfmigrate.postgres.connection import Connection
 from lfmigrate.settings import Scope
+from lfmigrate.source import rules
 from lfmigrate.source.folder import Folder
 from lfmigrate.source.repeatable import RunOrder
 from lfmigrate.source.sqlfile import SqlFile
@@ -231,7 +232,7 @@ def _file(file: SqlFile) -> Iterator[str]:
         end = last.offset + len(last.text)
         if not text[end:].lstrip().startswith(";"):
             text = f"{text[:end]};{text[end:]}"
-    yield text.strip("\r\n")
+    yield rules.as_in_file(text).strip("\r\n")
 
 
 def _comment(text: str) -> str:

@@ -13,6 +13,7 @@ from lfmigrate.engine.state import newest_event, read_state
 from lfmigrate.errors import DatabaseError, DifferenceFound
 from lfmigrate.history import plan, states
 from lfmigrate.history.states import Differing, FileStates
+from lfmigrate.history.tools import OtherTool, other_tools
 from lfmigrate.postgres.connect_errors import will_not_change
 from lfmigrate.postgres.connection import Connection
 from lfmigrate.settings import Scope
@@ -93,28 +94,36 @@ def wait(
     pause_s = _FIRST_PAUSE_S
     said = None
     while True:
-        why: tuple[str, Sequence[str]]
         try:
             with connect(clock.left_s) as conn:
                 report = looks.look(conn)
             if not report.missing:
                 return report
-            why = _missing(report)
+            why = _missing(report, looks.other_tools)
         except TimeoutError:
-            why = ("the server did not answer in time", ())
+            why = _Why("the server did not answer in time")
         except DatabaseError as error:
             if will_not_change(error):
                 raise
-            why = (error.message, error.detail)
-        if on_wait is not None and why[0] != said:
-            on_wait(f"waiting: {why[0]}")
-        said = why[0]
+            why = _Why(error.message, error.detail, error.hint)
+        if on_wait is not None and why.reason != said:
+            on_wait(f"waiting: {why.reason}")
+        said = why.reason
         # Jitter, so that pods that started together do not ask in lockstep.
         pause = pause_s * random.uniform(0.8, 1.2)  # noqa: S311 (nothing secret is generated)
         if clock.left_s is not None and pause >= clock.left_s:
-            raise _too_late(*why, timeout_s=timeout_s, report=looks.last)
+            raise _too_late(why, timeout_s=timeout_s, report=looks.last)
         time.sleep(pause)
         pause_s = min(pause_s * 1.5, _LONGEST_PAUSE_S)
+
+
+@dataclass(frozen=True, slots=True)
+class _Why:
+    """Why the wait goes on: in short, line by line, and what would end it."""
+
+    reason: str
+    lines: Sequence[str] = ()
+    hint: str | None = None
 
 
 class _Clock:
@@ -157,12 +166,14 @@ class _Looks:
         self._clock = clock
         self._newest: str | None = None
         self.last: WaitReport | None = None
+        self.other_tools: tuple[OtherTool, ...] = ()
 
     def look(self, conn: Connection) -> WaitReport:
         newest = newest_event(conn, self._scope, on_stall=self._clock)
         if self.last is None or newest != self._newest:
             # The expected relations alone may be megabytes.
-            state = read_state(conn, self._scope, relations=False, on_stall=self._clock)
+            state = read_state(conn, self._scope, relations=False, tools=True, on_stall=self._clock)
+            self.other_tools = other_tools(self._folder, state.history, state.tools)
             self.last = WaitReport(
                 server=state.server,
                 schema=state.schema,
@@ -175,7 +186,7 @@ class _Looks:
         return self.last
 
 
-def _missing(report: WaitReport) -> tuple[str, Sequence[str]]:
+def _missing(report: WaitReport, tools: Sequence[OtherTool]) -> _Why:
     """Return what is missing, in short and file by file."""
     files = [
         f"{each.status}: {label(each.version, each.name) if each.version else each.name}"
@@ -185,19 +196,23 @@ def _missing(report: WaitReport) -> tuple[str, Sequence[str]]:
     lines = files[:_MOST_FILES]
     if count > len(lines):
         lines.append(f"and {count - len(lines)} more")
+    if all(each.status == "pending" for each in report.missing):
+        what = "1 file is pending" if count == 1 else f"{count} files are pending"
+    else:
+        have = "1 file has" if count == 1 else f"{count} files have"
+        what = f"{have} not run as in the folder"
     ran = any(s.event for s in report.files.migrations)
-    where = "" if ran else ", and there is no history"
-    what = "1 file has" if count == 1 else f"{count} files have"
-    return f"{what} not run as in the folder{where}", lines
+    where = "" if ran else "; lfmigrate has no history here"
+    noted = next((each.note for each in tools if each.note), None)
+    hint = f"{noted}." if noted else '"lfmigrate up" runs what is pending.'
+    return _Why(f"{what}{where}", lines, hint)
 
 
-def _too_late(
-    reason: str, lines: Sequence[str], *, timeout_s: float | None, report: WaitReport | None
-) -> DifferenceFound:
+def _too_late(why: _Why, *, timeout_s: float | None, report: WaitReport | None) -> DifferenceFound:
     error = DifferenceFound(
-        f"the database is not up to date after {timeout_s or 0:g} s: {reason}",
-        detail=lines,
-        hint='"lfmigrate up" runs what is pending; --timeout waits longer.',
+        f"the database is not up to date after {timeout_s or 0:g} s: {why.reason}",
+        detail=why.lines,
+        hint=" ".join(filter(None, [why.hint, "--timeout waits longer."])),
     )
     error.report = report
     return error

@@ -161,6 +161,12 @@ class History:
         return applied
 
     @cached_property
+    def rolled_back(self) -> frozenset[int]:
+        """Return the migrations that were rolled back and not applied since, by number."""
+        undone = {e.number for e in self.events if e.action == "rollback" and e.number is not None}
+        return frozenset(undone - self.applied.keys())
+
+    @cached_property
     def begun(self) -> Mapping[int, Sequence[Event]]:
         """Return the events of each migration that did not finish, by number, oldest first."""
         begun: dict[int, list[Event]] = {}

@@ -73,6 +73,7 @@ class Target:
         late: The option that makes it run a pending migration below an applied one: empty if it
             needs none, None if its table cannot say that there is one.
         least: The lowest version that it accepts.
+        replaces: Whether its table has one row, which is replaced.
     """
 
     table: str
@@ -83,6 +84,7 @@ class Target:
     rows: Callable[[Handover], list[Row]]
     late: str | None = ""
     least: int = 0
+    replaces: bool = False
 
 
 def target(tool: str) -> Target:
@@ -181,7 +183,8 @@ def _refuse_unreadable(tool: str, folder: Folder) -> None:
         raise Refused(
             f"{tool} would not find the migrations: the files in {folder.path} are"
             f" {folder.format}'s",
-            hint=f'Rewrite them as "lfmigrate new --format {tool}" creates files first.{others}',
+            hint="First rename and rewrite them like the files that"
+            f' "lfmigrate new --format {tool}" creates.{others}',
         )
     unseen = [m for m in folder.migrations if not chosen.files.fullmatch(m.up.name)]
     if unseen:
@@ -292,6 +295,7 @@ TARGETS: Mapping[str, Target] = {
         lambda migration: f"{migration.label}.up.sql",
         _golang_migrate,
         late=None,
+        replaces=True,
     ),
     "dbmate": Target(
         "schema_migrations",

@@ -1,14 +1,14 @@
-"""What other migration tools say they have applied, and which files of a folder that is. Pure."""
+"""Which files of a folder other migration tools have applied, by their tables. Pure."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from lfmigrate.catalog import ToolTable
 from lfmigrate.history.events import History
+from lfmigrate.history.tool_rows import NotUnderstood, Said, said
 from lfmigrate.source.folder import Folder, Migration
 from lfmigrate.source.formats import flyway
 from lfmigrate.source.formats.detect import FORMATS
@@ -16,41 +16,15 @@ from lfmigrate.source.migration import PAIRS
 from lfmigrate.source.sqlfile import SqlFile
 from lfmigrate.source.version import number
 
-Row = Mapping[str, Any]
-
 # What is named one by one in a message.
 _MOST_NAMES = 5
 
-_NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)*")
+# Longer ones are in no file's name, and int() refuses very long ones.
+_NUMBER = re.compile(r"(?=.{1,255}\Z)[0-9]+(?:\.[0-9]+)*")
 
-
-@dataclass(frozen=True, slots=True)
-class Said:
-    """What the table of a tool says.
-
-    Attributes:
-        applied: What is applied, as the tool calls it, each with the checksum that the tool has
-            recorded; None if it has none.
-        up_to: The version up to which everything is applied; None if each is recorded by itself.
-        failed: What has failed halfway, as the tool calls it.
-    """
-
-    applied: Mapping[str, str | None]
-    up_to: str | None = None
-    failed: tuple[str, ...] = ()
-
-    @property
-    def keys(self) -> tuple[str, ...]:
-        """Return everything that it names as applied."""
-        return tuple(dict.fromkeys([*self.applied, *([self.up_to] if self.up_to else [])]))
-
-    def and_also(self, other: Said) -> Said:
-        """Return what two tables of a tool say together."""
-        return Said(
-            {**self.applied, **other.applied},
-            other.up_to or self.up_to,
-            self.failed + other.failed,
-        )
+# Their tables do not say of each file whether it is applied: Alembic keeps its newest revision, and
+# Liquibase's ids are unique only together with an author and a file of its own.
+NOT_BY_FILE = frozenset({"alembic", "liquibase"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +48,13 @@ class Matched:
 
 NOTHING_MATCHED = Matched()
 
+# What messages say of a table behind its name and the tool's.
+CANNOT_BE_READ = "cannot be read"
 
-def said(tool: str, rows: Sequence[Row]) -> Said:
-    """Return what the rows of a tool's table say; see queries/tool_tables.sql."""
-    return _READERS[tool](rows)
+
+def not_its_own(why: NotUnderstood) -> str:
+    """Return what messages say of a table whose rows are not understood."""
+    return f"is not as the tool writes it: {why}"
 
 
 def matched(tool: str, found: Said, folder: Folder) -> Matched:
@@ -88,7 +65,7 @@ def matched(tool: str, found: Said, folder: Folder) -> Matched:
     """
     format_of_tool = FORMATS.get(tool)
     own_key = format_of_tool.key if format_of_tool is not None else None
-    if own_key is not None and folder.format != tool:
+    if tool in NOT_BY_FILE or (own_key is not None and folder.format != tool):
         # What identifies its migrations is in no file's name.
         return Matched(unknown=found.keys)
     named = {name: m for m in folder.migrations for name in _names(m, own_key)}
@@ -136,17 +113,21 @@ class OtherTool:
         is_adopted: Whether the history has what it had applied.
         applied_since: What it has applied that the history does not have, as it calls it.
         failed: What has failed halfway.
+        problem: Why it is not known what it has applied, such as ``cannot be read``; None if it is.
     """
 
     tool: str
     table: str
     is_adopted: bool
-    applied_since: tuple[str, ...]
+    applied_since: tuple[str, ...] = ()
     failed: tuple[str, ...] = ()
+    problem: str | None = None
 
     @property
     def note(self) -> str | None:
         """Return what is worth a warning; None if nothing is."""
+        if self.problem is not None:
+            return f"{self.table}, the table of {self.tool}, {self.problem}"
         if self.failed:
             return f"{self.tool} says in {self.table} that {self.failed[0]} has failed halfway"
         count = len(self.applied_since)
@@ -159,9 +140,10 @@ class OtherTool:
                 f"{self.tool} has applied more since it was adopted, by {self.table}:"
                 f' {first}{more}; "lfmigrate adopt" records it'
             )
+        to = " --to VERSION" if self.tool in NOT_BY_FILE else ""
         return (
             f"{self.tool} has applied migrations here, by {self.table}: {first}{more};"
-            ' "lfmigrate adopt" records them'
+            f' "lfmigrate adopt{to}" records them'
         )
 
 
@@ -176,9 +158,18 @@ def other_tools(
     found = []
     for table in tables:
         is_adopted = source is not None and source.tool == table.tool
-        if table.rows is None or (history.events and not is_adopted):
+        if history.events and not is_adopted:
             continue
-        says = said(table.tool, table.rows)
+        if table.rows is None:
+            # The other tool's table is not needed any more once it was adopted.
+            if not is_adopted:
+                found.append(OtherTool(table.tool, table.label, is_adopted, problem=CANNOT_BE_READ))
+            continue
+        try:
+            says = said(table.tool, table.rows)
+        except NotUnderstood as why:
+            found.append(OtherTool(table.tool, table.label, is_adopted, problem=not_its_own(why)))
+            continue
         known = source.keys if source is not None and is_adopted else ()
         # Without the checksums, which would read every file again.
         files = matched(table.tool, replace(says, applied=dict.fromkeys(says.applied)), folder)
@@ -220,122 +211,6 @@ def _has_run(tool: str, file: SqlFile, recorded: str | None) -> bool:
         return True
     return recorded == flyway.checksum_of(file.text)
 
-
-def _each(key: str, *, checksum: str | None = None) -> Callable[[Sequence[Row]], Said]:
-    """Return what reads a table with a row for each migration."""
-
-    def read(rows: Sequence[Row]) -> Said:
-        return Said({str(row[key]): checksum and row[checksum] for row in rows})
-
-    return read
-
-
-def _current(rows: Sequence[Row]) -> Said:
-    """Return what a table with one row, the current version, says."""
-    # tern counts from 0, and golang-migrate has -1 for none.
-    versions = [row["version"] for row in rows if row["version"] > 0]
-    failed = tuple(str(row["version"]) for row in rows if row.get("dirty"))
-    return Said({}, str(max(versions)) if versions else None, failed)
-
-
-def _hasura(rows: Sequence[Row]) -> Said:
-    """Return what hasura has recorded, in a table of its own or in the state of its program."""
-    dirty: dict[str, bool] = {}
-    for row in rows:
-        if "cli_state" in row:
-            for each in (row["cli_state"] or {}).get("migrations", {}).values():
-                dirty |= each
-        else:
-            dirty[str(row["version"])] = row["dirty"]
-    return Said(dict.fromkeys(dirty), failed=tuple(key for key in dirty if dirty[key]))
-
-
-def _prisma(rows: Sequence[Row]) -> Said:
-    left = [row for row in rows if row["rolled_back_at"] is None]
-    return Said(
-        {row["migration_name"]: row["checksum"] for row in left if row["finished_at"] is not None},
-        failed=tuple(row["migration_name"] for row in left if row["finished_at"] is None),
-    )
-
-
-def _goose(rows: Sequence[Row]) -> Said:
-    newest = {str(row["version_id"]): row for row in sorted(rows, key=lambda row: row["id"])}
-    newest.pop("0", None)  # the table itself
-    return Said(dict.fromkeys(key for key, row in newest.items() if row["is_applied"]))
-
-
-def _sqlx(rows: Sequence[Row]) -> Said:
-    return Said(
-        {str(row["version"]): row["checksum"].removeprefix("\\x") for row in rows},
-        failed=tuple(str(row["version"]) for row in rows if not row["success"]),
-    )
-
-
-def _flyway(rows: Sequence[Row]) -> Said:
-    """Return what the rows say in their order: a version may be undone, or deleted, later."""
-    applied: dict[str, str | None] = {}
-    failed: dict[str, None] = {}
-    up_to = None
-    for row in sorted(rows, key=lambda row: row["installed_rank"]):
-        key = row["version"] or row["script"]
-        failed.pop(key, None)
-        if not row["success"]:
-            failed[key] = None
-        elif row["type"] in {"UNDO_SQL", "DELETE"}:
-            applied.pop(key, None)
-        elif row["type"] in {"BASELINE", "SQL_BASELINE"}:
-            up_to = key
-        elif row["type"] != "SCHEMA":  # which it has created
-            applied[key] = None if row["checksum"] is None else str(row["checksum"])
-    return Said(applied, up_to, tuple(failed))
-
-
-def _drizzle(rows: Sequence[Row]) -> Said:
-    # It looks at the newest row only.
-    newest = max((row["created_at"] for row in rows), default=None)
-    return Said(
-        {str(row["created_at"]): row["hash"] for row in rows},
-        None if newest is None else str(newest),
-    )
-
-
-def _postgres_migrations(rows: Sequence[Row]) -> Said:
-    # Its own table is the first of its migrations.
-    return Said({str(row["id"]): row["hash"] for row in rows if row["id"] > 0})
-
-
-def _django(rows: Sequence[Row]) -> Said:
-    return Said(dict.fromkeys(f"{row['app']}.{row['name']}" for row in rows))
-
-
-_READERS: Mapping[str, Callable[[Sequence[Row]], Said]] = {
-    "diesel": _each("version"),
-    "movine": _each("name"),
-    "hasura": _hasura,
-    "prisma": _prisma,
-    "goose": _goose,
-    "golang-migrate": _current,
-    "sqlx": _sqlx,
-    "dbmate": _each("version"),
-    "flyway": _flyway,
-    "drizzle": _drizzle,
-    "supabase": _each("version"),
-    "sql-migrate": _each("id"),
-    "node-pg-migrate": _each("name"),
-    "graphile-migrate": _each("filename", checksum="hash"),
-    "tern": _current,
-    "postgres-migrations": _postgres_migrations,
-    "pop": _each("version"),
-    "mybatis": _each("id"),
-    "liquibase": _each("id"),
-    "sqitch": _each("change"),
-    "alembic": _each("version_num"),
-    "django": _django,
-    "yoyo": _each("migration_id"),
-    "pyway": _each("name"),
-}
-
-TOOLS = tuple(_READERS)
 
 # What to do about a migration that has failed halfway, by the tool that says so.
 REPAIRS = {

@@ -82,6 +82,7 @@ def _(report: StatusReport) -> dict[str, Any]:
                 "adopted": each.is_adopted,
                 "applied_since": list(each.applied_since),
                 "failed": list(each.failed),
+                "problem": each.problem,
             }
             for each in report.other_tools
         ],

@@ -36,6 +36,12 @@ def outside_transaction(text: str) -> str:
     return f"{_MARKED}{text}" if text.startswith(("\n", "\r\n")) else f"{_MARKED}\r{text}"
 
 
+def as_in_file(text: str) -> str:
+    """Return a text without the directive that `outside_transaction` has put in front of it."""
+    marked = f"{_MARKED}\r"
+    return text.removeprefix(marked) if not text.startswith(f"{marked}\n") else text
+
+
 def without_transaction(text: str) -> str:
     """Return a text without the BEGIN and the COMMIT around all of it, if it has them.
 
