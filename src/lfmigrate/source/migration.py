@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from lfmigrate.errors import SqlFileError
 from lfmigrate.source.repeatable import RepeatableFile
 from lfmigrate.source.sqlfile import SqlFile
 from lfmigrate.source.version import label, number
@@ -60,6 +61,8 @@ class Folder:
         notes: Warnings, each a sentence without a full stop.
         format: Whose folder it is, such as ``goose``; see docs/formats.md.
         is_fallback: Whether it is the shipped one, which was taken because no other was found.
+        unrunnable: Why files must not run, each with its version as a number; see
+            `history.plan.pending_migrations`.
     """
 
     path: Path
@@ -68,3 +71,4 @@ class Folder:
     notes: tuple[str, ...]
     format: str = OWN
     is_fallback: bool = False
+    unrunnable: tuple[tuple[int, SqlFileError], ...] = field(default=(), repr=False, compare=False)
