@@ -8,6 +8,7 @@ from lfmigrate import catalog
 from lfmigrate.engine.session import Session
 from lfmigrate.engine.state import DatabaseState
 from lfmigrate.errors import NOTHING_CHANGED, DatabaseError, StatementFailed
+from lfmigrate.history.tools import is_understood
 from lfmigrate.postgres.pipeline import rolled_back_on_error
 
 # A relation, a column, a type or another object, a routine, a schema exists already.
@@ -46,12 +47,11 @@ def suggest_adopt(session: Session, state: DatabaseState, error: StatementFailed
     with suppress(DatabaseError):
         with rolled_back_on_error(session.conn, session.outcome):
             flight.go()
-        if tools.value:
-            error.detail += tuple(f"{t.label} is the table of {t.tool}" for t in tools.value)
+        if found := [table for table in tools.value if is_understood(table)]:
+            error.detail += tuple(f"{t.label} is the table of {t.tool}" for t in found)
             error.hint = (
-                f'"lfmigrate adopt" records what {tools.value[0].tool} has applied, without running'
-                " it."
-                if len(tools.value) == 1
+                f'"lfmigrate adopt" records what {found[0].tool} has applied, without running it.'
+                if len(found) == 1
                 else '"lfmigrate adopt" records what one of them has applied, without running it.'
             )
         elif occupied.value:

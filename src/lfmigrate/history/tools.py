@@ -181,6 +181,15 @@ def other_tools(
     return tuple(found)
 
 
+def is_understood(table: ToolTable) -> bool:
+    """Return whether a table may be the tool's; one that cannot be read may be."""
+    try:
+        said(table.tool, table.rows or ())
+    except NotUnderstood:
+        return False
+    return True
+
+
 def _names(migration: Migration, own_key: Callable[[Migration], str] | None) -> set[str]:
     """Return everything that a tool may call a migration, apart from its number."""
     if own_key is not None:

@@ -72,6 +72,12 @@ def test_so_may_a_column(database: str, folder: Write) -> None:
             ],
             "what one of them has applied",
         ),
+        (
+            # The application's own.
+            (*DBMATE, "CREATE TABLE schema_version AS SELECT NULL::int AS version"),
+            ["public.schema_migrations is the table of dbmate"],
+            "what dbmate has applied",
+        ),
     ],
 )
 def test_the_tool_is_named_that_has_a_table(
