@@ -27,6 +27,7 @@ from psycopg.conninfo import make_conninfo
 
 import lfmigrate
 from lfmigrate.cli import process, which
+from lfmigrate.engine import outcome
 from lfmigrate.engine.blocking import BlockingSessions
 from lfmigrate.errors import UsageError
 from lfmigrate.postgres.programs import bin_folder
@@ -245,12 +246,14 @@ def create_database(
 
 
 @pytest.fixture
-def patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Do not ask which sessions block a slow statement.
+def undisturbed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no command ask on a second connection what other sessions do at the same time.
 
-    The question takes flights of its own, which a busy machine would add to a count.
+    Those are which ones block a slow statement, and whose a new role is, which another test may
+    have created. Each question is two flights, which a busy machine would add to a count.
     """
     monkeypatch.setattr(BlockingSessions, "ask", lambda _: None)
+    monkeypatch.setattr(outcome, "_with_roles", lambda _, made, *__: made.effects)
 
 
 @pytest.fixture

@@ -8,7 +8,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 
+from lfmigrate.output.markdown import escaped
 from tests.conftest import Cli
 from tests.helpers.commands import up
 from tests.helpers.databases import execute
@@ -201,3 +203,51 @@ def test_a_preview_is_no_part_of_the_summary(
     assert done.returncode == 5
     assert "would be" not in text
     assert "not confirmed" in text
+
+
+def test_what_fails_in_a_check_is_shown_at_its_line(
+    cli: Cli, server_url: str, folder: Write, actions: dict[str, str]
+) -> None:
+    """Its command fails without a file; the proof that is broken knows one."""
+    path = folder({"001_x.up.sql": "SELECT 1;\nSELECT 1/0;", "001_x.down.sql": "SELECT 1;"})
+
+    done = cli("check", "--sql-dir", path, "--database-url", server_url, env=actions)
+
+    (line,) = annotated(done.stderr)
+    assert done.returncode == 3
+    assert line.startswith(
+        f"::error file={path.name}/001_x.up.sql,line=2,col=1,title=lfmigrate check::division"
+    )
+
+
+def test_a_summary_names_the_database_and_the_folder(
+    cli: Cli, database: str, folder: Write, actions: dict[str, str]
+) -> None:
+    """As the first line of a report does, so that two steps of a job can be told apart."""
+    path = folder(FILES)
+
+    cli("up", "--sql-dir", path, "--database-url", database, env=actions)
+
+    text = Path(actions["GITHUB_STEP_SUMMARY"]).read_text(encoding="utf-8")
+    name = str(conninfo_to_dict(database)["dbname"])
+    assert f"**lfmigrate up**: database {escaped(name)}, schema public" in text
+    assert escaped(f"lfmigrate files in {path}") in text
+
+
+def test_a_message_of_the_server_is_no_command(
+    cli: Cli, database: str, folder: Write, actions: dict[str, str]
+) -> None:
+    """Nor is a name in a report; elsewhere both are printed as they are."""
+    text = "DO $$BEGIN RAISE E'boom\\n::error::a\\n  ::stop-commands::b\\n##[error]c'; END$$"
+    failing = folder({"001_x.up.sql": text})
+    named = folder({"001_x.up.sql": 'CREATE TABLE "::error::d" (n int); DROP TABLE "::error::d"'})
+
+    plain = cli("up", "--sql-dir", failing, "--database-url", database)
+    failed = cli("up", "--sql-dir", failing, "--database-url", database, env=actions)
+    traced = cli("up", "-v", "--sql-dir", named, "--database-url", database, env=actions)
+
+    lines = [line.strip() for line in (failed.stderr + traced.stdout + traced.stderr).splitlines()]
+    commands = [line for line in lines if line.startswith(("::", "##["))]
+    assert [line.split("::")[1].split()[0] for line in commands] == ["error"]
+    assert {r"\::error::a", r"\::stop-commands::b", r"\##[error]c"} <= set(lines)
+    assert "::error::a" in [line.strip() for line in plain.stderr.splitlines()]

@@ -50,6 +50,35 @@ def tables(url: str) -> set[str]:
 # --------------------------------------------------------------------------------------------------
 
 
+def test_the_folder_is_found_next_to_the_env_file_above(
+    cli: Cli, database: str, home: Path
+) -> None:
+    """The database is that project's; its other folders are not where its migrations are."""
+    write(home, {".env": f"DATABASE_URL={database}\n", "db/migrations/00001_g.sql": GOOSE})
+    below = home / "src" / "api"
+    below.mkdir(parents=True)
+
+    done = cli("up", cwd=below)
+    read = cli("status", "--json", cwd=below)
+
+    assert done.stdout.splitlines()[0].endswith(f", goose files in {home / 'db' / 'migrations'}")
+    assert json.loads(read.stdout)["origins"]["folder"] == f"found in {home}"
+    assert tables(database) == {"g"}
+
+
+def test_a_project_without_migrations_yet_gets_none(cli: Cli, database: str, home: Path) -> None:
+    """An empty folder is where its migrations will be."""
+    (home / "migrations").mkdir()
+
+    done = cli("up", "--database-url", database)
+
+    assert done.returncode == 2
+    assert 'no migrations and no views in "migrations"' in done.stderr
+    assert tables(database) == set()
+    assert cli("new", "first").returncode == 0
+    assert sorted(path.suffix for path in (home / "migrations").iterdir()) == [".sql", ".sql"]
+
+
 def test_a_project_with_migrations_gets_its_own(cli: Cli, database: str, home: Path) -> None:
     """Not eleven tables of someone else's dashboard."""
     write(home, {"migrations/00001_g.sql": GOOSE})
@@ -79,6 +108,23 @@ def test_without_a_folder_the_shipped_one_is_named(cli: Cli, database: str, home
     assert found.stdout.splitlines()[0].endswith(f", {SHIPPED} (--sql-dir chooses another folder)")
     assert asked.stdout.splitlines()[0].endswith(f", {SHIPPED}")
     assert in_a_checkout.stdout == asked.stdout
+
+
+def test_the_shipped_tables_are_not_for_a_database_of_others(
+    cli: Cli, database: str, home: Path
+) -> None:
+    """In the wrong directory, nothing is created; asking for them helps."""
+    write(home, {"project/001_g.sql": "CREATE TABLE g (n int);"})
+    assert cli("up", "--database-url", database, "--sql-dir", "project").returncode == 0
+
+    done = cli("up", "--database-url", database)
+
+    assert done.returncode == 5
+    assert "the shipped one is not that of this database" in done.stderr
+    assert "applied, and not in the shipped one: 001_g" in done.stderr
+    assert tables(database) == {"g"}
+    shipped = cli("up", "--database-url", database, "--sql-dir", lfmigrate.shipped_folder())
+    assert shipped.returncode == 0
 
 
 def test_two_folders_are_refused_by_every_command(cli: Cli, database: str, home: Path) -> None:

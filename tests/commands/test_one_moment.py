@@ -171,7 +171,7 @@ def test_temporary_tables_of_other_sessions_are_no_change(database: str, folder:
     assert readings == 1
 
 
-@pytest.mark.usefixtures("patient")
+@pytest.mark.usefixtures("undisturbed")
 def test_a_restart_costs_the_flights_of_one_reading(database: str, folder: Write) -> None:
     """Two more, and none if nothing has happened."""
     path = folder({"1_a.up.sql": TABLES})

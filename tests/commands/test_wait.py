@@ -269,6 +269,20 @@ def test_a_server_that_never_comes_is_3_without_the_password(cli: Cli, folder: W
     assert "s3cret" not in done.stdout + done.stderr
 
 
+def test_a_password_command_that_hangs_does_not_hold_it_up(
+    cli: Cli, database: str, folder: Write
+) -> None:
+    """It may run for no longer than is waited; its own limit is a minute."""
+    path = folder({"001_a.up.sql": "SELECT 1;"})
+    words = ("--password-command", "sleep 50", "--database-url", database, "--sql-dir", path)
+
+    done = cli("wait", "--timeout", "1s", *words)
+
+    assert done.returncode == 3
+    assert "the password command did not end within" in done.stderr
+    assert "within 60 s" not in done.stderr
+
+
 @pytest.mark.parametrize("words", ["--timeout soon", "--timeout -1s", "--sql-dir nowhere"])
 def test_what_is_wrong_with_the_call_is_said_at_once(cli: Cli, words: str) -> None:
     """Nothing of that changes by waiting."""

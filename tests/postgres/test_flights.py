@@ -17,7 +17,7 @@ from lfmigrate.postgres.connection import Connection
 from lfmigrate.source.folder import read_folder, shipped_folder
 
 # What a version lacks could cost a flight.
-pytestmark = [pytest.mark.per_version, pytest.mark.usefixtures("patient")]
+pytestmark = [pytest.mark.per_version, pytest.mark.usefixtures("undisturbed")]
 
 Write = Callable[..., Path]
 

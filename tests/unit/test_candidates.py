@@ -17,6 +17,9 @@ PROJECTS = {
         "prisma/migrations/migration_lock.toml": 'provider = "postgresql"',
         "prisma/migrations/20240501120000_a/migration.sql": "SELECT 1;",
     },
+    "db/migrate": {"db/migrate/20240501120000_a.sql": "SELECT 1;"},
+    "src/main/resources/db/migration": {"src/main/resources/db/migration/V1__a.sql": "SELECT 1;"},
+    "alembic": {"alembic/env.py": "", "alembic/versions/a.py": ""},
     "supabase/migrations": {"supabase/migrations/20240501120000_a.sql": "SELECT 1;"},
     "drizzle": {
         "drizzle/0000_a.sql": "SELECT 1;",
@@ -35,7 +38,6 @@ PROGRAMS = {
 NONE = {
     "nothing": {"src/main.py": ""},
     "queries": {"sql/report.sql": "SELECT 1;", "sql/users.sql": "SELECT 1;"},
-    "empty": {"migrations/README.md": ""},
     "a file": {"migrations": ""},
 }
 
@@ -87,3 +89,16 @@ def test_a_link_to_another_candidate_is_no_second_folder(tmp_path: Path) -> None
     (tmp_path / "migrations").symlink_to("db/migrations")
 
     assert find_folder(tmp_path) == tmp_path / "migrations"
+
+
+@pytest.mark.parametrize("name", [name for name in CANDIDATES if name != "sql"])
+def test_a_folder_without_migrations_yet_is_the_projects(tmp_path: Path, name: str) -> None:
+    """Nothing else is to be run there."""
+    assert find_folder(project(tmp_path, {f"{name}/README.md": ""})) == tmp_path / name
+
+
+def test_a_folder_with_migrations_takes_precedence(tmp_path: Path) -> None:
+    """Over one that has none yet."""
+    files = {"migrations/README.md": "", "sql/001_a.sql": "SELECT 1;"}
+
+    assert find_folder(project(tmp_path, files)) == tmp_path / "sql"

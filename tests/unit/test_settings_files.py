@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import os
+import shlex
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -176,6 +180,59 @@ def test_a_password_command_of_another_user_is_not_run(tmp_path: Path) -> None:
 
     with pytest.raises(UsageError, match="other users can write the file"):
         settle(find_config(tmp_path))
+
+
+@pytest.fixture
+def other_user() -> int:
+    """Return the id of another user, to whom only the administrator can give files."""
+    if os.name == "nt" or os.geteuid() != 0:
+        pytest.skip("only the administrator can give files away")
+    return 65534
+
+
+@pytest.mark.parametrize("find", [find_config, find_dotenv])
+def test_a_file_of_another_user_decides_nothing(
+    tmp_path: Path, other_user: int, find: Callable[[Path], object]
+) -> None:
+    """Found above a directory of one's own, it could choose the SQL that runs."""
+    path = write(tmp_path / ("lfmigrate.toml" if find is find_config else ".env"), "")
+    below = tmp_path / "below"
+    below.mkdir()
+    assert find(below) is not None
+
+    os.chown(path, other_user, -1)
+
+    with pytest.raises(UsageError, match="belongs to another user"):
+        find(below)
+    # A container often works as the administrator in the folder of another user.
+    os.chown(below, other_user, -1)
+    assert find(below) is not None
+
+
+def test_a_link_of_another_user_decides_nothing(tmp_path: Path, other_user: int) -> None:
+    """Not even to a file of this user's."""
+    (tmp_path / ".env").symlink_to(write(tmp_path / "other.env", "A=1"))
+    os.chown(tmp_path / ".env", other_user, -1, follow_symlinks=False)
+
+    with pytest.raises(UsageError, match="belongs to another user"):
+        find_dotenv(tmp_path)
+
+
+@pytest.mark.parametrize("written", ["./pw.sh 'a b'", "'./pw.sh' 'a b'", '"../a b/pw.sh" "a b"'])
+def test_the_program_of_a_password_command_is_next_to_its_file(
+    tmp_path: Path, written: str
+) -> None:
+    """From any directory below; what is on PATH is not."""
+    path = write(tmp_path / "a b" / "lfmigrate.toml", f"password_command = {json.dumps(written)}")
+    below = path.parent / "below"
+    below.mkdir()
+
+    program, *rest = shlex.split(settle(find_config(below)).password_command or "")
+
+    assert Path(program).resolve() == path.parent / "pw.sh"
+    assert rest == ["a b"]
+    write(path, 'password_command = "pw.sh x"')
+    assert shlex.split(settle(find_config(below)).password_command or "") == ["pw.sh", "x"]
 
 
 def test_a_password_in_the_file_is_noticed(tmp_path: Path) -> None:

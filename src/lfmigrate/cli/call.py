@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import typer
 
 from lfmigrate import redaction
-from lfmigrate.cli.publish import is_wanted, publish
+from lfmigrate.cli.publish import in_actions, is_wanted, publish
 from lfmigrate.cli.signals import exit_code_of, signals_as_exceptions
 from lfmigrate.errors import (
     NOTHING_CHANGED,
@@ -138,6 +138,7 @@ def calling(command: str, flags: Flags) -> Iterator[Call]:
         quiet=flags.quiet,
         verbose=flags.verbose,
         clean=functools.partial(redaction.redact, hidden=hidden_words()),
+        in_actions=in_actions(),
     )
     call = Call(command, flags, screen)
     try:
@@ -226,6 +227,7 @@ def read_files(
         if read is None
         else read(chosen, settings)
     )
+    folder = replace(folder, is_fallback=chosen.is_shipped and not chosen.is_asked_for)
     call.document["format"] = folder.format
     call.origins["format"] = settings.origins.get("format", "detected")
     call.screen.source = describe(chosen, folder)

@@ -303,11 +303,11 @@ AllowOutOfOrder = Annotated[
 ]
 
 AcceptDataLoss = Annotated[
-    bool, typer.Option("--accept-data-loss", help="Lose existing rows, whatever the files say.")
+    bool, typer.Option("--accept-data-loss", help="Run even if existing rows are lost.")
 ]
 
 Backup = Annotated[
-    bool, typer.Option("--backup", help="Save the existing rows that would be lost, and lose them.")
+    bool, typer.Option("--backup", help="Save the tables of which rows would be lost, then run.")
 ]
 
 BackupDir = Annotated[

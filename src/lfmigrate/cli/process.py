@@ -14,6 +14,7 @@ from lfmigrate._version import __version__
 from lfmigrate.cli import completion
 from lfmigrate.cli.app import app
 from lfmigrate.cli.call import Call, hidden_words
+from lfmigrate.cli.publish import in_actions
 from lfmigrate.cli.streams import CannotWrite, prepare_streams
 from lfmigrate.errors import NOTHING_CHANGED, Interrupted, LfmigrateError, UsageError
 from lfmigrate.settings import Flags
@@ -80,7 +81,9 @@ def _end(error: LfmigrateError) -> int:
 
     as_json = "--json" in sys.argv
     screen = Screen(
-        as_json=as_json, clean=functools.partial(redaction.redact, hidden=hidden_words())
+        as_json=as_json,
+        clean=functools.partial(redaction.redact, hidden=hidden_words()),
+        in_actions=in_actions(),
     )
     Call(_command(), Flags(json=as_json), screen).fail(error)
     return error.exit_code

@@ -5,20 +5,37 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 from lfmigrate.errors import LfmigrateError
+from lfmigrate.settings import Flags
 
 if TYPE_CHECKING:
-    from lfmigrate.cli.call import Call
+    from lfmigrate.output.screen import Screen
 
 
-def is_wanted(call: Call) -> bool:
+class Ended(Protocol):
+    """A call that has ended, as far as it is published; `Call` is one."""
+
+    command: str | None
+    flags: Flags
+    screen: Screen
+    document: dict[str, Any]
+    folder: Path | None
+    seed: Path | None
+    reports: list[object]
+
+    @property
+    def elapsed_ms(self) -> float:
+        """Return how long it has taken."""
+
+
+def is_wanted(call: Ended) -> bool:
     """Return whether there is anything to publish; other commands need not import how."""
-    return call.flags.summary is not None or _in_actions()
+    return call.flags.summary is not None or in_actions()
 
 
-def publish(call: Call, error: LfmigrateError | None) -> None:
+def publish(call: Ended, error: LfmigrateError | None) -> None:
     """Print annotations for GitHub Actions, and append to the summary.
 
     That the summary cannot be written is a warning: the command has done its work.
@@ -27,23 +44,24 @@ def publish(call: Call, error: LfmigrateError | None) -> None:
         call: The call, which has ended.
         error: Why it failed; None if it did not.
     """
-    if error is not None and _in_actions():
+    if error is not None and in_actions():
         _annotate(call, error)
-    named = os.environ.get("GITHUB_STEP_SUMMARY") if _in_actions() else None
+    named = os.environ.get("GITHUB_STEP_SUMMARY") if in_actions() else None
     path = call.flags.summary or (Path(named) if named else None)
     if path is not None:
         _append(call, path, error)
 
 
-def _in_actions() -> bool:
+def in_actions() -> bool:
+    """Return whether GitHub Actions runs the command."""
     return os.environ.get("GITHUB_ACTIONS") == "true"
 
 
-def _title(call: Call) -> str:
+def _title(call: Ended) -> str:
     return f"lfmigrate {call.command}" if call.command else "lfmigrate"
 
 
-def _annotate(call: Call, error: LfmigrateError) -> None:
+def _annotate(call: Ended, error: LfmigrateError) -> None:
     from lfmigrate.output.annotations import annotation, places  # noqa: PLC0415 (slow, and rare)
 
     for place in places(error, call.reports[-1] if call.reports else None):
@@ -51,7 +69,7 @@ def _annotate(call: Call, error: LfmigrateError) -> None:
         call.screen.annotate(annotation(place, _title(call), path, clean=call.screen.clean))
 
 
-def _in_workspace(call: Call, name: str) -> str | None:
+def _in_workspace(call: Ended, name: str) -> str | None:
     """Return the path of a file from the root of the workspace; None if it is outside.
 
     Args:
@@ -68,7 +86,7 @@ def _in_workspace(call: Call, name: str) -> str | None:
         return None
 
 
-def _candidates(call: Call, name: str) -> Iterator[Path]:
+def _candidates(call: Ended, name: str) -> Iterator[Path]:
     folders = [*([call.seed] if call.seed else []), *([call.folder] if call.folder else [])]
     for folder in folders:
         yield folder / name
@@ -76,7 +94,7 @@ def _candidates(call: Call, name: str) -> Iterator[Path]:
     yield Path(name)
 
 
-def _append(call: Call, path: Path, error: LfmigrateError | None) -> None:
+def _append(call: Ended, path: Path, error: LfmigrateError | None) -> None:
     from lfmigrate.output.markdown import summary  # noqa: PLC0415 (as above)
 
     text = summary(

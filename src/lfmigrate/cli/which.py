@@ -37,7 +37,7 @@ class Chosen:
         path: The folder.
         origin: Where it was configured or found.
         is_shipped: Whether it is the one that ships with lfmigrate.
-        is_asked_for: Whether it was configured, or found in the working directory.
+        is_asked_for: Whether it was configured, or found in the project.
         format: Whose folder it is, if that was configured.
         variables: The values of placeholders in its files, by name.
     """
@@ -108,7 +108,7 @@ def read_variable(flags: Flags, name: str) -> str | None:
 
 
 def own_folder(flags: Flags) -> Chosen | None:
-    """Return the folder that is configured, or else found in the working directory.
+    """Return the folder that is configured, or else found in the project.
 
     Raises:
         UsageError: There are several; or a file cannot be read.
@@ -140,7 +140,7 @@ def choose_folder(settings: Settings) -> Chosen:
     """Return the folder to use; the shipped one if there is no other.
 
     Raises:
-        SqlFileError: There are several folders in the working directory.
+        SqlFileError: There are several folders in the project.
     """
     from lfmigrate.source.folder import shipped_folder  # noqa: PLC0415 (as above)
 
@@ -159,8 +159,21 @@ def _own_folder(configured: Path | None, origin: str) -> Chosen | None:
     from lfmigrate.source.candidates import find_folder  # noqa: PLC0415 (as above)
 
     # Relative, as it would have been written.
-    found = find_folder(Path())
-    return None if found is None else Chosen(found, "found in the working directory")
+    if (found := find_folder(Path())) is not None:
+        return Chosen(found, "found in the working directory")
+    for home in _homes():
+        if (found := find_folder(home)) is not None:
+            return Chosen(found, f"found in {home}")
+    return None
+
+
+def _homes() -> list[Path]:
+    """Return the folders above, the nearest first, from which settings were read.
+
+    The database is that of the project there.
+    """
+    read = [each.path.parent for each in (_files.dotenv, _files.config) if each is not None]
+    return [each for each in _working_directory().parents if each in read]
 
 
 def describe(chosen: Chosen, folder: Folder) -> str:
@@ -243,7 +256,7 @@ def _new_warnings(layers: Layers) -> list[str]:
         warnings += _readable_by_others(dotenv)
     if layers.config is not None and layers.config.has_password:
         warnings.append(
-            f"{layers.config.path} contains a password, and whoever has the project can read it:"
+            f"{layers.config.path} contains a password, which all who have the project can read:"
             ' name a variable instead, as in database_url = "$DATABASE_URL"'
         )
     new = [each for each in warnings if each not in _files.warned]

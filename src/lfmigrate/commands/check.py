@@ -49,11 +49,13 @@ class Proof:
         name: What must hold.
         status: ``skipped`` if an earlier step failed, or it cannot be executed.
         problems: Why it failed or was skipped.
+        error: The error that ended it, with its place in a file; None if none did.
     """
 
     name: str
     status: Literal["ok", "broken", "skipped"]
     problems: tuple[str, ...] = ()
+    error: LfmigrateError | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +188,7 @@ class _Trial:
             return
         if self.progress is not None:
             self.progress(name)
+        failed = None
         try:
             problems = step()
             # Each command has a session of its own, in which no temporary table is left.
@@ -193,8 +196,9 @@ class _Trial:
         except (ConnectionFailed, Interrupted):
             raise  # they say nothing of the files
         except LfmigrateError as error:
-            problems = _told(error)
-        self.proofs.append(Proof(name, "broken" if problems else "ok", tuple(problems)))
+            problems, failed = _lines(error), error
+        status: Literal["ok", "broken"] = "broken" if problems else "ok"
+        self.proofs.append(Proof(name, status, tuple(problems), failed))
 
     def _up(self) -> list[str]:
         up(self.conn, self.folder, accept_data_loss=True)
@@ -270,6 +274,6 @@ def _objects(inventory: frozenset[str]) -> frozenset[str]:
     return frozenset(item for item in inventory if not item.startswith("rows:"))
 
 
-def _told(error: LfmigrateError) -> list[str]:
+def _lines(error: LfmigrateError) -> list[str]:
     head = f"{error.place}: {error.message}" if error.place else error.message
     return [head, *error.detail]

@@ -170,7 +170,7 @@ class Session:
             schema: The schema whose definitions are read.
             read_only: Whether the transaction is read-only.
 
-        Returns:
+        Yields:
             A flight; the answers are available after the block.
         """
         flight = self.flight()
@@ -193,8 +193,11 @@ class Session:
             flight.do("ROLLBACK")
             flight.go()
 
-    def give_back(self) -> None:
-        """Do so after an error, which comes first; a transaction of the caller's stays open."""
+    def end_reading_after_error(self) -> None:
+        """Roll that transaction back, without an error of its own: there is one already.
+
+        A transaction that the caller has opened stays open.
+        """
         if self._is_reading:
             roll_back(self._conn)
 

@@ -71,7 +71,7 @@ class Attempts:
         if error is None:
             self._session.end_reading()
         else:
-            self._session.give_back()
+            self._session.end_reading_after_error()
             if isinstance(error, StatementFailed) and self._wait(error):
                 self._over = False
         if self._over:

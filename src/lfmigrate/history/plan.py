@@ -15,6 +15,7 @@ from lfmigrate.history.states import (
 )
 from lfmigrate.source.folder import Folder, Migration
 from lfmigrate.source.migration import PAIRS
+from lfmigrate.source.reader import refuse_problems
 from lfmigrate.source.version import is_named_by
 
 # Their migrations only go forward.
@@ -42,15 +43,18 @@ def pending_migrations(
 
     Raises:
         UsageError: ``to`` is not a version in the folder.
+        SqlFileError: A file must not run, such as one with an unknown down section; or one would
+            be skipped whose name is almost that of a migration.
         Refused: A version older than an applied one is pending, a version is that of another
             migration in the history, or a file was edited after some of its statements ran.
     """
     refuse_conflicts(folder, history)
     chosen = [m for m in folder.migrations if m.number not in history.applied]
-    if to is not None:
-        last = version_named(folder, to)
+    last = None if to is None else version_named(folder, to)
+    if last is not None:
         chosen = [m for m in chosen if m.number <= last]
     newest = max(history.applied, default=-1)
+    _refuse_unrunnable(folder, history, {m.number for m in chosen}, last)
     late = [m for m in chosen if m.number < newest]
     if late and not allow_out_of_order:
         applied = history.applied[newest]
@@ -76,6 +80,31 @@ def pending_migrations(
                 + f"; the history has the original text ({events[-1].executed_at}).",
             )
     return tuple(chosen)
+
+
+def _refuse_unrunnable(
+    folder: Folder, history: History, chosen: Collection[int], last: int | None
+) -> None:
+    """Refuse what must not run, if it would, or if it would be skipped.
+
+    Raises:
+        SqlFileError: A chosen migration is such a file, or something that is no migration, but
+            meant to be one, is newer than all that is applied.
+    """
+    newest = max(history.applied, default=-1)
+    refuse_problems(
+        [
+            error
+            for number, error in folder.unrunnable
+            if number in chosen
+            or (
+                number not in history.applied
+                and number > newest
+                and (last is None or number <= last)
+            )
+        ],
+        folder.path,
+    )
 
 
 def refuse_pending(folder: Folder, history: History) -> None:
@@ -172,6 +201,11 @@ def before_all(folder: Folder, history: History) -> str:
 def notes(folder: Folder, history: History) -> tuple[str, ...]:
     """Return the warnings, one line each: the folder's, and about files that differ."""
     lines = list(folder.notes)
+    lines += [
+        f"up refuses {error.file}: {error.message}"
+        for number, error in folder.unrunnable
+        if error.file and number not in history.applied
+    ]
     files = file_states(folder, history)
     for state in files.migrations:
         begun = history.begun.get(state.number, ())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -13,6 +13,9 @@ from lfmigrate.source.folder import Folder, Migration
 from lfmigrate.source.repeatable import RepeatableFile
 from lfmigrate.source.version import label
 from lfmigrate.source.version import number as version_number
+
+# How many labels an error lists.
+_MOST_LABELS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,14 +224,23 @@ def refuse_conflicts(
 ) -> None:
     """Refuse a command if the folder has another migration than the history for a version.
 
+    The shipped migrations are not for a database that has others, unless they were asked for.
+
     Args:
         folder: The files.
         history: The events so far.
         numbers: The migrations that matter; None for all.
 
     Raises:
-        Refused: There is one.
+        Refused: There is one; or the folder is the wrong one.
     """
+    known = {migration.number for migration in folder.migrations}
+    if folder.is_fallback and (others := [e for n, e in history.applied.items() if n not in known]):
+        raise Refused(
+            "no directory of SQL files was found, and the shipped one is not that of this database",
+            detail=[f"applied, and not in the shipped one: {_first(others)}"],
+            hint="Run lfmigrate in the project's directory, or name the directory with --sql-dir.",
+        )
     pairs = [
         (event, migration)
         for migration in folder.migrations
@@ -258,6 +270,13 @@ def refuse_conflicts(
         detail=lines,
         hint=_CONFLICT_HINT,
     )
+
+
+def _first(events: Sequence[Event]) -> str:
+    """Return the labels of the first few events."""
+    more = len(events) - _MOST_LABELS
+    labels = ", ".join(event.label for event in events[:_MOST_LABELS])
+    return f"{labels} and {more} more" if more > 0 else labels
 
 
 def repeatable_states(folder: Folder, history: History) -> tuple[RepeatableState, ...]:

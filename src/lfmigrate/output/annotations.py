@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import singledispatch
 
+from lfmigrate.commands.check import FolderReport
 from lfmigrate.commands.status import StatusReport
 from lfmigrate.commands.verify import VerifyReport
 from lfmigrate.errors import LfmigrateError
@@ -37,13 +38,14 @@ def places(error: LfmigrateError, report: object) -> list[Place]:
         error: Why a command failed.
         report: What it had reported; None if nothing.
     """
-    found = [
-        Place("\n".join(_lines(each)), each.file, each.line, each.column)
-        for each in error.parts or [error]
-    ]
     if error.file is None and (differing := list(differences(report))):
         return differing
-    return found
+    return list(_places(error))
+
+
+def _places(error: LfmigrateError) -> Iterator[Place]:
+    for each in error.parts or [error]:
+        yield Place("\n".join(_lines(each)), each.file, each.line, each.column)
 
 
 def _lines(error: LfmigrateError) -> Iterator[str]:
@@ -80,6 +82,13 @@ def _(report: VerifyReport) -> Iterator[Place]:
 @differences.register
 def _(report: StatusReport) -> Iterator[Place]:
     yield from _edited(report.files)
+
+
+@differences.register
+def _(report: FolderReport) -> Iterator[Place]:
+    for proof in report.proofs:
+        if proof.error is not None:
+            yield from _places(proof.error)
 
 
 def _edited(files: FileStates) -> Iterator[Place]:

@@ -24,8 +24,7 @@ def _(report: FolderReport, page: Page) -> None:
         if proof.problems:
             page.blank()
             page.line((proof.name, "bold"))
-            for line in proof.problems:
-                page.hanging("", line)
+            page.facts(proof.problems)
     if report.findings is not None and not page.quiet:
         page.blank()
         page.line(("squawk", "bold"))

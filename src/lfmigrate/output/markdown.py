@@ -32,6 +32,9 @@ class MarkdownPage(Page):
 
     text: list[str] = field(default_factory=list)
 
+    def first_line(self, *spans: Span) -> None:
+        self.line(*spans)
+
     def line(self, *spans: Span) -> None:
         words = "".join(self._marked(span) for span in spans)
         # Two blanks at the end break the line.
@@ -54,6 +57,9 @@ class MarkdownPage(Page):
     def hanging(self, label: Span, body: str, *, indent: int = INDENT) -> None:
         words = label if isinstance(label, str) else label[0]
         self.line("\u2003" * (indent // INDENT), words, " " if words else "", body)
+
+    def facts(self, lines: Sequence[str]) -> None:
+        self.code(lines)
 
     def grid(self, rows: Sequence[Sequence[str]]) -> None:
         for row in rows:

@@ -112,12 +112,16 @@ class Page:
             f" PostgreSQL {major}.{minor}{', ' if self.source else ''}{self.source}"
         )
         headline = f"{what} preview" if self.preview else f"lfmigrate {what}"
-        line = self._text((headline, "bold"), where)
-        line.no_wrap = not self.is_terminal  # the first line has all of it
-        self.parts.append(line)
+        self.first_line((headline, "bold"), where)
         for origin in self.origins if self.verbose else ():
             self.hanging("", origin)
         self.blank()
+
+    def first_line(self, *spans: Span) -> None:
+        """Write what a report is about."""
+        text = self._text(*spans)
+        text.no_wrap = not self.is_terminal  # the first line has all of it
+        self.parts.append(text)
 
     def line(self, *spans: Span) -> None:
         """Write a line, which is broken between words where it is too long."""
@@ -143,6 +147,11 @@ class Page:
     def hanging(self, label: Span, body: str, *, indent: int = INDENT) -> None:
         """Write a label and a text whose further lines stay to the right of it."""
         self.parts.append(tables.hanging(self._text(label), self._text(body), indent=indent))
+
+    def facts(self, lines: Sequence[str]) -> None:
+        """Write the lines of an error, under each other: a caret stands below its character."""
+        for line in lines:
+            self.hanging("", line)
 
     def grid(self, rows: Sequence[Sequence[str]]) -> None:
         """Write cells below each other, without headings; long ones wrap."""

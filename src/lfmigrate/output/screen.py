@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -27,6 +28,9 @@ _PIPE_WIDTH = 160
 # How much of a statement -v shows.
 _STATEMENT_WIDTH = 100
 
+# What GitHub Actions takes for a command at the beginning of a line: "::error::", "##[error]".
+_COMMAND = re.compile(r"^\s*(?=::|##\[)")
+
 
 class Screen:
     """A command's standard output and standard error.
@@ -42,6 +46,7 @@ class Screen:
         quiet: bool = False,
         verbose: bool = False,
         clean: Callable[[str], str] = str,
+        in_actions: bool = False,
         out: TextIO | None = None,
         err: TextIO | None = None,
     ) -> None:
@@ -52,6 +57,7 @@ class Screen:
         self._quiet = quiet
         self._verbose = verbose
         self.clean = clean
+        self._in_actions = in_actions
         self._out = _console(out or sys.stdout)
         self._err = _console(err or sys.stderr)
         # What reads a pipe should get each message on one line.
@@ -82,7 +88,8 @@ class Screen:
         )
         draw(report, page)
         # Tables pad their last column; in a file, those blanks are noise.
-        lines = [line.rstrip() for line in self._rendered(page.parts).splitlines()]
+        rendered = self._rendered(page.parts).splitlines()
+        lines = [self._no_command(line.rstrip()) for line in rendered]
         if lines:
             self._write("\n".join(lines) + "\n")
 
@@ -174,7 +181,15 @@ class Screen:
         """Print a message; where it is too long for the terminal, further lines are indented."""
         clean = self._printable(text.plain)
         for line in self._broken(text if clean == text.plain else Text(clean), hang):
-            self._err.print(line, soft_wrap=True)
+            plain = self._no_command(line.plain)
+            self._err.print(line if plain == line.plain else Text(plain), soft_wrap=True)
+
+    def _no_command(self, line: str) -> str:
+        """Return a line that GitHub Actions does not take for a command.
+
+        A name or a message of the server may contain one.
+        """
+        return _COMMAND.sub(lambda found: f"{found[0]}\\", line) if self._in_actions else line
 
     def _broken(self, text: Text, hang: int) -> Iterator[Text]:
         for line in text.split("\n", allow_blank=True):

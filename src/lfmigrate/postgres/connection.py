@@ -59,8 +59,8 @@ def connect(
         url: A PostgreSQL URL or a keyword string, as libpq takes it or a framework writes it.
         wait_s: For how many seconds to retry while the server cannot be reached or starts up.
         on_wait: Called once with the reason when waiting begins.
-        limit_s: For how many seconds each attempt may wait for an answer; None for what the URL
-            says, or ten.
+        limit_s: For how many seconds each attempt may wait for an answer, and the password command
+            may run; None for what the URL says, or ten, and a minute.
         password_command: A command that prints the password, run without a shell unless the URL
             has a password; also before each further connection that a command opens.
 
@@ -74,7 +74,9 @@ def connect(
     Source:
         libpq, "Parameter Key Words"; psycopg, "Prepared statements" on PgBouncer.
     """
-    parameters = conninfo.conninfo_to_dict(with_password(_own_words(url), password_command))
+    parameters = conninfo.conninfo_to_dict(
+        with_password(_own_words(url), password_command, limit_s)
+    )
     parameters.setdefault("connect_timeout", CONNECT_TIMEOUT_S)
     if limit_s is not None:
         # At least two seconds, which is the least that libpq waits.

@@ -22,13 +22,14 @@ _MOST_LINES = 10
 _printed: dict[str, str] = {}
 
 
-def with_password(address: str, command: str | None) -> str:
+def with_password(address: str, command: str | None, limit_s: float | None = None) -> str:
     """Return an address with a password that was printed just now, if a command prints it.
 
     Args:
         address: A URL or keyword string. If it has a password that an earlier call has put there,
             the same command is run again; another password stays.
         command: What prints the password; None if the address has it, or none is needed.
+        limit_s: For how many seconds it may run; None for the usual limit, which also holds.
 
     Raises:
         UsageError: The command cannot be started.
@@ -39,7 +40,7 @@ def with_password(address: str, command: str | None) -> str:
     if command is None:
         return address
     try:
-        password = printed_password(command)
+        password = printed_password(command, limit_s)
     except UsageError as error:
         if not known:
             raise
@@ -49,20 +50,21 @@ def with_password(address: str, command: str | None) -> str:
     return conninfo.make_conninfo(address, password=password)
 
 
-def printed_password(command: str) -> str:
-    """Run a command without a shell, and return the password that it prints.
+def printed_password(command: str, limit_s: float | None = None) -> str:
+    """Run a command without a shell, and return the password that it prints; see above.
 
     Raises:
         UsageError: It cannot be started.
         ConnectionFailed: It failed, or did not print a password.
     """
+    timeout_s = _TIMEOUT_S if limit_s is None else min(_TIMEOUT_S, limit_s)
     try:
         # On Windows, programs take their command line apart themselves.
         words = command if os.name == "nt" else shlex.split(command)
         if not words:
             raise UsageError("the password command is empty")
         done = subprocess.run(  # noqa: S603 (it is what the user configured)
-            words, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=_TIMEOUT_S
+            words, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=timeout_s
         )
     except ValueError:
         raise UsageError(
@@ -76,7 +78,7 @@ def printed_password(command: str) -> str:
             hint="Its first word has to be a program on PATH, or the path of one.",
         ) from None
     except subprocess.TimeoutExpired as late:
-        raise _failed(f"did not end within {_TIMEOUT_S} s", late.stdout, late.stderr) from None
+        raise _failed(f"did not end within {timeout_s:g} s", late.stdout, late.stderr) from None
     if done.returncode != 0:
         raise _failed(f"failed with exit code {done.returncode}", done.stdout, done.stderr)
     try:

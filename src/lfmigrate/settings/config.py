@@ -11,6 +11,7 @@ from typing import Any
 
 from lfmigrate.errors import UsageError, combine
 from lfmigrate.redaction import has_password, secrets
+from lfmigrate.settings.trust import refuse_foreign
 
 OWN_FILE = "lfmigrate.toml"
 SHARED_FILE = "pyproject.toml"
@@ -87,7 +88,8 @@ def find_config(folder: Path) -> Config | None:
     """Read the configuration in a folder, or the nearest one above it.
 
     Raises:
-        UsageError: It cannot be read, has an unknown key or a wrong type; or there are two.
+        UsageError: It cannot be read, has an unknown key or a wrong type, or belongs to another
+            user; or there are two.
     """
     for each in (folder, *folder.parents):
         found = [c for name in (OWN_FILE, SHARED_FILE) if (c := _read(each / name)) is not None]
@@ -97,6 +99,7 @@ def find_config(folder: Path) -> Config | None:
                 hint=f"Move [tool.lfmigrate] to {OWN_FILE}, or remove that file.",
             )
         if found:
+            refuse_foreign(found[0].path, folder)
             return found[0]
     return None
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lfmigrate.errors import UsageError
+from lfmigrate.settings.trust import refuse_foreign
 
 # What lfmigrate would read in a line.
 _OURS = re.compile(r"DATABASE_URL|LFMIGRATE_|\bPG[A-Z]")
@@ -30,13 +31,19 @@ class DotEnv:
 
 
 def find_dotenv(folder: Path) -> Path | None:
-    """Return the path of the ``.env`` in a folder or the nearest one above it."""
+    """Return the path of the ``.env`` in a folder or the nearest one above it.
+
+    Raises:
+        UsageError: It belongs to another user.
+    """
     for each in (folder, *folder.parents):
         try:
-            if (each / ".env").is_file():
-                return each / ".env"
+            is_there = (each / ".env").is_file()
         except OSError:  # a folder that may not be entered
             continue
+        if is_there:
+            refuse_foreign(each / ".env", folder)
+            return each / ".env"
     return None
 
 

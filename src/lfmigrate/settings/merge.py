@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +16,9 @@ from lfmigrate.settings.values import DEFAULT_WAIT_S, DatabaseUrl, Flags, Scope,
 from lfmigrate.settings.written import duration_ms, existing_file, seconds, switch, utf8
 
 T = TypeVar("T")
+
+# A command whose program is a path from a folder, with or without quotes.
+_RELATIVE_PROGRAM = re.compile(r"""["']?\.{1,2}/""")
 
 # The variables of libpq's that say where the database is; the others only add to that.
 _PLACES = ("PGHOST", "PGHOSTADDR", "PGSERVICE", "PGDATABASE")
@@ -146,6 +151,8 @@ def _origins(layers: Layers, chosen: _Database) -> dict[str, str]:
 def _trusted(command: str, layers: Layers) -> str:
     """Return a command to run, unless another user may have written it.
 
+    A program whose path is relative is next to the file that names it, as other paths are.
+
     Raises:
         UsageError: It is in a configuration file of another user's, such as one in ``/tmp``.
     """
@@ -155,6 +162,8 @@ def _trusted(command: str, layers: Layers) -> str:
             "not run, because other users can write the file",
             hint="Set LFMIGRATE_PASSWORD_COMMAND instead.",
         )
+    if found is not None and found.folder is not None and _RELATIVE_PROGRAM.match(command):
+        return f"{shlex.quote(str(found.folder))}/{command}"
     return command
 
 

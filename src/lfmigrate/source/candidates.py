@@ -10,13 +10,19 @@ from lfmigrate.source.formats.detect import format_of
 from lfmigrate.source.migration import OWN
 from lfmigrate.source.reader import Reader, is_folder
 
+# Only with migrations in it; SQL of any kind is kept in a folder of that name.
+_SQL = "sql"
+
 CANDIDATES = (
-    "sql",
+    _SQL,
     "migrations",
     "db/migrations",
+    "db/migrate",
     "prisma/migrations",
     "supabase/migrations",
     "drizzle",
+    "src/main/resources/db/migration",
+    "alembic",
 )
 
 # A migration by its name, in lfmigrate's naming and those that resemble it.
@@ -26,8 +32,8 @@ _NUMBERED = re.compile(r"[VUR]?[0-9]+(?:[_.-].*)?\.sql", re.IGNORECASE | re.DOTA
 def find_folder(project: Path) -> Path | None:
     """Return the folder in a project that contains migrations; None if there is none.
 
-    A folder of migrations that lfmigrate cannot read is found, too: the project has migrations of
-    its own, and to run others there would be wrong.
+    A folder of migrations that lfmigrate cannot read is found, too, and one that has none yet: the
+    project has migrations of its own, and to run others there would be wrong.
 
     Args:
         project: The folder to look in, such as the working directory.
@@ -35,11 +41,11 @@ def find_folder(project: Path) -> Path | None:
     Raises:
         SqlFileError: There are several.
     """
+    folders = [(name, project / name) for name in CANDIDATES if is_folder(project / name)]
     found: list[tuple[str, Path]] = []
-    for name in CANDIDATES:
-        path = project / name
+    for name, path in folders:
         is_other = not any(_is_same(path, other) for _, other in found)
-        if is_folder(path) and is_other and contains_migrations(path):
+        if is_other and contains_migrations(path):
             found.append((name, path))
     if len(found) > 1:
         names = [name for name, _ in found]
@@ -48,7 +54,8 @@ def find_folder(project: Path) -> Path | None:
             hint=f"Say which one to use, such as --sql-dir {names[0]}; to keep it, set sql_dir in"
             " lfmigrate.toml.",
         )
-    return found[0][1] if found else None
+    empty = [each for each in folders if each[0] != _SQL and not Reader(each[1]).sql]
+    return next((path for _, path in found or empty), None)
 
 
 def contains_migrations(folder: Path) -> bool:

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from lfmigrate.source.formats.detect import format_of
 from lfmigrate.source.migration import Folder, Migration
 from lfmigrate.source.pairs import OWN_FOLDERS, gaps
-from lfmigrate.source.reader import Reader, entries, is_folder
+from lfmigrate.source.reader import Reader, entries, is_folder, refuse_problems
 from lfmigrate.source.repeatable import (
     REPEATABLE,
     VIEWS,
@@ -44,7 +44,7 @@ def read_folder(
     format: str | None = None,  # noqa: A002 (the option's name)
     variables: Mapping[str, str] = MappingProxyType({}),
 ) -> Folder:
-    """Read a folder of migrations and repeatable files, and refuse it unless all can be run.
+    """Read a folder of migrations and repeatable files, and refuse it unless all can be read.
 
     Only reads. Up files and repeatable files are split here, down files when their statements are
     needed. Hidden files are ignored, and other subfolders; there is a note about those that have
@@ -71,9 +71,16 @@ def read_folder(
         _note_other_folders(reader)
     if not (migrations or reader.repeatables or reader.problems):
         reader.problem(f'no migrations and no views in "{path}"', hint=_NAMING, detail=reader.notes)
-    reader.refuse_problems()
+    refuse_problems(reader.problems, path)
     notes = [*reader.notes, *(gaps(migrations) if chosen.has_repeatables else ())]
-    return Folder(path, tuple(migrations), tuple(reader.repeatables), tuple(notes), chosen.name)
+    return Folder(
+        path,
+        tuple(migrations),
+        tuple(reader.repeatables),
+        tuple(notes),
+        chosen.name,
+        unrunnable=tuple(reader.unrunnable),
+    )
 
 
 def versions_of(path: Path, *, format: str | None = None) -> list[tuple[str, str]]:  # noqa: A002 (as above)

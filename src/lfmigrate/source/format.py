@@ -86,6 +86,7 @@ class Found:
         take: Callable[[SqlFile], Parts],
         *,
         down: str | None = None,
+        undo: Callable[[SqlFile], Parts] = lambda file: Parts(file.text),
     ) -> None:
         """Add a migration, or note what is wrong with it.
 
@@ -95,13 +96,16 @@ class Found:
             file: The file.
             take: Takes its text apart.
             down: The file that reverts it, if it is another one.
+            undo: Takes the text of that one apart, of which all reverts the migration.
         """
         reader = self.reader
         read = reader.read(file, lambda each: self._ready(each, take(each)))
         if down is not None:
-            reverting = reader.read(down, lambda each: _down(each, each.text, outside=False))
+            reverting = reader.read(down, lambda each: self._undoing(each, undo(each)))
         if read is None:
             return
+        if why := rules.why_not_to_run(read[0]):
+            reader.unrunnable.append((number(version), why))
         migration = Migration(version, name, read[0], reverting if down is not None else read[1])
         other = self._found.setdefault(number(version), migration)
         if other is not migration:
@@ -135,15 +139,8 @@ class Found:
     def _ready(self, file: SqlFile, parts: Parts) -> tuple[SqlFile, SqlFile | None]:
         text = parts.up if parts.outside else rules.without_transaction(parts.up)
         up = SqlFile(file.name, file.path, text)
-        rules.refuse_templates(up)
-        alone = (
-            self._alone is not None
-            and {placement(s) for s in up.statements} == {"outside"}
-            and (self._alone == "all" or len(up.statements) == 1)
-        )
-        if parts.outside or alone:
+        if parts.outside or self._is_alone(up):
             up = SqlFile(file.name, file.path, rules.outside_transaction(text))
-        rules.refuse_unknown_down(up)
         rules.refuse_isolation_level(up)
         try:
             up.refuse_outside()
@@ -154,6 +151,21 @@ class Found:
         if parts.down is None:
             return up, None
         return up, _down(file, parts.down, outside=parts.down_outside)
+
+    def _undoing(self, file: SqlFile, parts: Parts) -> SqlFile:
+        down = _down(file, parts.up, outside=parts.outside)
+        with suppress(SqlFileError):  # it is reported when the text is to run
+            if not parts.outside and self._is_alone(down):
+                return _down(file, parts.up, outside=True)
+        return down
+
+    def _is_alone(self, file: SqlFile) -> bool:
+        """Return whether a file runs outside a transaction without saying so."""
+        return (
+            self._alone is not None
+            and {placement(s) for s in file.statements} == {"outside"}
+            and (self._alone == "all" or len(file.statements) == 1)
+        )
 
 
 def _down(file: SqlFile, text: str, *, outside: bool) -> SqlFile:

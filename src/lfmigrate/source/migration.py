@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from lfmigrate.errors import SqlFileError
 from lfmigrate.source.repeatable import RepeatableFile
 from lfmigrate.source.sqlfile import SqlFile
 from lfmigrate.source.version import label, number
@@ -59,6 +60,9 @@ class Folder:
             mentions, and by name otherwise.
         notes: Warnings, each a sentence without a full stop.
         format: Whose folder it is, such as ``goose``; see docs/formats.md.
+        is_fallback: Whether it is the shipped one, which was taken because no other was found.
+        unrunnable: Why files must not run, each with its version as a number; see
+            `history.plan.pending_migrations`.
     """
 
     path: Path
@@ -66,3 +70,5 @@ class Folder:
     repeatables: tuple[RepeatableFile, ...]
     notes: tuple[str, ...]
     format: str = OWN
+    is_fallback: bool = False
+    unrunnable: tuple[tuple[int, SqlFileError], ...] = field(default=(), repr=False, compare=False)

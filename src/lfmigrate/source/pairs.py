@@ -8,13 +8,9 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from lfmigrate.source.migration import Migration
-from lfmigrate.source.reader import Reader, is_folder
+from lfmigrate.source.reader import Reader, entries, is_folder
 from lfmigrate.source.repeatable import REPEATABLE, VIEWS
-from lfmigrate.source.rules import (
-    refuse_isolation_level,
-    refuse_templates,
-    refuse_unknown_down,
-)
+from lfmigrate.source.rules import refuse_isolation_level, why_not_to_run
 from lfmigrate.source.sqlfile import SqlFile
 
 # What lfmigrate reads besides the migrations.
@@ -32,7 +28,7 @@ _MIGRATION = re.compile(
 )
 
 # A number and a name with something else between them.
-_ALMOST = re.compile(r"[0-9]+[-. ]+[^-. ].*\.sql", re.IGNORECASE | re.ASCII | re.DOTALL)
+_ALMOST = re.compile(r"([0-9]+)[-. ]+[^-. ].*\.sql", re.IGNORECASE | re.ASCII | re.DOTALL)
 
 # Other tools keep the rollback in the same file, after one of these lines.
 _ROLLBACK_MARK = re.compile(
@@ -63,6 +59,46 @@ def is_own(reader: Reader) -> bool:
     """Return whether a folder has what only lfmigrate knows: directives, or its subfolders."""
     return not OWN_FOLDERS.isdisjoint(reader.others) or any(
         _DIRECTIVE.search(reader.text(name)) for name in reader.sql
+    )
+
+
+def own_names(reader: Reader) -> list[str]:
+    """Return the files of a folder that lfmigrate reads as migrations of its own."""
+    return [name for name in reader.sql if _MIGRATION.fullmatch(name)]
+
+
+def excludes_sections(reader: Reader) -> bool:
+    """Return whether a folder is none in which up and down are sections of one file.
+
+    It has pairs of files, or views and repeatable files, which only lfmigrate runs.
+    """
+    if any((match := _MIGRATION.fullmatch(name)) and match["way"] for name in reader.sql):
+        return True
+    folders = {VIEWS, REPEATABLE}.intersection(reader.others)
+    return any(
+        each.name.lower().endswith(".sql")
+        for folder in folders
+        for each in entries(reader.folder / folder)
+    )
+
+
+def is_marked(reader: Reader, up: re.Pattern[str], down: re.Pattern[str]) -> bool:
+    """Return whether files have the markers of a tool that needs one in each.
+
+    A folder in which some have none, and none has a section that reverts, is lfmigrate's own.
+
+    Args:
+        reader: The folder.
+        up: Matches the marker that each file needs.
+        down: Matches the one that lfmigrate refuses.
+    """
+    if excludes_sections(reader):
+        return False
+    marks = {name: reader.marks(name) for name in reader.sql}
+    marked = {name for name, found in marks.items() if any(map(up.fullmatch, found))}
+    return bool(marked) and (
+        marked.issuperset(own_names(reader))
+        or any(down.fullmatch(mark) for found in marks.values() for mark in found)
     )
 
 
@@ -105,14 +141,14 @@ class _Pairs:
         return found
 
     def _skip(self, file: str) -> None:
-        """Note a file that is not read, or refuse it if it was meant to be."""
-        if _ALMOST.fullmatch(file):
-            self.reader.problem(
+        """Note a file that is not read; `up` is refused if it was meant to be."""
+        self.reader.notes.append(f"{file} is ignored: its name is not that of a migration")
+        if almost := _ALMOST.fullmatch(file):
+            self.reader.skipped(
+                int(almost[1]),
                 f"{file} would be skipped: its name is almost that of a migration",
                 hint="Write an underscore between the version and the name, as in 002_b.sql.",
             )
-        else:
-            self.reader.notes.append(f"{file} is ignored: its name is not that of a migration")
 
     def _pair(self, number: int, ups: list[_Named], downs: list[_Named]) -> Migration | None:
         """Return the migration of one number, or None if its up file has a problem."""
@@ -129,6 +165,8 @@ class _Pairs:
         down_file = self._read(downs[0].file, _check_down) if downs else None
         if up is None:
             return None
+        if why := why_not_to_run(up):
+            self.reader.unrunnable.append((number, why))
         return Migration(ups[0].version, ups[0].name, up, down_file)
 
     def _check_down(self, down: _Named, ups: list[_Named]) -> None:
@@ -162,10 +200,9 @@ def check_up(file: SqlFile) -> SqlFile:
         raise file.refusal(
             "the rollback in this file would run right after the migration",
             mark.start(),
-            "Move what follows to a .down.sql file, and name this one .up.sql.",
+            "Move what follows to a .down.sql file, and name this one .up.sql; or name the tool"
+            " that runs these files with --format.",
         )
-    refuse_unknown_down(file)
-    refuse_templates(file)
     refuse_isolation_level(file)
     file.refuse_outside()
     return file

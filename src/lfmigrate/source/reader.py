@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import stat
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
@@ -34,6 +34,8 @@ class Reader:
         variables: What the placeholders in its files stand for.
         problems: Why it cannot be run, so far.
         notes: Warnings, each a sentence without a full stop.
+        unrunnable: Why files must not run, each with its version as a number. Of one that has run
+            already, with the same text, this does not matter.
         repeatables: Its files that may run again, in the order in which they run.
     """
 
@@ -43,6 +45,7 @@ class Reader:
         self.variables = variables
         self.problems: list[SqlFileError] = []
         self.notes: list[str] = []
+        self.unrunnable: list[tuple[int, SqlFileError]] = []
         self.repeatables: list[RepeatableFile] = []
         self._files: dict[str, SqlFile | SqlFileError] = {}
 
@@ -50,19 +53,9 @@ class Reader:
         """Note why the folder cannot be run."""
         self.problems.append(SqlFileError(message, detail=detail, hint=hint))
 
-    def refuse_problems(self) -> None:
-        """Refuse the folder if there is any problem.
-
-        Raises:
-            SqlFileError: The first ten, and how many there are.
-        """
-        if not self.problems:
-            return
-        count = len(self.problems)
-        error = combine(self.problems[:_MOST_PROBLEMS], f'{count} problems in "{self.folder}"')
-        if count > _MOST_PROBLEMS:
-            error.detail = (*error.detail, f"and {count - _MOST_PROBLEMS} more")
-        raise error
+    def skipped(self, number: int, message: str, *, hint: str) -> None:
+        """Note why nothing newer than what has run may run while there is such a file."""
+        self.unrunnable.append((number, SqlFileError(message, hint=hint)))
 
     def names(self, folder: Path) -> list[str]:
         """Return the names in a folder, sorted, without hidden ones.
@@ -143,6 +136,21 @@ class Reader:
     def marks(self, name: str) -> list[str]:
         """Return the comments of a file that may be a tool's markers, each a line."""
         return [match.group().strip() for match in _MARK.finditer(self.text(name))]
+
+
+def refuse_problems(problems: Sequence[SqlFileError], folder: Path) -> None:
+    """Refuse a folder if there is any problem.
+
+    Raises:
+        SqlFileError: The first ten, and how many there are.
+    """
+    if not problems:
+        return
+    count = len(problems)
+    error = combine(problems[:_MOST_PROBLEMS], f'{count} problems in "{folder}"')
+    if count > _MOST_PROBLEMS:
+        error.detail = (*error.detail, f"and {count - _MOST_PROBLEMS} more")
+    raise error
 
 
 def entries(path: Path) -> list[Path]:

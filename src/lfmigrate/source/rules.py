@@ -6,7 +6,7 @@ import re
 
 from lfmigrate.errors import SqlFileError
 from lfmigrate.source.sqlfile import SqlFile
-from lfmigrate.syntax.scanner import Token, placed_tokens
+from lfmigrate.syntax.scanner import Token, lexemes, placed_tokens
 
 _MARKED = "-- lfmigrate: no-transaction"
 
@@ -16,16 +16,25 @@ _BEGINS = re.compile(r"\b(?:begin|start)\b", re.IGNORECASE)
 
 _TEMPLATE = re.compile(r"\{\{|\$\{")
 
-# A comment that is nothing but a heading, such as "-- Down", "-- !Downs" or "==== DOWN ====". What
-# has more words, such as "-- Down: drops the table", is prose.
+# A line that is nothing but a heading, such as "-- Down", "-- !Downs" or "==== DOWN ====". What
+# has more words, such as "-- Down: drops the table", is prose, unless it is the marker of a tool.
+_LINE = r"(?<![^\n\r])[ \t]*(?P<mark>(?:--|\#|/\*|==)[-=+!@\#/*:<>\[\]()~. \t]*"
+_ENDING = r"[-=+!@\#/*:<>\[\]()~. \t]*)(?![^\n\r])"
+_TOOL = r"(?:(?:rambler|micrate|migrate|migration|goose|dbmate|sql|begin|section)[ \t:]*)?"
+_WHAT = r"(?:[ \t]+(?:migration|section|script|sql|part|steps?|statements?))?"
 _DOWN = re.compile(
-    r"""^[ \t]*(?:--|\#|/\*|={2,})[ \t]*[-=+!@\#/*: \t]*
-    (?:(?:rambler|micrate|migrate|migration|goose|dbmate|sql|begin|section)[ \t:]+)?
-    (?:downs?|undo|rollback|revert)(?:[ \t]+(?:migration|section|script))?
-    [ \t]*[-=*/:!]*[ \t]*$""",
-    re.IGNORECASE | re.MULTILINE | re.VERBOSE | re.ASCII,
+    rf"""{_LINE}(?:
+      {_TOOL}(?:downs?|downgrade|undo|rollback|revert){_WHAT}
+    | (?<=\+)(?:goose|migrate|micrate)[ \t]*down\b[^\n\r]*
+    | migrate:[ \t]*down\b[^\n\r]*
+    | (?<=@)undo\b[^\n\r]*
+    | create[ \t]+above[ \t]*/[ \t]*drop[ \t]+below
+    | sql[ \t]+in[ \t][^\n\r]*\bsection\b[^\n\r]*\brolled[ \t]+back\b[^\n\r]*
+    ){_ENDING}""",
+    re.IGNORECASE | re.VERBOSE | re.ASCII,
 )
-_UNDOES = frozenset({"DROP", "DELETE", "TRUNCATE", "REVOKE", "ALTER", "UPDATE"})
+_UP = re.compile(rf"{_LINE}{_TOOL}(?:ups?|upgrade){_WHAT}{_ENDING}", re.IGNORECASE | re.ASCII)
+_UNDOES = frozenset({"DROP", "DELETE", "TRUNCATE", "REVOKE"})
 
 
 def outside_transaction(text: str) -> str:
@@ -107,21 +116,61 @@ def refuse_templates(file: SqlFile) -> None:
             )
 
 
+def why_not_to_run(file: SqlFile) -> SqlFileError | None:
+    """Return why a file must not run that lfmigrate can read; None if it may.
+
+    What has run already is as it is, so this is for what is pending.
+
+    Raises:
+        SqlFileError: It cannot be split.
+    """
+    _ = file.statements
+    try:
+        refuse_templates(file)
+        refuse_unknown_down(file)
+    except SqlFileError as error:
+        return error
+    return None
+
+
 def refuse_unknown_down(file: SqlFile) -> None:
     """Refuse what looks like a down section by a marker that is not known.
 
+    It is a heading with statements before and after it, whatever they do. At the top it is the
+    title of the file, unless what follows drops something, or is followed by a heading for the up
+    section.
+
     Raises:
-        SqlFileError: A heading such as ``-- Down`` is followed by what undoes something.
+        SqlFileError: There is one, in a comment between statements.
     """
-    for mark in _DOWN.finditer(file.text):
-        if mark.group().lstrip().startswith(("=", "#")):  # which is no SQL
+    for mark in _headings(file, _DOWN):
+        after = [s for s in file.statements if s.offset >= mark.start("mark")]
+        if not mark["mark"].startswith(("--", "/*")):  # which is no SQL
             raise _down(file, mark)
-        for statement in file.statements:
-            if statement.offset + len(statement.text) > mark.start():
-                is_behind = statement.offset > mark.start()  # and not in a function's body
-                if is_behind and statement.head[:1] and statement.head[0] in _UNDOES:
-                    raise _down(file, mark)
-                break
+        is_title = len(after) == len(file.statements)
+        drops = bool(after) and after[0].head[:1] != () and after[0].head[0] in _UNDOES
+        if after and (not is_title or drops or _has_up_section(file)):
+            raise _down(file, mark)
+
+
+def _has_up_section(file: SqlFile) -> bool:
+    """Return whether there is a heading for the up section, after the first statement."""
+    return any(each.start() > file.statements[0].offset for each in _headings(file, _UP))
+
+
+def _headings(file: SqlFile, pattern: re.Pattern[str]) -> list[re.Match[str]]:
+    """Return the headings between statements: not in a string, a comment or a statement."""
+    found = {match.start("mark"): match for match in pattern.finditer(file.text)}
+    if not found:
+        return []
+    begins = [start for _, start, _ in lexemes(file.text, file.name) if start in found]
+    spans = [(s.offset, s.offset + len(s.text)) for s in file.statements]
+    return [
+        found[start]
+        for start in begins
+        if not any(first < start < end for first, end in spans)
+        and (file.text.startswith(("--", "/*"), start) or any(start == at for at, _ in spans))
+    ]
 
 
 def refuse_isolation_level(file: SqlFile) -> None:
@@ -145,8 +194,9 @@ def refuse_isolation_level(file: SqlFile) -> None:
 
 def _down(file: SqlFile, mark: re.Match[str]) -> SqlFileError:
     return file.refusal(
-        f'"{mark.group().strip()}" looks like the beginning of a down section, which would run'
+        f'"{mark["mark"].strip()}" looks like the beginning of a down section, which would run'
         " right after the migration",
-        mark.start() + len(mark.group()) - len(mark.group().lstrip()),
-        "Move what follows to a .down.sql file, or reword the comment if it is none.",
+        mark.start("mark"),
+        "Move what follows to a .down.sql file, name the tool that runs these files with --format,"
+        " or reword the comment if it is none.",
     )

@@ -235,6 +235,15 @@ def _decoded(name: str, text: str, end: int) -> str:
     )
 
 
+def lexemes(text: str, file: str) -> Iterator[tuple[str, int, int]]:
+    """Return the kind of each token, comment and white space, where it begins and where it ends.
+
+    Raises:
+        SqlFileError: One of them is never closed.
+    """
+    return _Scanner(text, file).tokens()
+
+
 def leading_comments(text: str, file: str) -> Iterator[tuple[int, str]]:
     """Return the line comments before the first token, each with its offset, one at a time.
 

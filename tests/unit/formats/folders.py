@@ -7,10 +7,22 @@ sections, placeholders, files without a transaction, files that are not read.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
+from lfmigrate.history.events import History
+from lfmigrate.history.plan import pending_migrations
+from lfmigrate.source.folder import Folder, read_folder
+
 INDEX = "CREATE INDEX CONCURRENTLY b_id ON b (id);\n"
+
+
+def read_to_run(path: Path, *, format: str | None = None) -> Folder:  # noqa: A002 (the option)
+    """Read a folder of which nothing is applied, and refuse what must not run."""
+    folder = read_folder(path, format=format)
+    pending_migrations(folder, History(), to=None, allow_out_of_order=False)
+    return folder
 
 
 class Case(NamedTuple):
@@ -169,7 +181,7 @@ CASES = {
     "node-pg-migrate": Case(
         {
             "1714564800000_a.sql": f"-- Up Migration\n{A}\n-- Down Migration\nDROP TABLE a;\n",
-            "1714564800001_b.sql": f"{B}-- - down migration\nDROP TABLE b;\n",
+            "1714564800001_b.sql": f"--up  MIGRATION: b\n{B}-- - down migration b\nDROP TABLE b;\n",
             "20240501120001000_c.sql": "SELECT 1;\n",
         },
         ["1714564800000_a", "1714564800001_b", "20240501120001000_c"],

@@ -13,7 +13,7 @@ from lfmigrate.errors import SqlFileError
 from lfmigrate.source.folder import Folder, Migration, read_folder
 from lfmigrate.source.formats.detect import FORMATS
 from lfmigrate.source.sqlfile import from_text
-from tests.unit.formats.folders import CASES, A, B, Case
+from tests.unit.formats.folders import CASES, A, B, Case, read_to_run
 
 Write = Callable[[Mapping[str, str | bytes]], Path]
 
@@ -27,7 +27,7 @@ def read(folder: Write, case: Case, name: str | None = None) -> Folder:
 def refusal(folder: Write, files: dict[str, str], name: str | None = None) -> SqlFileError:
     """Return why a folder is refused."""
     with pytest.raises(SqlFileError) as caught:
-        read_folder(folder(files), format=name)
+        read_to_run(folder(files), format=name)
     assert caught.value.hint
     return caught.value
 
@@ -187,7 +187,10 @@ def test_the_file_for_postgresql_takes_precedence(folder: Write) -> None:
 
 def test_two_formats_are_named(folder: Write) -> None:
     """Which one is meant is not guessed; the option decides."""
-    files = {"1_a.sql": f"-- migrate:up\n{A}", "2_b.sql": f"-- +goose Up\n{B}"}
+    files = {
+        "1_a.sql": f"-- migrate:up\n{A}-- migrate:down\n",
+        "2_b.sql": f"-- +goose Up\n{B}-- +goose Down\n",
+    }
 
     error = refusal(folder, files)
 

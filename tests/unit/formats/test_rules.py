@@ -12,6 +12,7 @@ from lfmigrate.source.folder import read_folder
 from lfmigrate.source.rules import outside_transaction, without_transaction
 from lfmigrate.source.sqlfile import from_text
 from lfmigrate.syntax.scanner import split
+from tests.unit.formats.folders import read_to_run
 
 Write = Callable[[Mapping[str, str | bytes]], Path]
 
@@ -46,7 +47,7 @@ def test_a_transaction_around_a_file_is_left_out(text: str) -> None:
         "BEGIN;\nSELECT 1;\nROLLBACK;",
         "BEGIN;\nSELECT 1;\nCOMMIT AND CHAIN;",
         "BEGIN;\nSELECT CASE WHEN true THEN 1 END;",
-        "CREATE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT 1; END;",
+        "CREATE FUNCTION f() RETURNS a BEGIN ATOMIC SELECT 1; END;",
         "DO $$ BEGIN PERFORM 1; END $$;",
     ],
 )
@@ -98,17 +99,77 @@ def test_the_directive_moves_no_line(text: str) -> None:
         "-- Down Migration",
         "/* down */",
         "-------- DOWN --------",
+        "--- [down] ---",
+        "-- Down:",
+        "-- Downgrade",
+        "-- rollback script",
+        "  -- +goose Down",
+        "-- +gooseDown",
+        "  -- migrate:down transaction:false",
+        "  -- +MIGRATE Down notransaction",
+        "-- //@UNDO drops it",
+        "-- create above / drop below",
+        "-- SQL in this section is executed when the migration is rolled back.",
+        "-- SQL in section 'Down' is executed when this migration is rolled back",
     ],
 )
 def test_what_looks_like_a_down_section_is_refused(folder: Write, mark: str) -> None:
     """It would be run right after the migration, without a word."""
-    text = f"CREATE TABLE t ();\n{mark}\nDROP TABLE t;\n"
+    text = f"CREATE TABLE t ();\r\n{mark}\r\nDROP TABLE t;\n"
 
     with pytest.raises(SqlFileError) as caught:
-        read_folder(folder({"001_a.sql": text}), format="lfmigrate")
+        read_to_run(folder({"001_a.sql": text}), format="lfmigrate")
 
     assert (caught.value.file, caught.value.line) == ("001_a.sql", 2)
     assert "down section" in caught.value.message
+    assert mark.strip() in caught.value.message
+
+
+@pytest.mark.parametrize(
+    "undoing",
+    [
+        "DO $$ BEGIN DROP TABLE t; END $$;",
+        "SET search_path = public;\nDROP TABLE t;",
+        "CALL undo();",
+        "ALTER TABLE t DROP COLUMN c;",
+        "SELECT 1;",
+    ],
+)
+@pytest.mark.parametrize("mark", ["-- Down", "-- Revert"])
+def test_whatever_is_below_a_heading_is_refused(folder: Write, mark: str, undoing: str) -> None:
+    """A block or a function may undo anything."""
+    with pytest.raises(SqlFileError, match="down section"):
+        read_to_run(folder({"001_a.sql": f"CREATE TABLE t ();\n{mark}\n{undoing}\n"}))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "COMMENT ON TABLE a IS '\n== Rollback ==\nsteps';\nDROP TABLE b;",
+        "SELECT 1;\nSELECT '\n# Down\n';\nSELECT 2;",
+        "SELECT 1;\n/*\n=== undo ===\n*/\nDROP TABLE b;",
+        "SELECT 1;\nCREATE FUNCTION f() RETURNS int AS $$\n# rollback\n$$;\nDROP TABLE b;",
+        "SELECT 1;\nCREATE TABLE t (\n  a int,\n  -- down\n  b int\n);\nSELECT 2;",
+        "SELECT 1;\nCREATE FUNCTION f() RETURNS a BEGIN ATOMIC\n-- undo\nTABLE a; END;\nTABLE a;",
+        "SELECT 1;\n/*\n-- down\n*/\nSELECT 2;",
+        "-- Revert\nALTER TABLE IF EXISTS zz ADD COLUMN a int;\nSELECT 1;",
+        "-- 5: a\n-- Down:\n--\n\nALTER TABLE a ADD COLUMN b int;",
+        "SELECT 1; -- rollback\nSELECT 2;",
+    ],
+)
+def test_a_heading_between_statements_only_is_one(folder: Write, text: str) -> None:
+    """Not in a string, a comment, a body or a statement; and at the top it is a title."""
+    assert read_to_run(folder({"001_a.sql": text})).migrations
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["-- Down\nDO $$ BEGIN END $$;\n-- Up\nSELECT 1;", "-- Undo\nDROP TABLE a;\nSELECT 1;"],
+)
+def test_a_title_of_what_reverts_is_refused(folder: Write, text: str) -> None:
+    """The down section is the first one, or all of the file."""
+    with pytest.raises(SqlFileError, match="down section"):
+        read_to_run(folder({"001_a.sql": text}))
 
 
 @pytest.mark.parametrize(
@@ -126,7 +187,7 @@ def test_prose_is_no_down_section(folder: Write, comment: str) -> None:
     """A comment may have the word."""
     text = f"CREATE TABLE t ();\n{comment}\nDROP TABLE old;\n"
 
-    assert read_folder(folder({"001_a.sql": text})).migrations
+    assert read_to_run(folder({"001_a.sql": text})).migrations
 
 
 def test_a_heading_without_anything_to_undo_is_no_down_section(folder: Write) -> None:
@@ -136,7 +197,7 @@ def test_a_heading_without_anything_to_undo_is_no_down_section(folder: Write) ->
         "CREATE FUNCTION f() RETURNS int LANGUAGE sql AS $$\n-- undo\nSELECT 1 $$;\nDROP TABLE a;"
     )
     for text in ("SELECT 1;\n-- Down\n", "-- Rollback\nSELECT 1;\n", function, update):
-        assert read_folder(folder({"001_a.sql": text})).migrations
+        assert read_to_run(folder({"001_a.sql": text})).migrations
 
 
 @pytest.mark.parametrize(
@@ -151,7 +212,7 @@ def test_a_heading_without_anything_to_undo_is_no_down_section(folder: Write) ->
 def test_a_template_is_refused(folder: Write, text: str) -> None:
     """With its line, before anything is sent."""
     with pytest.raises(SqlFileError, match="a template") as caught:
-        read_folder(folder({"001_a.sql": text}))
+        read_to_run(folder({"001_a.sql": text}))
 
     assert caught.value.line == text.count("\n") + 1
 
@@ -167,7 +228,7 @@ def test_a_template_is_refused(folder: Write, text: str) -> None:
 )
 def test_braces_in_strings_and_comments_are_no_template(folder: Write, text: str) -> None:
     """An array and a JSON document have them."""
-    assert read_folder(folder({"001_a.sql": text})).migrations
+    assert read_to_run(folder({"001_a.sql": text})).migrations
 
 
 @pytest.mark.parametrize("name", ["002-b.sql", "002 b.sql", "002.b.sql", "002--b.up.sql"])
@@ -176,7 +237,7 @@ def test_a_name_that_almost_matches_is_refused(folder: Write, name: str) -> None
     path = folder({"001_a.sql": "SELECT 1;", name: "SELECT 2;", "003_c.sql": "SELECT 3;"})
 
     with pytest.raises(SqlFileError, match="almost that of a migration") as caught:
-        read_folder(path)
+        read_to_run(path)
 
     assert name in caught.value.message
 

@@ -6,22 +6,29 @@ import re
 
 from lfmigrate.source.format import Format, Found, Parts
 from lfmigrate.source.migration import Migration
+from lfmigrate.source.pairs import is_marked
 from lfmigrate.source.reader import Reader
-from lfmigrate.source.sections import Section, refuse_statements, sections
+from lfmigrate.source.sections import (
+    Markers,
+    Section,
+    refuse_order,
+    refuse_statements,
+    sections,
+)
 from lfmigrate.source.sqlfile import SqlFile
 
 _NAME = re.compile(r"(?P<version>[0-9]+)(?P<name>.*)\.sql", re.DOTALL)
-_MARKER = re.compile(r"--[ \t]*migrate:(up|down)(?:[ \t]+(.*))?[ \t]*")
-_PAIR = re.compile(r".*\.(?:up|down)\.sql", re.IGNORECASE | re.DOTALL)
+_UP = re.compile(r"--[ \t]*migrate:(up)(?:[ \t]+(.*))?[ \t]*")
+_DOWN = re.compile(r"--[ \t]*migrate:(down)(?:[ \t]+(.*))?[ \t]*")
+_MARKERS = Markers(
+    re.compile(r"--[ \t]*migrate:(up|down)(?:[ \t]+(.*))?[ \t]*"),
+    re.compile(r"^\s*--[-\s#*/+]*migrate[ \t]*:[ \t]*(?:up|down)\b", re.IGNORECASE),
+    "-- migrate:down",
+)
 
 
 def _matches(reader: Reader) -> bool:
-    # In a pair of files it is a mistake.
-    return not any(_PAIR.fullmatch(name) for name in reader.sql) and any(
-        (found := _MARKER.fullmatch(mark)) and found[1] == "up"
-        for name in reader.sql
-        for mark in reader.marks(name)
-    )
+    return is_marked(reader, _UP, _DOWN)
 
 
 def _read(reader: Reader) -> list[Migration]:
@@ -35,10 +42,9 @@ def _read(reader: Reader) -> list[Migration]:
 
 
 def _parts(file: SqlFile) -> Parts:
-    parts = sections(file, _MARKER)
+    parts = sections(file, _MARKERS)
     refuse_statements(file, parts[""], "-- migrate:up")
-    if "up" not in parts:
-        raise file.refusal('there is no "-- migrate:up"', 0, "Write it above what applies it.")
+    refuse_order(file, parts, "up", "-- migrate:up")
     down = parts.get("down")
     return Parts(
         parts["up"].text,

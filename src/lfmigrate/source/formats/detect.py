@@ -24,6 +24,7 @@ from lfmigrate.source.formats import (
     supabase,
     tern,
 )
+from lfmigrate.source.migration import PAIRS
 from lfmigrate.source.reader import Reader
 
 _OTHERS: tuple[Format, ...] = (
@@ -59,9 +60,13 @@ def format_of(reader: Reader, wanted: str | None) -> Format:
     Raises:
         SqlFileError: There is no such format; the folder could have two; or it is not one to read.
     """
+    chosen = _found(reader) if wanted is None else named(wanted)
+    refused.refuse_programs(reader, is_own=chosen.name in PAIRS)
+    return chosen
+
+
+def _found(reader: Reader) -> Format:
     refused.refuse_others(reader)
-    if wanted is not None:
-        return named(wanted)
     found = [each for each in _OTHERS if each.matches(reader)]
     if len(found) > 1:
         names = " and ".join(each.name for each in found)

@@ -8,6 +8,7 @@ from contextlib import suppress
 from lfmigrate.errors import SqlFileError
 from lfmigrate.source.format import Format, Found, Parts
 from lfmigrate.source.migration import Migration
+from lfmigrate.source.pairs import own_names
 from lfmigrate.source.reader import Reader, is_folder
 from lfmigrate.source.sqlfile import SqlFile
 
@@ -28,7 +29,8 @@ def _folders(reader: Reader) -> dict[str, set[str]]:
 
 
 def _is_one(reader: Reader) -> bool:
-    return any(
+    # A folder among lfmigrate's own files is not read.
+    return not own_names(reader) and any(
         "up.sql" in files and _NAME.fullmatch(name) for name, files in _folders(reader).items()
     )
 
@@ -59,7 +61,7 @@ def _read_as(reader: Reader, tool: str) -> list[Migration]:
             return Parts(file.text, None, outside)
 
         down = f"{folder}/down.sql" if "down.sql" in files else None
-        found.add(version, match["name"], f"{folder}/up.sql", parts, down=down)
+        found.add(version, match["name"], f"{folder}/up.sql", parts, down=down, undo=parts)
     for name in reader.sql:
         found.misnamed(name, "2024-05-01-120000_first_table/up.sql")
     return found.in_order_of_text(tool) if tool == "diesel" else found.migrations()

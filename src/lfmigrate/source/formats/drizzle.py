@@ -11,6 +11,7 @@ from typing import Any
 from lfmigrate.errors import SqlFileError
 from lfmigrate.source.format import Format, Found, Parts
 from lfmigrate.source.migration import Migration
+from lfmigrate.source.pairs import excludes_sections
 from lfmigrate.source.reader import Reader
 
 _JOURNAL = "meta/_journal.json"
@@ -18,7 +19,11 @@ _NUMBERED = re.compile(r"([0-9]+)_(.+)", re.DOTALL)
 
 
 def _matches(reader: Reader) -> bool:
-    return "meta" in reader.others and (reader.folder / _JOURNAL).is_file()
+    return (
+        "meta" in reader.others
+        and (reader.folder / _JOURNAL).is_file()
+        and not excludes_sections(reader)
+    )
 
 
 def _read(reader: Reader) -> list[Migration]:

@@ -33,7 +33,14 @@ def _read(reader: Reader) -> list[Migration]:
         if match["way"] == "V":
             version = match["version"].replace("_", ".")
             down = undo.pop(_number(match), None)
-            found.add(version, match["name"], file, lambda f: _parts(f, reader), down=down)
+            found.add(
+                version,
+                match["name"],
+                file,
+                lambda f: _parts(f, reader),
+                down=down,
+                undo=lambda f: _parts(f, reader),
+            )
     for file in undo.values():
         reader.problem(
             f"{file} has no migration of its version",

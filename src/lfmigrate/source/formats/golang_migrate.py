@@ -15,6 +15,7 @@ from lfmigrate.syntax.transaction_block import placement
 
 _UP = re.compile(r"[0-9]+_.+\.up\.sql", re.DOTALL)
 _DOWN = re.compile(r"[0-9]+_.+\.down\.sql", re.DOTALL)
+_NAMED = re.compile(rf"{_UP.pattern}|{_DOWN.pattern}", re.DOTALL)
 
 
 def _matches(reader: Reader) -> bool:
@@ -30,7 +31,7 @@ def _matches(reader: Reader) -> bool:
 def _read(reader: Reader) -> list[Migration]:
     def translate(file: SqlFile) -> SqlFile:
         text = _bare(file.text)
-        if text == file.text and _UP.fullmatch(file.name) and _is_alone(file):
+        if text == file.text and _NAMED.fullmatch(file.name) and _is_alone(file):
             text = outside_transaction(text)
         return SqlFile(file.name, file.path, text)
 
@@ -49,7 +50,10 @@ def _is_alone(file: SqlFile) -> bool:
     """Return whether it is one statement, which the server can run outside a transaction only."""
     if file.no_transaction:
         return False
-    return [placement(statement) for statement in file.statements] == ["outside"]
+    try:
+        return [placement(statement) for statement in file.statements] == ["outside"]
+    except SqlFileError:
+        return False  # reported when the file is split
 
 
 FORMAT = Format("golang-migrate", _matches, _read, has_repeatables=True)

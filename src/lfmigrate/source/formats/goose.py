@@ -7,25 +7,39 @@ import re
 
 from lfmigrate.source.format import Format, Found, Parts
 from lfmigrate.source.migration import Migration
+from lfmigrate.source.pairs import is_marked
 from lfmigrate.source.reader import Reader
-from lfmigrate.source.sections import filled, refuse_statements, sections
+from lfmigrate.source.sections import (
+    Markers,
+    filled,
+    refuse_order,
+    refuse_statements,
+    sections,
+)
 from lfmigrate.source.sqlfile import SqlFile
 
 _NAME = re.compile(r"(?P<version>[0-9]+)_(?P<name>.+)\.sql")
-_MARKER = re.compile(r"--[ \t]*\+goose[ \t]+(up|down)[ \t]*()", re.IGNORECASE)
-_ANNOTATION = re.compile(r"^--[ \t]*\+goose[ \t]+(.*?)[ \t\r]*$", re.IGNORECASE | re.MULTILINE)
-_OTHERS = {"up", "down", "statementbegin", "statementend", "no transaction"}
+_UP = re.compile(r"-{2,}[ \t]*\+goose[ \t]*(up)[- \t]*()", re.IGNORECASE)
+_DOWN = re.compile(r"-{2,}[ \t]*\+goose[ \t]*(down)[- \t]*()", re.IGNORECASE)
+_MARKERS = Markers(
+    re.compile(r"-{2,}[ \t]*\+goose[ \t]*(up|down)[- \t]*()", re.IGNORECASE),
+    re.compile(r"^[^\S\n]+-{2,}.*\+goose[ \t]*(?:up|down)\b", re.IGNORECASE),
+    "-- +goose Down",
+)
+# For goose, every comment at the beginning of a line with this word in it is an annotation.
+_ANNOTATION = re.compile(r"^([^\S\n]*)--(.*\+goose.*)$", re.IGNORECASE | re.MULTILINE)
+_OTHERS = {"up", "down", "no transaction", "envsub on", "envsub off"}
+_STATEMENT = ("statementbegin", "statementend")
 _SUBSTITUTED = re.compile(
-    r"^--[ \t]*\+goose[ \t]+envsub[ \t]+on[ \t\r]*$(.*?)"
-    r"(?:^--[ \t]*\+goose[ \t]+envsub[ \t]+off|\Z)",
+    r"^-{2,}[ \t]*\+goose[ \t]*envsub on[ \t\r]*$(.*?)"
+    r"(?:^-{2,}[ \t]*\+goose[ \t]*envsub off|\Z)",
     re.IGNORECASE | re.MULTILINE | re.DOTALL,
 )
 _VARIABLE = re.compile(r"\$\{(?P<name>\w+)(?::?-(?P<default>[^}]*))?\}", re.ASCII)
 
 
 def _matches(reader: Reader) -> bool:
-    marks = (mark.lower().replace(" ", "") for name in reader.sql for mark in reader.marks(name))
-    return any(mark == "--+gooseup" for mark in marks)
+    return is_marked(reader, _UP, _DOWN)
 
 
 def _read(reader: Reader) -> list[Migration]:
@@ -39,22 +53,43 @@ def _read(reader: Reader) -> list[Migration]:
 
 
 def _parts(file: SqlFile, reader: Reader) -> Parts:
-    outside = False
-    for each in _ANNOTATION.finditer(file.text):
-        word = " ".join(each[1].lower().split())
-        outside = outside or word == "no transaction"
-        if word not in {*_OTHERS, "envsub on", "envsub off"}:
-            raise file.refusal(
-                f'unknown annotation "{each.group().strip()}"',
-                each.start(),
-                "goose knows Up, Down, StatementBegin, StatementEnd, NO TRANSACTION and ENVSUB.",
-            )
-    parts = sections(_substituted(file, reader), _MARKER)
+    outside = "no transaction" in _annotations(file)
+    parts = sections(_substituted(file, reader), _MARKERS)
     refuse_statements(file, parts[""], "-- +goose Up")
-    if "up" not in parts:
-        raise file.refusal('there is no "-- +goose Up"', 0, "Write it above what applies it.")
+    refuse_order(file, parts, "up", "-- +goose Up")
     up = parts["up"].text
     return Parts(up, parts["down"].text if "down" in parts else None, outside, outside)
+
+
+def _annotations(file: SqlFile) -> set[str]:
+    """Return the annotations of a file in lower case, and refuse what goose rejects."""
+    found: set[str] = set()
+    opened: re.Match[str] | None = None
+    for each in _ANNOTATION.finditer(file.text):
+        place = each.start() + len(each[1])
+        if each[1]:
+            raise file.refusal(
+                f'blanks before "{each.group().strip()}", which goose rejects',
+                place,
+                "Begin the line with the annotation, or reword the comment.",
+            )
+        word = re.sub(r"\+goose", "", each[2].replace("--", ""), flags=re.IGNORECASE, count=1)
+        word = word.strip().lower()
+        found.add(word)
+        if word in _STATEMENT and (opened is None) == (word == _STATEMENT[0]):
+            opened = each if opened is None else None
+        elif word not in _OTHERS or (opened is not None and word in {"up", "down"}):
+            what = "misplaced" if word in {*_OTHERS, *_STATEMENT} else "unknown"
+            raise file.refusal(
+                f'{what} annotation "{each.group().strip()}"',
+                place,
+                "goose knows Up, Down, StatementBegin, StatementEnd, NO TRANSACTION and ENVSUB.",
+            )
+    if opened is not None:
+        raise file.refusal(
+            "no StatementEnd follows this", opened.start(), 'Write "-- +goose StatementEnd".'
+        )
+    return found
 
 
 def _substituted(file: SqlFile, reader: Reader) -> SqlFile:

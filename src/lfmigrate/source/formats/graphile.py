@@ -24,7 +24,10 @@ def _files(reader: Reader) -> list[str]:
 
 def _matches(reader: Reader) -> bool:
     return any(
-        mark.startswith("--! Previous:") for name in _files(reader) for mark in reader.marks(name)
+        mark.startswith("--! Previous:")
+        for name in _files(reader)
+        if _NAME.fullmatch(name)
+        for mark in reader.marks(name)
     )
 
 

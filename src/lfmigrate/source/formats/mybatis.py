@@ -6,12 +6,21 @@ import re
 
 from lfmigrate.source.format import Format, Found, Parts
 from lfmigrate.source.migration import Migration
+from lfmigrate.source.pairs import excludes_sections
 from lfmigrate.source.reader import Reader
-from lfmigrate.source.sections import filled, sections
+from lfmigrate.source.sections import Markers, filled, sections
 from lfmigrate.source.sqlfile import SqlFile
 
 _NAME = re.compile(r"(?P<version>[0-9]+)_(?P<name>.+)\.sql")
-_MARKER = re.compile(r"\s*(?:--|//).*@(undo)\b(.*)", re.IGNORECASE)
+_MARKERS = Markers(
+    re.compile(r"\s*--\s*//\s*@(UNDO)\b(.*)"),
+    re.compile(r"^\s*--\s*//.*@UNDO|^\s*(?:--|//).*(?<![\w.])@(?i:undo)(?![\w.])"),
+    "-- //@UNDO",
+)
+
+# What says that a folder is its own: how it names files, and a line with nothing but the marker.
+_NAMED = re.compile(r"[0-9]{14}_.+\.sql", re.DOTALL)
+_UNDO = re.compile(r"--\s*//\s*@UNDO")
 _PLACEHOLDER = re.compile(r"\$\{(?P<name>[\w.-]+)\}")
 
 # Scripts that are no migrations.
@@ -19,7 +28,10 @@ _OTHERS = {"bootstrap.sql", "onabort.sql"}
 
 
 def _matches(reader: Reader) -> bool:
-    return any(_MARKER.fullmatch(mark) for name in reader.sql for mark in reader.marks(name))
+    return not excludes_sections(reader) and any(
+        _NAMED.fullmatch(name) and any(map(_UNDO.fullmatch, reader.marks(name)))
+        for name in reader.sql
+    )
 
 
 def _read(reader: Reader) -> list[Migration]:
@@ -35,7 +47,7 @@ def _read(reader: Reader) -> list[Migration]:
 
 
 def _parts(file: SqlFile, reader: Reader) -> Parts:
-    parts = sections(filled(file, _PLACEHOLDER, reader.variables), _MARKER)
+    parts = sections(filled(file, _PLACEHOLDER, reader.variables), _MARKERS)
     return Parts(parts[""].text, parts["undo"].text if "undo" in parts else None)
 
 

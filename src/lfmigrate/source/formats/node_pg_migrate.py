@@ -8,18 +8,27 @@ from itertools import pairwise
 
 from lfmigrate.source.format import Format, Found, Parts
 from lfmigrate.source.migration import Migration
+from lfmigrate.source.pairs import excludes_sections
 from lfmigrate.source.reader import Reader
-from lfmigrate.source.sections import refuse_statements, sections
+from lfmigrate.source.sections import Markers, refuse_statements, sections
 from lfmigrate.source.sqlfile import SqlFile
 
 _NAME = re.compile(r"(?P<version>[0-9]+)[^0-9](?P<name>.+)\.sql", re.DOTALL)
 _SECONDS = 14
-_MARKER = re.compile(r"\s*--[\s-]*(up|down)\s+migration(.*)", re.IGNORECASE)
+_MARKERS = Markers(
+    re.compile(r"\s*--[\s-]*(up|down)\s+migration(.*)", re.IGNORECASE),
+    re.compile(r"(?!)"),  # it takes whatever begins like a marker for one
+    "-- Down Migration",
+)
+
+# What says that a folder is its own: how it names files, and a line with nothing but the marker.
+_NAMED = re.compile(r"(?:[0-9]{13}|[0-9]{17})[^0-9].+\.sql", re.DOTALL)
+_UP = re.compile(r"--[\s-]*up\s+migration[\s-]*", re.IGNORECASE)
 
 
 def _matches(reader: Reader) -> bool:
-    return any(
-        _NAME.fullmatch(name) and any(map(_MARKER.fullmatch, reader.marks(name)))
+    return not excludes_sections(reader) and any(
+        _NAMED.fullmatch(name) and any(map(_UP.fullmatch, reader.marks(name)))
         for name in reader.sql
     )
 
@@ -53,10 +62,16 @@ def _moment(version: str) -> int:
 
 
 def _parts(file: SqlFile) -> Parts:
-    parts = sections(file, _MARKER)
+    parts = sections(file, _MARKERS)
     down = parts["down"].text if "down" in parts else None
     if "up" not in parts:
-        return Parts(parts[""].text, down)  # from the top
+        if "down" in parts:
+            raise file.refusal(
+                'there is no "-- Up Migration", so node-pg-migrate would apply what follows, too',
+                parts["down"].offset,
+                'Write "-- Up Migration" above what applies the migration.',
+            )
+        return Parts(parts[""].text)
     refuse_statements(file, parts[""], "-- Up Migration")
     return Parts(parts["up"].text, down)
 

@@ -50,12 +50,21 @@ def _read(reader: Reader) -> list[Migration]:
                 )
             continue
 
-        def parts(file: SqlFile, outside: bool = bool(match["outside"])) -> Parts:  # noqa: FBT001 (bound)
-            return Parts(file.text, None, outside)
-
         down = chosen.get((version, name, "down"))
-        found.add(version, name, match.string, parts, down=down.string if down else None)
+        found.add(
+            version,
+            name,
+            match.string,
+            _parts,
+            down=down.string if down else None,
+            undo=_parts,
+        )
     return found.migrations()
+
+
+def _parts(file: SqlFile) -> Parts:
+    match = _NAME.fullmatch(file.name)
+    return Parts(file.text, None, match is not None and match["outside"] is not None)
 
 
 _NEW = {f"{{version}}_{{name}}.{way}.sql": "-- {title}\n\n" for way in ("up", "down")}

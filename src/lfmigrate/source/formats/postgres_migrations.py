@@ -6,6 +6,7 @@ import re
 
 from lfmigrate.source.format import Format, Found, Parts
 from lfmigrate.source.migration import Migration
+from lfmigrate.source.pairs import excludes_sections
 from lfmigrate.source.reader import Reader
 
 _NAME = re.compile(r"(?P<version>[0-9]+)[-_]?(?P<name>.*)\.sql", re.DOTALL)
@@ -15,7 +16,7 @@ _OUTSIDE = "-- postgres-migrations disable-transaction"
 
 def _matches(reader: Reader) -> bool:
     marks = [mark for name in reader.sql for mark in reader.marks(name)]
-    if any(mark.startswith("--! Previous:") for mark in marks):
+    if excludes_sections(reader) or any(mark.startswith("--! Previous:") for mark in marks):
         return False
     # One dash among underscores is a mistake, not a format.
     all_dashed = bool(reader.sql) and all(map(_DASHED.fullmatch, reader.sql))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from lfmigrate.source.format import Format, Found, Parts
 from lfmigrate.source.migration import Migration
+from lfmigrate.source.pairs import OWN_FOLDERS, own_names
 from lfmigrate.source.reader import Reader, is_folder
 
 _LOCK = "migration_lock.toml"
@@ -15,11 +16,18 @@ _FILE = "migration.sql"
 
 
 def _matches(reader: Reader) -> bool:
-    return any(_FILE in reader.names(path) for path in _folders(reader))
+    # A folder among lfmigrate's own files is not read.
+    return (_LOCK in reader.others or not own_names(reader)) and any(
+        _FILE in reader.names(path) for path in _folders(reader)
+    )
 
 
 def _folders(reader: Reader) -> list[Path]:
-    return [reader.folder / name for name in reader.others if is_folder(reader.folder / name)]
+    return [
+        reader.folder / name
+        for name in reader.others
+        if name not in OWN_FOLDERS and is_folder(reader.folder / name)
+    ]
 
 
 def _read(reader: Reader) -> list[Migration]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 
 from lfmigrate.errors import SqlFileError
+from lfmigrate.source.pairs import own_names
 from lfmigrate.source.reader import Reader, entries
 
 _PROGRAM = re.compile(
-    r"(?:[0-9]+[-_].+|[VUR][0-9._]*__.+)\.(?P<language>go|py|rb|js|cjs|mjs|ts|java|kt|php|exs)",
+    r"(?:(?P<number>[0-9]+)[-_].+|[VUR][0-9._]*__.+)\.(?P<language>go|py|rb|js|cjs|mjs|ts|java|kt|php|exs)",
     re.DOTALL,
 )
 _LANGUAGES = {
@@ -30,19 +31,21 @@ _PLAIN_SQL = (
 
 
 def refuse_others(reader: Reader) -> None:
-    """Refuse a folder that has migrations which lfmigrate cannot read.
+    """Refuse a folder of a tool that is not read; lfmigrate's own may have a file of that name.
 
     Raises:
-        SqlFileError: It is liquibase's, sqitch's or Alembic's; or migrations are programs.
+        SqlFileError: It is liquibase's, sqitch's or Alembic's.
     """
+    changelogs = [name for name in reader.sql if _LIQUIBASE.match(reader.text(name))]
+    if own_names(reader) and not changelogs:
+        return
     if "sqitch.plan" in reader.others:
         raise SqlFileError(
             f'"{reader.folder}" is a folder of sqitch\'s, which lfmigrate does not read',
             hint="Copy the files of deploy/ and revert/ to files such as 001_name.up.sql and"
             " 001_name.down.sql, in the order of sqitch.plan, without their BEGIN and COMMIT.",
         )
-    changelogs = [name for name in reader.others if _CHANGELOG.fullmatch(name)]
-    changelogs += [name for name in reader.sql if _LIQUIBASE.match(reader.text(name))]
+    changelogs += [name for name in reader.others if _CHANGELOG.fullmatch(name)]
     if changelogs:
         raise SqlFileError(
             f"{changelogs[0]} is a changelog of liquibase's, which lfmigrate does not read",
@@ -56,10 +59,20 @@ def refuse_others(reader: Reader) -> None:
             hint='Let "alembic upgrade FROM:TO --sql" print their SQL, and make it a file such as'
             " 001_name.sql.",
         )
+
+
+def refuse_programs(reader: Reader, *, is_own: bool) -> None:
+    """Note the migrations that are programs, as problems.
+
+    In a folder of lfmigrate's own they matter only where one may be the next migration.
+    """
+    numbers = {int(name.partition("_")[0]) for name in own_names(reader)}
     for name in reader.others:
-        if program := _PROGRAM.fullmatch(name):
-            language = _LANGUAGES.get(program["language"], "JavaScript")
-            reader.problem(
-                f"{name} is a migration in {language}, which lfmigrate does not run",
-                hint=_PLAIN_SQL,
-            )
+        if not (program := _PROGRAM.fullmatch(name)):
+            continue
+        language = _LANGUAGES.get(program["language"], "JavaScript")
+        message = f"{name} is a migration in {language}, which lfmigrate does not run"
+        if not (is_own and numbers):
+            reader.problem(message, hint=_PLAIN_SQL)
+        elif program["number"] and int(program["number"]) not in numbers:
+            reader.skipped(int(program["number"]), message, hint=_PLAIN_SQL)

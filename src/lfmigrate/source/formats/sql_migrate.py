@@ -6,19 +6,24 @@ import re
 
 from lfmigrate.source.format import Format, Found, Parts
 from lfmigrate.source.migration import Migration
+from lfmigrate.source.pairs import is_marked
 from lfmigrate.source.reader import Reader
-from lfmigrate.source.sections import Section, refuse_statements, sections
+from lfmigrate.source.sections import Markers, Section, refuse_statements, sections
 from lfmigrate.source.sqlfile import SqlFile
 
-_MARKER = re.compile(r"--[ \t]*\+migrate[ \t]+(up|down)(?:[ \t]+(.*))?[ \t]*", re.IGNORECASE)
+_UP = re.compile(r"-- \+migrate[ \t]+(Up)(?:[ \t]+(.*))?[ \t]*")
+_DOWN = re.compile(r"-- \+migrate[ \t]+(Down)(?:[ \t]+(.*))?[ \t]*")
+_MARKERS = Markers(
+    re.compile(r"-- \+migrate[ \t]+(Up|Down)(?:[ \t]+(.*))?[ \t]*"),
+    re.compile(
+        r"^(?!-- \+migrate[ \t]+Statement(?:Begin|End)\b)\s*--[-\s#*/]*\+[ \t]*(?i:migrate)\b"
+    ),
+    "-- +migrate Down",
+)
 
 
 def _matches(reader: Reader) -> bool:
-    return any(
-        (found := _MARKER.fullmatch(mark)) and found[1].lower() == "up"
-        for name in reader.sql
-        for mark in reader.marks(name)
-    )
+    return is_marked(reader, _UP, _DOWN)
 
 
 def _read(reader: Reader) -> list[Migration]:
@@ -30,7 +35,7 @@ def _read(reader: Reader) -> list[Migration]:
 
 
 def _parts(file: SqlFile) -> Parts:
-    parts = sections(file, _MARKER)
+    parts = sections(file, _MARKERS)
     refuse_statements(file, parts[""], "-- +migrate Up")
     if "up" not in parts:
         raise file.refusal('there is no "-- +migrate Up"', 0, "Write it above what applies it.")

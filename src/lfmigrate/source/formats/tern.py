@@ -6,19 +6,28 @@ import re
 
 from lfmigrate.source.format import Format, Found, Parts
 from lfmigrate.source.migration import Migration
+from lfmigrate.source.pairs import excludes_sections
 from lfmigrate.source.reader import Reader
-from lfmigrate.source.sections import sections
+from lfmigrate.source.sections import Markers, sections
 from lfmigrate.source.sqlfile import SqlFile
 
 _NAME = re.compile(r"(?P<version>[0-9]+)_(?P<name>.+)\.sql")
-_MARKER = re.compile(r"----[ \t]*create above[ \t]*/[ \t]*(drop) below[ \t]*----()")
+_MARKERS = Markers(
+    re.compile(r"[ \t]*---- create above / (drop) below ----[ \t]*()"),
+    re.compile(r"create\s+above\s*/\s*drop\s+below", re.IGNORECASE),
+    "---- create above / drop below ----",
+)
 _OUTSIDE = re.compile(r"^----[ \t]*tern: disable-tx[ \t]*----", re.MULTILINE)
 
 
 def _matches(reader: Reader) -> bool:
     numbers = {int(match["version"]) for match in map(_NAME.fullmatch, reader.sql) if match}
-    return numbers == {*range(1, len(numbers) + 1)} and any(
-        _MARKER.fullmatch(mark) for name in reader.sql for mark in reader.marks(name)
+    return (
+        numbers == {*range(1, len(numbers) + 1)}
+        and not excludes_sections(reader)
+        and any(
+            _MARKERS.exact.fullmatch(mark) for name in reader.sql for mark in reader.marks(name)
+        )
     )
 
 
@@ -41,7 +50,7 @@ def _read(reader: Reader) -> list[Migration]:
 
 
 def _parts(file: SqlFile) -> Parts:
-    parts = sections(file, _MARKER)
+    parts = sections(file, _MARKERS)
     down = parts["drop"].text if "drop" in parts else None
     outside = _OUTSIDE.search(file.text) is not None
     return Parts(parts[""].text, down, outside, outside)
