@@ -14,6 +14,7 @@ import lfmigrate
 from lfmigrate.commands.rollback import RollbackReport
 from lfmigrate.commands.up_report import UpReport
 from lfmigrate.errors import NOTHING_CHANGED, DifferenceFound, Refused
+from lfmigrate.source.folder import read_folder
 from tests.conftest import Cli
 from tests.helpers.commands import migrations, up
 from tests.helpers.databases import history, value
@@ -180,6 +181,36 @@ def test_the_same_text_under_another_name_is_noted(database: str, folder: Write,
     assert set(migrations(report).values()) == {"already_applied"}
     assert report.notes == (f"2_x was renamed to {name} after it was applied",)
     assert [m.version for m in rollback(database, path, to="1").migrations] == ["3", "2"]
+
+
+@pytest.mark.parametrize(
+    "renamed", ["003_one.up.sql", "20240501120000_other.up.sql"], ids=["number", "name"]
+)
+def test_a_file_that_was_renumbered_does_not_run_again(
+    database: str, folder: Write, renamed: str
+) -> None:
+    """Its text is known; a copy next to the original is another migration."""
+    text = "CREATE TABLE IF NOT EXISTS a (n int); INSERT INTO a VALUES (1)"
+    up(database, folder({"001_one.up.sql": text}))
+
+    with pytest.raises(Refused, match=f"{renamed} is applied already, as version 001"):
+        up(database, folder({renamed: text}))
+
+    up(database, folder({"001_one.up.sql": text, renamed: text}))
+    assert value(database, "SELECT count(*) FROM a") == 2
+
+
+def test_a_file_that_is_read_in_another_format_does_not_run_again(
+    database: str, folder: Write
+) -> None:
+    """sql-migrate's version is the whole file name, and the text a section of the file."""
+    files = {"001_a.sql": "-- +migrate Up\nCREATE TABLE IF NOT EXISTS a (n int);\n"}
+    path = folder(files)
+    up(database, read_folder(path, format="lfmigrate"))
+    down = {"001_a.sql": f"{files['001_a.sql']}-- +migrate Down\nDROP TABLE a;\n"}
+
+    with pytest.raises(Refused, match=r"001_a\.sql is applied already, as version 001"):
+        up(database, read_folder(folder(down)))
 
 
 def test_a_name_in_another_normal_form_is_the_same(database: str, folder: Write) -> None:

@@ -46,7 +46,8 @@ def pending_migrations(
         SqlFileError: A file must not run, such as one with an unknown down section; or one would
             be skipped whose name is almost that of a migration.
         Refused: A version older than an applied one is pending, a version is that of another
-            migration in the history, or a file was edited after some of its statements ran.
+            migration in the history, a file is applied under another version, or was edited after
+            some of its statements ran.
     """
     refuse_conflicts(folder, history)
     chosen = [m for m in folder.migrations if m.number not in history.applied]
@@ -55,6 +56,7 @@ def pending_migrations(
         chosen = [m for m in chosen if m.number <= last]
     newest = max(history.applied, default=-1)
     _refuse_unrunnable(folder, history, {m.number for m in chosen}, last)
+    _refuse_applied_files(folder, history, chosen)
     late = [m for m in chosen if m.number < newest]
     if late and not allow_out_of_order:
         applied = history.applied[newest]
@@ -105,6 +107,32 @@ def _refuse_unrunnable(
         ],
         folder.path,
     )
+
+
+def _refuse_applied_files(folder: Folder, history: History, chosen: Sequence[Migration]) -> None:
+    """Refuse to run a file again that is applied under a version that the folder does not have.
+
+    Its version has changed: it was renumbered, or the folder is now read in another format, in
+    which something else identifies a migration.
+
+    Raises:
+        Refused: There is one.
+    """
+    there = {m.number for m in folder.migrations}
+    gone = [event for number, event in history.applied.items() if number not in there]
+    known = {event.file: event for event in gone} | {event.checksum: event for event in gone}
+    found = [
+        (m, known.get(m.up.name) or known.get(m.up.checksum)) for m in chosen if m.up.statements
+    ]
+    again = [(migration, event) for migration, event in found if event is not None]
+    if again:
+        migration, event = again[0]
+        raise Refused(
+            f"{migration.up.name} is applied already, as version {event.version}",
+            detail=[f"also: {m.up.name}, as version {e.version}" for m, e in again[1:]],
+            hint="Rename it back, or read the folder as before, with --format. If it is another"
+            " migration with the same text, add a comment to it.",
+        )
 
 
 def refuse_pending(folder: Folder, history: History) -> None:
