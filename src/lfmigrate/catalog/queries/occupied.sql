@@ -1,5 +1,8 @@
 -- Is there anything in this database that neither the server, nor an extension, nor lfmigrate has created?
 --
+-- What belongs to another object, such as an array type to its element's, counts with that: before PostgreSQL 17, the array type of
+-- an extension's type is not itself a member.
+--
 -- $1: the schema of the history
 SELECT to_jsonb(EXISTS (
     SELECT
@@ -16,6 +19,6 @@ SELECT to_jsonb(EXISTS (
     WHERE n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', $1)
     AND NOT EXISTS (
         SELECT FROM pg_depend AS d
-        WHERE d.classid = o.classid AND d.objid = o.objid AND d.deptype = 'e'
+        WHERE d.classid = o.classid AND d.objid = o.objid AND d.deptype IN ('e', 'i')
     )
 ))
