@@ -95,6 +95,7 @@ class Cutter:
         self._meanwhile = meanwhile
         self._lock = threading.Lock()
         self._open: list[socket.socket] = []
+        self._is_over = False
 
     def __enter__(self) -> Self:
         self._listener = socket.create_server(("127.0.0.1", self.port))
@@ -109,6 +110,8 @@ class Cutter:
         traceback: TracebackType | None,
     ) -> None:
         _hang_up(self._listener)
+        with self._lock:
+            self._is_over = True
         for sock in self._open:
             _hang_up(sock)
 
@@ -123,7 +126,12 @@ class Cutter:
                 return  # closed
             self.accepted += 1
             server = _reach(self._target)
-            self._open += [client, server]
+            with self._lock:
+                self._open += [client, server]
+                if self._is_over:  # it came at the last moment, and would stay open
+                    _hang_up(client)
+                    _hang_up(server)
+                    return
             self._start(self._pump, "up", client, server)
             self._start(self._pump, "down", server, client)
 
