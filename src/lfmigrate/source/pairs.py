@@ -27,8 +27,8 @@ _MIGRATION = re.compile(
     re.IGNORECASE | re.ASCII | re.DOTALL,
 )
 
-# A number and a name with something else between them.
-_ALMOST = re.compile(r"([0-9]+)[-. ]+[^-. ].*\.sql", re.IGNORECASE | re.ASCII | re.DOTALL)
+# It begins with a number, or like a migration of Flyway, and is none: 002-b, 2b_x, 002, V2__b.
+_ALMOST = re.compile(r"v?([0-9]+).*\.sql", re.IGNORECASE | re.ASCII | re.DOTALL)
 
 # Other tools keep the rollback in the same file, after one of these lines.
 _ROLLBACK_MARK = re.compile(
@@ -147,7 +147,7 @@ class _Pairs:
             self.reader.skipped(
                 int(almost[1]),
                 f"{file} would be skipped: its name is almost that of a migration",
-                hint="Write an underscore between the version and the name, as in 002_b.sql.",
+                hint="Name it like 002_b.sql: a number, an underscore, a name.",
             )
 
     def _pair(self, number: int, ups: list[_Named], downs: list[_Named]) -> Migration | None:

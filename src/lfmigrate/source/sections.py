@@ -189,3 +189,27 @@ def filled(
         return value
 
     return SqlFile(file.name, file.path, pattern.sub(value_of, file.text))
+
+
+def filled_between(
+    file: SqlFile, regions: re.Pattern[str], pattern: re.Pattern[str], values: Mapping[str, str]
+) -> SqlFile:
+    """Return a file with the placeholders replaced that are in some regions of it.
+
+    Args:
+        file: The file.
+        regions: Matches a region, which is its first group.
+        pattern: As in `filled`, like the values.
+        values: What the placeholders stand for.
+
+    Raises:
+        SqlFileError: One has no value.
+    """
+    text, done = "", 0
+    for region in regions.finditer(file.text):
+        blank = re.sub(r"[^\n]", " ", file.text[: region.start(1)])
+        part = SqlFile(file.name, file.path, blank + region[1])
+        text += file.text[done : region.start(1)]
+        text += filled(part, pattern, values).text[len(blank) :]
+        done = region.end(1)
+    return SqlFile(file.name, file.path, text + file.text[done:])

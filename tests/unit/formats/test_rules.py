@@ -231,7 +231,13 @@ def test_braces_in_strings_and_comments_are_no_template(folder: Write, text: str
     assert read_to_run(folder({"001_a.sql": text})).migrations
 
 
-@pytest.mark.parametrize("name", ["002-b.sql", "002 b.sql", "002.b.sql", "002--b.up.sql"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("002-b.sql", "002 b.sql", "002.b.sql", "002--b.up.sql"),
+        *("002b_x.sql", "002.sql", "2_.sql", "V2__b.sql", "v2__b.up.sql"),
+    ],
+)
 def test_a_name_that_almost_matches_is_refused(folder: Write, name: str) -> None:
     """Skipping it would leave out a migration."""
     path = folder({"001_a.sql": "SELECT 1;", name: "SELECT 2;", "003_c.sql": "SELECT 3;"})

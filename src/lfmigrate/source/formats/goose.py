@@ -11,7 +11,7 @@ from lfmigrate.source.pairs import is_marked
 from lfmigrate.source.reader import Reader
 from lfmigrate.source.sections import (
     Markers,
-    filled,
+    filled_between,
     refuse_order,
     refuse_statements,
     sections,
@@ -54,7 +54,8 @@ def _read(reader: Reader) -> list[Migration]:
 
 def _parts(file: SqlFile, reader: Reader) -> Parts:
     outside = "no transaction" in _annotations(file)
-    parts = sections(_substituted(file, reader), _MARKERS)
+    values = {**os.environ, **reader.variables}
+    parts = sections(filled_between(file, _SUBSTITUTED, _VARIABLE, values), _MARKERS)
     refuse_statements(file, parts[""], "-- +goose Up")
     refuse_order(file, parts, "up", "-- +goose Up")
     up = parts["up"].text
@@ -90,18 +91,6 @@ def _annotations(file: SqlFile) -> set[str]:
             "no StatementEnd follows this", opened.start(), 'Write "-- +goose StatementEnd".'
         )
     return found
-
-
-def _substituted(file: SqlFile, reader: Reader) -> SqlFile:
-    """Return a file with the variables replaced that are between ENVSUB ON and ENVSUB OFF."""
-    text, done = "", 0
-    for region in _SUBSTITUTED.finditer(file.text):
-        blank = re.sub(r"[^\n]", " ", file.text[: region.start(1)])
-        part = SqlFile(file.name, file.path, blank + region[1])
-        text += file.text[done : region.start(1)]
-        text += filled(part, _VARIABLE, {**os.environ, **reader.variables}).text[len(blank) :]
-        done = region.end(1)
-    return SqlFile(file.name, file.path, text + file.text[done:])
 
 
 _NEW = "-- +goose Up\n-- {title}\n\n-- +goose Down\n"
