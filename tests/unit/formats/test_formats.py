@@ -258,6 +258,12 @@ def test_own_folders_are_never_another_tools(folder: Write) -> None:
         ("flyway", {"V1__a.sql": A, "V2__B.java": ""}, "migration in Java"),
         ("drizzle", {"meta/_journal.json": "[]", "0000_a.sql": A}, "not a journal"),
         ("drizzle", {"meta/_journal.json": '{"entries": [{"tag": 1}]}'}, "without a tag"),
+        ("drizzle", {"meta/_journal.json": '{"entries": [{"tag": "../a"}]}'}, "no file's name"),
+        (
+            "drizzle",
+            {"meta/_journal.json": '{"entries": [{"tag": "0_a"}, {"tag": "0_a"}]}', "0_a.sql": A},
+            "the same tag twice",
+        ),
         (
             "drizzle",
             {"meta/_journal.json": '{"dialect": "mysql", "entries": [{"tag": "a"}]}', "a.sql": A},

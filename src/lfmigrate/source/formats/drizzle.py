@@ -54,9 +54,15 @@ def _entries(reader: Reader) -> list[dict[str, Any]]:
                     hint="lfmigrate runs migrations for PostgreSQL only.",
                 )
             entries: list[dict[str, Any]] = journal["entries"]
-            if all(isinstance(entry["tag"], str) for entry in entries):
+            tags = [entry["tag"] for entry in entries]
+            if not all(isinstance(tag, str) for tag in tags):
+                reader.problem(f"{_JOURNAL} has an entry without a tag", hint=hint)
+            elif any("/" in tag or "\\" in tag for tag in tags):
+                reader.problem(f"{_JOURNAL} has a tag that is no file's name", hint=hint)
+            elif len(set(tags)) < len(tags):
+                reader.problem(f"{_JOURNAL} has the same tag twice", hint=hint)
+            else:
                 return entries
-            reader.problem(f"{_JOURNAL} has an entry without a tag", hint=hint)
         except (ValueError, KeyError, TypeError, AttributeError):
             reader.problem(f"{_JOURNAL} is not a journal of drizzle's", hint=hint)
     if not reader.problems:
