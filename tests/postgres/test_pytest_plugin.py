@@ -117,7 +117,11 @@ def test_what_is_wrong_is_said_without_a_traceback(
     """In lfmigrate's words."""
     monkeypatch.delenv("LFMIGRATE_SQL_DIR", raising=False)
     file = project.path / "db/migrations/001_accounts.sql"
-    file.unlink() if migration is None else file.write_text(migration, encoding="utf-8")
+    if migration is None:
+        file.unlink()
+        file.parent.rmdir()
+    else:
+        file.write_text(migration, encoding="utf-8")
     project.makeini(f"[pytest]\n{ini}\n")
     project.makepyfile("def test_it(lfmigrate_database):\n    pass")
 
