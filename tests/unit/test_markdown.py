@@ -26,6 +26,7 @@ def squeezed(text: str) -> str:
 
 
 @given(HOSTILE, HOSTILE)
+@example("", "__0__")
 def test_a_cell_is_shown_as_it_is(name: str, status: str) -> None:
     """No name adds a column, a link, an image or a tag."""
     page = MarkdownPage(width=0, elapsed_ms=0)

@@ -12,8 +12,8 @@ from lfmigrate.output.dispatch import draw
 from lfmigrate.output.page import INDENT, Page, Span, printable
 from lfmigrate.output.tables import Column
 
-# What Markdown or HTML would read as its own, wherever it is; an underscore within a word is none.
-_OWN = re.compile(r"[\\`*\[\]<>|~$&]|(?<!\w)_|_(?!\w)|(?<=:)//|@(?=\w)")
+# What Markdown or HTML reads as its own, wherever it is; an underscore between letters is none.
+_OWN = re.compile(r"[\\`*\[\]<>|~$&]|(?<![^\W_])_|_(?![^\W_])|(?<=:)//|@(?=\w)")
 # What it would do so at the beginning of a line.
 _FIRST = re.compile(r"^(\s*)(?=[#+=-]|\d+[.)])")
 _ENTITIES = {"<": "&lt;", ">": "&gt;", "&": "&amp;", "@": "&#64;", "//": "&#47;/"}
