@@ -15,7 +15,7 @@ from lfmigrate.output.tables import Column
 # What Markdown or HTML reads as its own, wherever it is; an underscore between letters is none.
 _OWN = re.compile(r"[\\`*\[\]<>|~$&]|(?<![^\W_])_|_(?![^\W_])|(?<=:)//|@(?=\w)")
 # What it would do so at the beginning of a line.
-_FIRST = re.compile(r"^(\s*)(?=[#+=-]|\d+[.)])")
+_FIRST = re.compile(r"^(\s*)(?=[#+=<-]|\d+[.)])")
 _ENTITIES = {"<": "&lt;", ">": "&gt;", "&": "&amp;", "@": "&#64;", "//": "&#47;/"}
 
 # GitHub refuses a summary of more than 1 MiB.
