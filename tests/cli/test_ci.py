@@ -223,7 +223,7 @@ def test_what_fails_in_a_check_is_shown_at_its_line(
 def test_a_summary_names_the_database_and_the_folder(
     cli: Cli, database: str, folder: Write, actions: dict[str, str]
 ) -> None:
-    """As the first line of a report does, so that two steps of a job can be told apart."""
+    """As the first line of a report does, so that two steps of a job can be distinguished."""
     path = folder(FILES)
 
     cli("up", "--sql-dir", path, "--database-url", database, env=actions)

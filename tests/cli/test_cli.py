@@ -1331,13 +1331,13 @@ def test_a_dotenv_file_that_others_can_read_is_warned_of(
     cli: Cli, database: str, tmp_path: Path, mode: int, *, warned: bool
 ) -> None:
     """Only where it is the password of another server; standard output stays a script's."""
-    url = "postgresql://nobody:Zebra-Giraffe@db.example.com/name"
+    url = "postgresql://guest:Zebra-Giraffe@db.example.com/name"
     (tmp_path / ".env").write_text(f"DATABASE_URL={url}\n", encoding="utf-8")
     (tmp_path / ".env").chmod(mode)
 
     done = cli("status", "--database-url", database, cwd=tmp_path)
 
-    for harmless in ("db.example.com", "nobody:Zebra-Giraffe@localhost", ":Zebra@/x?host=/tmp"):
+    for harmless in ("db.example.com", "guest:Zebra-Giraffe@localhost", ":Zebra@/x?host=/tmp"):
         (tmp_path / ".env").write_text(f"DATABASE_URL=postgresql://{harmless}\n", encoding="utf-8")
         assert cli("status", "--database-url", database, cwd=tmp_path).stderr == ""
     assert done.returncode == 0

@@ -20,6 +20,7 @@ from lfmigrate.errors import (
     DifferenceFound,
     LfmigrateError,
     Refused,
+    SqlFileError,
     StatementFailed,
     UsageError,
 )
@@ -306,6 +307,21 @@ def test_a_version_may_say_more_than_a_table(
     found = labels(adopt(database, path, to=to))
     assert found == {"1_a": "adopted", "2_b": "adopted", "3_c": "pending"}
     assert status(database, path).notes == ()
+
+
+def test_what_up_would_refuse_is_not_adopted_either(database: str, folder: Write) -> None:
+    """A replay would run what looks like a down section, too, and could not show it for rows."""
+    data = "INSERT INTO a VALUES (1);\n-- Down\nDELETE FROM a WHERE id = 1;\n"
+    path = folder({"1_a.sql": A, "2_b.sql": data, "3_c.sql": "SELECT 1;\n-- Down\nSELECT 2;"})
+    execute(database, A)
+
+    with pytest.raises(SqlFileError, match="looks like the beginning of a down section") as caught:
+        adopt(database, path, to="2")
+
+    assert caught.value.file == "2_b.sql"
+    # What stays pending is not in the way.
+    assert labels(adopt(database, path, to="1"))["1_a"] == "adopted"
+    assert adopt(database, path, to="1").status == "unchanged"
 
 
 def test_what_was_rolled_back_is_not_adopted_again(database: str, folder: Write) -> None:

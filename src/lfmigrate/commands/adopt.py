@@ -17,7 +17,7 @@ from lfmigrate.engine.step import Step
 from lfmigrate.engine.transaction import transaction
 from lfmigrate.engine.waiting import Attempts
 from lfmigrate.errors import NOTHING_CHANGED, DifferenceFound
-from lfmigrate.history import states
+from lfmigrate.history import plan, states
 from lfmigrate.history.events import Source
 from lfmigrate.postgres.connection import Connection
 from lfmigrate.schema.compare import Verdict
@@ -123,6 +123,7 @@ def adopt(
 
     Raises:
         UsageError: There is no table to adopt, and no version; or there is no such version.
+        SqlFileError: A file must not run, as for `up`: a replay could not show what was applied.
         Refused: There are several such tables, one says that a migration has failed halfway, or
             has nothing of the folder; or a migration is another one than that in the history.
         DifferenceFound: The live schema is not what the files create, or files were edited;
@@ -143,6 +144,8 @@ def adopt(
                 from_tool=from_tool,
                 baseline=baseline,
             )
+            new = {m.number for m in chosen.migrations} - state.history.applied.keys()
+            plan.refuse_unrunnable(folder, state.history, new, max(new, default=-1))
             steps, optional = _steps(folder, state, chosen)
             report = _report(folder, state, chosen, steps, baseline)
             report = replace(report, accepts_drift=accept_drift, dry_run=dry_run)

@@ -55,7 +55,7 @@ def pending_migrations(
     if last is not None:
         chosen = [m for m in chosen if m.number <= last]
     newest = max(history.applied, default=-1)
-    _refuse_unrunnable(folder, history, {m.number for m in chosen}, last)
+    refuse_unrunnable(folder, history, {m.number for m in chosen}, last)
     _refuse_applied_files(folder, history, chosen)
     late = [m for m in chosen if m.number < newest]
     if late and not allow_out_of_order:
@@ -84,10 +84,16 @@ def pending_migrations(
     return tuple(chosen)
 
 
-def _refuse_unrunnable(
+def refuse_unrunnable(
     folder: Folder, history: History, chosen: Collection[int], last: int | None
 ) -> None:
     """Refuse what must not run, if it would, or if it would be skipped.
+
+    Args:
+        folder: The files.
+        history: The events so far.
+        chosen: The numbers of the migrations that would run, or be recorded as if they had.
+        last: The newest that is asked for; None if all are.
 
     Raises:
         SqlFileError: A chosen migration is such a file, or something that is no migration, but

@@ -12,6 +12,12 @@ _MARKED = "-- lfmigrate: no-transaction"
 
 # Only a text that begins and ends like this is looked at token by token.
 _ENDS = re.compile(r"\b(?:commit|end)\b", re.IGNORECASE)
+_BEGINNINGS = (
+    ["begin", ";"],
+    ["begin", "work", ";"],
+    ["begin", "transaction", ";"],
+    ["start", "transaction", ";"],
+)
 _BEGINS = re.compile(r"\b(?:begin|start)\b", re.IGNORECASE)
 
 _TEMPLATE = re.compile(r"\{\{|\$\{")
@@ -63,7 +69,8 @@ def without_transaction(text: str) -> str:
     if not (_BEGINS.search(text) and _ENDS.search(text)):
         return text
     found = list(placed_tokens(text))
-    begin = _transaction_words(found, "begin") or _transaction_words(found, "start")
+    values = [token.value for token, _, _ in found]
+    begin = next((len(words) for words in _BEGINNINGS if values[: len(words)] == words), 0)
     if not begin:
         return text
     end = len(found) - 1 if found[-1][0] == Token("other", ";") else len(found)
@@ -75,20 +82,6 @@ def without_transaction(text: str) -> str:
         return text
     text = _blank(text, found[0][1], found[begin - 1][2])
     return _blank(text, found[start][1], found[-1][2])
-
-
-def _transaction_words(found: list[tuple[Token, int, int]], first: str) -> int:
-    """Return how many tokens begin a transaction, with the semicolon; 0 if they do not."""
-    values = [token.value for token, _, _ in found[:3]]
-    if values[:2] == [first, ";"] and first == "begin":
-        return 2
-    return 3 if values[:1] == [first] and values[1:] in _TRANSACTION[first] else 0
-
-
-_TRANSACTION = {
-    "begin": (["work", ";"], ["transaction", ";"]),
-    "start": (["transaction", ";"],),
-}
 
 
 def _blank(text: str, start: int, end: int) -> str:
@@ -148,7 +141,7 @@ def refuse_unknown_down(file: SqlFile) -> None:
         if not mark["mark"].startswith(("--", "/*")):  # which is no SQL
             raise _down(file, mark)
         is_title = len(after) == len(file.statements)
-        drops = bool(after) and after[0].head[:1] != () and after[0].head[0] in _UNDOES
+        drops = any(word in _UNDOES for each in after[:1] for word in each.head[:1])
         if after and (not is_title or drops or _has_up_section(file)):
             raise _down(file, mark)
 

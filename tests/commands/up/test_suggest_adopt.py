@@ -99,7 +99,7 @@ def test_the_tool_is_named_that_has_a_table(
     [
         # The files do it to themselves, in a database that was empty.
         ({"1_a.up.sql": "CREATE TABLE a (id int);", "2_a.up.sql": "CREATE TABLE a (id int);"}, ""),
-        # An extension's tables are nobody's migrations.
+        # No migration has created an extension's tables.
         (
             {
                 "1_a.up.sql": "CREATE EXTENSION citext; CREATE TABLE a (id int);",

@@ -29,7 +29,7 @@ def adopt(
         str | None,
         typer.Option(
             metavar="VERSION",
-            help="Everything up to VERSION is applied, where no other tool has a table.",
+            help="Everything up to VERSION is applied, also if another tool's table says less.",
             autocompletion=completion.versions,
         ),
     ] = None,
