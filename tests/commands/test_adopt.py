@@ -335,8 +335,12 @@ def test_what_was_rolled_back_is_not_adopted_again(database: str, folder: Write)
     with pytest.raises(Refused, match="says that 2_b is applied, which lfmigrate has rolled back"):
         adopt(database, path)
 
-    assert status(database, path).pending == 1
+    found = status(database, path)
+    assert found.pending == 1
+    (note,) = found.notes
+    assert "still lists what lfmigrate has rolled back: 2" in note
     assert labels(adopt(database, path, to="2"))["2_b"] == "adopted"
+    assert status(database, path).notes == ()
 
 
 def test_only_a_version_says_what_a_head_stands_for(database: str, folder: Write) -> None:

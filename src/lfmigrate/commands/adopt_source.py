@@ -18,9 +18,6 @@ from lfmigrate.source.folder import Folder, Migration
 # What --from says for none of the tables.
 NO_TOOL = "none"
 
-# What is named one by one in a message.
-_MOST_NAMES = 5
-
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
@@ -239,17 +236,11 @@ def _nothing_known(source: Source, folder: Folder) -> Refused:
         return Refused(
             f"{source.table}, the table of {source.tool}, does not say which files of"
             f" {folder.path} are applied",
-            detail=[f"{source.table}: {named(source.keys)}"],
+            detail=[f"{source.table}: {tools.named(source.keys)}"],
             hint=hint,
         )
     return Refused(
         f"nothing that {source.tool} has applied is in {folder.path}",
-        detail=[f"{source.table}: {named(source.keys)}"],
+        detail=[f"{source.table}: {tools.named(source.keys)}"],
         hint=hint,
     )
-
-
-def named(keys: Sequence[str]) -> str:
-    """Return the first of some names, and how many more there are."""
-    more = len(keys) - _MOST_NAMES
-    return ", ".join(keys[:_MOST_NAMES]) + (f" and {more} more" if more > 0 else "")

@@ -113,6 +113,7 @@ class OtherTool:
         is_adopted: Whether the history has what it had applied.
         applied_since: What it has applied that the history does not have, as it calls it.
         failed: What has failed halfway.
+        rolled_back: The versions that it still lists as applied, and lfmigrate has rolled back.
         problem: Why it is not known what it has applied, such as ``cannot be read``; None if it is.
     """
 
@@ -121,6 +122,7 @@ class OtherTool:
     is_adopted: bool
     applied_since: tuple[str, ...] = ()
     failed: tuple[str, ...] = ()
+    rolled_back: tuple[str, ...] = ()
     problem: str | None = None
 
     @property
@@ -130,21 +132,23 @@ class OtherTool:
             return f"{self.table}, the table of {self.tool}, {self.problem}"
         if self.failed:
             return f"{self.tool} says in {self.table} that {self.failed[0]} has failed halfway"
-        count = len(self.applied_since)
-        if not count:
-            return None
-        first = ", ".join(self.applied_since[:_MOST_NAMES])
-        more = f" and {count - _MOST_NAMES} more" if count > _MOST_NAMES else ""
-        if self.is_adopted:
+        if self.applied_since and self.is_adopted:
             return (
                 f"{self.tool} has applied more since it was adopted, by {self.table}:"
-                f' {first}{more}; "lfmigrate adopt" records it'
+                f' {named(self.applied_since)}; "lfmigrate adopt" records it'
             )
-        to = " --to VERSION" if self.tool in NOT_BY_FILE else ""
-        return (
-            f"{self.tool} has applied migrations here, by {self.table}: {first}{more};"
-            f' "lfmigrate adopt{to}" records them'
-        )
+        if self.applied_since:
+            to = " --to VERSION" if self.tool in NOT_BY_FILE else ""
+            return (
+                f"{self.tool} has applied migrations here, by {self.table}:"
+                f' {named(self.applied_since)}; "lfmigrate adopt{to}" records them'
+            )
+        if self.rolled_back:
+            return (
+                f"{self.table}, the table of {self.tool}, still lists what lfmigrate has rolled"
+                f" back: {named(self.rolled_back)}; {self.tool} would not run it again"
+            )
+        return None
 
 
 def other_tools(
@@ -176,9 +180,20 @@ def other_tools(
         recorded = {key for key, m in files.named.items() if m.number in history.applied}
         if all(m.number in history.applied for m in files.migrations):
             recorded |= {*says.keys} - {*files.unknown}
-        since = [key for key in says.keys if key not in known and key not in recorded]
-        found.append(OtherTool(table.tool, table.label, is_adopted, tuple(since), says.failed))
+        undone = {key for key, m in files.named.items() if m.number in history.rolled_back}
+        settled = {*known, *recorded, *undone}
+        since = tuple(key for key in says.keys if key not in settled)
+        listed = tuple(m.version for m in files.migrations if m.number in history.rolled_back)
+        found.append(
+            OtherTool(table.tool, table.label, is_adopted, since, says.failed, rolled_back=listed)
+        )
     return tuple(found)
+
+
+def named(keys: Sequence[str]) -> str:
+    """Return the first of some names, and how many more there are."""
+    more = len(keys) - _MOST_NAMES
+    return ", ".join(keys[:_MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
 
 
 def is_understood(table: ToolTable) -> bool:

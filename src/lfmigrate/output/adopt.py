@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from lfmigrate.commands.adopt import AdoptReport
-from lfmigrate.commands.adopt_source import named
+from lfmigrate.history.tools import named
 from lfmigrate.output.dispatch import draw, question, to_json
 from lfmigrate.output.page import Page, counted, word
 from lfmigrate.output.relations import draw_verdicts, summary, verdict_json

@@ -81,6 +81,7 @@ def _(report: StatusReport) -> dict[str, Any]:
                 "table": each.table,
                 "adopted": each.is_adopted,
                 "applied_since": list(each.applied_since),
+                "rolled_back": list(each.rolled_back),
                 "failed": list(each.failed),
                 "problem": each.problem,
             }
