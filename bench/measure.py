@@ -81,10 +81,10 @@ class Samples:
         return f"{least}" if least == most else f"{least}-{most}"
 
     def seconds(self, digits: int = 3) -> str:
-        """Return the median of the wall times, and in parentheses the least and the most."""
+        """Return the median of the wall times; of several, with the least and the most."""
         times = [run.elapsed_s for run in self.runs]
-        least, most = min(times), max(times)
-        return f"{self.elapsed_s:.{digits}f} ({least:.{digits}f}-{most:.{digits}f})"
+        spread = f" ({min(times):.{digits}f}-{max(times):.{digits}f})" if len(times) > 1 else ""
+        return f"{self.elapsed_s:.{digits}f}{spread}"
 
     def over(self, base: Samples) -> float:
         """Return the ratio of the median time to another one's."""

@@ -70,10 +70,10 @@ def page(machine: str, versions: str, sections: Sequence[Section]) -> str:
 
 
 def machine() -> str:
-    """Return a table of the machine and its load now."""
+    """Return a list of facts about the machine, and its load now."""
     load = ", ".join(f"{each:.2f}" for each in os.getloadavg())
     memory_bytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    rows = [
+    facts = [
         ("started", datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")),
         ("CPU", _cpu()),
         ("cores", str(os.cpu_count())),
@@ -81,11 +81,11 @@ def machine() -> str:
         ("kernel", f"{platform.system()} {platform.release()}"),
         ("load at the start (1, 5, 15 min)", load),
     ]
-    return f"## Machine\n\n{markdown(('', ''), rows)}"
+    return f"## Machine\n\n{_listed(facts)}"
 
 
 def versions(url: str) -> str:
-    """Return a table of the programs.
+    """Return a list of the programs and their versions.
 
     Args:
         url: A database of the server that is measured.
@@ -93,25 +93,26 @@ def versions(url: str) -> str:
     with psycopg.connect(url) as conn:
         server = conn.info.parameter_status("server_version") or ""
     libpq = "import psycopg; print(psycopg.__version__, 'with libpq', psycopg.pq.version())"
-    rows = [
-        ("lfmigrate", f"{_output(LFMIGRATE, '--version')}, source {_source()}"),
+    facts = [
+        ("lfmigrate", f"{_last_word(LFMIGRATE)}, source {_source()}"),
         ("Python", platform.python_version()),
         ("psycopg", _output(PYTHON, "-c", libpq)),
         ("PostgreSQL", server),
     ]
     if psql := peers.psql():
-        rows.append(("psql", _output(psql, "--version")))
+        # Debian adds its own version in parentheses.
+        facts.append(("psql", _output(psql, "--version").split()[2]))
     if dbmate := peers.dbmate():
-        rows.append(("dbmate", _output(dbmate, "--version")))
+        facts.append(("dbmate", _last_word(dbmate)))
     if peers.node_pg_migrate():
-        node = f"{peers.FROM_NPM['node-pg-migrate']}, Node {_output('node', '--version')}"
-        rows.append(("node-pg-migrate", node))
+        node = f"{peers.FROM_NPM['node-pg-migrate']}, Node {_last_word('node')}"
+        facts.append(("node-pg-migrate", node))
     if peers.alembic():
-        rows.append(("Alembic", peers.FROM_PYPI["alembic"]))
+        facts.append(("Alembic", peers.FROM_PYPI["alembic"]))
     if peers.yoyo():
-        rows.append(("yoyo", peers.FROM_PYPI["yoyo-migrations"]))
-    rows += [(name, "not measured: in none of npm, PyPI, Debian") for name in peers.UNAVAILABLE]
-    return f"## Versions\n\n{markdown(('', ''), rows)}"
+        facts.append(("yoyo", peers.FROM_PYPI["yoyo-migrations"]))
+    facts += [(name, "not measured: in none of npm, PyPI, Debian") for name in peers.UNAVAILABLE]
+    return f"## Versions\n\n{_listed(facts)}"
 
 
 def _goals(goals: Sequence[Goal]) -> str:
@@ -125,6 +126,10 @@ def _goals(goals: Sequence[Goal]) -> str:
         for goal in goals
     ]
     return f"## Goals\n\n{markdown(('', 'goal', 'measured', 'met'), rows)}"
+
+
+def _listed(facts: Sequence[tuple[str, str]]) -> str:
+    return "\n".join(f"- {name}: {value}" for name, value in facts)
 
 
 def _cpu() -> str:
@@ -142,6 +147,11 @@ def _source() -> str:
     if shutil.which("git") is None or not (ROOT / ".git").exists():
         return "unknown"
     return _output("git", "-C", ROOT, "describe", "--always", "--dirty=, with changes")
+
+
+def _last_word(program: str | Path) -> str:
+    """Return the version of a program that writes it at the end."""
+    return _output(program, "--version").split()[-1]
 
 
 def _output(*command: str | Path) -> str:

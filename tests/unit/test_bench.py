@@ -19,6 +19,7 @@ def test_the_figures_are_the_median_with_the_least_and_the_most() -> None:
     measured = samples((0.5, 4), (9.0, 4), (0.4, 4))
 
     assert measured.seconds(1) == "0.5 (0.4-9.0)"
+    assert samples((0.5, 4)).seconds() == "0.500"
     assert measured.flights == "4"
 
 
