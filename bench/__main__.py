@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -53,18 +53,7 @@ BENCHMARKS = {
 
 def main() -> int:
     """Run the benchmarks that the command line names, or all; return the exit code."""
-    width = max(map(len, BENCHMARKS))
-    listed = "\n".join(f"  {name:{width}}  {each.purpose}" for name, each in BENCHMARKS.items())
-    parser = argparse.ArgumentParser(
-        prog="python -m bench",
-        description=f"Measure lfmigrate and print tables.\n\n{listed}",
-        epilog=f"Without a name, all are run, and the tables are also written to {report.RESULTS}.",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("names", nargs="*", choices=BENCHMARKS, metavar="NAME")
-    parser.add_argument("--runs", type=int, help="number of measurements; medians are shown")
-    parser.add_argument("--url", help="a superuser's database (default: an embedded server's)")
-    options = parser.parse_args()
+    options = parse(sys.argv[1:])
     installed.install()
     peers.install()
     url = options.url or server_url()
@@ -82,6 +71,26 @@ def main() -> int:
     if not options.names:
         report.RESULTS.write_text(report.page(machine, versions, sections), encoding="utf-8")
     return int(any(section.has_failed for section in sections))
+
+
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """Return the options of a command line; `names` is empty if all benchmarks are to run."""
+    width = max(map(len, BENCHMARKS))
+    listed = "\n".join(f"  {name:{width}}  {each.purpose}" for name, each in BENCHMARKS.items())
+    parser = argparse.ArgumentParser(
+        prog="python -m bench",
+        description=f"Measure lfmigrate and print tables.\n\n{listed}",
+        epilog=f"Without a name, all are run, and the tables are also written to {report.RESULTS}.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("names", nargs="*", metavar="NAME")
+    parser.add_argument("--runs", type=int, help="number of measurements; medians are shown")
+    parser.add_argument("--url", help="a superuser's database (default: an embedded server's)")
+    options = parser.parse_args(arguments)
+    # As `choices`, Python 3.11 would hold no name at all against them.
+    if unknown := [name for name in options.names if name not in BENCHMARKS]:
+        parser.error(f"no benchmark is named {unknown[0]}: {', '.join(BENCHMARKS)}")
+    return options
 
 
 def _measure(name: str, settings: Settings) -> Section:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from bench.__main__ import parse
 from bench.measure import Run, Samples
 from bench.report import Section, page
 from bench.result import Goal, Table
@@ -43,6 +44,15 @@ def test_flights_that_vary_are_shown_as_a_range() -> None:
 def test_a_goal_is_met_up_to_its_limit(measured: float, *, is_least: bool, expected: bool) -> None:
     """The limit itself keeps the goal, and what rounds to it does not."""
     assert Goal("x", 0.75, measured, is_least=is_least).is_met is expected
+
+
+def test_without_a_name_all_benchmarks_run(capsys: pytest.CaptureFixture[str]) -> None:
+    """And a name that is misspelt runs none of them."""
+    assert parse(["--runs", "2"]).names == []
+    assert parse(["flights", "many"]).names == ["flights", "many"]
+    with pytest.raises(SystemExit):
+        parse(["flights", "mony"])
+    assert "no benchmark is named mony: startup, flights" in capsys.readouterr().err
 
 
 def test_the_page_shows_missed_goals_tables_and_what_is_missing() -> None:
