@@ -9,8 +9,8 @@ PYTEST_ARGS ?=
 SCHEMA_ARGS ?=
 # Arguments for the page of the API and its examples: make api API_ARGS=--check
 API_ARGS ?=
-# Arguments for the benchmarks: make bench BENCH_ARGS='flights --peers'
-BENCH_ARGS ?= all
+# Which benchmarks, and options for them: make bench BENCH_ARGS='flights --runs 1'
+BENCH_ARGS ?=
 
 BIN = .venv/bin
 INSTALLED = .venv/.installed
@@ -49,7 +49,7 @@ schema: $(INSTALLED) ## regenerate docs/schema.md from a database
 api: $(INSTALLED) ## regenerate docs/api.md and the dashboard's examples from a database
 	$(BIN)/python -m docs.make_api $(API_ARGS)
 
-bench: $(INSTALLED) ## measure; bench/README.md says what
+bench: $(INSTALLED) ## measure everything, and write bench/results.md
 	$(BIN)/python -m bench $(BENCH_ARGS)
 
 # Not .lfmigrate: the demo's database lives there, which may have rows of yours.

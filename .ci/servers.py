@@ -44,6 +44,7 @@ VERSIONS = {
     15: "15.18.0-beta.17",
     16: "16.14.0-beta.17",
     17: "17.10.0-beta.17",
+    18: "18.4.0-beta.17",
 }
 
 # PostgreSQL and PgBouncer both refuse to run as root; as root, they run as this user.

@@ -5,17 +5,22 @@ from __future__ import annotations
 import psycopg
 from psycopg import sql
 
-from bench.measure import Run, Samples, Settings, fresh_database, print_table, say, timed
-from bench.tools import LFMIGRATE, SHIPPED_SQL, verify_command
+from bench.installed import LFMIGRATE
+from bench.measure import Run, Samples, Settings, fresh_database, say, timed
+from bench.result import Goal, Table
+from bench.tools import SHIPPED_SQL, verify_command
 
 TABLES = 20_000
+
+# For the time of verify, as a ratio to the one in a database without other tables.
+AT_MOST = 1.5
 
 # Each table and its index hold a lock until the commit; this many fit the default lock table.
 TABLES_PER_COMMIT = 500
 
 
-def run(settings: Settings) -> None:
-    """Measure and print the table."""
+def run(settings: Settings) -> list[Table]:
+    """Measure and return the table."""
     with fresh_database(settings.url) as alone, fresh_database(settings.url) as crowded:
         say(f"foreign: making {TABLES} tables")
         _make_tables(crowded)
@@ -27,12 +32,17 @@ def run(settings: Settings) -> None:
             say(f"foreign: round {number} of {settings.runs}")
             for url, sample in samples.items():
                 sample.runs.append(Run(timed(verify_command(url))))
-    base_s = samples[alone].elapsed_s
+    base = samples[alone]
     rows = [
-        (name, f"{samples[url].elapsed_s:.3f}", f"{samples[url].elapsed_s / base_s:.2f}")
-        for name, url in (("no other tables", alone), (f"{TABLES} other tables", crowded))
+        (name, samples[url].seconds(), f"{samples[url].over(base):.2f}")
+        for name, url in (("no other tables", alone), (f"{TABLES:,} other tables", crowded))
     ]
-    print_table("verify, whole process", ("", "s", "ratio"), rows)
+    goal = Goal(
+        f"time of verify with {TABLES:,} other tables, of none",
+        AT_MOST,
+        samples[crowded].over(base),
+    )
+    return [Table("Verify, whole process", ("", "s", "ratio"), rows, goals=[goal])]
 
 
 def _make_tables(url: str) -> None:

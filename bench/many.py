@@ -7,20 +7,19 @@ from collections import defaultdict
 from functools import partial
 from pathlib import Path
 
-from bench.measure import ROUND_TRIP_MS, Samples, Settings, fresh_database, print_table, say
+from bench.measure import ROUND_TRIP_MS, Samples, Settings, fresh_database, say
+from bench.result import Goal, Table
 from bench.tools import Work, installed_tools, run_from_afar
 
 MIGRATIONS = 1000
 
+AT_MOST_S = 5.0
 
-def run(settings: Settings) -> None:
-    """Measure and print the table."""
-    # node-pg-migrate would add minutes and show nothing that dbmate does not.
-    tools = [
-        tool
-        for tool in installed_tools(install=settings.peers)
-        if tool.name in {"lfmigrate", "psql -f", "dbmate"}
-    ]
+
+def run(settings: Settings) -> list[Table]:
+    """Measure and return the table."""
+    # The others would add minutes and show nothing that dbmate does not.
+    tools = [tool for tool in installed_tools() if tool.name in {"lfmigrate", "psql -f", "dbmate"}]
     samples: dict[str, Samples] = defaultdict(Samples)
     with tempfile.TemporaryDirectory() as name:
         work = _write_work(Path(name, "sql"))
@@ -34,13 +33,18 @@ def run(settings: Settings) -> None:
                 up = partial(tool.up, work, folders[tool.name])
                 with fresh_database(settings.url) as url:
                     samples[tool.name].runs.append(run_from_afar(up, url, ROUND_TRIP_MS))
-    quickest = min(sample.elapsed_s for sample in samples.values())
+    quickest = min(samples.values(), key=lambda sample: sample.elapsed_s)
     rows = [
-        (name, sample.flights, f"{sample.elapsed_s:.1f}", f"{sample.elapsed_s / quickest:.1f}")
+        (name, sample.flights, sample.seconds(1), f"{sample.over(quickest):.1f}")
         for name, sample in samples.items()
     ]
     header = ("", "flights", f"{ROUND_TRIP_MS} ms, s", "of the quickest")
-    print_table(f"{MIGRATIONS} pending migrations", header, rows)
+    goal = Goal(
+        f"seconds for {MIGRATIONS:,} pending migrations at {ROUND_TRIP_MS} ms",
+        AT_MOST_S,
+        samples["lfmigrate"].elapsed_s,
+    )
+    return [Table(f"{MIGRATIONS:,} pending migrations", header, rows, goals=[goal])]
 
 
 def _write_work(folder: Path) -> Work:

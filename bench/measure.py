@@ -1,4 +1,4 @@
-"""What the benchmarks share: a server, fresh databases, timed programs and a table."""
+"""What the benchmarks share: a server, fresh databases, and timed programs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,8 +23,15 @@ from lfmigrate.postgres import embedded
 
 ROOT = Path(__file__).parent.parent
 
-# A usual round trip to a cloud database.
+# What the benchmarks install; git ignores it.
+BENCH_FOLDER = ROOT / ".lfmigrate" / "bench"
+
+# A program and its arguments.
+Command = list[str | Path]
+
+# A usual round trip to a cloud database, and one to another continent.
 ROUND_TRIP_MS = 30
+FAR_MS = 80
 
 # How much of a failed program's output is shown; the cause is at the end.
 OUTPUT_CHARACTERS = 2000
@@ -36,13 +43,11 @@ class Settings:
 
     Attributes:
         url: The URL of a database that a superuser may connect to.
-        runs: How often each thing is measured; medians are shown.
-        peers: Whether to install the other tools if they are missing.
+        runs: How often each thing is measured.
     """
 
     url: str
     runs: int
-    peers: bool
 
 
 @dataclass(frozen=True)
@@ -65,11 +70,25 @@ class Samples:
         return statistics.median(run.elapsed_s for run in self.runs)
 
     @property
+    def most_flights(self) -> int:
+        """The number of flights of the run that took most."""
+        return max(run.flights for run in self.runs)
+
+    @property
     def flights(self) -> str:
         """The number of flights, or the range if it was not always the same."""
-        least = min(run.flights for run in self.runs)
-        most = max(run.flights for run in self.runs)
+        least, most = min(run.flights for run in self.runs), self.most_flights
         return f"{least}" if least == most else f"{least}-{most}"
+
+    def seconds(self, digits: int = 3) -> str:
+        """Return the median of the wall times; of several, with the least and the most."""
+        times = [run.elapsed_s for run in self.runs]
+        spread = f" ({min(times):.{digits}f}-{max(times):.{digits}f})" if len(times) > 1 else ""
+        return f"{self.elapsed_s:.{digits}f}{spread}"
+
+    def over(self, base: Samples) -> float:
+        """Return the ratio of the median time to another one's."""
+        return self.elapsed_s / base.elapsed_s
 
 
 def server_url() -> str:
@@ -95,7 +114,7 @@ def fresh_database(url: str) -> Iterator[str]:
             conn.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
-def timed(command: Sequence[str | Path], environment: Mapping[str, str] | None = None) -> float:
+def timed(command: Command, environment: Mapping[str, str] | None = None) -> float:
     """Run a program to its end and return the wall time in seconds.
 
     Args:
@@ -127,21 +146,3 @@ def timed(command: Sequence[str | Path], environment: Mapping[str, str] | None =
 def say(text: str) -> None:
     """Report progress on standard error; standard output has the tables."""
     print(text, file=sys.stderr, flush=True)
-
-
-def print_table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a Markdown table: the first column to the left, the numbers to the right."""
-    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
-
-    def line(cells: Sequence[str]) -> str:
-        first, *others = (
-            cell.rjust(width) if place else cell.ljust(width)
-            for place, (cell, width) in enumerate(zip(cells, widths, strict=True))
-        )
-        return f"| {' | '.join([first, *others])} |"
-
-    rule = "|".join(["-" * (widths[0] + 2), *("-" * (width + 1) + ":" for width in widths[1:])])
-    print(f"\n{title}\n\n{line(header)}\n|{rule}|")
-    for row in rows:
-        print(line(row))
-    sys.stdout.flush()

@@ -2,7 +2,8 @@
 
 A *flight* is one client-to-server burst that waits for an answer: what a slow link makes expensive.
 However many messages a client sends before the server's next byte reaches it, they are one flight.
-A message that is never answered, such as the final Terminate, is none.
+A message that is never answered, such as the final Terminate, is none. Nor is one after which the
+client has ended its side, such as TLS's last one: the server answers it, and no one waits for that.
 
     with Proxy(target_of(url), delay_ms=15) as proxy:
         psycopg.connect(through(url, proxy.port)).close()
@@ -214,7 +215,7 @@ class _Link:
     def deliver(self, now: float) -> None:
         """Pass on what is due."""
         self._up.deliver(now)
-        if self._is_waiting and self._down.has_bytes_due(now):
+        if self._is_waiting and not self._up.is_ended and self._down.has_bytes_due(now):
             self._is_waiting = False
             self._proxy.flights += 1
         self._down.deliver(now)
@@ -260,9 +261,9 @@ class _Way:
         self._queue: deque[tuple[float, bytes]] = deque()  # when it is due; b"" is the end
         self._queued_bytes = 0
         self._outgoing = bytearray()  # due, but the sink has not taken it yet
-        self._is_ended = False  # nothing more will be read
         self._is_ending = False  # the end is due, once `_outgoing` is gone
-        self.is_over = False
+        self.is_ended = False  # nothing more will be read
+        self.is_over = False  # and everything was passed on
 
     def read(self) -> int:
         """Read once and return the number of bytes; 0 at the end."""
@@ -272,7 +273,7 @@ class _Way:
             return 0
         except OSError:  # a reset ends the stream, too
             chunk = b""
-        self._is_ended = not chunk
+        self.is_ended = not chunk
         if not self.is_over:
             self._queue.append((monotonic() + self._delay_s, chunk))
             self._queued_bytes += len(chunk)
@@ -307,7 +308,7 @@ class _Way:
         return self._queue[0][0] if self._queue else None
 
     def wants_read(self) -> int:
-        wants = not self._is_ended and self._queued_bytes < QUEUE_BYTES
+        wants = not self.is_ended and self._queued_bytes < QUEUE_BYTES
         return selectors.EVENT_READ if wants else 0
 
     def wants_write(self) -> int:

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import psycopg
 
-from bench.measure import Run, Samples, Settings, fresh_database, print_table, say, timed
-from bench.tools import LFMIGRATE, psql_path
+from bench import peers
+from bench.installed import LFMIGRATE
+from bench.measure import Run, Samples, Settings, fresh_database, say, timed
+from bench.result import Goal, NotMeasured, Table
 
 ROWS = 2_000_000
+
+# For the rate of each, as a ratio to psql's.
+AT_LEAST = 0.9
 
 WHAT = ("backup", "restore")
 
@@ -44,12 +50,9 @@ DRG_COLUMNS = (
 )
 
 
-def run(settings: Settings) -> None:
-    """Measure and print the table."""
-    psql = psql_path()
-    if psql is None:
-        say("rows: psql was not found")
-        return
+def run(settings: Settings) -> list[Table]:
+    """Measure and return the table."""
+    psql = _psql()
     samples = {(tool, what): Samples() for what in WHAT for tool in ("psql", "lfmigrate")}
     with tempfile.TemporaryDirectory() as name, fresh_database(settings.url) as url:
         folder, out, csv = Path(name, "sql"), Path(name, "backup"), Path(name, "measured.csv")
@@ -74,23 +77,16 @@ def run(settings: Settings) -> None:
                         conn.execute("TRUNCATE measured")
                         conn.execute("CHECKPOINT")
                     samples[tool, what].runs.append(Run(timed(command)))
-    table = []
-    for what in WHAT:
-        base_s, own_s = (samples[tool, what].elapsed_s for tool in ("psql", "lfmigrate"))
-        table.append((what, f"{base_s:.2f}", f"{own_s:.2f}", f"{base_s / own_s:.2f}"))
-    header = ("", "psql, s", "lfmigrate, s", "of psql's rate")
-    print_table(f"{ROWS:,} rows, whole process", header, table)
+    pairs = {what: (samples["psql", what], samples["lfmigrate", what]) for what in WHAT}
+    return [_table(f"{ROWS:,} rows, whole process", pairs)]
 
 
-def run_seed(settings: Settings) -> None:
-    """Measure the seed of the shipped migration's drill-down, and print the table.
+def run_seed(settings: Settings) -> list[Table]:
+    """Measure the seed of the shipped migration's drill-down, and return the table.
 
     psql gets the rows with the ids that the seed has to look up, and no staging table.
     """
-    psql = psql_path()
-    if psql is None:
-        say("seed: psql was not found")
-        return
+    psql = _psql()
     samples = {tool: Samples() for tool in ("psql", "lfmigrate")}
     with tempfile.TemporaryDirectory() as name:
         by_id, by_key = Path(name, "ids.csv"), Path(name, "from", "cost_category_drgs.csv")
@@ -113,10 +109,30 @@ def run_seed(settings: Settings) -> None:
                         ],
                     }  # fmt: skip
                     sample.runs.append(Run(timed(commands[tool])))
-    base_s, own_s = (samples[tool].elapsed_s for tool in ("psql", "lfmigrate"))
-    header = ("", "psql, s", "lfmigrate, s", "of psql's rate")
-    row = ("seed", f"{base_s:.2f}", f"{own_s:.2f}", f"{base_s / own_s:.2f}")
-    print_table(f"{ROWS:,} rows of cost_category_drgs, whole process", header, [row])
+    pairs = {"seed": (samples["psql"], samples["lfmigrate"])}
+    return [_table(f"{ROWS:,} rows of cost_category_drgs, whole process", pairs)]
+
+
+def _psql() -> Path:
+    if psql := peers.psql():
+        return psql
+    raise NotMeasured("it needs psql: apt-get install postgresql-client")
+
+
+def _table(title: str, pairs: Mapping[str, tuple[Samples, Samples]]) -> Table:
+    """Return the table of psql's and lfmigrate's times, by what they do."""
+    return Table(
+        title,
+        ("", "psql, s", "lfmigrate, s", "of psql's rate"),
+        [
+            (what, psql.seconds(2), own.seconds(2), f"{psql.over(own):.2f}")
+            for what, (psql, own) in pairs.items()
+        ],
+        goals=[
+            Goal(f"rate of {what}, of psql's", AT_LEAST, psql.over(own), is_least=True)
+            for what, (psql, own) in pairs.items()
+        ],
+    )
 
 
 def _write_drgs(by_id: Path, by_key: Path) -> None:

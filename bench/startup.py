@@ -2,30 +2,46 @@
 
 from __future__ import annotations
 
-import sys
+from bench.installed import LFMIGRATE, PYTHON
+from bench.measure import Command, Run, Samples, Settings, say, timed
+from bench.result import Goal, Table
 
-from bench.measure import Run, Samples, Settings, print_table, say, timed
-from bench.tools import LFMIGRATE, Command
-
+PLAIN = 'python -c ""'
 BASE = 'python -c "import typer"'
 
+# For lfmigrate's own, as a ratio to the import.
+AT_MOST = 1.3
 
-def run(settings: Settings) -> None:
-    """Measure and print the table."""
+
+def run(settings: Settings) -> list[Table]:
+    """Measure and return the table."""
+    own: dict[str, Command] = {
+        f"lfmigrate {option}": [LFMIGRATE, option] for option in ("--version", "--help")
+    }
     commands: dict[str, Command] = {
-        BASE: [sys.executable, "-c", "import typer"],
-        "lfmigrate --version": [LFMIGRATE, "--version"],
+        PLAIN: [PYTHON, "-c", ""],
+        BASE: [PYTHON, "-c", "import typer"],
+        **own,
     }
     samples = {name: Samples() for name in commands}
     for command in commands.values():
-        timed(command)  # writes the bytecode, and is not counted
+        timed(command)  # reads the files from the disk, and is not counted
     say(f"startup: {settings.runs} rounds")
     for _ in range(settings.runs):
         for name, command in commands.items():
             samples[name].runs.append(Run(timed(command)))
-    base_s = samples[BASE].elapsed_s
-    rows = [
-        (name, f"{sample.elapsed_s * 1000:.0f}", f"{sample.elapsed_s / base_s:.2f}")
-        for name, sample in samples.items()
+    base = samples[BASE]
+    return [
+        Table(
+            "Start-up, whole process",
+            ("", "s", "ratio"),
+            [
+                (name, sample.seconds(), f"{sample.over(base):.2f}")
+                for name, sample in samples.items()
+            ],
+            goals=[
+                Goal(f"time of `{name}`, of {BASE}", AT_MOST, samples[name].over(base))
+                for name in own
+            ],
+        )
     ]
-    print_table("Start-up, whole process", ("", "ms", "ratio"), rows)

@@ -1,36 +1,44 @@
-"""lfmigrate and its peers, each given the same SQL in the layout that it reads.
-
-The peers are the programs themselves: dbmate's is started without the Node script around it, which
-would add to its time. They come from npm, into a folder that git ignores.
-"""
+"""lfmigrate and its peers, each given the same SQL in the layout that it reads."""
 
 from __future__ import annotations
 
-import shutil
-import subprocess
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.measure import ROOT, Run, say, timed
+from bench import peers
+from bench.installed import LFMIGRATE
+from bench.measure import ROOT, Command, Run, timed
 from bench.proxy import Proxy, target_of, through
-from lfmigrate.errors import UsageError
-from lfmigrate.postgres.programs import bin_folder
-
-Command = list[str | Path]
 
 SHIPPED_SQL = ROOT / "sql"
-PEERS = ROOT / ".lfmigrate" / "bench" / "peers"
-
-# Exact versions, so that numbers of different days can be compared. node-pg-migrate needs pg.
-PEER_PACKAGES = ("dbmate@2.36.0", "node-pg-migrate@9.0.0", "pg@8.23.1")
-
-# The console script of the Python that runs this, so that it is this checkout's.
-LFMIGRATE = Path(sys.executable).parent / "lfmigrate"
 
 # node-pg-migrate reads a migration's number as a time in milliseconds.
 NODE_EPOCH_MS = 1_700_000_000_000
+
+ALEMBIC_ENVIRONMENT = """\
+import os
+
+from alembic import context
+from sqlalchemy import create_engine
+
+url = os.environ["DATABASE_URL"].replace("postgresql://", "postgresql+psycopg://", 1)
+with create_engine(url).connect() as connection:
+    context.configure(connection=connection)
+    with context.begin_transaction():
+        context.run_migrations()
+"""
+
+# All of it in one call of the driver, which understands several statements: its best case.
+ALEMBIC_REVISION = """\
+from alembic import op
+
+revision = {revision!r}
+down_revision = {before!r}
+
+def upgrade():
+    op.get_bind().connection.driver_connection.execute({text!r})
+"""
 
 
 @dataclass(frozen=True)
@@ -67,35 +75,22 @@ def shipped_work() -> Work:
     return Work(SHIPPED_SQL, ("\n".join(file.read_text(encoding="utf-8") for file in files),))
 
 
-def installed_tools(*, install: bool) -> list[Tool]:
-    """Return lfmigrate and the peers that are installed.
-
-    Args:
-        install: Whether to install missing peers from npm first.
-    """
-    if install and not PEERS.exists():
-        say(f"installing {', '.join(PEER_PACKAGES)}")
-        PEERS.mkdir(parents=True)
-        flags = ("--silent", "--no-audit", "--no-fund", "--prefix", PEERS)
-        subprocess.run(["npm", "install", *flags, *PEER_PACKAGES], check=True)
+def installed_tools() -> list[Tool]:
+    """Return lfmigrate and the peers that are installed."""
     tools = [Tool("lfmigrate", _write_nothing, _lfmigrate_up)]
-    if (psql := psql_path()) is not None:
+    if psql := peers.psql():
         tools.append(Tool("psql -f", _write_plain, lambda _, at, url: _psql_up(psql, at, url)))
-    # One package per platform; npm installs the one that fits.
-    dbmate = next(PEERS.glob("node_modules/@dbmate/*/bin/dbmate"), None)
-    if dbmate is not None:
+    if dbmate := peers.dbmate():
         tools.append(Tool("dbmate", _write_dbmate, lambda _, at, url: _dbmate_up(dbmate, at, url)))
-    node_pg_migrate = PEERS / "node_modules/node-pg-migrate/bin/node-pg-migrate.js"
-    if node_pg_migrate.exists():
+    if script := peers.node_pg_migrate():
+        up = _node_pg_migrate_up
         tools.append(
-            Tool(
-                "node-pg-migrate",
-                _write_node_pg_migrate,
-                lambda _, at, url: _node_pg_migrate_up(node_pg_migrate, at, url),
-            )
+            Tool("node-pg-migrate", _write_node_pg_migrate, lambda _, at, __: up(script, at))
         )
-    else:
-        say("dbmate and node-pg-migrate are not installed; --peers installs them")
+    if alembic := peers.alembic():
+        tools.append(Tool("alembic", _write_alembic, lambda _, at, __: _alembic_up(alembic, at)))
+    if yoyo := peers.yoyo():
+        tools.append(Tool("yoyo", _write_plain, lambda _, at, url: _yoyo_up(yoyo, at, url)))
     return tools
 
 
@@ -166,20 +161,39 @@ def _write_node_pg_migrate(work: Work, folder: Path) -> None:
     )
 
 
-def _node_pg_migrate_up(script: Path, folder: Path, _url: str) -> Command:
+def _node_pg_migrate_up(script: Path, folder: Path) -> Command:
     # It takes the URL from DATABASE_URL only.
     return ["node", script, "up", "--migrations-dir", folder, "--no-verbose"]
+
+
+def _write_alembic(work: Work, folder: Path) -> None:
+    _write(
+        folder,
+        [
+            ("env.py", ALEMBIC_ENVIRONMENT),
+            ("alembic.ini", "[alembic]\nscript_location = %(here)s\npath_separator = os\n"),
+        ],
+    )
+    versions = folder / "versions"
+    versions.mkdir()
+    before = None
+    for number, text in enumerate(work.scripts, 1):
+        revision = f"r{number}"
+        written = ALEMBIC_REVISION.format(revision=revision, before=before, text=text)
+        _write(versions, [(f"{revision}.py", written)])
+        before = revision
+
+
+def _alembic_up(program: Path, folder: Path) -> Command:
+    # env.py takes the URL from DATABASE_URL.
+    return [program, "-c", folder / "alembic.ini", "upgrade", "head"]
+
+
+def _yoyo_up(program: Path, folder: Path, url: str) -> Command:
+    address = url.replace("postgresql://", "postgresql+psycopg://", 1)
+    return [program, "apply", "--batch", "--no-config-file", "--database", address, folder]
 
 
 def _write(folder: Path, files: Sequence[tuple[str, str]]) -> None:
     for name, text in files:
         (folder / name).write_text(text, encoding="utf-8")
-
-
-def psql_path() -> Path | None:
-    """Return the psql to measure against, or None if there is none."""
-    try:
-        return bin_folder() / "psql"
-    except UsageError:
-        found = shutil.which("psql")
-        return Path(found) if found else None

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from time import monotonic, sleep
 
 import psycopg
@@ -14,6 +16,7 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 
 from bench.proxy import Proxy, target_of, through
+from bench.tls import write_certificate
 
 # The proxy passes on bytes.
 pytestmark = pytest.mark.any_version
@@ -211,9 +214,30 @@ def test_a_delayed_answer_leaves_only_after_the_whole_question_has_arrived() -> 
         assert proxy.flights == 1
 
 
+def test_a_tls_handshake_is_one_flight(tmp_path: Path) -> None:
+    """With TLS 1.3, the client sends its question together with the end of the handshake."""
+    key, certificate = tmp_path / "key", tmp_path / "certificate"
+    write_certificate(key, certificate)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+
+    def answer(client: socket.socket) -> None:
+        with context.wrap_socket(client, server_side=True) as server:
+            server.sendall(server.recv(100).upper())
+
+    trusting = ssl.create_default_context(cafile=certificate)
+    with plain_server(answer) as target, Proxy(target, DELAY_MS) as proxy:
+        plain = socket.create_connection(("127.0.0.1", proxy.port))
+        with trusting.wrap_socket(plain, server_hostname="localhost") as client:
+            client.sendall(b"question")
+
+            assert client.recv(100) == b"QUESTION"
+            assert proxy.flights == 2
+
+
 @pytest.mark.parametrize("delay_ms", [0, DELAY_MS])
 def test_a_client_that_has_stopped_sending_still_gets_its_answer(delay_ms: float) -> None:
-    """A half-closed connection stays open in the other direction."""
+    """A half-closed connection stays open in the other direction, and counts as no flight."""
     body = b"x" * 3_000_000
 
     def answer(client: socket.socket) -> None:
@@ -227,6 +251,8 @@ def test_a_client_that_has_stopped_sending_still_gets_its_answer(delay_ms: float
 
             assert read_all(client) == b"5:" + body
         assert (proxy.bytes_up, proxy.bytes_down) == (5, len(body) + 2)
+        # As the end of a TLS session, which the server answers.
+        assert proxy.flights == 0
 
 
 def test_a_server_that_hangs_up_ends_the_client(database: str, server_url: str) -> None:
