@@ -17,7 +17,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 import lfmigrate
 from lfmigrate.errors import SqlFileError, StatementFailed
-from lfmigrate.postgres.connection import direct_host
+from lfmigrate.postgres.neon import direct_host
 from lfmigrate.source.folder import read_folder
 from lfmigrate.syntax.scanner import split
 from lfmigrate.syntax.transaction_block import inside_form, placement

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import os
 import random
-import re
 import secrets
 import selectors
 import time
@@ -19,6 +18,8 @@ from psycopg import conninfo, pq
 from lfmigrate import log
 from lfmigrate.errors import ConnectionFailed, UsageError
 from lfmigrate.postgres.connect_errors import explain, is_transient, pooled, where_of
+from lfmigrate.postgres.negotiation import open_connection
+from lfmigrate.postgres.neon import direct_host
 from lfmigrate.postgres.password import with_password
 from lfmigrate.postgres.url import read
 
@@ -92,11 +93,7 @@ def connect(
     reported = False
     while True:
         try:
-            conn = psycopg.Connection.connect(
-                **parameters,  # type: ignore[arg-type]  # libpq's keywords; psycopg types its own
-                autocommit=True,
-                prepare_threshold=None,
-            )
+            conn = open_connection(parameters)
         except psycopg.OperationalError as error:
             failure = explain(str(error), parameters)
             if not is_transient(str(error)) or time.monotonic() + pause_s > give_up_at:
@@ -181,18 +178,6 @@ def connect_directly(
         conn.close()
         raise pooled(where)
     return conn
-
-
-def direct_host(host: str) -> str:
-    """Return Neon's direct name of a pooled host, or the host as it is.
-
-    Args:
-        host: One name, or several with commas, as libpq takes them.
-    """
-    return ",".join(
-        re.sub(r"^([^.]+)-pooler(\..*\.neon\.(?:tech|build))$", r"\1\2", name)
-        for name in host.split(",")
-    )
 
 
 def is_idle(conn: Connection) -> bool:
