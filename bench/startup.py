@@ -40,7 +40,7 @@ def run(settings: Settings) -> list[Table]:
                 for name, sample in samples.items()
             ],
             goals=[
-                Goal(f"time of `{name}`, of {BASE}", AT_MOST, samples[name].over(base))
+                Goal(f"time of `{name}`, of `{BASE}`", AT_MOST, samples[name].over(base))
                 for name in own
             ],
         )
