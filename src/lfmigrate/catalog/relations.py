@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from lfmigrate.catalog.query import query_text
 from lfmigrate.postgres.pipeline import Query
 from lfmigrate.schema.relation import Fingerprints, Found, Key, Reading, Relation, WrittenParts
+
+T = TypeVar("T")
+
+# What relations.sql finds by itself: the namespaces, and the catalogs. All others are those of
+# kinds.sql.
+_SPACES = frozenset({"relation", "routine", "type", "schema", "extension"})
+_CATALOGS = frozenset({"pg_class", "pg_proc", "pg_type", "pg_namespace", "pg_extension"})
 
 
 def relations(
@@ -27,7 +34,7 @@ def relations(
     Returns:
         What was found, by schema and name.
     """
-    return Query(query_text("relations"), _parameters(wanted, ids, grants=grants), _found)
+    return _described(wanted, ids, _found, grants=grants)
 
 
 def snapshot(
@@ -54,7 +61,6 @@ def snapshot(
     Source:
         PostgreSQL documentation, "System Columns" (xmin, cmin) and "pg_xact_status".
     """
-    written = query_text("written"), (ledger, since)
 
     def decode(value: Any) -> Reading:  # noqa: ANN401 (parsed JSON)
         return Reading(
@@ -64,8 +70,8 @@ def snapshot(
             own=frozenset(value["writers"]),
         )
 
-    parameters = _parameters(wanted, ids, and_written=True, grants=grants)
-    return Query(query_text("relations"), parameters, decode, first=written)
+    written = query_text("written"), (since, ledger)
+    return _described(wanted, ids, decode, grants=grants, written=written)
 
 
 def committed(since: str) -> Query[frozenset[str]]:
@@ -74,12 +80,7 @@ def committed(since: str) -> Query[frozenset[str]]:
     Args:
         since: The id of the first one to ask about.
     """
-    return Query(
-        "SELECT current_setting('lfmigrate.written')::jsonb -> 'committed'",
-        (),
-        frozenset,
-        first=(query_text("written"), (None, since)),
-    )
+    return Query(query_text("committed"), (since,), frozenset)
 
 
 def stamp() -> Query[str]:
@@ -199,19 +200,55 @@ def definable(ids: Iterable[str]) -> Query[Mapping[str, Definable]]:
     return Query(query_text("definable"), (json.dumps(sorted(ids)),), decode)
 
 
-def _parameters(
+def _described(
     wanted: Iterable[Key],
-    ids: Iterable[str] = (),
+    ids: Iterable[str],
+    decode: Callable[[Any], T],
     *,
-    and_written: bool = False,
-    grants: bool = False,
-) -> tuple[str, ...]:
-    names = [
+    grants: bool,
+    written: tuple[str, tuple[str | None, ...]] | None = None,
+) -> Query[T]:
+    """Ask what relations look like, planning as little as possible.
+
+    Most of the time of such a question is planning. So those about objects of kinds.sql, of which
+    there are none in most databases, are asked only if there may be one.
+
+    Args:
+        wanted: As in `relations`.
+        ids: As in `relations`.
+        decode: As in `Query`.
+        grants: As in `relations`.
+        written: written.sql and its parameters, to describe what it finds, too.
+    """
+    wanted, ids = list(wanted), list(ids)
+    first = [] if written is None else [written]
+    names = sorted({key.name for key in wanted if key.space not in _SPACES})
+    parsed = [id_.split(":") for id_ in ids]
+    oids = sorted({oid for catalog, oid in parsed if catalog not in _CATALOGS})
+    has_kinds = bool(written or names or oids)
+    if has_kinds:
+        asked = json.dumps({"names": names, "oids": oids})
+        find = query_text("find_kinds" if written is None else "find_written_kinds")
+        first += [("SELECT set_config('lfmigrate.asked_kinds', $1, true)", (asked,)), (find, ())]
+    return Query(
+        query_text("relations", *(["grants"] if grants else [])),
+        (
+            json.dumps(_names(wanted)),
+            json.dumps(ids),
+            str(written is not None).lower(),
+            str(has_kinds).lower(),
+        ),
+        decode,
+        first=tuple(first),
+    )
+
+
+def _names(wanted: Iterable[Key]) -> list[dict[str, str]]:
+    return [
         {"space": key.space, "schema": key.schema, "name": key.name, "base": base}
         for key in wanted
         for base in _bases(key.name)
     ]
-    return json.dumps(names), json.dumps(list(ids)), str(and_written).lower(), str(grants).lower()
 
 
 def _found(value: Any) -> tuple[Found, ...]:  # noqa: ANN401 (parsed JSON)

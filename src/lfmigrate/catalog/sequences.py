@@ -91,5 +91,5 @@ def sequence_positions() -> Query[Mapping[str, SequencePosition]]:
         "SELECT current_setting('lfmigrate.positions')::jsonb",
         (),
         decode,
-        first=(query_text("sequence_positions"), ()),
+        first=((query_text("sequence_positions"), ()),),
     )

@@ -297,7 +297,7 @@ def changed_values() -> Query[ChangedValues]:
         "SELECT current_setting('lfmigrate.changed')::jsonb",
         (),
         lambda value: ChangedValues(**value),
-        first=(query_text("changed_values"), ()),
+        first=((query_text("changed_values"), ()),),
     )
 
 

@@ -58,5 +58,5 @@ def tool_tables() -> Query[tuple[ToolTable, ...]]:
         "SELECT current_setting('lfmigrate.tool_tables')::jsonb",
         (),
         decode,
-        first=(query_text("tool_tables"), ()),
+        first=((query_text("tool_tables"), ()),),
     )

@@ -63,13 +63,13 @@ class Query(Generic[T]):
         sql: One statement, with ``$1``, ``$2`` … for the parameters.
         params: The parameters in text form.
         decode: Turns the parsed JSON value into what the question asks for.
-        first: A statement to run right before it, and its parameters.
+        first: Statements to run right before it, each with its parameters.
     """
 
     sql: str
     params: tuple[str | None, ...]
     decode: Callable[[Any], T]
-    first: tuple[str, tuple[str | None, ...]] | None = None
+    first: tuple[tuple[str, tuple[str | None, ...]], ...] = ()
 
 
 Guard = Callable[["Flight", Statement], AbstractContextManager[None]]
@@ -288,8 +288,7 @@ class Flight:
 
     def ask(self, query: Query[T]) -> Answer[T]:
         """Queue a question; the answer is available when the flight has completed."""
-        if query.first is not None:
-            sql, params = query.first
+        for sql, params in query.first:
             self.do(sql, *params)
         return self._add(Answer(query.sql, query.params, query.decode))
 

@@ -8,7 +8,7 @@
 -- because reformatting a file replaces nothing.
 -- One row: a jsonb object of "catalog:oid" -> fingerprint.
 WITH kind AS NOT MATERIALIZED (
-    -- include kinds.sql
+    -- include kind_rows.sql
 ),
 own AS MATERIALIZED (
     SELECT n.oid
@@ -50,5 +50,5 @@ FROM (
     UNION ALL
     SELECT 'pg_extension:' || x.oid, x.extversion FROM pg_extension AS x
     UNION ALL
-    SELECT k.classid || ':' || k.objid, '' FROM kind AS k
+    SELECT k.classid || ':' || k.objid, '' FROM kind AS k WHERE k.counts
 ) AS f

@@ -5,14 +5,14 @@
 -- by "rows:16400:16403", which changes when the table is truncated or rewritten, or a sequence is restarted.
 -- The server's own objects have oids below 16384. One row: a jsonb array of these ids.
 WITH kind AS NOT MATERIALIZED (
-    -- include kinds.sql
+    -- include kind_rows.sql
 )
 SELECT coalesce(jsonb_agg(i.id), '[]')
 FROM (
     SELECT d.classid::regclass || ':' || d.objid AS id FROM pg_depend AS d WHERE d.objid >= 16384
     UNION SELECT 'pg_namespace:' || n.oid FROM pg_namespace AS n WHERE n.oid >= 16384
     UNION SELECT 'pg_extension:' || x.oid FROM pg_extension AS x WHERE x.oid >= 16384
-    UNION SELECT k.classid || ':' || k.objid FROM kind AS k
+    UNION SELECT k.classid || ':' || k.objid FROM kind AS k WHERE k.counts
     UNION ALL
     SELECT 'pg_class:' || a.attrelid || ':' || a.attnum
     FROM pg_class AS c

@@ -7,7 +7,6 @@
 --   schema_oid      its schema; null if it has none
 --   name            its name, with whatever else identifies it
 --   definition      a line per property
---   xmins, cmins    of the catalog rows that it consists of
 --   owner           its owner; null for what has none
 --   acl             the privileges on it; null for what has none
 --   hidden          what only some roles may read of it: null for the others, and for kinds without
@@ -17,7 +16,7 @@ SELECT 'pg_cast'::regclass AS classid, c.oid AS objid, 'cast' AS kind, NULL::oid
     concat_ws(E'\n',
         CASE c.castmethod WHEN 'f' THEN 'WITH FUNCTION ' || c.castfunc::regprocedure WHEN 'i' THEN 'WITH INOUT' ELSE 'WITHOUT FUNCTION' END,
         CASE c.castcontext WHEN 'a' THEN 'AS ASSIGNMENT' WHEN 'i' THEN 'AS IMPLICIT' END) AS definition,
-    ARRAY[c.xmin] AS xmins, ARRAY[c.cmin] AS cmins, NULL::oid AS owner, NULL::aclitem[] AS acl, NULL::text AS hidden
+    NULL::oid AS owner, NULL::aclitem[] AS acl, NULL::text AS hidden
 FROM pg_cast AS c
 WHERE c.oid >= 16384
     -- Not the one to its multirange, which comes with a range.
@@ -31,7 +30,7 @@ SELECT 'pg_operator'::regclass, o.oid, 'operator', o.oprnamespace,
     concat_ws(E'\n', 'FUNCTION ' || o.oprcode::oid::regprocedure, 'COMMUTATOR ' || nullif(o.oprcom, 0)::regoperator,
         'NEGATOR ' || nullif(o.oprnegate, 0)::regoperator, 'RESTRICT ' || nullif(o.oprrest::oid, 0)::regprocedure,
         'JOIN ' || nullif(o.oprjoin::oid, 0)::regprocedure, CASE WHEN o.oprcanhash THEN 'HASHES' END, CASE WHEN o.oprcanmerge THEN 'MERGES' END),
-    ARRAY[o.xmin], ARRAY[o.cmin], o.oprowner, NULL, NULL
+    o.oprowner, NULL, NULL
 FROM pg_operator AS o
 WHERE o.oid >= 16384 AND o.oprcode <> 0
 UNION ALL
@@ -39,7 +38,7 @@ SELECT 'pg_opclass'::regclass, o.oid, 'operator class', o.opcnamespace, format('
     concat_ws(E'\n', CASE WHEN o.opcdefault THEN 'DEFAULT' END, 'FOR TYPE ' || o.opcintype::regtype,
         'FAMILY ' || (SELECT format('%I.%I', n.nspname, f.opfname) FROM pg_opfamily AS f JOIN pg_namespace AS n ON n.oid = f.opfnamespace WHERE f.oid = o.opcfamily),
         'STORAGE ' || nullif(o.opckeytype, 0)::regtype),
-    ARRAY[o.xmin], ARRAY[o.cmin], o.opcowner, NULL, NULL
+    o.opcowner, NULL, NULL
 FROM pg_opclass AS o
 JOIN pg_am AS m ON m.oid = o.opcmethod
 WHERE o.oid >= 16384
@@ -53,10 +52,7 @@ SELECT 'pg_opfamily'::regclass, f.oid, 'operator family', f.opfnamespace, format
         (SELECT string_agg(format('FUNCTION %s (%s, %s) %s', p.amprocnum, p.amproclefttype::regtype, p.amprocrighttype::regtype, p.amproc::oid::regprocedure),
                 E'\n' ORDER BY p.amprocnum, p.amproclefttype::regtype::text COLLATE "C", p.amprocrighttype::regtype::text COLLATE "C")
             FROM pg_amproc AS p WHERE p.amprocfamily = f.oid)),
-    f.xmin || ARRAY(SELECT o.xmin FROM pg_amop AS o WHERE o.amopfamily = f.oid ORDER BY o.oid)
-        || ARRAY(SELECT p.xmin FROM pg_amproc AS p WHERE p.amprocfamily = f.oid ORDER BY p.oid),
-    f.cmin || ARRAY(SELECT o.cmin FROM pg_amop AS o WHERE o.amopfamily = f.oid ORDER BY o.oid)
-        || ARRAY(SELECT p.cmin FROM pg_amproc AS p WHERE p.amprocfamily = f.oid ORDER BY p.oid), f.opfowner, NULL, NULL
+    f.opfowner, NULL, NULL
 FROM pg_opfamily AS f
 JOIN pg_am AS m ON m.oid = f.opfmethod
 WHERE f.oid >= 16384
@@ -67,7 +63,7 @@ SELECT 'pg_collation'::regclass, c.oid, 'collation', c.collnamespace, c.collname
         'LOCALE ' || quote_literal(coalesce(j.row ->> 'colllocale', j.row ->> 'colliculocale')),
         'LC_COLLATE ' || quote_literal(c.collcollate), 'LC_CTYPE ' || quote_literal(c.collctype), 'RULES ' || quote_literal(j.row ->> 'collicurules'),
         CASE WHEN NOT c.collisdeterministic THEN 'NOT DETERMINISTIC' END),
-    ARRAY[c.xmin], ARRAY[c.cmin], c.collowner, NULL, NULL
+    c.collowner, NULL, NULL
 FROM pg_collation AS c
 CROSS JOIN LATERAL to_jsonb(c) AS j (row)
 WHERE c.oid >= 16384
@@ -81,15 +77,14 @@ SELECT 'pg_ts_config'::regclass, c.oid, 'text search configuration', c.cfgnamesp
             JOIN ts_token_type(c.cfgparser) AS t ON t.tokid = g.maptokentype
             WHERE g.mapcfg = c.oid
             GROUP BY t.alias) AS m)),
-    c.xmin || ARRAY(SELECT g.xmin FROM pg_ts_config_map AS g WHERE g.mapcfg = c.oid ORDER BY g.maptokentype, g.mapseqno),
-    c.cmin || ARRAY(SELECT g.cmin FROM pg_ts_config_map AS g WHERE g.mapcfg = c.oid ORDER BY g.maptokentype, g.mapseqno), c.cfgowner, NULL, NULL
+    c.cfgowner, NULL, NULL
 FROM pg_ts_config AS c
 JOIN pg_ts_parser AS p ON p.oid = c.cfgparser
 WHERE c.oid >= 16384
 UNION ALL
 SELECT 'pg_ts_dict'::regclass, d.oid, 'text search dictionary', d.dictnamespace, d.dictname::text,
     concat_ws(E'\n', 'TEMPLATE ' || quote_ident(t.tmplname), d.dictinitoption),
-    ARRAY[d.xmin], ARRAY[d.cmin], d.dictowner, NULL, NULL
+    d.dictowner, NULL, NULL
 FROM pg_ts_dict AS d
 JOIN pg_ts_template AS t ON t.oid = d.dicttemplate
 WHERE d.oid >= 16384
@@ -113,11 +108,10 @@ SELECT 'pg_publication'::regclass, p.oid, 'publication', NULL, p.pubname::text,
             CASE WHEN p.pubdelete THEN 'delete' END, CASE WHEN p.pubtruncate THEN 'truncate' END)),
         CASE WHEN p.pubviaroot THEN 'WITH (publish_via_partition_root)' END,
         'WITH (publish_generated_columns = ' || CASE to_jsonb(p) ->> 'pubgencols' WHEN 's' THEN 'stored)' END),
-    p.xmin || ARRAY(SELECT m.xmin FROM pg_publication_rel AS m WHERE m.prpubid = p.oid ORDER BY m.oid) || s.xmins,
-    p.cmin || ARRAY(SELECT m.cmin FROM pg_publication_rel AS m WHERE m.prpubid = p.oid ORDER BY m.oid) || s.cmins, p.pubowner, NULL, NULL
+    p.pubowner, NULL, NULL
 FROM pg_publication AS p
 CROSS JOIN LATERAL (
-    SELECT array_agg(o.refobjid) AS schemas, array_agg(d.xmin ORDER BY d.objid) AS xmins, array_agg(d.cmin ORDER BY d.objid) AS cmins
+    SELECT array_agg(o.refobjid) AS schemas
     FROM pg_depend AS d
     JOIN pg_depend AS o ON o.classid = d.classid AND o.objid = d.objid AND o.refclassid = 'pg_namespace'::regclass
     WHERE d.refclassid = 'pg_publication'::regclass AND d.refobjid = p.oid AND d.classid = to_regclass('pg_catalog.pg_publication_namespace')) AS s
@@ -125,21 +119,21 @@ UNION ALL
 SELECT 'pg_event_trigger'::regclass, e.oid, 'event trigger', NULL, e.evtname::text,
     concat_ws(E'\n', 'ON ' || e.evtevent, 'WHEN TAG IN (' || array_to_string(e.evttags, ', ') || ')', 'EXECUTE FUNCTION ' || e.evtfoid::regprocedure,
         CASE e.evtenabled WHEN 'D' THEN 'DISABLED' WHEN 'R' THEN 'ENABLE REPLICA' WHEN 'A' THEN 'ENABLE ALWAYS' END),
-    ARRAY[e.xmin], ARRAY[e.cmin], e.evtowner, NULL, NULL
+    e.evtowner, NULL, NULL
 FROM pg_event_trigger AS e
 UNION ALL
 -- An option may be a secret, unless it is known not to be: then a digest, too short to guess from, stands for its value.
 -- A user mapping's own row may only be read by a superuser, and its options by its role or the server's owner.
-SELECT f.classid, f.objid, f.kind, NULL, f.name, concat_ws(E'\n', f.text, CASE WHEN f.kind <> 'user mapping' THEN o.text END), ARRAY[f.xmin], ARRAY[f.cmin], f.owner, f.acl,
+SELECT f.classid, f.objid, f.kind, NULL, f.name, concat_ws(E'\n', f.text, CASE WHEN f.kind <> 'user mapping' THEN o.text END), f.owner, f.acl,
     CASE WHEN f.kind = 'user mapping' AND f.is_readable THEN coalesce(o.text, '') END
 FROM (
     SELECT 'pg_foreign_data_wrapper'::regclass AS classid, w.oid AS objid, 'foreign-data wrapper' AS kind, w.fdwname::text AS name, w.fdwoptions AS options,
-        concat_ws(E'\n', 'HANDLER ' || nullif(w.fdwhandler, 0)::regprocedure, 'VALIDATOR ' || nullif(w.fdwvalidator, 0)::regprocedure) AS text, true AS is_readable, w.xmin, w.cmin,
+        concat_ws(E'\n', 'HANDLER ' || nullif(w.fdwhandler, 0)::regprocedure, 'VALIDATOR ' || nullif(w.fdwvalidator, 0)::regprocedure) AS text, true AS is_readable,
         w.fdwowner AS owner, coalesce(w.fdwacl, acldefault('F', w.fdwowner)) AS acl
     FROM pg_foreign_data_wrapper AS w
     UNION ALL
     SELECT 'pg_foreign_server'::regclass, s.oid, 'server', s.srvname::text, s.srvoptions,
-        concat_ws(E'\n', 'FOREIGN DATA WRAPPER ' || quote_ident(w.fdwname), 'TYPE ' || quote_literal(s.srvtype), 'VERSION ' || quote_literal(s.srvversion)), true, s.xmin, s.cmin,
+        concat_ws(E'\n', 'FOREIGN DATA WRAPPER ' || quote_ident(w.fdwname), 'TYPE ' || quote_literal(s.srvtype), 'VERSION ' || quote_literal(s.srvversion)), true,
         s.srvowner, coalesce(s.srvacl, acldefault('S', s.srvowner))
     FROM pg_foreign_server AS s
     JOIN pg_foreign_data_wrapper AS w ON w.oid = s.srvfdw
@@ -148,10 +142,9 @@ FROM (
     SELECT 'pg_user_mapping'::regclass, u.umid, 'user mapping', format('%s on %s', u.usename, u.srvname), u.umoptions, NULL,
         (SELECT r.rolsuper FROM pg_roles AS r WHERE r.rolname = current_user)
         OR CASE u.umuser WHEN 0 THEN pg_has_role(s.srvowner, 'USAGE')
-            ELSE u.usename = current_user AND (pg_has_role(s.srvowner, 'USAGE') OR has_server_privilege(s.oid, 'USAGE')) END, d.xmin, d.cmin, NULL, NULL
+            ELSE u.usename = current_user AND (pg_has_role(s.srvowner, 'USAGE') OR has_server_privilege(s.oid, 'USAGE')) END, NULL, NULL
     FROM pg_user_mappings AS u
     JOIN pg_foreign_server AS s ON s.oid = u.srvid
-    JOIN pg_depend AS d ON d.classid = 'pg_user_mapping'::regclass AND d.objid = u.umid AND d.refclassid = 'pg_foreign_server'::regclass
 ) AS f
 CROSS JOIN LATERAL (
     SELECT string_agg(format('OPTION %I %s', o.option_name, CASE
@@ -170,5 +163,5 @@ SELECT 'pg_default_acl'::regclass, d.oid, 'default privileges', NULL,
                 CASE a.grantee WHEN 0 THEN 'PUBLIC' WHEN d.defaclrole THEN 'the role itself' ELSE quote_ident(pg_get_userbyid(a.grantee)) END) AS text
             FROM aclexplode(d.defaclacl) AS a
             GROUP BY a.grantee) AS g),
-    ARRAY[d.xmin], ARRAY[d.cmin], NULL, NULL, NULL
+    NULL, NULL, NULL
 FROM pg_default_acl AS d

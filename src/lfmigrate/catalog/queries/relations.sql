@@ -4,7 +4,7 @@
 --     routine's name without its arguments. Unknown ones are left out.
 -- $2  jsonb array of ids as this query returns them: described too, whatever they are called now.
 -- $3  boolean: whether to describe what written.sql has found in this transaction as well.
--- $4  boolean: whether owners and privileges are parts, too.
+-- $4  boolean: whether to describe what find_kinds.sql or find_written_kinds.sql has found; else no object of kinds.sql is.
 --
 -- Definitions are the server's own texts and depend on search_path: set it to the schema that is
 -- described, alone. One row: a jsonb object of
@@ -30,15 +30,8 @@ written AS MATERIALIZED (
 ),
 kind AS MATERIALIZED (
     SELECT k.*
-    FROM (
-        -- include kinds.sql
-    ) AS k
-    -- Arrays, and no joins, because only they are compared before definitions are made of what is not asked for.
-    WHERE k.name = ANY (ARRAY(SELECT w.name FROM wanted AS w))
-      OR k.objid = ANY (ARRAY(
-        SELECT w.objid FROM written AS w
-        UNION ALL
-        SELECT split_part(i.id, ':', 2)::oid FROM jsonb_array_elements_text($2::jsonb) AS i (id)))
+    FROM jsonb_to_recordset(CASE WHEN $4::boolean THEN current_setting('lfmigrate.kinds') ELSE '[]' END::jsonb) AS k (
+        classid regclass, objid oid, kind text, schema_oid oid, name text, definition text, xmins xid[], cmins cid[], owner oid, privileges jsonb, hidden text)
 ),
 -- A table's own row also changes when another table references it (relhastriggers): that is not a change. For
 -- a relation that is wanted it counts nevertheless, because options and row level security are in that row, too.
@@ -148,41 +141,6 @@ relation AS MATERIALIZED (
       AND NOT EXISTS (
         SELECT FROM pg_depend AS d
         WHERE d.classid = m.classid AND d.objid = m.objid AND d.deptype = 'e')
-),
-held AS MATERIALIZED (
-    SELECT m.classid, m.objid, '' AS what, c.relowner AS owner, coalesce(c.relacl, acldefault(CASE c.relkind WHEN 'S' THEN 's' ELSE 'r' END::"char", c.relowner)) AS acl
-    FROM relation AS m JOIN pg_class AS c ON c.oid = m.objid
-    WHERE $4::boolean AND m.classid = 'pg_class'::regclass
-    UNION ALL
-    SELECT m.classid, m.objid, ' on column ' || a.attname, c.relowner, a.attacl
-    FROM relation AS m JOIN pg_class AS c ON c.oid = m.objid JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attacl IS NOT NULL AND NOT a.attisdropped
-    WHERE $4::boolean AND m.classid = 'pg_class'::regclass
-    UNION ALL
-    SELECT m.classid, m.objid, ' on sequence ' || c.relname, c.relowner, coalesce(c.relacl, acldefault('s', c.relowner))
-    FROM relation AS m
-    JOIN pg_depend AS d ON d.refclassid = m.classid AND d.refobjid = m.objid AND d.refobjsubid > 0 AND d.classid = 'pg_class'::regclass AND d.deptype IN ('a', 'i')
-    JOIN pg_class AS c ON c.oid = d.objid AND c.relkind = 'S'
-    WHERE $4::boolean AND m.classid = 'pg_class'::regclass
-    UNION ALL
-    SELECT m.classid, m.objid, '', p.proowner, coalesce(p.proacl, acldefault('f', p.proowner))
-    FROM relation AS m JOIN pg_proc AS p ON p.oid = m.objid
-    WHERE $4::boolean AND m.classid = 'pg_proc'::regclass
-    UNION ALL
-    SELECT m.classid, m.objid, '', t.typowner, coalesce(t.typacl, acldefault('T', t.typowner))
-    FROM relation AS m JOIN pg_type AS t ON t.oid = m.objid
-    WHERE $4::boolean AND m.classid = 'pg_type'::regclass
-    UNION ALL
-    SELECT m.classid, m.objid, '', n.nspowner, coalesce(n.nspacl, acldefault('n', n.nspowner))
-    FROM relation AS m JOIN pg_namespace AS n ON n.oid = m.objid
-    WHERE $4::boolean AND m.classid = 'pg_namespace'::regclass
-    UNION ALL
-    SELECT m.classid, m.objid, '', x.extowner, NULL
-    FROM relation AS m JOIN pg_extension AS x ON x.oid = m.objid
-    WHERE $4::boolean AND m.classid = 'pg_extension'::regclass
-    UNION ALL
-    SELECT m.classid, m.objid, '', coalesce(k.owner, 0), k.acl
-    FROM relation AS m JOIN kind AS k USING (classid, objid)
-    WHERE $4::boolean
 ),
 part AS (
     -- Columns, also those of views and composite types.
@@ -400,19 +358,7 @@ part AS (
     FROM relation AS m
     JOIN kind AS k USING (classid, objid)
     WHERE k.hidden IS NOT NULL
-    UNION ALL
-    -- Owners and privileges. The owner's own are called that, so that they are the same for every owner.
-    SELECT x.classid, x.objid, 10, x.place, 0, x.part, x.text, NULL, NULL
-    FROM (
-        SELECT h.classid, h.objid, 0 AS place, 'owner' AS part, pg_get_userbyid(h.owner)::text AS text FROM held AS h WHERE h.what = '' AND h.owner <> 0
-        UNION ALL
-        SELECT h.classid, h.objid, 1,
-            'privileges of ' || CASE a.grantee WHEN 0 THEN 'PUBLIC' WHEN h.owner THEN 'the owner' ELSE quote_ident(pg_get_userbyid(a.grantee)) END || h.what,
-            string_agg(a.privilege_type || CASE WHEN a.is_grantable AND a.grantee <> h.owner THEN ' WITH GRANT OPTION' ELSE '' END, ', ' ORDER BY a.privilege_type)
-        FROM held AS h
-        CROSS JOIN LATERAL (SELECT DISTINCT e.grantee, e.privilege_type, e.is_grantable FROM aclexplode(h.acl) AS e) AS a
-        GROUP BY h.classid, h.objid, h.what, h.owner, a.grantee
-    ) AS x
+    -- include relation_privileges.sql if grants
 ),
 parts AS (
     SELECT p.classid, p.objid,
