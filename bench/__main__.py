@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Callable
 from typing import NamedTuple
 
-from bench import dashboard, flights, foreign, many, rows, startup
+from bench import dashboard, flights, foreign, growth, many, rows, startup
 from bench.measure import Settings, server_url
 
 
@@ -25,6 +25,7 @@ BENCHMARKS = {
     "rows": Benchmark(rows.run, 5, "backup and restore of two million rows, compared with \\copy"),
     "seed": Benchmark(rows.run_seed, 3, "a seed of two million rows, compared with \\copy"),
     "dashboard": Benchmark(dashboard.run, 3, "the dashboard's documents, with hey and wrk"),
+    "growth": Benchmark(growth.run, 3, "10 to 10,000 migrations, events and tables of others"),
     # Once, because psql takes a minute and dbmate four, and the differences are large.
     "many": Benchmark(many.run, 1, "1,000 pending migrations over a slow link"),
 }

@@ -126,16 +126,21 @@ class OnStall(Protocol):
 
 
 class Wire:
-    """One exchange in libpq's pipeline mode."""
+    """One exchange in libpq's pipeline mode.
+
+    Attributes:
+        queued: How many messages were handed to libpq so far.
+    """
 
     def __init__(self, conn: Connection) -> None:
         self._conn = conn
         self._pgconn = conn.pgconn
         self._current: Answer[Any] | None = None
         self._on_stall: OnStall | None = None
-        # What queues the next message and returns its size; how many were queued and answered.
+        # What queues the next message and returns its size.
         self._messages: Iterator[int] = iter(())
-        self._queued = self._answered = 0
+        self.queued = 0
+        self._answered = 0
 
     def exchange(
         self,
@@ -197,16 +202,16 @@ class Wire:
 
         As long as the network does not take them, libpq moves all that it has with each packet.
         """
-        room, before = _QUEUED_BYTES, self._queued
+        room, before = _QUEUED_BYTES, self.queued
         while room > 0 and (size := next(self._messages, None)) is not None:
-            self._queued += 1
+            self.queued += 1
             room -= size
-        return self._queued > before
+        return self.queued > before
 
     def _expect(self) -> None:
         """See to it that the next message whose answer is awaited was queued."""
         self._answered += 1
-        while self._queued < self._answered:
+        while self.queued < self._answered:
             self._queue()
 
     def _receive(self, answers: list[Answer[Any]], progress: Progress | None) -> None:
