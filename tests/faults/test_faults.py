@@ -23,7 +23,7 @@ import psycopg
 import pytest
 
 import lfmigrate
-from bench.proxy import target_of, through
+from bench.proxy import Proxy, target_of, through
 from lfmigrate.engine import lost_commit
 from lfmigrate.errors import (
     COMMITTED,
@@ -272,10 +272,10 @@ def test_a_statement_that_would_end_the_transaction_leaves_nothing(
 
 # No statement is sent, or none that matters.
 @pytest.mark.any_version
-def test_files_with_transaction_control_are_refused_before_anything_is_sent(
+def test_files_with_transaction_control_are_refused_before_anything_is_asked(
     database: str, folder: Write, cli: Cli
 ) -> None:
-    """There is not even a connection; each file is named with its line, and the exit code is 2."""
+    """The connection alone is made; each file is named with its line, and the exit code is 2."""
     controls = (
         "COMMIT",
         "commit and chain",
@@ -298,14 +298,14 @@ def test_files_with_transaction_control_are_refused_before_anything_is_sent(
     files["views/v.sql"] = "CREATE OR REPLACE VIEW v AS SELECT 1 AS n;\nCOMMIT;\n"
     # A folder with more than ten problems shows ten.
     for some in (list(files)[:7], list(files)[7:]):
-        with Cutter(target_of(database)) as proxy:
+        with Proxy(target_of(database)) as proxy:
             path = folder({name: files[name] for name in some})
             done = cli("up", "--sql-dir", path, env={"DATABASE_URL": through(database, proxy.port)})
 
             assert done.returncode == 2, done.stderr
             assert [name for name in some if f"{name}:2:" not in done.stderr] == []
             assert NOTHING_CHANGED.text in done.stderr
-            assert proxy.accepted == 0
+            assert proxy.flights <= 1
 
 
 # No statement is sent, or none that matters.

@@ -6,17 +6,16 @@ import re
 from pathlib import Path
 
 import pytest
-import typer
 
-from lfmigrate.cli.app import app
+from lfmigrate.cli.app import COMMANDS
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 
 # The options of each command, in their long form.
 OPTIONS = {
-    name: {p.opts[-1] for p in command.params if p.param_type_name == "option"}
-    for name, command in typer.main.get_group(app).commands.items()
+    name: {p.opts[-1] for p in entry.load().params if p.param_type_name == "option"}
+    for name, entry in COMMANDS.items()
 }
 
 # What stands in a cell of the comparison for which no source was found.

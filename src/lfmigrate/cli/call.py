@@ -6,9 +6,11 @@ import functools
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from importlib import import_module
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import typer
@@ -31,40 +33,84 @@ if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
     from lfmigrate.cli.which import Chosen
-    from lfmigrate.output.progress import Working
     from lfmigrate.output.screen import Screen
+    from lfmigrate.output.working import Working
+    from lfmigrate.postgres.connecting import Connecting
     from lfmigrate.postgres.connection import Connection
     from lfmigrate.source.folder import Folder
+
+# Where a command's module has another name: as a name of the library, "sql" would say too little.
+_MODULES = {"sql": "script"}
 
 T = TypeVar("T")
 R = TypeVar("R", bound="DataclassInstance")
 
 
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a command works on, and what it calls meanwhile."""
+
+    conn: Connection
+    folder: Folder
+    scope: Scope
+    working: Working
+
+
 @dataclass
 class Call:
-    """One call of a command: its screen, and what its JSON document will say.
+    """One call of a command: where it prints, and what its JSON document will say.
 
     Attributes:
         command: The command; None if the command line names none.
         flags: The common options.
-        screen: Where it prints.
         document: What the JSON document will have.
         started: When it began.
         folder: The SQL folder, as soon as it is known.
-        seed: That of the CSV files, if it is another one.
+        source: What a report says of it.
+        places: Where folder, format and database were configured, a line each.
+        seed: The folder of the CSV files, if it is another one.
         reports: What was shown of what has been done.
         published: Whether a CI has got its summary.
     """
 
     command: str | None
     flags: Flags
-    screen: Screen
     document: dict[str, Any] = field(default_factory=dict)
     started: float = field(default_factory=time.perf_counter)
     folder: Path | None = None
+    source: str = ""
+    places: dict[str, str] = field(default_factory=dict)
     seed: Path | None = None
     reports: list[object] = field(default_factory=list)
     published: bool = False
+
+    @functools.cached_property
+    def screen(self) -> Screen:
+        """Return where it prints. Made when it is first needed: rich is slow to import."""
+        from lfmigrate.output.screen import Screen  # noqa: PLC0415 (as above)
+
+        return Screen(
+            as_json=self.flags.json,
+            quiet=self.flags.quiet,
+            verbose=self.flags.verbose,
+            clean=functools.partial(redaction.redact, hidden=hidden_words()),
+            in_actions=in_actions(),
+        )
+
+    def say(self, line: str) -> None:
+        """Print a line of progress or advice."""
+        self.screen.say(line)
+
+    @contextmanager
+    def progress(self) -> Iterator[Working]:
+        """Show that the command works, where that can be seen."""
+        from lfmigrate.output.working import Working  # noqa: PLC0415 (--help needs none)
+
+        if self.flags.verbose or sys.stderr.isatty():
+            with self.screen.progress() as working:
+                yield working
+        else:
+            yield Working()
 
     @property
     def origins(self) -> dict[str, str]:
@@ -90,14 +136,20 @@ class Call:
             report: A command's report.
             preview: Whether a question follows, and nothing has been done yet.
         """
-        from lfmigrate.output.dispatch import to_json  # noqa: PLC0415 (slow; --help needs none)
+        from lfmigrate.output.dispatch import to_json  # noqa: PLC0415 (--help needs none)
 
         if not preview:
             self.reports.append(report)
         self.document |= to_json(report)
         if hasattr(report, "schema"):
             self.document["schema"] = report.schema
-        self.screen.show(report, elapsed_ms=self.elapsed_ms, preview=preview)
+        self.screen.show(
+            report,
+            elapsed_ms=self.elapsed_ms,
+            preview=preview,
+            source=self.source,
+            origins=[f"{name}: {place}" for name, place in self.places.items()],
+        )
 
     def succeed(self) -> None:
         """Print the JSON document, if that is wanted.
@@ -112,10 +164,15 @@ class Call:
 
         If standard output cannot be written, the error still decides the exit code.
         """
+        try:
+            screen = self.screen
+        except Exception:  # noqa: BLE001 (a module that was interrupted cannot be imported again)
+            sys.stderr.write(f"error: {error.message}\n")
+            return
         with suppress(UsageError):
             if error.report is not None:
                 self.show(error.report)
-        self.screen.fail(error)
+        screen.fail(error)
         with suppress(UsageError):
             self._print_document(error)
 
@@ -131,16 +188,7 @@ class Call:
 @contextmanager
 def calling(command: str, flags: Flags) -> Iterator[Call]:
     """Run a command's body; print its error and its document, and exit with its code."""
-    from lfmigrate.output.screen import Screen  # noqa: PLC0415 (as above)
-
-    screen = Screen(
-        as_json=flags.json,
-        quiet=flags.quiet,
-        verbose=flags.verbose,
-        clean=functools.partial(redaction.redact, hidden=hidden_words()),
-        in_actions=in_actions(),
-    )
-    call = Call(command, flags, screen)
+    call = Call(command, flags)
     try:
         with signals_as_exceptions():
             yield call
@@ -159,7 +207,7 @@ def calling(command: str, flags: Flags) -> Iterator[Call]:
 
 def run(
     call: Call,
-    work: Callable[[Connection, Folder, Scope], T],
+    work: Callable[[Target], T],
     *,
     read: Callable[[Chosen, Settings], Folder] | None = None,
 ) -> T:
@@ -173,8 +221,8 @@ def run(
         read: Reads the folder that was chosen, if it is not to be read as it is.
     """
     try:
-        with _connected(call, read) as given:
-            return work(*given)
+        with _target(call, read) as target:
+            return work(target)
     except ConnectionLost as error:
         if error.outcome != NOTHING_CHANGED:
             raise
@@ -182,24 +230,46 @@ def run(
             from lfmigrate.rows import archive  # noqa: PLC0415 (as above)
 
             archive.remove(error.backup)
-        call.screen.say(f"{error.message}; nothing was changed; retrying once")
-    with _connected(call, read) as given:
-        return work(*given)
+        call.say(f"{error.message}; nothing was changed; retrying once")
+    with _target(call, read) as target:
+        return work(target)
 
 
 @contextmanager
-def _connected(
-    call: Call, read: Callable[[Chosen, Settings], Folder] | None
-) -> Iterator[tuple[Connection, Folder, Scope]]:
-    """Read the settings and the folder, and open the connection."""
+def _target(call: Call, read: Callable[[Chosen, Settings], Folder] | None) -> Iterator[Target]:
+    """Read the settings and the files, and open the connection.
+
+    While the server answers, the files are read and what the command needs is imported.
+    """
     from lfmigrate.source.setup import read_setup  # noqa: PLC0415 (as above)
 
     settings = read_settings(call)
-    folder = read_files(call, settings, read)
-    if (setup := settings.scope.shadow_setup) is not None:
-        read_setup(setup)
-    with opened(call, settings) as (conn, _):
-        yield conn, folder, settings.scope
+    with ExitStack() as stack:
+        # The private server is not started for files that cannot be run.
+        is_early = settings.database_url is not None
+        early = stack.enter_context(_connecting(call, settings)) if is_early else None
+        folder = read_files(call, settings, read)
+        if (setup := settings.scope.shadow_setup) is not None:
+            read_setup(setup)
+        connecting = early or stack.enter_context(_connecting(call, settings))
+        working = stack.enter_context(call.progress())
+        module = _MODULES.get(call.command or "", call.command)
+        import_module(f"lfmigrate.commands.{module}")
+        conn = _connected(call, settings, connecting)
+        # What prints the report is imported while the server works.
+        _import_meanwhile("lfmigrate.output.screen", f"lfmigrate.output.{module}")
+        yield Target(conn, folder, settings.scope, working)
+
+
+def _import_meanwhile(*names: str) -> None:
+    """Import modules in another thread; one that cannot be will fail where it is needed."""
+
+    def load() -> None:
+        with suppress(Exception):
+            for name in names:
+                import_module(name)
+
+    Thread(target=load, name="importing", daemon=True).start()
 
 
 def read_files(
@@ -230,11 +300,9 @@ def read_files(
     folder = replace(folder, is_fallback=chosen.is_shipped and not chosen.is_asked_for)
     call.document["format"] = folder.format
     call.origins["format"] = settings.origins.get("format", "detected")
-    call.screen.source = describe(chosen, folder)
-    call.screen.origins = [
-        f"folder: {chosen.path}, {chosen.origin}",
-        f"format: {folder.format}, {call.origins['format']}",
-    ]
+    call.source = describe(chosen, folder)
+    call.places["folder"] = f"{chosen.path}, {chosen.origin}"
+    call.places["format"] = f"{folder.format}, {call.origins['format']}"
     return folder
 
 
@@ -252,7 +320,7 @@ def read_settings(call: Call) -> Settings:
         call.screen.warn(warning)
     if call.flags.verbose:
         for note in settings.notes:
-            call.screen.say(note)
+            call.say(note)
     return settings
 
 
@@ -262,8 +330,8 @@ def find_database(call: Call, settings: Settings) -> str:
 
     if settings.database_url is not None:
         return settings.database_url
-    call.screen.say("using the private PostgreSQL in .lfmigrate/")
-    return embedded.start(say=call.screen.say)
+    call.say("using the private PostgreSQL in .lfmigrate/")
+    return embedded.start(say=call.say)
 
 
 @contextmanager
@@ -277,22 +345,43 @@ def opened(
         settings: Which database, and for how long to retry.
         limit_s: How many seconds each attempt may take; None for what is usual.
     """
-    from lfmigrate.postgres.connection import connect  # noqa: PLC0415 (as above)
+    with _connecting(call, settings, limit_s=limit_s) as connecting:
+        yield _connected(call, settings, connecting), connecting.url
+
+
+def _connecting(call: Call, settings: Settings, *, limit_s: float | None = None) -> Connecting:
+    """Begin to open the connection; arguments as in `opened`."""
+    from lfmigrate.postgres.connecting import Connecting  # noqa: PLC0415 (slow: the driver)
     from lfmigrate.postgres.url import address  # noqa: PLC0415 (as above)
 
-    def on_wait(reason: str) -> None:
-        call.screen.say(f"{reason}; retrying for {settings.wait_s:g} s")
-
-    try:
+    with _not_connected(settings):
         url = find_database(call, settings)
-        call.document["database"] = address(url)
-        conn = connect(
-            url,
-            wait_s=settings.wait_s,
-            on_wait=on_wait,
-            limit_s=limit_s,
-            password_command=settings.password_command,
-        )
+    call.document["database"] = address(url)
+    return Connecting(
+        url, wait_s=settings.wait_s, limit_s=limit_s, password_command=settings.password_command
+    )
+
+
+def _connected(call: Call, settings: Settings, connecting: Connecting) -> Connection:
+    """Wait for the connection, and note where it leads."""
+
+    def on_wait(reason: str) -> None:
+        call.say(f"{reason}; retrying for {settings.wait_s:g} s")
+
+    with _not_connected(settings):
+        conn = connecting.result(on_wait)
+    info = conn.info
+    call.document["database"] = {"host": info.host, "port": info.port, "name": info.dbname}
+    place = f"{info.host}:{info.port}/{info.dbname}"
+    call.places["database"] = f"{place}, {settings.origins['database']}"
+    return conn
+
+
+@contextmanager
+def _not_connected(settings: Settings) -> Iterator[None]:
+    """Let an error say that nothing was changed, and where the database was configured."""
+    try:
+        yield
     except ConnectionFailed as error:
         error.outcome = NOTHING_CHANGED
         if not (origin := settings.origins["database"]).startswith("--"):
@@ -302,13 +391,6 @@ def opened(
         stopped = Interrupted("interrupted before a connection was made", outcome=NOTHING_CHANGED)
         stopped.exit_code = exit_code_of(signal_came)
         raise stopped from None
-    with closing(conn):
-        info = conn.info
-        call.document["database"] = {"host": info.host, "port": info.port, "name": info.dbname}
-        place = f"{info.host}:{info.port}/{info.dbname}"
-        others = [line for line in call.screen.origins if not line.startswith("database: ")]
-        call.screen.origins = [*others, f"database: {place}, {settings.origins['database']}"]
-        yield conn, url
 
 
 def confirmed(

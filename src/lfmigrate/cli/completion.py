@@ -11,7 +11,6 @@ from typing import Any
 import typer
 
 from lfmigrate.errors import UsageError
-from lfmigrate.settings import Flags
 
 # Set by the script of a shell when it asks what may follow.
 VARIABLE = "_LFMIGRATE_COMPLETE"
@@ -44,6 +43,7 @@ def _silent(
 def versions(ctx: Any, incomplete: str) -> Iterator[tuple[str, str]]:  # noqa: ANN401 (Typer's)
     """Return the versions of the folder that the command would use."""
     from lfmigrate.cli.which import own_folder  # noqa: PLC0415 (only a completion needs them)
+    from lfmigrate.settings import Flags  # noqa: PLC0415 (as above)
     from lfmigrate.source.folder import shipped_folder, versions_of  # noqa: PLC0415 (as above)
 
     names = ("sql_dir", "env_file", "env", "format")

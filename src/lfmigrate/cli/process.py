@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import sys
 import traceback
 from typing import Any, NoReturn
@@ -12,12 +11,9 @@ import typer
 from lfmigrate import redaction
 from lfmigrate._version import __version__
 from lfmigrate.cli import completion
-from lfmigrate.cli.app import app
-from lfmigrate.cli.call import Call, hidden_words
-from lfmigrate.cli.publish import in_actions
+from lfmigrate.cli.app import COMMANDS, app
 from lfmigrate.cli.streams import CannotWrite, prepare_streams
 from lfmigrate.errors import NOTHING_CHANGED, Interrupted, LfmigrateError, UsageError
-from lfmigrate.settings import Flags
 
 # The base class of what Typer raises for a command line that it cannot parse. It has no public
 # name: it is click's in older versions and Typer's own in newer ones.
@@ -45,10 +41,7 @@ def main() -> NoReturn:
         # Ctrl-C while a command's modules were imported: a command that has begun reports its own.
         interrupted = Interrupted("interrupted", outcome=NOTHING_CHANGED)
         code = interrupted.exit_code
-        try:
-            _end(interrupted)
-        except Exception:  # noqa: BLE001 (a module that was interrupted cannot be imported again)
-            sys.stderr.write(f"error: {interrupted}\n")
+        _end(interrupted)
     except CannotWrite as error:  # help, or the version
         code = _end(UsageError(f"cannot write to standard output: {error.strerror}"))
     except Exception as bug:  # noqa: BLE001 (whatever it is, it may quote a password)
@@ -60,6 +53,8 @@ def main() -> NoReturn:
 
 def _report(bug: Exception) -> None:
     """Report a bug, without passwords."""
+    from lfmigrate.cli.which import hidden_words  # noqa: PLC0415 (--help needs none)
+
     sys.stderr.write(redaction.redact(traceback.format_exc(), hidden_words()))
     sys.stderr.write("This is a bug in lfmigrate; please report it with the lines above.\n")
     if "--json" in sys.argv:
@@ -77,22 +72,13 @@ def _usage_error(problem: Any) -> UsageError:  # noqa: ANN401 (see _Unreadable)
 
 def _end(error: LfmigrateError) -> int:
     """Report an error of a call that no command has begun, and return its exit code."""
-    from lfmigrate.output.screen import Screen  # noqa: PLC0415 (slow; --help needs none)
+    from lfmigrate.cli.call import Call  # noqa: PLC0415 (as above)
+    from lfmigrate.settings import Flags  # noqa: PLC0415 (as above)
 
-    as_json = "--json" in sys.argv
-    screen = Screen(
-        as_json=as_json,
-        clean=functools.partial(redaction.redact, hidden=hidden_words()),
-        in_actions=in_actions(),
-    )
-    Call(_command(), Flags(json=as_json), screen).fail(error)
+    Call(_command(), Flags(json="--json" in sys.argv)).fail(error)
     return error.exit_code
 
 
 def _command() -> str | None:
     """Return the first word that is a command's name, if the command line could not be parsed."""
-    names = {
-        command.name or getattr(command.callback, "__name__", "")
-        for command in app.registered_commands
-    }
-    return next((word for word in sys.argv[1:] if word in names), None)
+    return next((word for word in sys.argv[1:] if word in COMMANDS), None)

@@ -19,11 +19,15 @@ class Ended(Protocol):
 
     command: str | None
     flags: Flags
-    screen: Screen
     document: dict[str, Any]
     folder: Path | None
     seed: Path | None
     reports: list[object]
+    source: str
+
+    @property
+    def screen(self) -> Screen:
+        """Return where it prints."""
 
     @property
     def elapsed_ms(self) -> float:
@@ -103,7 +107,7 @@ def _append(call: Ended, path: Path, error: LfmigrateError | None) -> None:
         error,
         elapsed_ms=call.elapsed_ms,
         clean=call.screen.clean,
-        source=call.screen.source,
+        source=call.source,
     )
     try:
         with path.open("a", encoding="utf-8", errors="replace") as file:

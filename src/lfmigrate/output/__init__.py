@@ -1,24 +1,6 @@
 """Prints reports and errors, for people and as JSON. The only package that imports rich.
 
-Each report has a file here with its page, its JSON and, if it is shown before something is
-confirmed, its question; they register themselves in `dispatch`. A new report is one file, plus its
-import below.
+Each report has a module here with its page, its JSON and, if it is shown before something is
+confirmed, its question. It has the name of the command's module, and `dispatch` imports it when
+such a report is shown.
 """
-
-from lfmigrate.output import (  # noqa: F401 (each registers its report)
-    accept,
-    adopt,
-    backup,
-    check,
-    export,
-    new,
-    restore,
-    rollback,
-    script,
-    seed,
-    seed_check,
-    status,
-    up,
-    verify,
-    wait,
-)

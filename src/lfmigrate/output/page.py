@@ -6,14 +6,16 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from rich.console import RenderableType
 from rich.text import Text
 
-from lfmigrate.catalog.sessions import Server
 from lfmigrate.output import tables
 from lfmigrate.output.tables import Column
+
+if TYPE_CHECKING:
+    from lfmigrate.catalog.sessions import Server
 
 # A text, or a text with its style.
 Span: TypeAlias = str | tuple[str, str]

@@ -4,33 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from lfmigrate.output.page import counted, size
-from lfmigrate.postgres.wire import Answer
-from lfmigrate.rows.dump import CopyProgress, OnCopy
+from lfmigrate.output.working import Working
+
+if TYPE_CHECKING:
+    from lfmigrate.postgres.wire import Answer
+    from lfmigrate.rows.dump import CopyProgress
 
 # Leaves room for what is being done.
 _BAR_WIDTH = 16
-
-
-@dataclass(frozen=True, slots=True)
-class Working:
-    """What to call while a command works.
-
-    Attributes:
-        statement: Called with each statement's answer; None if nothing is shown.
-        rows: Called as rows move; None if nothing is shown.
-        hide: Clears what is shown, before a question; the next call shows it again.
-    """
-
-    statement: Callable[[Answer[Any]], None] | None = None
-    rows: OnCopy | None = None
-    hide: Callable[[], None] = lambda: None
 
 
 @contextmanager

@@ -9,7 +9,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import IO, Any, TextIO
+from typing import IO, TYPE_CHECKING, Any, TextIO
 
 from rich.console import Console, RenderableType
 from rich.text import Text
@@ -19,8 +19,10 @@ from lfmigrate.output.dispatch import draw
 from lfmigrate.output.document import each_text
 from lfmigrate.output.lines import fitted, wrapped
 from lfmigrate.output.page import INDENT, Page, printable
-from lfmigrate.output.progress import Working, progress_line
-from lfmigrate.postgres.wire import Answer
+from lfmigrate.output.working import Working
+
+if TYPE_CHECKING:
+    from lfmigrate.postgres.wire import Answer
 
 # A pipe has no width; what reads it should get each row on one line.
 _PIPE_WIDTH = 160
@@ -50,9 +52,6 @@ class Screen:
         out: TextIO | None = None,
         err: TextIO | None = None,
     ) -> None:
-        # Which files a report is about, and where folder, format and database were configured.
-        self.source = ""
-        self.origins: list[str] = []
         self._json = as_json
         self._quiet = quiet
         self._verbose = verbose
@@ -63,13 +62,23 @@ class Screen:
         # What reads a pipe should get each message on one line.
         self._wraps = _has_width(self._err.file)
 
-    def show(self, report: object, *, elapsed_ms: float, preview: bool = False) -> None:
+    def show(
+        self,
+        report: object,
+        *,
+        elapsed_ms: float,
+        preview: bool = False,
+        source: str = "",
+        origins: Sequence[str] = (),
+    ) -> None:
         """Print a report for people; with ``--json`` the caller prints the document instead.
 
         Args:
             report: A command's report.
             elapsed_ms: How long the command has taken.
             preview: Whether a question follows, and nothing has been done yet.
+            source: Which files it is about.
+            origins: Where folder, format and database were configured, a line each.
         """
         if self._json:
             return
@@ -81,8 +90,8 @@ class Screen:
             quiet=self._quiet and not preview,  # what is not shown cannot be confirmed
             verbose=self._verbose,
             preview=preview,
-            source=self.source,
-            origins=self.origins,
+            source=source,
+            origins=origins,
             ascii_only=self._out.options.ascii_only,
             is_terminal=_has_width(self._out.file),
         )
@@ -158,6 +167,8 @@ class Screen:
         elif self._quiet or self._json or not self._err.file.isatty() or self._err.is_dumb_terminal:
             yield Working()
         else:
+            from lfmigrate.output.progress import progress_line  # noqa: PLC0415 (slow to import)
+
             with progress_line(self._err, self._printable) as working:
                 yield working
 

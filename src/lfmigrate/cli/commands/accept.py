@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 import lfmigrate
 from lfmigrate.cli import options
-from lfmigrate.cli.call import calling, confirmed, run
+from lfmigrate.cli.call import Target, calling, confirmed, run
 from lfmigrate.cli.options import Yes, on_a_database
-from lfmigrate.settings import Flags, Scope
-
-if TYPE_CHECKING:
-    from lfmigrate.postgres.connection import Connection
+from lfmigrate.settings import Flags
 
 
 @on_a_database
@@ -33,16 +30,20 @@ def accept(
     """
     with calling("accept", flags) as call:
 
-        def work(
-            conn: Connection, folder: lfmigrate.Folder, scope: Scope
-        ) -> lfmigrate.AcceptReport:
+        def work(target: Target) -> lfmigrate.AcceptReport:
             record = partial(
-                lfmigrate.accept, conn, folder, version, scope=scope, on_wait=call.screen.say
+                lfmigrate.accept,
+                target.conn,
+                target.folder,
+                version,
+                scope=target.scope,
+                on_wait=call.say,
             )
             if dry_run or yes:
                 return record(dry_run=dry_run)
-            return confirmed(call, working, record, needless=lambda r: r.status == "unchanged")
+            return confirmed(
+                call, target.working, record, needless=lambda r: r.status == "unchanged"
+            )
 
-        with call.screen.progress() as working:
-            report = run(call, work)
+        report = run(call, work)
         call.show(report)

@@ -10,14 +10,13 @@ import typer
 
 import lfmigrate
 from lfmigrate.cli import completion
-from lfmigrate.cli.call import calling, confirmed, run
+from lfmigrate.cli.call import Target, calling, confirmed, run
 from lfmigrate.cli.options import Yes, on_a_database
 from lfmigrate.errors import UsageError
-from lfmigrate.settings import Flags, Scope, Settings
+from lfmigrate.settings import Flags, Settings
 
 if TYPE_CHECKING:
     from lfmigrate.cli.which import Chosen
-    from lfmigrate.postgres.connection import Connection
     from lfmigrate.source.baseline import Baseline
 
 
@@ -81,27 +80,28 @@ def adopt(
             found[:] = [baseline]
             return folder
 
-        def work(conn: Connection, folder: lfmigrate.Folder, scope: Scope) -> lfmigrate.AdoptReport:
+        def work(target: Target) -> lfmigrate.AdoptReport:
             record = partial(
                 lfmigrate.adopt,
-                conn,
-                folder,
-                scope=scope,
+                target.conn,
+                target.folder,
+                scope=target.scope,
                 to=to,
                 from_tool=from_tool,
                 baseline=found[0] if found else None,
                 accept_drift=accept_drift,
-                on_wait=call.screen.say,
+                on_wait=call.say,
             )
             if dry_run or yes:
                 return record(dry_run=dry_run)
-            return confirmed(call, working, record, needless=lambda r: r.status == "unchanged")
+            return confirmed(
+                call, target.working, record, needless=lambda r: r.status == "unchanged"
+            )
 
         if schema_only is not None and (to is not None or from_tool is not None):
             raise UsageError(
                 "--schema-only goes with neither --to nor --from",
                 hint="The dump says what the database has.",
             )
-        with call.screen.progress() as working:
-            report = run(call, work, read=None if schema_only is None else read)
+        report = run(call, work, read=None if schema_only is None else read)
         call.show(report)

@@ -27,16 +27,15 @@ def backup(
 ) -> None:
     """Back up every row of the migrations' tables, as CSV files with a manifest. Only reads."""
     with calling("backup", flags) as call:
-        with call.screen.progress() as working:
-            report = run(
-                call,
-                lambda conn, folder, scope: lfmigrate.backup(
-                    conn,
-                    folder,
-                    scope=scope,
-                    out=out,
-                    watch=working.rows,
-                    on_wait=call.screen.say,
-                ),
-            )
+        report = run(
+            call,
+            lambda target: lfmigrate.backup(
+                target.conn,
+                target.folder,
+                scope=target.scope,
+                out=out,
+                watch=target.working.rows,
+                on_wait=call.say,
+            ),
+        )
         call.show(report)

@@ -34,7 +34,7 @@ def check(flags: Flags) -> None:
         flags = replace(flags, embedded=True)
     with calling("check", flags) as call:
         report = run(
-            call, lambda conn, folder, _: lfmigrate.check(conn, folder, progress=call.screen.say)
+            call, lambda target: lfmigrate.check(target.conn, target.folder, progress=call.say)
         )
         call.show(report)
         if not report.ok:

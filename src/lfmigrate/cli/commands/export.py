@@ -34,11 +34,15 @@ def export(
     The tool then finds nothing to do. The history stays, and nothing is dropped.
     """
     with calling("export", flags) as call:
-        with call.screen.progress():
-            report = run(
-                call,
-                lambda conn, folder, scope: lfmigrate.export(
-                    conn, folder, to, scope=scope, dry_run=dry_run, on_wait=call.screen.say
-                ),
-            )
+        report = run(
+            call,
+            lambda target: lfmigrate.export(
+                target.conn,
+                target.folder,
+                to,
+                scope=target.scope,
+                dry_run=dry_run,
+                on_wait=call.say,
+            ),
+        )
         call.show(report)

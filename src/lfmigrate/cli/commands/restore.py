@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 import lfmigrate
 from lfmigrate.cli import completion, options
-from lfmigrate.cli.call import ask, calling, run
+from lfmigrate.cli.call import Target, ask, calling, run
 from lfmigrate.cli.options import Replace, Yes, on_a_database
-from lfmigrate.settings import Flags, Scope
-
-if TYPE_CHECKING:
-    from lfmigrate.postgres.connection import Connection
+from lfmigrate.settings import Flags
 
 
 @on_a_database
@@ -35,28 +32,27 @@ def restore(
     """Restore the rows of a backup, all or nothing, into empty tables."""
     with calling("restore", flags) as call:
 
-        def work(
-            conn: Connection, folder: lfmigrate.Folder, scope: Scope
-        ) -> lfmigrate.RestoreReport:
+        def work(target: Target) -> lfmigrate.RestoreReport:
             from lfmigrate.commands.restore import preview_replace  # noqa: PLC0415 (imports the driver)
 
             preview = None
             if replace and not yes and into is None:
-                preview = preview_replace(conn, folder, path, scope=scope, on_wait=call.screen.say)
-                ask(call, working, preview)
+                preview = preview_replace(
+                    target.conn, target.folder, path, scope=target.scope, on_wait=call.say
+                )
+                ask(call, target.working, preview)
             return lfmigrate.restore(
-                conn,
-                folder,
+                target.conn,
+                target.folder,
                 path,
-                scope=scope,
+                scope=target.scope,
                 replace=replace,
                 into=into,
                 backup_dir=backup_dir,
                 shown=preview,
-                watch=working.rows,
-                on_wait=call.screen.say,
+                watch=target.working.rows,
+                on_wait=call.say,
             )
 
-        with call.screen.progress() as working:
-            report = run(call, work)
+        report = run(call, work)
         call.show(report)

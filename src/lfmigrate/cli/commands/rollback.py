@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 import lfmigrate
 from lfmigrate.cli import completion, options
-from lfmigrate.cli.call import ask, calling, previewed, run
+from lfmigrate.cli.call import Target, ask, calling, previewed, run
 from lfmigrate.cli.options import Yes, on_a_database
 from lfmigrate.errors import UsageError
-from lfmigrate.settings import Flags, Scope
-
-if TYPE_CHECKING:
-    from lfmigrate.postgres.connection import Connection
+from lfmigrate.settings import Flags
 
 
 @on_a_database
@@ -40,30 +37,28 @@ def rollback(
 ) -> None:
     """Roll back the newest migration: show what is lost, ask, back it up, and drop it."""
     with calling("rollback", flags) as call:
-        from lfmigrate.rows.archive import DEFAULT_PARENT  # noqa: PLC0415 (imports the driver)
-
         if no_backup and backup_dir is not None:
             raise UsageError("--no-backup and --backup-dir exclude each other")
 
-        def work(
-            conn: Connection, folder: lfmigrate.Folder, scope: Scope
-        ) -> lfmigrate.RollbackReport:
+        def work(target: Target) -> lfmigrate.RollbackReport:
+            from lfmigrate.rows.archive import DEFAULT_PARENT  # noqa: PLC0415 (imports the driver)
+
             def roll_back(
                 *, dry_run: bool, shown: lfmigrate.RollbackReport | None = None
             ) -> lfmigrate.RollbackReport:
                 return lfmigrate.rollback(
-                    conn,
-                    folder,
-                    scope=scope,
+                    target.conn,
+                    target.folder,
+                    scope=target.scope,
                     to=to,
                     dry_run=dry_run,
                     cascade=cascade,
                     recorded=recorded,
                     backup_dir=None if no_backup else backup_dir or DEFAULT_PARENT,
-                    progress=working.statement,
+                    progress=target.working.statement,
                     shown=shown,
-                    watch=working.rows,
-                    on_wait=call.screen.say,
+                    watch=target.working.rows,
+                    on_wait=call.say,
                 )
 
             if yes or dry_run:
@@ -71,9 +66,8 @@ def rollback(
             preview = previewed(roll_back)
             if not preview.migrations:
                 return preview
-            ask(call, working, preview)
+            ask(call, target.working, preview)
             return roll_back(dry_run=False, shown=preview)
 
-        with call.screen.progress() as working:
-            report = run(call, work)
+        report = run(call, work)
         call.show(report)

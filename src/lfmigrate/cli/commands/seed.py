@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 import lfmigrate
 from lfmigrate.cli import options
-from lfmigrate.cli.call import ask, calling, run
+from lfmigrate.cli.call import Target, ask, calling, run
 from lfmigrate.cli.options import Replace, Yes, on_a_database
 from lfmigrate.errors import DifferenceFound, UsageError
-from lfmigrate.settings import Flags, Scope
-
-if TYPE_CHECKING:
-    from lfmigrate.postgres.connection import Connection
+from lfmigrate.settings import Flags
 
 
 @on_a_database
@@ -50,7 +47,8 @@ def seed(
                     "--check loads nothing and excludes --from, --replace and --dry-run"
                 )
             checked = run(
-                call, lambda conn, folder, scope: lfmigrate.check_seed(conn, folder, scope=scope)
+                call,
+                lambda target: lfmigrate.check_seed(target.conn, target.folder, scope=target.scope),
             )
             call.show(checked)
             if not checked.ok:
@@ -62,27 +60,28 @@ def seed(
                 )
             return
 
-        def work(conn: Connection, folder: lfmigrate.Folder, scope: Scope) -> lfmigrate.SeedReport:
+        def work(target: Target) -> lfmigrate.SeedReport:
             from lfmigrate.commands.seed import preview_replace  # noqa: PLC0415 (imports the driver)
 
             preview = None
             if replace and not (yes or dry_run):
-                preview = preview_replace(conn, folder, scope=scope, on_wait=call.screen.say)
-                ask(call, working, preview)
+                preview = preview_replace(
+                    target.conn, target.folder, scope=target.scope, on_wait=call.say
+                )
+                ask(call, target.working, preview)
             return lfmigrate.seed(
-                conn,
-                folder,
-                scope=scope,
+                target.conn,
+                target.folder,
+                scope=target.scope,
                 source=source,
                 replace=replace,
                 dry_run=dry_run,
                 backup_dir=backup_dir,
-                progress=working.statement,
+                progress=target.working.statement,
                 shown=preview,
-                watch=working.rows,
-                on_wait=call.screen.say,
+                watch=target.working.rows,
+                on_wait=call.say,
             )
 
-        with call.screen.progress() as working:
-            report = run(call, work)
+        report = run(call, work)
         call.show(report)

@@ -36,10 +36,10 @@ def sql(
     with calling("sql", flags) as call:
         report = run(
             call,
-            lambda conn, folder, scope: lfmigrate.script(
-                conn,
-                folder,
-                scope=scope,
+            lambda target: lfmigrate.script(
+                target.conn,
+                target.folder,
+                scope=target.scope,
                 to=to,
                 per_migration=per_migration,
                 allow_out_of_order=allow_out_of_order,

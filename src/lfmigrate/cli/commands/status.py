@@ -23,7 +23,9 @@ def status(
 ) -> None:
     """List applied and pending migrations, with when and by whom they were applied."""
     with calling("status", flags) as call:
-        report = run(call, lambda conn, folder, scope: lfmigrate.status(conn, folder, scope=scope))
+        report = run(
+            call, lambda target: lfmigrate.status(target.conn, target.folder, scope=target.scope)
+        )
         call.show(report)
         if exit_code and report.problems:
             raise join(report.problems)

@@ -8,7 +8,7 @@ import typer
 
 import lfmigrate
 from lfmigrate.cli import completion, options
-from lfmigrate.cli.call import calling, run
+from lfmigrate.cli.call import Target, calling, run
 from lfmigrate.cli.options import on_a_database
 from lfmigrate.settings import Flags
 
@@ -40,25 +40,25 @@ def up(
     A file with "-- lfmigrate: no-transaction" in its header runs statement by statement.
     """
     with calling("up", flags) as call:
-        from lfmigrate.rows.archive import DEFAULT_PARENT  # noqa: PLC0415 (imports the driver)
 
-        with call.screen.progress() as working:
-            report = run(
-                call,
-                lambda conn, folder, scope: lfmigrate.up(
-                    conn,
-                    folder,
-                    scope=scope,
-                    to=to,
-                    dry_run=dry_run,
-                    strict=strict,
-                    per_migration=per_migration,
-                    allow_out_of_order=allow_out_of_order,
-                    accept_data_loss=accept_data_loss,
-                    backup_dir=backup_dir or (DEFAULT_PARENT if backup else None),
-                    progress=working.statement,
-                    watch=working.rows,
-                    on_wait=call.screen.say,
-                ),
+        def work(target: Target) -> lfmigrate.UpReport:
+            from lfmigrate.rows.archive import DEFAULT_PARENT  # noqa: PLC0415 (imports the driver)
+
+            return lfmigrate.up(
+                target.conn,
+                target.folder,
+                scope=target.scope,
+                to=to,
+                dry_run=dry_run,
+                strict=strict,
+                per_migration=per_migration,
+                allow_out_of_order=allow_out_of_order,
+                accept_data_loss=accept_data_loss,
+                backup_dir=backup_dir or (DEFAULT_PARENT if backup else None),
+                progress=target.working.statement,
+                watch=target.working.rows,
+                on_wait=call.say,
             )
+
+        report = run(call, work)
         call.show(report)

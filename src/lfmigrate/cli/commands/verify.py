@@ -25,14 +25,14 @@ def verify(
     with calling("verify", flags) as call:
         report = run(
             call,
-            lambda conn, folder, scope: lfmigrate.verify(
-                conn,
-                folder,
-                scope=scope,
+            lambda target: lfmigrate.verify(
+                target.conn,
+                target.folder,
+                scope=target.scope,
                 replay_files=replay,
                 allow_pending=allow_pending,
                 grants=grants,
-                on_wait=call.screen.say,
+                on_wait=call.say,
             ),
         )
         call.show(report)

@@ -65,6 +65,6 @@ def wait(
                 folder,
                 scope=settings.scope,
                 timeout_s=timeout_s,
-                on_wait=call.screen.say,
+                on_wait=call.say,
             )
         )
