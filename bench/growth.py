@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import math
-import os
 import subprocess
+import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from time import perf_counter
 from typing import NamedTuple
 
 import psycopg
@@ -39,6 +39,18 @@ _RECORD = """
         h.sql, h.down_sql, h.expected, h.elapsed_ms, h.tool_version
     FROM generate_series(1, %s)
     CROSS JOIN (SELECT * FROM lfmigrate.lfmigrate_history WHERE action = 'view' LIMIT 1) AS h"""
+
+
+# Runs a program from a small process: the peak of a program is at least that of its parent.
+_WATCH = """
+import json, resource, subprocess, sys, time
+started = time.perf_counter()
+done = subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL)
+used = resource.getrusage(resource.RUSAGE_CHILDREN)
+elapsed_s = time.perf_counter() - started
+print(json.dumps([elapsed_s, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024]))
+sys.exit(done.returncode)
+"""
 
 
 class Point(NamedTuple):
@@ -79,7 +91,9 @@ def _migrations(settings: Settings, parent: Path) -> None:
                 say(f"growth: {size} migrations, {step}")
                 # What runs for a minute, or only once, is measured once.
                 runs = settings.runs if step in {"nothing to do", "verify", "status"} else 1
-                points[step].append(_quickest(size, [*command, "--sql-dir", folder], url, runs))
+                points[step].append(
+                    _quickest(size, [*command, "--sql-dir", str(folder)], url, runs)
+                )
     for step, found in points.items():
         _print(f"Migrations: {step}", "migrations", found)
 
@@ -89,7 +103,7 @@ def _events(settings: Settings, folder: Path) -> None:
     (folder / "views").mkdir()
     text = "CREATE OR REPLACE VIEW v AS SELECT id, name FROM measure_1;\n"
     (folder / "views" / "v.sql").write_text(text, encoding="utf-8")
-    command = ["up", "--sql-dir", folder]
+    command = ["up", "--sql-dir", str(folder)]
     found = []
     for size in EVENTS:
         with fresh_database(settings.url) as url:
@@ -103,19 +117,14 @@ def _events(settings: Settings, folder: Path) -> None:
 
 def _others(settings: Settings, folder: Path) -> None:
     _write(folder, OWN)
-    command = ["up", "--sql-dir", folder]
-    steps: dict[str, Callable[[str], Point]] = {}
+    command = ["up", "--sql-dir", str(folder)]
     points: dict[str, list[Point]] = {"pending": [], "nothing to do": []}
     for size in OTHERS:
-        steps = {
-            "pending": lambda url, size=size: _measured(size, command, url),
-            "nothing to do": lambda url, size=size: _quickest(size, command, url, settings.runs),
-        }
         with fresh_database(settings.url) as url:
             _create_others(url, size)
-            for step, measure in steps.items():
-                say(f"growth: {size} other tables, {step}")
-                points[step].append(measure(url))
+            say(f"growth: {size} other tables")
+            points["pending"].append(_measured(size, command, url))
+            points["nothing to do"].append(_quickest(size, command, url, settings.runs))
     for step, found in points.items():
         _print(f"Other tables: up of {OWN} migrations, {step}", "tables", found)
 
@@ -148,36 +157,29 @@ def _create_others(url: str, size: int) -> None:
             )
 
 
-def _quickest(size: int, command: Sequence[str | Path], url: str, runs: int) -> Point:
+def _quickest(size: int, command: Sequence[str], url: str, runs: int) -> Point:
     return min((_measured(size, command, url) for _ in range(runs)), key=lambda p: p.cpu_s)
 
 
-def _measured(size: int, command: Sequence[str | Path], url: str) -> Point:
+def _measured(size: int, command: Sequence[str], url: str) -> Point:
     """Run lfmigrate in a process of its own, through a proxy.
 
     Raises:
         RuntimeError: It failed.
     """
-    with Proxy(target_of(url)) as proxy, tempfile.TemporaryFile() as output:
+    with Proxy(target_of(url)) as proxy:
         words = [LFMIGRATE, *command, "--database-url", through(url, proxy.port)]
-        started = perf_counter()
-        process = subprocess.Popen(
-            words, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
+        done = subprocess.run(
+            [sys.executable, "-S", "-c", _WATCH, *map(str, words)],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
         )
-        _, status, usage = os.wait4(process.pid, 0)
-        elapsed_s = perf_counter() - started
-        process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode != 0:
-            output.seek(0)
-            raise RuntimeError(output.read().decode())
-        return Point(
-            size,
-            elapsed_s,
-            usage.ru_utime + usage.ru_stime,
-            usage.ru_maxrss / 1024,
-            proxy.flights,
-            proxy.bytes_down / 1024,
-        )
+        if done.returncode != 0:
+            raise RuntimeError(done.stderr)
+        elapsed_s, cpu_s, peak_mb = json.loads(done.stdout)
+        return Point(size, elapsed_s, cpu_s, peak_mb, proxy.flights, proxy.bytes_down / 1024)
 
 
 def _print(title: str, what: str, points: Sequence[Point]) -> None:
