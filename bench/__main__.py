@@ -14,6 +14,7 @@ from bench import (
     dashboard,
     flights,
     foreign,
+    growth,
     installed,
     many,
     peers,
@@ -46,6 +47,7 @@ BENCHMARKS = {
     ),
     "seed": Benchmark(rows.run_seed, 3, "a seed of two million rows, compared with `\\copy`"),
     "dashboard": Benchmark(dashboard.run, 3, "the dashboard's documents, with hey and wrk"),
+    "growth": Benchmark(growth.run, 3, "10 to 10,000 migrations, events and tables of others"),
     # Once, because psql takes a minute and dbmate four, and the differences are large.
     "many": Benchmark(many.run, 1, "1,000 pending migrations over a slow link"),
 }

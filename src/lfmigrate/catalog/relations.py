@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from lfmigrate.catalog.query import query_text
 from lfmigrate.postgres.pipeline import Query
 from lfmigrate.schema.relation import Fingerprints, Found, Key, Reading, Relation, WrittenParts
+from lfmigrate.syntax.reach import Reach
 
 T = TypeVar("T")
 
@@ -93,13 +94,17 @@ def fingerprints() -> Query[Fingerprints]:
     return Query(query_text("fingerprints"), (), dict)
 
 
-def written_parts(ledger: str, run_id: str | None = None) -> Query[WrittenParts]:
+def written_parts(
+    ledger: str, run_id: str | None = None, *, reach: Reach | None
+) -> Query[WrittenParts]:
     """Ask which parts of relations this transaction has written since its last entry.
 
     Args:
         ledger: The qualified and quoted name of the history table, or of a table that has nothing
-            but entries of this transaction.
+            but entries of this transaction, and the higher ids the later they are.
         run_id: That of the transaction's entries in the history.
+        reach: What may have been written since; None for anything, which reads the catalogs as a
+            whole.
     """
 
     def decode(value: Any) -> WrittenParts:  # noqa: ANN401 (parsed JSON)
@@ -108,11 +113,19 @@ def written_parts(ledger: str, run_id: str | None = None) -> Query[WrittenParts]
             names.setdefault(relation, {})[part.partition(" ")[0], number] = part
         return names
 
-    last = f"SELECT coalesce(max(h.cmin::text::int), -1) FROM {ledger} AS h"
+    params: list[str] = []
+    sql = query_text("written_parts")
+    if reach is not None:
+        params += [json.dumps(sorted(names)) for names in reach]
+        sql += f" AND p.owner = ANY (ARRAY({query_text('named')}))"
+    # While the transaction holds lfmigrate's lock, the last entry is its own, if it has any.
+    entry = f"SELECT h.cmin::text::int FROM {ledger} AS h"
+    entry += f" WHERE h.id = (SELECT max(id) FROM {ledger})"
     if run_id is not None:
-        last += " WHERE h.run_id = $1::uuid AND h.xmin = pg_current_xact_id()::xid"
-    sql = f"{query_text('written_parts')} AND p.cmin::text::int > ({last})"
-    return Query(sql, () if run_id is None else (run_id,), decode)
+        params.append(run_id)
+        entry += f" AND h.run_id = ${len(params)}::uuid AND h.xmin = pg_current_xact_id()::xid"
+    sql += f" AND p.cmin::text::int > coalesce(({entry}), -1)"
+    return Query(sql, tuple(params), decode)
 
 
 def existing_parts(

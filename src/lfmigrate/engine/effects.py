@@ -288,9 +288,10 @@ def _record(
     steps |= set(first.values())
     existed = key not in before.expected and found.id not in before.ids
     created = _created_parts(found, before, after)
+    last = max(steps)
     for index in steps:
         # The last one states what is expected from now on.
-        names = former[index] if index < max(steps) else {}
+        names = _names_after(index, former) if index < last else {}
         effects[index] = effects[index].making(_as_of(expected, written, index, names))
         if existed and expected.complete and not _is_created(found, before):
             mine = [part for part in created if first.get(part) == index]
@@ -299,26 +300,30 @@ def _record(
 
 def _first_steps(
     found: Found, after: After
-) -> tuple[Mapping[str, int], Mapping[str, int], Sequence[Mapping[str, str]]]:
+) -> tuple[Mapping[str, int], Mapping[str, int], Sequence[tuple[int, Mapping[str, str]]]]:
     """Return the step that wrote each part of a relation last, and the one that wrote it first.
 
     What an earlier step has created, it has created, whatever a later one has done to it.
 
     Returns:
-        Both, and what the parts were called after each step but the last.
+        Both; and what the parts were called after each step that has written any but the last.
     """
     written = {part: _step(cid, after.step_ends) for part, cid in found.written.items()}
-    former: list[dict[str, str]] = []
+    former: list[tuple[int, Mapping[str, str]]] = []
     names: dict[str, str] = {}
-    for parts in after.parts:
-        if then := parts.get(found.id):
-            names = names | {p: name for p in written if (name := name_then(then, found, p))}
-        former.append(names)
+    for step, then in after.parts_of.get(found.id, ()):
+        names = names | {p: name for p in written if (name := name_then(then, found, p))}
+        former.append((step, names))
     first = {
-        part: next((index for index, names in enumerate(former) if part in names), last)
+        part: next((step for step, names in former if part in names), last)
         for part, last in written.items()
     }
     return written, first, former
+
+
+def _names_after(step: int, former: Sequence[tuple[int, Mapping[str, str]]]) -> Mapping[str, str]:
+    """Return what the parts of a relation were called after a step; see `_first_steps`."""
+    return next((names for wrote, names in reversed(former) if wrote <= step), {})
 
 
 def _record_replaced(

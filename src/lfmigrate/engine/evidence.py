@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from lfmigrate.schema.relation import Fingerprints, Found, Key, Relation, Snapshot, WrittenParts
 
@@ -43,7 +44,7 @@ class Before:
     fingerprints: Fingerprints
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class After:
     """What the catalogs say when the files have run.
 
@@ -72,6 +73,15 @@ class After:
     parts: Sequence[WrittenParts] = ()
     would_be: Mapping[Key, WouldBe] | None = None
     skipped: Mapping[Key, Found] = field(default_factory=dict)
+
+    @cached_property
+    def parts_of(self) -> Mapping[str, Sequence[tuple[int, Mapping[tuple[str, int], str]]]]:
+        """Return ``parts`` by relation: the steps that have written any, in order, and which."""
+        found: dict[str, list[tuple[int, Mapping[tuple[str, int], str]]]] = {}
+        for step, written in enumerate(self.parts):
+            for item_id, names in written.items():
+                found.setdefault(item_id, []).append((step, names))
+        return found
 
     def replayed(self, key: Key) -> WouldBe | None:
         """Return what the files make of a relation; None if that is nothing, or is not known."""

@@ -70,7 +70,8 @@ def owned_objects(
     repeatables = {name: known.made_by_repeatables[name] for name in known.repeatables}
     ids = {key: item_id for item_id, key in state.ids.items()}
     owned = _with_repeatables(owned_by(known, numbers), state.live, ids, repeatables, numbers)
-    created = (role for n in numbers for e in known.events if e.number == n for role in e.roles)
+    chosen = frozenset(numbers)
+    created = (role for e in known.events if e.roles and e.number in chosen for role in e.roles)
     return replace(owned, roles=frozenset(created))
 
 

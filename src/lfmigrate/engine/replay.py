@@ -25,6 +25,7 @@ from lfmigrate.source.repeatable import RunOrder
 from lfmigrate.source.setup import read_setup
 from lfmigrate.source.sqlfile import SqlFile
 from lfmigrate.syntax.names import quote_name
+from lfmigrate.syntax.reach import reach_of
 from lfmigrate.syntax.replayable import (
     CURRENT_ROLES,
     created_names,
@@ -286,10 +287,10 @@ class _Replaying:
         defaults = self.shadow.defaults
         flight = self._begin() if start == 0 else self._begun()
         flight.do(f"CREATE SCHEMA {quote_name(marker_schema)}")
-        flight.do(f"CREATE TABLE {marker} (n integer)")
+        flight.do(f"CREATE TABLE {marker} (id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY)")
         if start == 0 and self.setup is not None:
             flight.run_file(self.setup, self.scope, defaults)
-        flight.do(f"INSERT INTO {marker} VALUES (1)")
+        flight.do(f"INSERT INTO {marker} DEFAULT VALUES")
         written: list[tuple[int, Answer[WrittenParts]]] = []
         for at in range(start, end):
             flight.enter_file(defaults)
@@ -300,8 +301,9 @@ class _Replaying:
             flight.reset(self.scope, defaults, release=self._is_last_of_file(at))
             if self.origins:
                 index = self.pieces[at].file_index
-                written.append((index, flight.ask(catalog.written_parts(marker))))
-            flight.do(f"INSERT INTO {marker} VALUES (1)")
+                reach = reach_of(self.pieces[at].statements)
+                written.append((index, flight.ask(catalog.written_parts(marker, reach=reach))))
+            flight.do(f"INSERT INTO {marker} DEFAULT VALUES")
         flight.look_at(self.state.schema)
         found = flight.ask(
             catalog.snapshot((), ledger=marker, ids=self.entries, grants=self.grants)

@@ -43,6 +43,7 @@ from lfmigrate.rows.archive import About, Archive
 from lfmigrate.rows.dump import OnCopy
 from lfmigrate.schema.relation import WrittenParts
 from lfmigrate.source.sqlfile import SqlFile
+from lfmigrate.syntax.reach import reach_of
 
 _SAVE = "lfmigrate_save"
 
@@ -224,7 +225,9 @@ class Transaction:
             if own and not dropped:
                 self._restore_deferred()
             if step is not steps[-1]:
-                asked = catalog.written_parts(ledger.table(scope), self.run_id)
+                alone = not (step.drops or step.restores or own)
+                reach = reach_of(step.file.statements) if alone else None
+                asked = catalog.written_parts(ledger.table(scope), self.run_id, reach=reach)
                 parts.append(self.flight.ask(asked))
             self.record(step)
         flight = self.flight

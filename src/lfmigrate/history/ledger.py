@@ -60,9 +60,9 @@ def read(scope: Scope) -> Query[History]:
     The answer fails with one of `ABSENT` where there is no history.
     """
     sql = f"""
-        SELECT jsonb_build_object(
+        SELECT json_build_object(
             'position', (SELECT coalesce(max(id), 0) FROM {table(scope)}),
-            'events', coalesce(jsonb_agg(jsonb_build_object(
+            'events', coalesce(json_agg(json_build_object(
                 'id', id, 'action', action, 'version', version, 'name', name, 'file', file,
                 'checksum', checksum, 'expected', expected, 'server_version', server_version,
                 'executed_at', executed_at, 'executed_by', executed_by, 'elapsed_ms', elapsed_ms,
@@ -131,8 +131,8 @@ def record(
             sql, down_sql, tool_version, elapsed_ms)
         SELECT r.id, $1, $2, $3, $4, $5, $6, $7, $8, $9,
             $10 + CASE WHEN $12 THEN extract(epoch FROM clock_timestamp() -
-            coalesce((SELECT h.executed_at FROM {table(scope)} AS h
-                      WHERE h.run_id = r.id ORDER BY h.id DESC LIMIT 1), now())) * 1000 ELSE 0 END
+            coalesce((SELECT h.executed_at FROM {table(scope)} AS h WHERE h.run_id = r.id
+                AND h.id = (SELECT max(id) FROM {table(scope)})), now())) * 1000 ELSE 0 END
         FROM (SELECT $11::uuid) AS r (id)""",
         schema,
         entry.action,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import selectors
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -25,6 +25,9 @@ T = TypeVar("T")
 # A signal can come just before the wait begins, or on another thread, and then nothing wakes the
 # wait: Python looks for signals when it returns.
 SIGNAL_CHECK_S = 0.1
+
+# How much is handed to libpq before the network has taken it: enough to keep the server busy.
+_QUEUED_BYTES = 256 * 1024
 
 # Hints of our own.
 HINTS = {
@@ -123,13 +126,21 @@ class OnStall(Protocol):
 
 
 class Wire:
-    """One exchange in libpq's pipeline mode."""
+    """One exchange in libpq's pipeline mode.
+
+    Attributes:
+        queued: How many messages were handed to libpq so far.
+    """
 
     def __init__(self, conn: Connection) -> None:
         self._conn = conn
         self._pgconn = conn.pgconn
         self._current: Answer[Any] | None = None
         self._on_stall: OnStall | None = None
+        # What queues the next message and returns its size.
+        self._messages: Iterator[int] = iter(())
+        self.queued = 0
+        self._answered = 0
 
     def exchange(
         self,
@@ -147,15 +158,7 @@ class Wire:
         pgconn.nonblocking = 1
         pgconn.enter_pipeline_mode()
         try:
-            for answers in groups:
-                for answer in answers:
-                    params = [None if p is None else p.encode() for p in answer.params]
-                    pgconn.send_query_params(answer.sql.encode(), params)
-                    if progress is not None:
-                        # The server would keep its answers until the sync; this makes each one
-                        # visible as it comes, and costs no round trip.
-                        pgconn.send_flush_request()
-                pgconn.pipeline_sync()
+            self._messages = self._send_all(groups, progress)
             for answers in groups:
                 self._receive(answers, progress)
             pgconn.exit_pipeline_mode()
@@ -177,10 +180,45 @@ class Wire:
         if answer.error is not None:
             raise answer.error
 
+    def _send_all(
+        self, groups: list[list[Answer[Any]]], progress: Progress | None
+    ) -> Iterator[int]:
+        """Hand one message after the other to libpq, and return the size of each in bytes."""
+        for answers in groups:
+            for answer in answers:
+                sql = answer.sql.encode()
+                params = [None if p is None else p.encode() for p in answer.params]
+                self._pgconn.send_query_params(sql, params)
+                if progress is not None:
+                    # The server would keep its answers until the sync; this makes each one
+                    # visible as it comes, and costs no round trip.
+                    self._pgconn.send_flush_request()
+                yield len(sql) + sum(len(p) for p in params if p is not None)
+            self._pgconn.pipeline_sync()
+            yield 0
+
+    def _queue(self) -> bool:
+        """Hand the next messages to libpq, and return whether there were any.
+
+        As long as the network does not take them, libpq moves all that it has with each packet.
+        """
+        room, before = _QUEUED_BYTES, self.queued
+        while room > 0 and (size := next(self._messages, None)) is not None:
+            self.queued += 1
+            room -= size
+        return self.queued > before
+
+    def _expect(self) -> None:
+        """See to it that the next message whose answer is awaited was queued."""
+        self._answered += 1
+        while self.queued < self._answered:
+            self._queue()
+
     def _receive(self, answers: list[Answer[Any]], progress: Progress | None) -> None:
         started = time.perf_counter()
         for answer in answers:
             self._current = answer
+            self._expect()
             while (result := self._next()) is not None:
                 if result.status == pq.ExecStatus.TUPLES_OK and answer.decode is not None:
                     value = result.get_value(0, 0)
@@ -198,6 +236,7 @@ class Wire:
             if progress is not None and answer.landed and answer.statement is not None:
                 progress(answer)
         self._current = None
+        self._expect()
         synced = self._next()
         if synced is None or synced.status != pq.ExecStatus.PIPELINE_SYNC:
             raise psycopg.OperationalError("lost synchronization with the server")
@@ -205,6 +244,8 @@ class Wire:
     def _next(self) -> pq.abc.PGresult | None:
         heard = time.monotonic()
         while self._pgconn.is_busy():
+            while self._pgconn.flush() == 0 and self._queue():
+                pass
             if await_socket(self._pgconn):
                 heard = time.monotonic()
             elif self._on_stall is not None and time.monotonic() - heard > self._on_stall.after_s:

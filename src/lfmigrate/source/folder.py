@@ -10,7 +10,7 @@ from types import MappingProxyType
 from lfmigrate.source.formats.detect import format_of
 from lfmigrate.source.migration import Folder, Migration
 from lfmigrate.source.pairs import OWN_FOLDERS, gaps
-from lfmigrate.source.reader import Reader, entries, is_folder, refuse_problems
+from lfmigrate.source.reader import Reader, entries, folders, is_folder, refuse_problems
 from lfmigrate.source.repeatable import (
     REPEATABLE,
     VIEWS,
@@ -119,11 +119,12 @@ def _note_other_folders(reader: Reader) -> None:
     """Note the subfolders whose SQL files are not read."""
     for parent in ("", VIEWS, REPEATABLE):
         known = OWN_FOLDERS if not parent else ()
-        for path in sorted(entries(reader.folder / parent)):
-            if path.name in known or path.name.startswith(".") or not is_folder(path):
+        for name in folders(reader.folder / parent):
+            path = reader.folder / parent / name
+            if name in known or name.startswith("."):
                 continue
             if any(each.name.lower().endswith(".sql") for each in entries(path)):
-                name = path.relative_to(reader.folder).as_posix()
+                label = path.relative_to(reader.folder).as_posix()
                 reader.notes.append(
-                    f"{name}/ is ignored: SQL files that may run again belong in {REPEATABLE}/"
+                    f"{label}/ is ignored: SQL files that may run again belong in {REPEATABLE}/"
                 )

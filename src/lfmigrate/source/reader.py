@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import stat
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -157,6 +158,15 @@ def entries(path: Path) -> list[Path]:
     """Return what is in a folder; nothing if it cannot be read."""
     try:
         return list(path.iterdir())
+    except OSError:
+        return []
+
+
+def folders(path: Path) -> list[str]:
+    """Return the names of the folders in a folder, sorted; nothing if it cannot be read."""
+    try:
+        with os.scandir(path) as found:
+            return sorted(entry.name for entry in found if entry.is_dir())
     except OSError:
         return []
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import stat
 from codecs import BOM_UTF16_BE, BOM_UTF16_LE
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -42,6 +43,7 @@ class SqlFile:
     _statements: tuple[Statement, ...] | None = field(
         default=None, init=False, repr=False, compare=False
     )
+    _directives: frozenset[str] | None = field(default=None, init=False, repr=False, compare=False)
 
     @property
     def checksum(self) -> str:
@@ -69,7 +71,13 @@ class SqlFile:
         Raises:
             SqlFileError: A word is unknown.
         """
-        found: set[str] = set()
+        if self._directives is None:
+            # Most files have none, and need no look at each comment.
+            found = self._found_directives() if _DIRECTIVE.search(self.text) else ()
+            object.__setattr__(self, "_directives", frozenset(found))
+        return self._directives or frozenset()
+
+    def _found_directives(self) -> Iterator[str]:
         for offset, comment in leading_comments(self.text, self.name):
             if not (directive := _DIRECTIVE.match(comment)):
                 continue
@@ -83,8 +91,7 @@ class SqlFile:
                         f"Known directives are {', '.join(_DIRECTIVES[:-1])} and"
                         f" {_DIRECTIVES[-1]}.",
                     )
-                found.add(word.lower())
-        return frozenset(found)
+                yield word.lower()
 
     def first_not_rerunnable(self) -> Statement | None:
         """Return the first statement that is not idempotent, or None.

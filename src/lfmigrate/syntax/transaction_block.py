@@ -66,6 +66,8 @@ def is_concurrent(statement: Statement) -> bool:
     head = statement.head
     if any(head[: len(begin)] == begin for begin in CONCURRENT_HEADS):
         return True
+    if CONCURRENTLY.value not in statement.text.lower():
+        return False  # without a look at each token
     if head[:1] == ("REINDEX",):
         return CONCURRENTLY in tokens(statement.text)
     if head[:2] == ("ALTER", "TABLE"):

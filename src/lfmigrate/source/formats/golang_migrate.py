@@ -23,8 +23,8 @@ def _matches(reader: Reader) -> bool:
     ups = [name for name in reader.sql if _UP.fullmatch(name)]
     return (
         any(map(_DOWN.fullmatch, reader.sql))
+        and any(_bare(text) != text for text in map(reader.text, ups))
         and not is_own(reader)
-        and any(_bare(reader.text(name)) != reader.text(name) for name in ups)
     )
 
 

@@ -15,8 +15,10 @@ _OUTSIDE = "-- postgres-migrations disable-transaction"
 
 
 def _matches(reader: Reader) -> bool:
+    if excludes_sections(reader):
+        return False
     marks = [mark for name in reader.sql for mark in reader.marks(name)]
-    if excludes_sections(reader) or any(mark.startswith("--! Previous:") for mark in marks):
+    if any(mark.startswith("--! Previous:") for mark in marks):
         return False
     # One dash among underscores is a mistake, not a format.
     all_dashed = bool(reader.sql) and all(map(_DASHED.fullmatch, reader.sql))

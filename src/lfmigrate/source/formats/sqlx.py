@@ -19,12 +19,13 @@ _DOWN = re.compile(r".*\.down\.sql", re.IGNORECASE | re.DOTALL)
 
 def _matches(reader: Reader) -> bool:
     """Return whether it is a folder that lfmigrate would refuse if it were its own."""
-    return not is_own(reader) and any(
-        reader.text(name).startswith(FIRST_LINE)
-        and not _DOWN.fullmatch(name)
-        and _has_to_run_outside(name, reader.text(name))
-        for name in reader.sql
+    ups = (name for name in reader.sql if not _DOWN.fullmatch(name))
+    outside = any(
+        text.startswith(FIRST_LINE) and _has_to_run_outside(name, text)
+        for name in ups
+        for text in [reader.text(name)]
     )
+    return outside and not is_own(reader)
 
 
 def _has_to_run_outside(name: str, text: str) -> bool:
