@@ -21,7 +21,14 @@ from psycopg import sql
 import lfmigrate
 from lfmigrate.commands.backup import BackupReport
 from lfmigrate.commands.restore import RestoreReport
-from lfmigrate.errors import ArchiveError, DifferenceFound, LfmigrateError, Refused, StatementFailed
+from lfmigrate.errors import (
+    NOTHING_CHANGED,
+    ArchiveError,
+    DifferenceFound,
+    LfmigrateError,
+    Refused,
+    StatementFailed,
+)
 from lfmigrate.rows.archive import Archive, read
 from lfmigrate.rows.dump import CopyProgress
 from tests.conftest import Cli, Psql
@@ -242,9 +249,10 @@ def test_all_tables_are_saved_as_of_one_moment(
     database: str, folder: Write, tmp_path: Path
 ) -> None:
     """What is committed elsewhere while a backup runs is in none of its files."""
-    files = folder({"001_a.up.sql": "CREATE TABLE a (n int); CREATE TABLE b (n int)"})
+    files = folder({"001_a.up.sql": "CREATE TABLE a (n int, t text); CREATE TABLE b (n int)"})
     up(database, files)
-    execute(database, "INSERT INTO a SELECT generate_series(1, 5000)")
+    # More than fits between the server and the client, so that b waits for a.
+    execute(database, "INSERT INTO a SELECT n, repeat('x', 1000) FROM generate_series(1, 20000) n")
     seen: list[CopyProgress] = []
 
     def insert(moved: CopyProgress) -> None:
@@ -254,8 +262,10 @@ def test_all_tables_are_saved_as_of_one_moment(
 
     report = backup(database, files, tmp_path / "out", watch=insert)
 
-    assert [m.rows for m in seen] == list(range(512, 5000, 512))
-    assert [(t.name, t.rows) for t in report.tables] == [("a", 5000), ("b", 0)]
+    moved = [m.rows or 0 for m in seen if m.table == "a"]
+    assert 0 < moved[0] < moved[-1] == 20_000
+    assert moved == sorted(moved)
+    assert [(t.name, t.rows) for t in report.tables] == [("a", 20_000), ("b", 0)]
 
 
 CIRCLE = {
@@ -558,6 +568,27 @@ def test_a_damaged_backup_is_refused_before_anything_is_written(
     assert words in " ".join((caught.value.message, *caught.value.facts))
     assert caught.value.exit_code == 2
     assert value(url, "SELECT count(*) FROM b") == 0
+
+
+@of_files
+@pytest.mark.parametrize("into", [None, "looked_at"])
+def test_damage_that_the_server_finds_first_is_reported_as_damage(
+    into: str | None, saved: tuple[str, Path, Path]
+) -> None:
+    """A number becomes none on the way; every damaged file is named, also one that was not read."""
+    url, files, path = saved
+    execute(url, "TRUNCATE a, b")
+    for file in ("a.csv", "b.csv"):
+        content = (path / file).read_bytes()
+        (path / file).write_bytes(content[:-2] + b"x\n")
+
+    with pytest.raises(ArchiveError) as caught:
+        restore(url, files, path, into=into)
+
+    assert caught.value.detail == tuple(f"{f}.csv does not match its checksum" for f in "ab")
+    assert caught.value.outcome == NOTHING_CHANGED
+    assert value(url, "SELECT count(*) FROM a") == 0
+    assert value(url, "SELECT to_regnamespace('looked_at') IS NULL")
 
 
 @of_files

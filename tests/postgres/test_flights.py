@@ -136,6 +136,32 @@ def test_rolling_back_one_table_takes_twelve_flights(
     assert flights_of(database, undo) <= 12
 
 
+def test_tables_cost_a_backup_no_flights_and_a_restore_one_each_that_has_rows(
+    database: str, folder: Write, tmp_path: Path
+) -> None:
+    """All tables are copied to files in one flight; COPY FROM waits to be asked for its rows."""
+    taken = []
+    for number, last in enumerate((1, 4), 1):
+        names = [f"t{number}_{n}" for n in range(1, last + 1)]
+        rows = "".join(f"CREATE TABLE {t} (n serial); INSERT INTO {t} VALUES (1);" for t in names)
+        empty = "".join(f"CREATE TABLE {t}_empty (n serial);" for t in names)
+        files = read_folder(folder({f"{number}_t.up.sql": rows + empty}))
+        with closing(lfmigrate.connect(database)) as conn:
+            lfmigrate.up(conn, files)
+        out = tmp_path / f"out{number}"
+        backup = flights_of(database, partial(lfmigrate.backup, folder=files, out=out))
+        with psycopg.connect(database, autocommit=True) as conn:
+            for table in {"t1_1", *names}:
+                conn.execute(f"TRUNCATE {table}".encode())
+        restore = flights_of(database, partial(lfmigrate.restore, folder=files, path=out))
+        taken.append((backup, restore))
+
+    (backup, restore), (backup_of_more, restore_of_more) = taken
+    assert backup_of_more == backup <= 9
+    # Five tables have rows now, four more than before.
+    assert restore_of_more == restore + 4
+
+
 def test_seeding_the_shipped_files_takes_eighteen_flights(applied: str) -> None:
     """One for each of the eleven files, and one more to begin with them."""
     files = read_folder(shipped_folder())

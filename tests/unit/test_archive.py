@@ -35,8 +35,9 @@ def write(
     with archive.write(target) as writer:
         for table in tables:
             own = SavedSequence("public", f"{table}_id_seq", "id", 1, is_called=True)
-            lines = iter([[b"id\n", b"1\n"]])
-            writer.add("public", table, [("id", "integer")], lines, [own])
+            file = writer.add("public", table, [("id", "integer")], [own])
+            with file.written(None) as write_lines:
+                write_lines(b"id\n1\n", 2)
         return archive.finish(writer, target, ABOUT, sequences)
 
 

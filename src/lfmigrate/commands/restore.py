@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from dataclasses import replace as replaced
 from pathlib import Path
@@ -17,7 +17,13 @@ from lfmigrate.engine.shown import labels, refuse_more_than_shown
 from lfmigrate.engine.state import DatabaseState
 from lfmigrate.engine.transaction import Transaction, transaction
 from lfmigrate.engine.waiting import Attempts
-from lfmigrate.errors import DifferenceFound, Refused, UsageError
+from lfmigrate.errors import (
+    ArchiveError,
+    DifferenceFound,
+    Refused,
+    StatementFailed,
+    UsageError,
+)
 from lfmigrate.postgres.connection import Connection
 from lfmigrate.postgres.pipeline import Flight
 from lfmigrate.postgres.wire import Answer
@@ -81,8 +87,9 @@ def restore(
 ) -> RestoreReport:
     """Load a backup's rows into the tables that they came from, in one transaction.
 
-    Everything is checked before anything is written: the files against the manifest, the tables'
-    columns against the manifest's. Triggers of users do not fire. Sequences are set.
+    The manifest, and the tables' columns against it, are checked before anything is written. Each
+    file is verified while it is read, and all of them before the commit; with ``replace``, which
+    empties tables first, before anything else. Triggers of users do not fire. Sequences are set.
 
     Args:
         conn: An open connection without an open transaction.
@@ -111,9 +118,39 @@ def restore(
     if into is not None and replace:
         raise UsageError("--into and --replace exclude each other")
     session = Session(conn, folder, scope, on_wait=on_wait)
-    saved = archive.read(path)
-    if into is not None:
-        return _restore_into(session, saved, into, watch)
+    saved = archive.read(path, content=replace)
+    with _damage_explained(path):
+        if into is not None:
+            return _restore_into(session, saved, into, watch)
+        return _restore(
+            session, saved, replace=replace, backup_dir=backup_dir, shown=shown, watch=watch
+        )
+
+
+@contextmanager
+def _damage_explained(path: Path) -> Iterator[None]:
+    """Where files of a backup are damaged, name all of them instead of what that has led to."""
+    try:
+        yield
+    except (ArchiveError, StatementFailed) as error:
+        try:
+            archive.read(path)
+        except ArchiveError as damage:
+            damage.outcome = error.outcome
+            raise damage from None
+        raise
+
+
+def _restore(
+    session: Session,
+    saved: Archive,
+    *,
+    replace: bool,
+    backup_dir: Path | None,
+    shown: RestoreReport | None,
+    watch: OnCopy | None,
+) -> RestoreReport:
+    """Load a backup into the tables that its rows came from; see `restore`."""
     for attempt in Attempts(session):
         with attempt:
             state = session.state(relations=False)

@@ -2,17 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+import selectors
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
+from typing import NamedTuple
 
 import psycopg
 from psycopg import pq
 
 from lfmigrate.postgres.connection import Connection
-from lfmigrate.postgres.wire import await_socket, connection_lost, failure
+from lfmigrate.postgres.wire import SIGNAL_CHECK_S, await_socket, connection_lost, failure
 
-# What libpq hands out: bytes or a view of them.
-Buffer = bytes | memoryview
+# How much of a COPY TO is handed over at once. The socket holds what the server sends while a block
+# of this size is hashed and written; with larger ones it has to wait.
+_BLOCK_BYTES = 1 << 17
+
+# Takes a block of complete rows, and their number.
+Take = Callable[[bytearray, int], None]
+
+_DONE = object()
+
+
+class CopyOut(NamedTuple):
+    """A COPY TO STDOUT.
+
+    Attributes:
+        sql: The statement.
+        receiver: Entered before its first row, left after its last; what it yields takes the rows
+            as the server sends them, in blocks.
+    """
+
+    sql: str
+    receiver: AbstractContextManager[Take]
 
 
 def copy_in(conn: Connection, copies: Iterable[tuple[str, Iterable[bytes]]]) -> Iterator[int]:
@@ -81,52 +102,101 @@ def _flush(pgconn: pq.abc.PGconn) -> None:
         await_socket(pgconn)
 
 
-def copy_out(conn: Connection, sql: str, *, batch_rows: int) -> Iterator[Sequence[Buffer]]:
-    """Run a COPY TO STDOUT in the open transaction.
+def copy_out(shares: Iterable[tuple[Connection, Sequence[CopyOut]]]) -> None:
+    """Run COPY TO STDOUT statements in open transactions, one flight per connection.
 
-    Through libpq itself, because psycopg's own reading takes twice the time for each row.
+    Through libpq itself, because psycopg's own reading takes three times as long for each row. All
+    connections send at the same time, and one thread reads from whichever has something: reading a
+    row takes less time than the server needs to write it.
 
     Args:
-        conn: The connection.
-        sql: The statement.
-        batch_rows: How many rows to return at once.
-
-    Returns:
-        The rows as the server sends them, in batches. Who stops early cancels the statement.
+        shares: The connections, each with its statements. After a failure, what is under way is
+            cancelled, and no transaction can continue.
 
     Raises:
-        StatementFailed: The server refused it, or failed on the way.
-        ConnectionFailed: The connection was lost.
+        StatementFailed: The server refused a statement, or failed on the way.
+        ConnectionFailed: A connection was lost.
     """
+    with ExitStack() as stack, selectors.DefaultSelector() as selector:
+        for conn, copies in shares:
+            stack.callback(_stop, conn)
+            steps = stack.enter_context(closing(_copying(conn, copies)))
+            next(steps)
+            selector.register(conn.pgconn.socket, selectors.EVENT_READ, steps)
+        while selector.get_map():
+            for key, _ in selector.select(SIGNAL_CHECK_S):
+                if next(key.data, _DONE) is _DONE:
+                    selector.unregister(key.fileobj)
+
+
+def _copying(conn: Connection, copies: Sequence[CopyOut]) -> Generator[None, None, None]:
+    """Run statements as one query string; stops wherever nothing has arrived yet."""
     pgconn = conn.pgconn
-    under_way = False
     with _lost_if_broken(conn):
-        try:
-            pgconn.send_query(sql.encode())
-            pgconn.flush()
-            result = _await_result(pgconn)
-            under_way = result is not None and result.status == pq.ExecStatus.COPY_OUT
-            batch: list[Buffer] = []
-            while under_way:
-                count, row = pgconn.get_copy_data(1)
-                if count > 0:
-                    batch.append(row)
-                    if len(batch) == batch_rows:
-                        yield batch
-                        batch = []
-                elif count == 0:
-                    await_socket(pgconn)
-                else:
-                    under_way = False
-                    result = _await_result(pgconn)
-            _finish(pgconn, result)
-            yield batch
-        finally:
-            if under_way and pgconn.status == pq.ConnStatus.OK:
-                conn.cancel_safe(timeout=2.0)
+        pgconn.send_query("; ".join(copy.sql for copy in copies).encode())
+        _flush(pgconn)
+        for copy in copies:
+            _require(pgconn, (yield from _arriving(pgconn)), pq.ExecStatus.COPY_OUT)
+            with copy.receiver as take:
+                yield from _rows(pgconn, take)
+                _require(pgconn, (yield from _arriving(pgconn)), pq.ExecStatus.COMMAND_OK)
+        _require(pgconn, (yield from _arriving(pgconn)), None)
+
+
+def _rows(pgconn: pq.abc.PGconn, take: Take) -> Iterator[None]:
+    """Hand over the rows of a COPY.
+
+    Each is appended as soon as it is read: libpq then has the next one in the same memory, which is
+    in the processor's cache. To collect the rows and join them takes 1.7 times as long.
+    """
+    buffer = bytearray()
+    rows = 0
+    while True:
+        size, row = pgconn.get_copy_data(1)
+        if size > 0:
+            buffer += row
+            rows += 1
+        elif size < 0:
+            break
+        else:
+            # Where it stops for input, which libpq reads a few kilobytes at a time.
+            if len(buffer) >= _BLOCK_BYTES:
+                take(buffer, rows)
+                buffer, rows = bytearray(), 0
+            yield
+            pgconn.consume_input()
+    take(buffer, rows)
+
+
+def _arriving(pgconn: pq.abc.PGconn) -> Generator[None, None, pq.abc.PGresult | None]:
+    """Return the next result; stops where it has not arrived yet."""
+    while pgconn.is_busy():
+        yield
+        pgconn.consume_input()
+    return pgconn.get_result()
+
+
+def _stop(conn: Connection) -> None:
+    """Cancel what is under way, so that the transaction can be rolled back."""
+    pgconn = conn.pgconn
+    if pgconn.transaction_status != pq.TransactionStatus.ACTIVE:
+        return
+    try:
+        conn.cancel_safe(timeout=2.0)
+        while (result := pgconn.get_result()) is not None:
+            if result.status == pq.ExecStatus.COPY_OUT:
                 while pgconn.get_copy_data(0)[0] > 0:
                     pass
-                _await_result(pgconn)
+    except (psycopg.Error, OSError):
+        conn.close()
+
+
+def _require(
+    pgconn: pq.abc.PGconn, result: pq.abc.PGresult | None, status: pq.ExecStatus | None
+) -> None:
+    """Raise the error that came instead of a result; None stands for the end of all of them."""
+    if status != (None if result is None else result.status):
+        _finish(pgconn, result)
 
 
 def _finish(pgconn: pq.abc.PGconn, result: pq.abc.PGresult | None) -> None:

@@ -10,14 +10,14 @@ import json
 import re
 import shutil
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from hashlib import file_digest, sha256
 from itertools import chain, count
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, BinaryIO, Literal
 
 from lfmigrate.errors import ArchiveError, Refused
 from lfmigrate.rows.files import (
@@ -41,6 +41,9 @@ _BLOCK_BYTES = 1 << 18
 
 # What COPY calls the encodings of files.
 Encoding = Literal["UTF8", "SQL_ASCII"]
+
+# Called with the numbers of rows and bytes that a file has so far.
+OnBlock = Callable[[int, int], None]
 
 # The names of files in a folder: valid on every file system, and no path to anywhere else.
 _FILE_NAME = re.compile(r"[a-z0-9_-][a-z0-9_.-]*\.csv")
@@ -169,12 +172,66 @@ class Archive:
         return tuple(each.number for each in self.large_objects)
 
 
+class _Output:
+    """A file that is being written, and its checksum so far."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._digest = sha256()
+        self.size = 0
+
+    def write(self, block: bytes | bytearray) -> None:
+        self.size += len(block)
+        self._digest.update(block)
+        self._file.write(block)
+
+    @property
+    def sha256(self) -> str:
+        return self._digest.hexdigest()
+
+
+class TableFile:
+    """The file of a table in an archive that is being written.
+
+    Attributes:
+        saved: What the manifest says of it; rows, bytes and checksum are known in the end.
+    """
+
+    def __init__(self, folder: Path, saved: SavedTable) -> None:
+        self._folder = folder
+        self.saved = saved
+
+    @contextmanager
+    def written(self, watch: OnBlock | None) -> Iterator[Callable[[bytes | bytearray, int], None]]:
+        """Write the file.
+
+        Args:
+            watch: Called after every block with how many rows and bytes there are so far.
+
+        Yields:
+            What writes a block of lines, given with their number; the first is the header.
+        """
+        rows = -1
+        with private_file(self._folder / self.saved.file) as file:
+            output = _Output(file)
+
+            def write(block: bytes | bytearray, lines: int) -> None:
+                nonlocal rows
+                rows += lines
+                output.write(block)
+                if watch is not None:
+                    watch(rows, output.size)
+
+            yield write
+        self.saved = replace(self.saved, rows=rows, bytes=output.size, sha256=output.sha256)
+
+
 @dataclass(slots=True)
 class Writer:
     """An archive that is being written."""
 
     folder: Path
-    tables: list[SavedTable] = field(default_factory=list)
+    tables: list[TableFile] = field(default_factory=list)
     large_objects: list[SavedLargeObject] = field(default_factory=list)
     _files: set[str] = field(default_factory=set)
 
@@ -183,47 +240,36 @@ class Writer:
         schema: str,
         name: str,
         columns: Sequence[tuple[str, str]],
-        lines: Iterator[Sequence[bytes | memoryview]],
         sequences: Sequence[SavedSequence],
         *,
         definitions: Sequence[tuple[str, str]] = (),
         dropped: Sequence[str] = (),
-    ) -> SavedTable:
-        """Write a table's file.
+    ) -> TableFile:
+        """Add a table; its file is still to be written.
 
         Args:
             schema: The table's schema.
             name: The table's name.
             columns: The name and type of each column.
-            lines: The file's lines in blocks, beginning with the header.
             sequences: The sequences of its columns.
             definitions: What the types of users are, by the column that uses them.
             dropped: The columns that are lost, if the rows are not.
         """
-        file_name = self._file_name(name)
-        rows = 0
-
-        def blocks() -> Iterator[bytes]:
-            nonlocal rows
-            for block in lines:
-                rows += len(block)
-                yield b"".join(block)
-
-        size, digest = self._write(file_name, blocks())
         saved = SavedTable(
             schema,
             name,
-            file_name,
+            self._file_name(name),
             tuple(columns),
-            max(rows - 1, 0),
-            size,
-            digest,
-            tuple(sequences),
-            tuple(definitions),
-            tuple(dropped),
+            rows=0,
+            bytes=0,
+            sha256="",
+            sequences=tuple(sequences),
+            definitions=tuple(definitions),
+            dropped=tuple(dropped),
         )
-        self.tables.append(saved)
-        return saved
+        file = TableFile(self.folder, saved)
+        self.tables.append(file)
+        return file
 
     def add_large_object(
         self,
@@ -235,20 +281,14 @@ class Writer:
     ) -> None:
         """Write a large object's file; the arguments are as in `SavedLargeObject`."""
         name = _large_object_file(number)
-        size, digest = self._write(name, content)
-        saved = SavedLargeObject(number, name, size, digest, owner, comment, tuple(grants))
-        self.large_objects.append(saved)
-
-    def _write(self, name: str, blocks: Iterable[bytes]) -> tuple[int, str]:
-        """Write a file, and return its size and checksum."""
-        digest = sha256()
-        size = 0
         with private_file(self.folder / name) as file:
-            for block in blocks:
-                size += len(block)
-                digest.update(block)
-                file.write(block)
-        return size, digest.hexdigest()
+            output = _Output(file)
+            for block in content:
+                output.write(block)
+        saved = SavedLargeObject(
+            number, name, output.size, output.sha256, owner, comment, tuple(grants)
+        )
+        self.large_objects.append(saved)
 
     def _file_name(self, table: str) -> str:
         """Return a unique name that is valid on every file system, even a case-insensitive one."""
@@ -315,8 +355,9 @@ def finish(
         The archive under its final name.
     """
     created_at = datetime.now(UTC).isoformat(timespec="seconds")
+    tables = tuple(file.saved for file in writer.tables)
     document: dict[str, Any] = {"format": _FORMAT, "created_at": created_at} | asdict(about)
-    document["tables"] = [asdict(table) for table in writer.tables]
+    document["tables"] = [asdict(table) for table in tables]
     document["sequences"] = [asdict(sequence) for sequence in sequences]
     document["large_objects"] = [asdict(each) for each in writer.large_objects]
     document["sha256"] = _checksum(document)
@@ -326,7 +367,7 @@ def finish(
     writer.folder.rename(target)
     sync_folder(target.parent)
     large_objects = tuple(writer.large_objects)
-    return Archive(target, about, tuple(writer.tables), tuple(sequences), large_objects)
+    return Archive(target, about, tables, tuple(sequences), large_objects)
 
 
 def remove(path: Path) -> None:
@@ -337,8 +378,13 @@ def remove(path: Path) -> None:
         shutil.rmtree(partial)
 
 
-def read(path: Path) -> Archive:
+def read(path: Path, *, content: bool = True) -> Archive:
     """Read an archive and check every file in it.
+
+    Args:
+        path: The folder.
+        content: Whether to verify all checksums, and not only those of tables without rows, whose
+            files are not needed: `blocks` verifies that of the file that it reads.
 
     Raises:
         ArchiveError: It is not a backup, or files are missing or were changed; the details list
@@ -353,7 +399,7 @@ def read(path: Path) -> Archive:
             f"{path / MANIFEST} is not the manifest of a backup", detail=[words]
         ) from None
     files: tuple[SavedTable | SavedLargeObject, ...] = (*archive.tables, *archive.large_objects)
-    problems = [problem for saved in files for problem in _problems(path, saved)]
+    problems = [problem for saved in files for problem in _problems(path, saved, content=content)]
     if problems:
         raise ArchiveError(
             "the backup was changed after it was written",
@@ -366,10 +412,10 @@ def read(path: Path) -> Archive:
 def blocks(
     archive: Archive, table: SavedTable | SavedLargeObject, size: int = _BLOCK_BYTES
 ) -> Iterator[bytes]:
-    """Return a file in blocks of a size, and verify its checksum again.
+    """Return a file in blocks of a size, and verify its checksum.
 
     Raises:
-        ArchiveError: The file was changed since the archive was read.
+        ArchiveError: The file was changed since it was written.
     """
     digest = sha256()
     with (archive.path / table.file).open("rb") as file:
@@ -377,7 +423,7 @@ def blocks(
             digest.update(block)
             yield block
     if digest.hexdigest() != table.sha256:
-        raise ArchiveError(f"{table.file} was changed while it was read")
+        raise ArchiveError(f"{table.file} does not match its checksum")
 
 
 def _large_object_file(number: int) -> str:
@@ -456,23 +502,23 @@ def _refuse_twice(kind: str, names: Iterable[str]) -> None:
             raise ValueError(f"{kind} {name} is in it twice")
 
 
-def _problems(path: Path, table: SavedTable | SavedLargeObject) -> Iterator[str]:
-    file = path / table.file
+def _problems(path: Path, saved: SavedTable | SavedLargeObject, *, content: bool) -> Iterator[str]:
+    file = path / saved.file
     if not file.exists():
-        yield f"{table.file} is missing"
+        yield f"{saved.file} is missing"
     elif file.is_symlink() or not file.is_file():
-        yield f"{table.file} is not a regular file"
-    elif (size := file.stat().st_size) != table.bytes:
-        yield f"{table.file} has {size} bytes instead of {table.bytes}"
-    else:
+        yield f"{saved.file} is not a regular file"
+    elif (size := file.stat().st_size) != saved.bytes:
+        yield f"{saved.file} has {size} bytes instead of {saved.bytes}"
+    elif content or (isinstance(saved, SavedTable) and not saved.rows):
         try:
-            with file.open("rb") as content:
-                digest = file_digest(content, "sha256")
+            with file.open("rb") as opened:
+                digest = file_digest(opened, "sha256")
         except OSError as error:
-            yield f"{table.file} cannot be read: {error.strerror}"
+            yield f"{saved.file} cannot be read: {error.strerror}"
             return
-        if digest.hexdigest() != table.sha256:
-            yield f"{table.file} does not match its checksum"
+        if digest.hexdigest() != saved.sha256:
+            yield f"{saved.file} does not match its checksum"
 
 
 def _checksum(document: Mapping[str, Any]) -> str:

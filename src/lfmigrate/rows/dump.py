@@ -11,16 +11,13 @@ from lfmigrate import catalog
 from lfmigrate.catalog import LargeObject
 from lfmigrate.catalog.tables import Member, Table
 from lfmigrate.postgres.connection import Connection
-from lfmigrate.postgres.copy import Buffer, copy_out
+from lfmigrate.postgres.copy import CopyOut, copy_out
 from lfmigrate.postgres.pipeline import Flight, Query
 from lfmigrate.rows import archive
 from lfmigrate.rows.archive import About, Archive, Encoding, SavedSequence
 from lfmigrate.rows.large_objects import save_large_object
 from lfmigrate.rows.policies import see_all_rows
 from lfmigrate.syntax.names import quote_name
-
-# The number of rows per write. With thousands, the processor's cache is too small: 20 % slower.
-_BATCH_ROWS = 512
 
 # The SQLSTATE of TRUNCATE if other tables reference one.
 REFERENCED = "0A000"
@@ -93,7 +90,7 @@ def dump(
         large_objects: The large objects, as they were found; all can be read.
         dropped: The ids of what is about to be dropped, as in `catalog.inventory`. Of a table
             that is not among them, the manifest names the columns that are.
-        watch: Called every few hundred rows.
+        watch: Called after every block.
 
     Returns:
         The archive, complete and synced to disk.
@@ -119,25 +116,58 @@ def dump(
     free = [flight.ask(_position(schema, name, None)) for schema, name in sequences]
     flight.go()
     with archive.write(target) as writer:
-        for table, positions in tables:
-            writer.add(
-                table.schema,
-                table.name,
-                [(c.name, c.type) for c in table.columns if not c.generated],
-                _lines(conn, table, about.encoding, watch),
-                [answer.value for answer in positions],
-                definitions=[(c.name, c.definition) for c in table.columns if c.definition],
-                dropped=[
-                    c.name
-                    for c in table.columns
-                    if table.id not in dropped
-                    and f"{table.id}:{c.number}" in dropped
-                    and not c.generated
-                ],
+        copies = [
+            CopyOut(
+                _copy_to(table, about.encoding),
+                _added(writer, table, [answer.value for answer in positions], dropped).written(
+                    _reporting(table.name, watch)
+                ),
             )
+            for table, positions in tables
+        ]
+        if copies:
+            copy_out([(conn, copies)])
         for each in large_objects:
             save_large_object(conn, writer, each)
         return archive.finish(writer, target, about, [answer.value for answer in free])
+
+
+def _added(
+    writer: archive.Writer,
+    table: Table,
+    positions: Sequence[SavedSequence],
+    dropped: Collection[str],
+) -> archive.TableFile:
+    """Add a table to an archive; see `dump`."""
+    columns = [column for column in table.columns if not column.generated]
+    lost = () if table.id in dropped else columns
+    return writer.add(
+        table.schema,
+        table.name,
+        [(column.name, column.type) for column in columns],
+        positions,
+        definitions=[(c.name, c.definition) for c in table.columns if c.definition],
+        dropped=[c.name for c in lost if f"{table.id}:{c.number}" in dropped],
+    )
+
+
+def _copy_to(table: Table, encoding: Encoding) -> str:
+    """Return the statement that copies a table; the first line is the header."""
+    columns = [c.name for c in table.columns if not c.generated]
+    # A partitioned table has no rows itself; child tables (INHERITS) are copied separately.
+    source = (
+        f"(SELECT {', '.join(map(quote_name, columns))} FROM {qualified(table)})"
+        if table.partitioned
+        else _with_columns(qualified(table), columns)
+    )
+    return f"COPY {source} TO STDOUT (FORMAT csv, HEADER, ENCODING '{encoding}')"
+
+
+def _reporting(table: str, watch: OnCopy | None) -> archive.OnBlock | None:
+    """Return what reports the progress of a table."""
+    if watch is None:
+        return None
+    return lambda rows, size: watch(CopyProgress(table, rows, size))
 
 
 def lock(flight: Flight, tables: Sequence[Table]) -> None:
@@ -219,24 +249,3 @@ def _position(schema: str, name: str, column: str | None) -> Query[SavedSequence
         (),
         decode,
     )
-
-
-def _lines(
-    conn: Connection, table: Table, encoding: str, watch: OnCopy | None
-) -> Iterator[Sequence[Buffer]]:
-    """Return a table as lines of CSV, in batches; the first line is the header."""
-    columns = [c.name for c in table.columns if not c.generated]
-    # A partitioned table has no rows itself; child tables (INHERITS) are copied separately.
-    source = (
-        f"(SELECT {', '.join(map(quote_name, columns))} FROM {qualified(table)})"
-        if table.partitioned
-        else _with_columns(qualified(table), columns)
-    )
-    statement = f"COPY {source} TO STDOUT (FORMAT csv, HEADER, ENCODING '{encoding}')"
-    size = rows = 0
-    for batch in copy_out(conn, statement, batch_rows=_BATCH_ROWS):
-        rows += len(batch)
-        size += sum(map(len, batch))
-        if watch is not None and len(batch) == _BATCH_ROWS:
-            watch(CopyProgress(table.name, rows, size))
-        yield batch

@@ -80,6 +80,7 @@ def load_into(
                 watched(archive.blocks(saved, table), table.name, table.bytes, watch),
             )
             for table in tables
+            if table.rows
         ],
     ):
         pass  # the rows are counted in the manifest

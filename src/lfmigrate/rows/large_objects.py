@@ -79,7 +79,7 @@ def load_large_objects(
         What is worth a note.
 
     Raises:
-        ArchiveError: A file was changed since it was checked.
+        ArchiveError: A file was changed since it was written.
         DatabaseError: The server refused.
     """
     existing = {each.number for each in overwritten}

@@ -49,7 +49,7 @@ def load(
         What is worth a warning.
 
     Raises:
-        ArchiveError: A file was changed since it was checked.
+        ArchiveError: A file was changed since it was written.
         DatabaseError: A row was rejected.
     """
     order, circular = _load_order([table for _, table in pairs])
@@ -63,7 +63,8 @@ def load(
                 flight.do(_inserting(table, staged[table.id]))
             flight.go()
             continue
-        for _ in copy_in(conn, [_filling(saved, t, saved_tables[t.id], watch) for t in tables]):
+        filled = [table for table in tables if saved_tables[table.id].rows]
+        for _ in copy_in(conn, [_filling(saved, t, saved_tables[t.id], watch) for t in filled]):
             pass  # the rows are counted in the manifest
     flight = Flight(conn)
     for saved_table, table in partial:
