@@ -239,12 +239,14 @@ def blocks(file: CsvFile, after: Record, end: int | None = None) -> Iterator[byt
         left = (file.size if end is None else end) - after.end
         while block := content.read(min(_BLOCK_BYTES, left)):
             left -= len(block)
-            if may_have_a_mark and _END_MARK_LINE.search(tail + block):
+            looked_at = tail + block
+            # The expression alone would take longer than COPY.
+            if may_have_a_mark and _END_MARK in looked_at and _END_MARK_LINE.search(looked_at):
                 # Whether it is within quotes. That looks at the whole file, so once is enough.
                 _refuse_end_mark(file)
                 may_have_a_mark = False
             yield block
-            tail = (tail + block)[-2:]
+            tail = looked_at[-2:]
 
 
 def record_of_line(file: CsvFile, after: Record, line: int) -> Record | None:
