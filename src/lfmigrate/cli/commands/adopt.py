@@ -10,8 +10,9 @@ import typer
 
 import lfmigrate
 from lfmigrate.cli import completion
-from lfmigrate.cli.call import Target, calling, confirmed, run
+from lfmigrate.cli.call import Target, calling, run
 from lfmigrate.cli.options import Yes, on_a_database
+from lfmigrate.cli.questions import confirmed
 from lfmigrate.errors import UsageError
 from lfmigrate.settings import Flags, Settings
 

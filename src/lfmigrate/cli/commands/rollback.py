@@ -8,8 +8,9 @@ import typer
 
 import lfmigrate
 from lfmigrate.cli import completion, options
-from lfmigrate.cli.call import Target, ask, calling, previewed, run
+from lfmigrate.cli.call import Target, calling, run
 from lfmigrate.cli.options import Yes, on_a_database
+from lfmigrate.cli.questions import ask, previewed
 from lfmigrate.errors import UsageError
 from lfmigrate.settings import Flags
 

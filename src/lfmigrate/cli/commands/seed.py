@@ -9,8 +9,9 @@ import typer
 
 import lfmigrate
 from lfmigrate.cli import options
-from lfmigrate.cli.call import Target, ask, calling, run
+from lfmigrate.cli.call import Target, calling, run
 from lfmigrate.cli.options import Replace, Yes, on_a_database
+from lfmigrate.cli.questions import ask
 from lfmigrate.errors import DifferenceFound, UsageError
 from lfmigrate.settings import Flags
 
