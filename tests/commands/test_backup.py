@@ -29,8 +29,9 @@ from lfmigrate.errors import (
     Refused,
     StatementFailed,
 )
-from lfmigrate.rows.archive import Archive, read
+from lfmigrate.rows.archive import read
 from lfmigrate.rows.dump import CopyProgress
+from lfmigrate.rows.saved import Archive
 from tests.conftest import Cli, Psql
 from tests.helpers.commands import up
 from tests.helpers.databases import execute, value

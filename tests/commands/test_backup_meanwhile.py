@@ -10,8 +10,9 @@ import psycopg
 import pytest
 
 import lfmigrate
-from lfmigrate.rows.archive import Archive, read
+from lfmigrate.rows.archive import read
 from lfmigrate.rows.dump import CopyProgress
+from lfmigrate.rows.saved import Archive
 from tests.helpers.commands import up
 from tests.helpers.databases import execute, value
 from tests.helpers.faults import wait_until

@@ -15,8 +15,8 @@ import pytest
 
 from lfmigrate.errors import ArchiveError
 from lfmigrate.rows import archive
-from lfmigrate.rows.archive import About, SavedSequence
 from lfmigrate.rows.files import incomplete
+from lfmigrate.rows.saved import About, Archive, SavedSequence
 
 ABOUT = About("backup", "app", "public", ("001_a",), "1.0", 180_000)
 
@@ -28,9 +28,7 @@ NAMES = [
 ]  # fmt: skip
 
 
-def write(
-    target: Path, tables: list[str], sequences: tuple[SavedSequence, ...] = ()
-) -> archive.Archive:
+def write(target: Path, tables: list[str], sequences: tuple[SavedSequence, ...] = ()) -> Archive:
     """Write a backup of tables with one row."""
     with archive.write(target) as writer:
         for table in tables:

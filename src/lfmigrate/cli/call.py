@@ -29,8 +29,6 @@ from lfmigrate.errors import (
 from lfmigrate.settings import Flags, Scope, Settings
 
 if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
-
     from lfmigrate.cli.which import Chosen
     from lfmigrate.output.screen import Screen
     from lfmigrate.output.working import Working
@@ -42,7 +40,6 @@ if TYPE_CHECKING:
 _MODULES = {"sql": "script"}
 
 T = TypeVar("T")
-R = TypeVar("R", bound="DataclassInstance")
 
 
 @dataclass(frozen=True, slots=True)

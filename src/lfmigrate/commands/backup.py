@@ -17,8 +17,9 @@ from lfmigrate.history import ledger
 from lfmigrate.postgres.connection import Connection
 from lfmigrate.postgres.pipeline import Query
 from lfmigrate.rows import archive
-from lfmigrate.rows.archive import DEFAULT_PARENT, SavedTable
+from lfmigrate.rows.archive import DEFAULT_PARENT
 from lfmigrate.rows.dump import OnCopy, listed, qualified
+from lfmigrate.rows.saved import SavedTable
 from lfmigrate.settings import Scope
 from lfmigrate.source.folder import Folder
 from lfmigrate.syntax.names import quote_name

@@ -28,7 +28,7 @@ from lfmigrate.postgres.connection import Connection
 from lfmigrate.postgres.pipeline import Flight
 from lfmigrate.postgres.wire import Answer
 from lfmigrate.rows import archive
-from lfmigrate.rows.archive import DEFAULT_PARENT, Archive, SavedTable
+from lfmigrate.rows.archive import DEFAULT_PARENT
 from lfmigrate.rows.columns import RestoredColumns, by_primary_key, count_columns, describe
 from lfmigrate.rows.dump import Emptied, OnCopy
 from lfmigrate.rows.into import load_into
@@ -36,6 +36,7 @@ from lfmigrate.rows.large_objects import differing, load_large_objects
 from lfmigrate.rows.load import load
 from lfmigrate.rows.policies import all_rows_visible
 from lfmigrate.rows.retyped import Retyped, Staged, retyped, stage
+from lfmigrate.rows.saved import Archive, SavedTable
 from lfmigrate.rows.suspended import empty_path
 from lfmigrate.settings import Scope
 from lfmigrate.source.folder import Folder

@@ -33,8 +33,9 @@ from lfmigrate.history.ownership import Drops
 from lfmigrate.history.plan import Undoing
 from lfmigrate.postgres.connection import Connection
 from lfmigrate.postgres.wire import Answer, Progress
-from lfmigrate.rows.archive import DEFAULT_PARENT, Dropped, default_folder
+from lfmigrate.rows.archive import DEFAULT_PARENT, default_folder
 from lfmigrate.rows.dump import OnCopy
+from lfmigrate.rows.saved import Dropped
 from lfmigrate.schema.relation import REPLACEABLE, ROUTINE_KINDS, Key
 from lfmigrate.settings import Scope
 from lfmigrate.source import down, version

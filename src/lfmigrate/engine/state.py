@@ -15,7 +15,7 @@ from lfmigrate.history.events import History
 from lfmigrate.postgres.connection import Connection, client_encoding, is_idle
 from lfmigrate.postgres.pipeline import Flight, rolled_back_on_error
 from lfmigrate.postgres.wire import Answer, OnStall
-from lfmigrate.rows.archive import About, Dropped
+from lfmigrate.rows.saved import About, Dropped
 from lfmigrate.schema.relation import Horizon, Key, Snapshot
 from lfmigrate.settings import Scope
 from lfmigrate.source.version import label

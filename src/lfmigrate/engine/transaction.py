@@ -39,8 +39,8 @@ from lfmigrate.postgres.pipeline import (
 from lfmigrate.postgres.release import Defaults
 from lfmigrate.postgres.wire import Answer
 from lfmigrate.rows import dump
-from lfmigrate.rows.archive import About, Archive
 from lfmigrate.rows.dump import OnCopy
+from lfmigrate.rows.saved import About, Archive
 from lfmigrate.schema.relation import WrittenParts
 from lfmigrate.source.sqlfile import SqlFile
 from lfmigrate.syntax.reach import reach_of

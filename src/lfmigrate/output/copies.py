@@ -7,8 +7,8 @@ from typing import Any
 
 from lfmigrate.output.page import Page, counted, size
 from lfmigrate.output.tables import Column
-from lfmigrate.rows.archive import SavedTable
 from lfmigrate.rows.dump import Emptied
+from lfmigrate.rows.saved import SavedTable
 
 
 def draw_saved(page: Page, tables: Sequence[SavedTable]) -> None:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from lfmigrate.catalog.tables import Column, Table
 from lfmigrate.postgres.pipeline import Flight, Query
-from lfmigrate.rows.archive import SavedTable
 from lfmigrate.rows.dump import listed
 from lfmigrate.rows.retyped import Staged
+from lfmigrate.rows.saved import SavedTable
 from lfmigrate.syntax.names import quote_name
 
 

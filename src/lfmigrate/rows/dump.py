@@ -14,9 +14,9 @@ from lfmigrate.postgres.connection import Connection
 from lfmigrate.postgres.copy import CopyOut, copy_out
 from lfmigrate.postgres.pipeline import Flight, Query
 from lfmigrate.rows import archive
-from lfmigrate.rows.archive import About, Archive, Encoding, SavedSequence
 from lfmigrate.rows.large_objects import save_large_object
 from lfmigrate.rows.policies import see_all_rows
+from lfmigrate.rows.saved import About, Archive, Encoding, SavedSequence
 from lfmigrate.syntax.names import quote_name
 
 # The SQLSTATE of TRUNCATE if other tables reference one.

@@ -14,8 +14,8 @@ from lfmigrate.postgres.connection import Connection
 from lfmigrate.postgres.copy import copy_in
 from lfmigrate.postgres.pipeline import Flight, Query
 from lfmigrate.rows import archive
-from lfmigrate.rows.archive import Archive, SavedTable
 from lfmigrate.rows.dump import EXACT, OnCopy, copy_from, watched
+from lfmigrate.rows.saved import Archive, SavedTable
 from lfmigrate.rows.suspended import empty_path
 from lfmigrate.syntax.names import quote_name, stored_name
 

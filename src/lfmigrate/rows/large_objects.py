@@ -11,7 +11,8 @@ from lfmigrate.errors import Refused
 from lfmigrate.postgres.connection import Connection
 from lfmigrate.postgres.pipeline import Flight
 from lfmigrate.rows import archive
-from lfmigrate.rows.archive import Archive, SavedLargeObject, Writer
+from lfmigrate.rows.archive import Writer
+from lfmigrate.rows.saved import Archive, SavedLargeObject
 
 # How many pieces are read or written in one flight.
 _PIECES = 8

@@ -12,10 +12,10 @@ from lfmigrate.postgres.copy import copy_in
 from lfmigrate.postgres.pipeline import Flight
 from lfmigrate.postgres.wire import Answer
 from lfmigrate.rows import archive
-from lfmigrate.rows.archive import Archive, SavedSequence, SavedTable
 from lfmigrate.rows.columns import update_columns
 from lfmigrate.rows.dump import OnCopy, copy_from, qualified, watched
 from lfmigrate.rows.retyped import Staged
+from lfmigrate.rows.saved import Archive, SavedSequence, SavedTable
 from lfmigrate.rows.suspended import suspend
 from lfmigrate.syntax.names import quote_name
 
