@@ -9,7 +9,7 @@ import pytest
 
 from lfmigrate.errors import Refused, StatementFailed
 from tests.helpers.commands import rollback, up, verify
-from tests.helpers.databases import fetch, value
+from tests.helpers.databases import execute, fetch, value
 
 Write = Callable[[Mapping[str, str]], Path]
 
@@ -223,3 +223,41 @@ def test_a_column_of_an_earlier_file_is_not_dropped_with_the_later_one(
         rollback(database, path)
 
     assert refused.value.detail == ("table column public.a.x",)
+
+
+UNKEPT = "DROP EVENT TRIGGER keep; DROP FUNCTION keep;"
+
+
+@pytest.mark.per_version
+@pytest.mark.parametrize("is_own", [True, False], ids=["of the run", "of another"])
+def test_what_an_event_trigger_creates_belongs_to_the_file_that_fires_it(
+    database: str, folder: Write, *, is_own: bool
+) -> None:
+    """Although that file does not name it, and a later one does."""
+    trigger = """
+        CREATE FUNCTION keep() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN
+            IF to_regclass('a') IS NOT NULL AND to_regclass('a_history') IS NULL THEN
+                CREATE TABLE a_history (n int);
+            END IF;
+        END $$;
+        CREATE EVENT TRIGGER keep ON ddl_command_end WHEN tag IN ('CREATE TABLE')
+            EXECUTE FUNCTION keep();
+    """
+    if not is_own:
+        execute(database, trigger)
+    first = {"0_keep.up.sql": trigger, "0_keep.down.sql": UNKEPT} if is_own else {}
+    path = folder(
+        first
+        | {
+            "1_a.up.sql": "CREATE TABLE a (n int);",
+            "1_a.down.sql": "DROP TABLE a_history; DROP TABLE a;",
+            "2_b.up.sql": "ALTER TABLE a_history ALTER n SET NOT NULL, ADD m int;",
+            "2_b.down.sql": "ALTER TABLE a_history DROP m, ALTER n DROP NOT NULL;",
+        }
+    )
+    up(database, path)
+
+    rollback(database, path)
+    rollback(database, path)
+
+    assert value(database, "SELECT to_regclass('a_history')") is None

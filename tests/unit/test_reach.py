@@ -18,6 +18,7 @@ from lfmigrate.syntax.scanner import split
         ("CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'DROP TABLE t'", {"f"}, {"f"}),
         (f"CREATE TABLE {'a' * 70} (n int)", {"a" * 63}, set()),
         ("COMMENT ON TABLE a IS 'x'; SET search_path = s; DROP TABLE b", {"b"}, {"b"}),
+        ("CREATE TABLE a (n int GENERATED ALWAYS AS (b + 1) STORED)", {"a"}, set()),
         ("CREATE TABLE p1 PARTITION OF p DEFAULT; CREATE INDEX ON q (n)", {"p1", "p", "q"}, {"q"}),
     ],
 )
@@ -42,6 +43,10 @@ def test_statements_that_write_rows_of_what_they_name(
         "SELECT f()",
         "INSERT INTO a VALUES (1)",
         "CREATE TABLE a AS SELECT f()",
+        "CREATE TABLE a AS VALUES (f())",
+        "CREATE TABLE a (n) AS (TABLE v)",
+        "CREATE TABLE a AS WITH q AS (SELECT f()) TABLE q",
+        "CREATE TABLE a AS EXECUTE p",
         "CREATE MATERIALIZED VIEW m AS SELECT f()",
         "CREATE SCHEMA s CREATE TABLE a (n int)",
         "CREATE DOMAIN d AS int CHECK (value > 0)",

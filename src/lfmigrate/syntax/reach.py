@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 from lfmigrate.syntax.names import stored_name
-from lfmigrate.syntax.scanner import Statement, tokens
+from lfmigrate.syntax.scanner import Statement, Token, tokens, word
 
 # What comes between CREATE and the kind.
 _MODIFIERS = frozenset({"OR", "REPLACE", "UNIQUE", "UNLOGGED", "CONSTRAINT", "RECURSIVE"})
@@ -23,11 +24,15 @@ _DROPPED = _CREATED | {"MATERIALIZED"}
 # what depends on what is dropped, all tables of a tablespace, whatever a query calls.
 _FARTHER = {
     "ALTER": frozenset({"all", "cascade", "type"}),
-    "CREATE": frozenset({"execute", "select"}),
+    "CREATE": frozenset({"execute"}),
     "DROP": frozenset({"cascade"}),
     "GRANT": frozenset({"all"}),
     "REVOKE": frozenset({"all", "cascade"}),
 }
+
+
+# What a query begins with that CREATE TABLE ... AS runs.
+_QUERIES = frozenset({"execute", "select", "table", "values", "with"})
 
 
 class Reach(NamedTuple):
@@ -46,18 +51,15 @@ def reach_of(statements: Iterable[Statement]) -> Reach | None:
     """Return what statements may change; None if that may be anything.
 
     They may change anything if they run code that they do not consist of: a DO block, a CALL, a
-    query, or the triggers of a table.
+    query, or the triggers of a table. What event triggers do is found by the server.
     """
     names: set[str] = set()
     parents: set[str] = set()
     for statement in statements:
         if statement.head[:1] in {("COMMENT",), ("SET",), ("RESET",)}:
             continue
-        found = {
-            stored_name(token.value)
-            for token in tokens(statement.text)
-            if token.kind in {"word", "quoted"}
-        }
+        words = [t for t in tokens(statement.text) if t.kind in {"word", "quoted"}]
+        found = {stored_name(token.value) for token in words}
         verb, kind = _kind(statement)
         is_known = {
             "ALTER": kind in _ALTERED,
@@ -70,10 +72,20 @@ def reach_of(statements: Iterable[Statement]) -> Reach | None:
         farther = _FARTHER.get(verb, frozenset()) if verb != "CREATE" or kind == "TABLE" else ()
         if not is_known or not found.isdisjoint(farther):
             return None
+        if (verb, kind) == ("CREATE", "TABLE") and _has_query(words):
+            return None
         names |= found
         if (verb, kind) != ("CREATE", "TABLE"):
             parents |= found
     return Reach(frozenset(names), frozenset(parents))
+
+
+def _has_query(words: Sequence[Token]) -> bool:
+    """Return whether a query follows an AS, which an expression may follow as well."""
+    return any(
+        before == word("as") and token.kind == "word" and token.value in _QUERIES
+        for before, token in pairwise(words)
+    )
 
 
 def _kind(statement: Statement) -> tuple[str, str]:

@@ -3,7 +3,8 @@
 -- $1  jsonb array of names, as the server stores them.
 -- $2  jsonb array of those whose child tables are asked for as well.
 --
--- An index stands for its table. One row per oid, of pg_class or pg_proc.
+-- An index stands for its table. Where an event trigger may fire, which may change anything, all that users have.
+-- One row per oid, of pg_class or pg_proc.
 WITH RECURSIVE named AS (
     SELECT coalesce(i.indrelid, c.oid) AS oid
     FROM pg_class AS c
@@ -23,3 +24,9 @@ SELECT child.oid FROM child
 UNION ALL
 SELECT p.oid FROM pg_proc AS p
 WHERE p.proname = ANY (ARRAY(SELECT n.name::name FROM jsonb_array_elements_text($1::jsonb) AS n (name)))
+UNION ALL
+SELECT c.oid FROM pg_class AS c
+WHERE c.oid >= 16384 AND EXISTS (SELECT FROM pg_event_trigger AS e WHERE e.evtenabled <> 'D')
+UNION ALL
+SELECT p.oid FROM pg_proc AS p
+WHERE p.oid >= 16384 AND EXISTS (SELECT FROM pg_event_trigger AS e WHERE e.evtenabled <> 'D')
