@@ -43,6 +43,7 @@ def test_statements_that_write_rows_of_what_they_name(
         "SELECT f()",
         "INSERT INTO a VALUES (1)",
         "CREATE TABLE a AS SELECT f()",
+        "SET CONSTRAINTS ALL IMMEDIATE",
         "CREATE TABLE a AS VALUES (f())",
         "CREATE TABLE a (n) AS (TABLE v)",
         "CREATE TABLE a AS WITH q AS (SELECT f()) TABLE q",

@@ -31,6 +31,9 @@ _FARTHER = {
 }
 
 
+# What changes nothing of which a file is the owner.
+_HARMLESS = frozenset({("COMMENT",), ("RESET",), ("SET",)})
+
 # What a query begins with that CREATE TABLE ... AS runs.
 _QUERIES = frozenset({"execute", "select", "table", "values", "with"})
 
@@ -56,7 +59,8 @@ def reach_of(statements: Iterable[Statement]) -> Reach | None:
     names: set[str] = set()
     parents: set[str] = set()
     for statement in statements:
-        if statement.head[:1] in {("COMMENT",), ("SET",), ("RESET",)}:
+        # SET CONSTRAINTS fires triggers.
+        if statement.head[:1] in _HARMLESS and statement.head[1:2] != ("CONSTRAINTS",):
             continue
         words = [t for t in tokens(statement.text) if t.kind in {"word", "quoted"}]
         found = {stored_name(token.value) for token in words}
