@@ -124,7 +124,9 @@ def copy_out(shares: Iterable[tuple[Connection, Sequence[CopyOut]]]) -> None:
             next(steps)
             selector.register(conn.pgconn.socket, selectors.EVENT_READ, steps)
         while selector.get_map():
-            for key, _ in selector.select(SIGNAL_CHECK_S):
+            ready = [key for key, _ in selector.select(SIGNAL_CHECK_S)]
+            # What TLS has read ahead is not seen at the socket, so after a pause all are asked.
+            for key in ready or list(selector.get_map().values()):
                 if next(key.data, _DONE) is _DONE:
                     selector.unregister(key.fileobj)
 
