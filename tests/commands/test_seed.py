@@ -695,14 +695,17 @@ def test_a_date_that_does_not_exist_is_reported_with_its_place(seeded: str, tmp_
 
 @of_files
 def test_an_unknown_name_is_reported_where_it_is_used(seeded: str, tmp_path: Path) -> None:
-    """Period, slug and title, in all files at once."""
+    """Period, slug and title, in all files at once; and a title that several have."""
+    execute(seeded, "INSERT INTO recommendations (title) VALUES ('Twice'), ('Twice')")
     source = own_files(
         tmp_path,
         {
             "cost_opportunities.csv": "period_key,slug\nytd,radiology\nytd,nothing\n",
             "program_resources.csv": "recommendation_title,resource_type,display_order,content,title\n"
-            "Nobody,best_practice,1,x,y\nWellness visits that end with a plan,best_practice,1,x,y\n",
-            "recommendation_cost_categories.csv": "recommendation_title,period_key,slug\nNobody,ytd,gone\n",
+            "Nobody,best_practice,1,x,y\nWellness visits that end with a plan,best_practice,1,x,y\n"
+            "Twice,best_practice,1,x,y\n",
+            "recommendation_cost_categories.csv": "recommendation_title,period_key,slug\nNobody,ytd,gone\n"
+            "Twice,ytd,radiology\n",
             "efficiency_kpis.csv": "period_key,kpi_type,kpi_label,slug,actual_value\nytd,a,A,nowhere,\nytd,b,B,,\n",
         },
     )
@@ -716,7 +719,9 @@ def test_an_unknown_name_is_reported_where_it_is_used(seeded: str, tmp_path: Pat
         "efficiency_kpis.csv:3:10: it must not be empty where no category is named",
         'program_resources.csv:2:1: there is no recommendation "Nobody"',
         'program_resources.csv:3:1: recommendation "Wellness visits that end with a plan" has no page of details (has_program_details is false)',
+        'program_resources.csv:4:1: there are 2 recommendations "Twice", so it is not known which is meant',
         'recommendation_cost_categories.csv:2:1: there is no recommendation "Nobody"',
+        'recommendation_cost_categories.csv:3:1: there are 2 recommendations "Twice", so it is not known which is meant',
         'recommendation_cost_categories.csv:2:12: there is no category "gone" in period "ytd"',
     }
 

@@ -23,9 +23,10 @@ from lfmigrate.errors import DatabaseError, Refused, StatementFailed
 from lfmigrate.history import ledger, plan
 from lfmigrate.postgres.connection import Connection
 from lfmigrate.postgres.wire import Answer, Progress, Selected
-from lfmigrate.rows import staging, violations
+from lfmigrate.rows import filling, staging, violations
 from lfmigrate.rows.archive import DEFAULT_PARENT
 from lfmigrate.rows.dump import Emptied, OnCopy
+from lfmigrate.rows.filling import Filling
 from lfmigrate.rows.policies import RowsHidden, see_all_rows
 from lfmigrate.rows.staging import Staged
 from lfmigrate.schema.compare import compare
@@ -137,8 +138,6 @@ def seed(
             state = session.state(relations=replace)
             plan.refuse_pending(folder, state.history)
             tables = _tables(session, state) if replace else ()
-            lost: tuple[Emptied, ...] = ()
-            backup = None
             try:
                 with (
                     transaction(session, state) as tx,
@@ -146,29 +145,16 @@ def seed(
                 ):
                     staging_tables, before = _create_staging(tx, files)
                     staged = staging.pair(files.files, staging_tables)
-                    rows = staging.copy(tx.conn, staged, watch)
-                    lost = lock_and_count_tables(tx, tables)
-                    if shown is not None:
-                        refuse_more_than_shown(labels(shown.lost), labels(lost), saved=True)
-                    if lost:
-                        backup = save_and_empty(
-                            tx,
-                            tables,
-                            lost,
-                            backup_parent=backup_parent,
-                            reason="seed --replace",
-                            fires_triggers=True,
-                            watch=watch,
-                        )
-                    counts = _since(before, _merge(tx, files, staged))
+                    loading = _Loading(tx, files, staged, tables, shown, backup_parent, watch)
+                    done = loading.run()
                     if not dry_run:
                         tx.commit()
             except StatementFailed as error:
                 _explain(error, session, state, files)
                 raise
-    loaded, notes = _loaded(staged, rows, counts)
+    loaded, notes = _loaded(staged, done.rows, _since(before, done.written))
     notes += tuple(session.notes)
-    return SeedReport(state.server, state.schema, loaded, lost, backup, notes, dry_run)
+    return SeedReport(state.server, state.schema, loaded, done.lost, done.backup, notes, dry_run)
 
 
 def preview_replace(
@@ -231,7 +217,59 @@ def _create_staging(tx: Transaction, files: Seed) -> tuple[tuple[StagingTable, .
     return tables.value, written.value
 
 
-def _merge(tx: Transaction, files: Seed, staged: Sequence[Staged]) -> _Counts:
+@dataclass(frozen=True, slots=True)
+class _Done:
+    """What was loaded: the rows of each file, what was emptied and saved, what is written now."""
+
+    rows: Sequence[int]
+    lost: tuple[Emptied, ...]
+    backup: Path | None
+    written: _Counts
+
+
+@dataclass(frozen=True, slots=True)
+class _Loading:
+    """Files that have staging tables, and what to do with them; see `seed`."""
+
+    tx: Transaction
+    files: Seed
+    staged: Sequence[Staged]
+    tables: Sequence[Table]
+    shown: SeedReport | None
+    backup_parent: Path | None
+    watch: OnCopy | None
+
+    def run(self) -> _Done:
+        """Fill the staging tables, empty ``tables`` and merge."""
+        tx, staged, watch = self.tx, self.staged, self.watch
+        filled = filling.fill(tx.conn, tx.flight, staged, watch)
+        try:
+            return self._replace_and_merge(filled)
+        except StatementFailed:
+            if not filled.is_rejected:
+                raise
+        return self._replace_and_merge(filling.copy_instead(tx.conn, staged, watch))
+
+    def _replace_and_merge(self, filled: Filling) -> _Done:
+        tx, tables = self.tx, self.tables
+        lost = lock_and_count_tables(tx, tables)
+        if self.shown is not None:
+            refuse_more_than_shown(labels(self.shown.lost), labels(lost), saved=True)
+        backup = None
+        if lost:
+            backup = save_and_empty(
+                tx,
+                tables,
+                lost,
+                backup_parent=self.backup_parent,
+                reason="seed --replace",
+                fires_triggers=True,
+                watch=self.watch,
+            )
+        return _Done(filled.rows, lost, backup, _merge(tx, self.files, self.staged, filled))
+
+
+def _merge(tx: Transaction, files: Seed, staged: Sequence[Staged], filled: Filling) -> _Counts:
     """Run the merge script, refuse the rows that it finds, and return what is written by then."""
     flight, scope, defaults = tx.flight, tx.session.scope, tx.state.server.defaults
     # What the script may not see, it would take for missing.
@@ -259,6 +297,8 @@ def _merge(tx: Transaction, files: Seed, staged: Sequence[Staged]) -> _Counts:
     except RowsHidden:
         raise
     except StatementFailed as error:
+        if filled.is_rejected:
+            raise
         failure = error
     # What was found may well be why a statement after it failed.
     violations.refuse_found(tx.conn, staged, [answer.value for answer in selected if answer.landed])

@@ -6,7 +6,7 @@ after its target table.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -75,32 +75,43 @@ def pair(files: Sequence[Path], tables: Sequence[StagingTable]) -> list[Staged]:
     return [staged for _, staged in sorted(found, key=lambda entry: entry[0])]
 
 
-def copy(conn: Connection, staged: Sequence[Staged], watch: OnCopy | None) -> list[int]:
+def copy(
+    conn: Connection,
+    staged: Sequence[Staged],
+    watch: OnCopy | None,
+    *,
+    apart: Collection[str] = (),
+) -> list[int]:
     """Copy files into their staging tables.
 
     Args:
         conn: A connection with an open transaction and the savepoint `SAVEPOINT`.
         staged: The files.
         watch: Called after every block.
+        apart: The ids of the tables that are filled in another way, unless the server rejects a
+            row: then they are copied as well, so that all such rows are known.
 
     Returns:
-        The number of rows of each.
+        The number of rows of each file that was copied.
 
     Raises:
         CsvFileError: A file is not valid CSV.
         StatementFailed: The server rejected rows; all of them are reported, up to `MOST`.
     """
     rows: list[int] = []
+    copied = [each for each in staged if each.table.id not in apart]
+    if not copied:
+        return rows
     try:
-        copies = [_copying(each, each.file.header, watch=watch) for each in staged]
+        copies = [_copying(each, each.file.header, watch=watch) for each in copied]
         for count in copy_in(conn, copies):
             rows.append(count)  # noqa: PERF402 (those before a failure are needed as well)
     except StatementFailed as error:
-        place = len(rows)
-        if not rejected.is_about_row(error, staged[place].table):
+        accepted = copied[: len(rows)]
+        if not rejected.is_about_row(error, copied[len(rows)].table):
             raise
         execute(conn, f"ROLLBACK TO SAVEPOINT {SAVEPOINT}")
-        problems = _problems(conn, staged[place:])
+        problems = _problems(conn, [each for each in staged if each not in accepted])
         raise combined(problems, len(problems), at_least=len(problems) > MOST) from None
     return rows
 
@@ -118,7 +129,7 @@ def place(
         column: The name of a column of the file, if the error is about one.
     """
     # One COPY stores the rows in the order of the file.
-    sql = f"SELECT to_jsonb(count(*)) FROM {_name(staged)} WHERE ctid <= $1::tid"
+    sql = f"SELECT to_jsonb(count(*)) FROM {qualified(staged)} WHERE ctid <= $1::tid"
     record = csvfile.record_of_row(staged.file, fetch(conn, Query(sql, (ctid,), int)))
     if record is not None:
         rejected.set_place(problem, staged.file, record, column)
@@ -143,7 +154,7 @@ def offenders(
         return [], 0
     sql = (
         f"SELECT {_FIRST} FROM (SELECT ctid AS place, NULL AS value, count(*) OVER () AS total"
-        f" FROM {_name(staged)} WHERE NOT ({rule.expression})"
+        f" FROM {qualified(staged)} WHERE NOT ({rule.expression})"
         f" ORDER BY ctid LIMIT {MOST:d}) AS found"
     )
     try:
@@ -177,7 +188,7 @@ def duplicates(
     sql = (
         f"SELECT {_FIRST} FROM (SELECT place, value, count(*) OVER () AS total FROM ("
         f"SELECT ctid AS place, concat_ws(', ', {columns}) AS value, row_number() OVER"
-        f" (PARTITION BY {columns} ORDER BY ctid) AS number FROM {_name(staged)}"
+        f" (PARTITION BY {columns} ORDER BY ctid) AS number FROM {qualified(staged)}"
         f" WHERE {' AND '.join(conditions or ['true'])}) AS numbered"
         f" WHERE number > 1 ORDER BY place LIMIT {MOST:d}) AS again"
     )
@@ -191,7 +202,7 @@ def duplicates(
 
 def empty(flight: Flight, staged: Staged) -> None:
     """Queue a TRUNCATE of a staging table."""
-    flight.do(f"TRUNCATE {_name(staged)}")
+    flight.do(f"TRUNCATE {qualified(staged)}")
 
 
 def _placed(
@@ -234,7 +245,7 @@ def _copying(
     file = staged.file
     blocks = csvfile.blocks(file, after, end)
     return (
-        dump.copy_from(_name(staged), file.columns),
+        dump.copy_from(qualified(staged), file.columns),
         dump.watched(blocks, file.name, file.size - file.header.start, watch),
     )
 
@@ -272,7 +283,8 @@ def _copy_around(
         after = record
 
 
-def _name(staged: Staged) -> str:
+def qualified(staged: Staged) -> str:
+    """Return a staging table's name with its schema, quoted."""
     return f"pg_temp.{quote_name(staged.table.name)}"
 
 

@@ -22,6 +22,10 @@ _BLOCK_BYTES = 1 << 18
 _OTHER_DELIMITERS = (";", "\t", "|")
 
 _END_MARK = b"\\."
+
+# A field without quotes or within quotes, and what ends it.
+_FIELD = re.compile(r'(?:"((?:[^"]|"")*+)"|([^",\r\n]*+))(,|\r?\n|\Z)')
+
 # A line of its own, or what may be one where the block begins or ends.
 _END_MARK_LINE = re.compile(rb"(?:^|[\r\n])\\\.(?:[\r\n]|$)")
 
@@ -247,6 +251,44 @@ def blocks(file: CsvFile, after: Record, end: int | None = None) -> Iterator[byt
                 may_have_a_mark = False
             yield block
             tail = looked_at[-2:]
+
+
+def plain_rows(file: CsvFile) -> list[list[str | None]] | None:
+    r"""Return the values of a file that needs no server to read it, record by record. Only reads.
+
+    They are those that COPY reads. An empty field is None, unless it is quoted.
+
+    Returns:
+        The values in the order of the header; None if COPY might read the file otherwise, or
+        reject it: a record has another number of fields, or a line ends otherwise than the first,
+        text is quoted in part or not UTF-8, or ``\.`` occurs.
+    """
+    with file.path.open("rb") as content:
+        content.seek(file.header.end)
+        data = content.read(file.size - file.header.end)
+    try:
+        text = data.decode()
+    except UnicodeDecodeError:
+        return None
+    if "\0" in text or "\\." in text:
+        return None
+    end = "\r\n" if file.header.content.endswith(b"\r\n") else "\n"
+    rows: list[list[str | None]] = []
+    row: list[str | None] = []
+    place = 0
+    while place < len(text) or row:
+        field = _FIELD.match(text, place)
+        if field is None:
+            return None
+        quoted, bare, stop = field.groups()
+        row.append((bare or None) if quoted is None else quoted.replace('""', '"'))
+        place = field.end()
+        if stop != ",":
+            if len(row) != len(file.columns) or stop not in {end, ""}:
+                return None
+            rows.append(row)
+            row = []
+    return rows
 
 
 def record_of_line(file: CsvFile, after: Record, line: int) -> Record | None:
