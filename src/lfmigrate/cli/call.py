@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -38,6 +39,10 @@ if TYPE_CHECKING:
 
 # Where a command's module has another name: as a name of the library, "sql" would say too little.
 _MODULES = {"sql": "script"}
+
+# How many new objects make Python look for garbage, and how many such looks at young and at older
+# ones make it look at older ones, too.
+_NEW_OBJECTS = 50_000, 20, 50
 
 T = TypeVar("T")
 
@@ -216,6 +221,9 @@ def run(
         work: The work.
         read: Reads the folder that was chosen, if it is not to be read as it is.
     """
+    # A command needs nearly all that it reads until it ends: with 10,000 files, looking for garbage
+    # as often as usual takes a third of its time, and finds none.
+    gc.set_threshold(*_NEW_OBJECTS)
     try:
         with _target(call, read) as target:
             return work(target)

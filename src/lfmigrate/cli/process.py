@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import sys
 import traceback
 from typing import Any, NoReturn
@@ -20,16 +19,9 @@ from lfmigrate.errors import NOTHING_CHANGED, Interrupted, LfmigrateError, Usage
 # name: it is click's in older versions and Typer's own in newer ones.
 _Unreadable: type[Any] = typer.BadParameter.__mro__[1]
 
-# How many new objects make Python look for garbage, and how many such looks at young and at older
-# ones make it look at older ones, too.
-_NEW_OBJECTS = 50_000, 20, 50
-
 
 def main() -> NoReturn:
     """Run the command line and exit; a bug is reported without passwords, with exit code 1."""
-    # A command needs nearly all that it reads until it ends: with 10,000 files, looking for garbage
-    # as often as usual takes a third of its time, and finds none.
-    gc.set_threshold(*_NEW_OBJECTS)
     prepare_streams()
     try:
         if sys.argv[1:] == ["--version"]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import selectors
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from typing import NamedTuple
 
 import psycopg
@@ -19,8 +19,6 @@ _BLOCK_BYTES = 1 << 17
 
 # Takes a block of complete rows, and their number.
 Take = Callable[[bytearray, int], None]
-
-_DONE = object()
 
 
 class CopyOut(NamedTuple):
@@ -102,50 +100,44 @@ def _flush(pgconn: pq.abc.PGconn) -> None:
         await_socket(pgconn)
 
 
-def copy_out(shares: Iterable[tuple[Connection, Sequence[CopyOut]]]) -> None:
-    """Run COPY TO STDOUT statements in open transactions, one flight per connection.
+def copy_out(conn: Connection, copies: Sequence[CopyOut]) -> None:
+    """Run COPY TO STDOUT statements in the open transaction, in one flight.
 
-    Through libpq itself, because psycopg's own reading takes three times as long for each row. All
-    connections send at the same time, and one thread reads from whichever has something: reading a
-    row takes less time than the server needs to write it.
+    Through libpq itself, because psycopg's own reading takes three times as long for each row.
 
     Args:
-        shares: The connections, each with its statements. After a failure, what is under way is
-            cancelled, and no transaction can continue.
+        conn: The connection. After a failure, what is under way is cancelled, and the transaction
+            cannot continue.
+        copies: The statements.
 
     Raises:
         StatementFailed: The server refused a statement, or failed on the way.
-        ConnectionFailed: A connection was lost.
+        ConnectionFailed: The connection was lost.
     """
-    with ExitStack() as stack, selectors.DefaultSelector() as selector:
-        for conn, copies in shares:
-            stack.callback(_stop, conn)
-            steps = stack.enter_context(closing(_copying(conn, copies)))
-            next(steps)
-            selector.register(conn.pgconn.socket, selectors.EVENT_READ, steps)
-        while selector.get_map():
-            ready = [key for key, _ in selector.select(SIGNAL_CHECK_S)]
-            # What TLS has read ahead is not seen at the socket, so after a pause all are asked.
-            for key in ready or list(selector.get_map().values()):
-                if next(key.data, _DONE) is _DONE:
-                    selector.unregister(key.fileobj)
-
-
-def _copying(conn: Connection, copies: Sequence[CopyOut]) -> Generator[None, None, None]:
-    """Run statements as one query string; stops wherever nothing has arrived yet."""
     pgconn = conn.pgconn
-    with _lost_if_broken(conn):
-        pgconn.send_query("; ".join(copy.sql for copy in copies).encode())
-        _flush(pgconn)
-        for copy in copies:
-            _require(pgconn, (yield from _arriving(pgconn)), pq.ExecStatus.COPY_OUT)
-            with copy.receiver as take:
-                yield from _rows(pgconn, take)
-                _require(pgconn, (yield from _arriving(pgconn)), pq.ExecStatus.COMMAND_OK)
-        _require(pgconn, (yield from _arriving(pgconn)), None)
+    with selectors.DefaultSelector() as selector:
+        selector.register(pgconn.socket, selectors.EVENT_READ)
+
+        def wait() -> None:
+            selector.select(SIGNAL_CHECK_S)
+            # Also where the socket has nothing: TLS may have read ahead.
+            pgconn.consume_input()
+
+        try:
+            with _lost_if_broken(conn):
+                pgconn.send_query("; ".join(copy.sql for copy in copies).encode())
+                _flush(pgconn)
+                for copy in copies:
+                    _require(pgconn, pq.ExecStatus.COPY_OUT)
+                    with copy.receiver as take:
+                        _read_rows(pgconn, take, wait)
+                        _require(pgconn, pq.ExecStatus.COMMAND_OK)
+                _require(pgconn, None)
+        finally:
+            _stop(conn)
 
 
-def _rows(pgconn: pq.abc.PGconn, take: Take) -> Iterator[None]:
+def _read_rows(pgconn: pq.abc.PGconn, take: Take, wait: Callable[[], None]) -> None:
     """Hand over the rows of a COPY.
 
     Each is appended as soon as it is read: libpq then has the next one in the same memory, which is
@@ -165,17 +157,8 @@ def _rows(pgconn: pq.abc.PGconn, take: Take) -> Iterator[None]:
             if len(buffer) >= _BLOCK_BYTES:
                 take(buffer, rows)
                 buffer, rows = bytearray(), 0
-            yield
-            pgconn.consume_input()
+            wait()
     take(buffer, rows)
-
-
-def _arriving(pgconn: pq.abc.PGconn) -> Generator[None, None, pq.abc.PGresult | None]:
-    """Return the next result; stops where it has not arrived yet."""
-    while pgconn.is_busy():
-        yield
-        pgconn.consume_input()
-    return pgconn.get_result()
 
 
 def _stop(conn: Connection) -> None:
@@ -193,10 +176,9 @@ def _stop(conn: Connection) -> None:
         conn.close()
 
 
-def _require(
-    pgconn: pq.abc.PGconn, result: pq.abc.PGresult | None, status: pq.ExecStatus | None
-) -> None:
-    """Raise the error that came instead of a result; None stands for the end of all of them."""
+def _require(pgconn: pq.abc.PGconn, status: pq.ExecStatus | None) -> None:
+    """Take the next result, and raise if it is an error; None stands for the end of all of them."""
+    result = _await_result(pgconn)
     if status != (None if result is None else result.status):
         _finish(pgconn, result)
 

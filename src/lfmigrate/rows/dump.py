@@ -126,7 +126,7 @@ def dump(
             for table, positions in tables
         ]
         if copies:
-            copy_out([(conn, copies)])
+            copy_out(conn, copies)
         for each in large_objects:
             save_large_object(conn, writer, each)
         return archive.finish(writer, target, about, [answer.value for answer in free])
