@@ -3,7 +3,7 @@
 ::
 
     LfmigrateError
-    ├── UsageError            2  correct the call; nothing was sent
+    ├── UsageError            2  correct the call; no statement was sent
     │   ├── SqlFileError      2  correct the SQL file
     │   ├── CsvFileError      2  correct the CSV file
     │   └── ArchiveError      2  use another backup
@@ -136,7 +136,7 @@ class LfmigrateError(Exception):
 
 
 class UsageError(LfmigrateError):
-    """Wrong usage or configuration; nothing was sent. Correct the call."""
+    """Wrong usage or configuration; no statement was sent. Correct the call."""
 
     exit_code = 2
     code = "usage"
@@ -144,7 +144,7 @@ class UsageError(LfmigrateError):
 
 
 class SqlFileError(UsageError):
-    """A file or a folder of SQL that cannot be run as it is; nothing was sent. Correct the file."""
+    """A file or folder of SQL that cannot be run as it is; no statement was sent. Correct it."""
 
     code = "sql_file"
 

@@ -5,11 +5,15 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
 
 import pytest
 
 import lfmigrate
 from lfmigrate.cli.app import COMMANDS
+from tests.conftest import Cli
+from tests.helpers.faults import free_port
 
 pytestmark = pytest.mark.process
 
@@ -121,3 +125,21 @@ def test_the_command_line_does_not_import_the_dashboard() -> None:
 
     # The second line: the names are those of the modules that the dashboard does import.
     assert done.stdout.splitlines() == ["[]", "5"]
+
+
+def test_a_password_command_is_not_run_for_files_that_cannot_be(
+    cli: Cli, tmp_path: Path, folder: Callable[[Mapping[str, str]], Path]
+) -> None:
+    """It may cost something, or ask a person; and it would go on when the command has ended."""
+    ran = tmp_path / "ran"
+    program = tmp_path / "password"
+    program.write_text(f"#!/bin/sh\ntouch {ran}\necho secret\n", encoding="utf-8")
+    program.chmod(0o755)
+    url = f"postgresql://me@127.0.0.1:{free_port()}/nowhere"
+    options = ("--database-url", url, "--wait", "0", "--password-command", program)
+
+    broken = cli("up", "--sql-dir", folder({"1_a.up.sql": "COMMIT;"}), *options)
+
+    assert (broken.returncode, ran.exists()) == (2, False)
+    assert cli("up", "--sql-dir", folder({"1_a.up.sql": "SELECT 1;"}), *options).returncode == 4
+    assert ran.exists()

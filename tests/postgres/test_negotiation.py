@@ -80,6 +80,32 @@ def test_it_saves_a_flight_or_is_tried_once(tls: TlsServer, server_version: int)
     assert saved == (1 if server_version >= 17 else 0)
 
 
+@pytest.mark.any_version  # nothing here depends on the server
+def test_a_url_that_does_not_require_tls_is_explained() -> None:
+    """In libpq's words, it is a weak sslmode."""
+    with pytest.raises(ConnectionFailed, match="for connections that require TLS") as failed:
+        lfmigrate.connect("postgresql://me@127.0.0.1:1/app?sslnegotiation=direct")
+
+    assert failed.value.hint is not None
+    assert "sslmode=require" in failed.value.hint
+
+
+@pytest.mark.pooler  # as above
+@pytest.mark.per_version
+def test_a_server_that_has_to_be_asked_is_explained(tls: TlsServer, server_version: int) -> None:
+    """What the URL says is done, and nothing else tried."""
+    url = make_conninfo(tls.url(PASSWORD_ROLE), sslmode="require", sslnegotiation="direct")
+    if server_version >= 17:
+        lfmigrate.connect(url).close()
+        return
+
+    with pytest.raises(ConnectionFailed, match="without being asked") as failed:
+        lfmigrate.connect(url)
+
+    assert failed.value.hint is not None
+    assert 'Remove "sslnegotiation=direct"' in failed.value.hint
+
+
 @pytest.mark.pooler  # as above
 @pytest.mark.per_version
 def test_a_wrong_password_is_tried_once(tls: TlsServer) -> None:

@@ -255,6 +255,14 @@ def test_files_that_do_not_fit_together_are_refused(
     assert refusal_of(folder(dict.fromkeys(files, ""))).message == message
 
 
+@pytest.mark.parametrize("name", ["001_a_down.sql", "001_a-Rollback.sql"])
+def test_a_down_file_without_the_dot_is_not_to_be_renumbered(folder: Write, name: str) -> None:
+    """With a number of its own, it would run as a migration."""
+    error = refusal_of(folder({"001_a.up.sql": "SELECT 1;", name: "SELECT 2;"}))
+
+    assert error.hint == f"If {name} reverts the other, name it 001_a.down.sql."
+
+
 def test_a_rollback_in_the_same_file_is_refused(folder: Write) -> None:
     """Files of tools that keep both in one would be undone as soon as they were done."""
     for number, mark in enumerate(

@@ -249,8 +249,8 @@ def _target(call: Call, read: Callable[[Chosen, Settings], Folder] | None) -> It
 
     settings = read_settings(call)
     with ExitStack() as stack:
-        # The private server is not started for files that cannot be run.
-        is_early = settings.database_url is not None
+        # For files that cannot be run, no private server is started, and no password printed.
+        is_early = settings.database_url is not None and settings.password_command is None
         early = stack.enter_context(_connecting(call, settings)) if is_early else None
         folder = read_files(call, settings, read)
         if (setup := settings.scope.shadow_setup) is not None:

@@ -22,8 +22,11 @@ _TRANSIENT = re.compile(
 # clients that repeat one.
 _FINAL = re.compile(
     "password authentication failed|no password supplied|pg_hba.conf|connection is insecure"
-    "|ssl required|does not support ssl|certificate"
+    "|ssl required|does not support ssl|certificate|weak sslmode"
 )
+
+# Added to what libpq says where TLS fails that the server was not asked for.
+_UNASKED = "tls without being asked"
 
 # Libpq's words as a pattern, the message and the hint; the first match counts.
 _EXPLANATIONS = (
@@ -60,6 +63,19 @@ _EXPLANATIONS = (
         "does not support ssl",
         "server {where} does not support TLS, but the URL requires it",
         'Remove "sslmode=require" from the URL if this is the right server.',
+    ),
+    (
+        "weak sslmode",
+        "sslnegotiation=direct is for connections that require TLS, and the URL does not",
+        'Add "sslmode=require" to the URL, or remove "sslnegotiation=direct".',
+    ),
+    (
+        _UNASKED,
+        "{where} does not take TLS without being asked for it",
+        (
+            'Remove "sslnegotiation=direct" from the URL; PostgreSQL before 17 and most poolers'
+            " are asked first."
+        ),
     ),
     (
         "definition of service",
@@ -129,6 +145,10 @@ def explain(words: str, parameters: dict[str, Any]) -> ConnectionFailed:
     if (parameters.get("sslmode") or os.environ.get("PGSSLMODE")) not in {"disable", "allow"}:
         # Every refusal of a plain connection names it; it is the reason where TLS was declined.
         said = said.replace("no encryption", "").replace("ssl off", "")
+    if _given(parameters, "sslnegotiation", "PGSSLNEGOTIATION") == "direct" and (
+        "ssl error" in said and "certificate" not in said
+    ):
+        said = f"{said} {_UNASKED}"
     lines = [line.strip() for line in words.splitlines() if line.strip()]
     user = _given(parameters, "user", "PGUSER")
     facts = {

@@ -37,10 +37,19 @@ _ROLLBACK_MARK = re.compile(
     re.IGNORECASE | re.ASCII | re.MULTILINE,
 )
 
+# What a file that reverts another is often called, without the dot.
+_REVERTS = re.compile(r".*[_-](?:down|undo|rollback|revert)", re.IGNORECASE | re.DOTALL)
+
 _USED_TWICE = (
     "Keep the one that was applied, and give the others, which no database has applied, different"
     " numbers."
 )
+
+
+def _reverting(named: _Named) -> str:
+    """Return how a file should be called that was probably meant to revert another."""
+    name = re.sub(r"[_-][A-Za-z]+\Z", "", named.name)
+    return f"If {named.file} reverts the other, name it {named.version}_{name}.down.sql."
 
 
 def read_pairs(
@@ -152,7 +161,9 @@ class _Pairs:
 
     def _pair(self, number: int, ups: list[_Named], downs: list[_Named]) -> Migration | None:
         """Return the migration of one number, or None if its up file has a problem."""
-        for same, hint in ((ups, _USED_TWICE), (downs, "Keep one of them.")):
+        reverts = next((up for up in ups if _REVERTS.fullmatch(up.name)), None)
+        twice = _USED_TWICE if reverts is None else _reverting(reverts)
+        for same, hint in ((ups, twice), (downs, "Keep one of them.")):
             if len(same) > 1:
                 names = ", ".join(named.file for named in same)
                 self.reader.problem(
