@@ -249,17 +249,18 @@ def _target(call: Call, read: Callable[[Chosen, Settings], Folder] | None) -> It
 
     settings = read_settings(call)
     with ExitStack() as stack:
-        # For files that cannot be run, no private server is started, and no password printed.
-        is_early = settings.database_url is not None and settings.password_command is None
-        early = stack.enter_context(_connecting(call, settings)) if is_early else None
-        folder = read_files(call, settings, read)
-        if (setup := settings.scope.shadow_setup) is not None:
-            read_setup(setup)
-        connecting = early or stack.enter_context(_connecting(call, settings))
-        working = stack.enter_context(call.progress())
-        module = _MODULES.get(call.command or "", call.command)
-        import_module(f"lfmigrate.commands.{module}")
-        conn = _connected(call, settings, connecting)
+        with _not_connected(settings):
+            # For files that cannot be run, no private server is started, and no password printed.
+            is_early = settings.database_url is not None and settings.password_command is None
+            early = stack.enter_context(_connecting(call, settings)) if is_early else None
+            folder = read_files(call, settings, read)
+            if (setup := settings.scope.shadow_setup) is not None:
+                read_setup(setup)
+            connecting = early or stack.enter_context(_connecting(call, settings))
+            working = stack.enter_context(call.progress())
+            module = _MODULES.get(call.command or "", call.command)
+            import_module(f"lfmigrate.commands.{module}")
+            conn = _connected(call, settings, connecting)
         # What prints the report is imported while the server works.
         _import_meanwhile("lfmigrate.output.screen", f"lfmigrate.output.{module}")
         yield Target(conn, folder, settings.scope, working)
@@ -349,8 +350,11 @@ def opened(
         settings: Which database, and for how long to retry.
         limit_s: How many seconds each attempt may take; None for what is usual.
     """
-    with _connecting(call, settings, limit_s=limit_s) as connecting:
-        yield _connected(call, settings, connecting), connecting.url
+    with ExitStack() as stack:
+        with _not_connected(settings):
+            connecting = stack.enter_context(_connecting(call, settings, limit_s=limit_s))
+            conn = _connected(call, settings, connecting)
+        yield conn, connecting.url
 
 
 def _connecting(call: Call, settings: Settings, *, limit_s: float | None = None) -> Connecting:
@@ -358,8 +362,7 @@ def _connecting(call: Call, settings: Settings, *, limit_s: float | None = None)
     from lfmigrate.postgres.connecting import Connecting  # noqa: PLC0415 (slow: the driver)
     from lfmigrate.postgres.url import address  # noqa: PLC0415 (as above)
 
-    with _not_connected(settings):
-        url = find_database(call, settings)
+    url = find_database(call, settings)
     call.document["database"] = address(url)
     return Connecting(
         url, wait_s=settings.wait_s, limit_s=limit_s, password_command=settings.password_command
@@ -372,8 +375,7 @@ def _connected(call: Call, settings: Settings, connecting: Connecting) -> Connec
     def on_wait(reason: str) -> None:
         call.say(f"{reason}; retrying for {settings.wait_s:g} s")
 
-    with _not_connected(settings):
-        conn = connecting.result(on_wait)
+    conn = connecting.result(on_wait)
     info = conn.info
     call.document["database"] = {"host": info.host, "port": info.port, "name": info.dbname}
     place = f"{info.host}:{info.port}/{info.dbname}"
@@ -383,7 +385,7 @@ def _connected(call: Call, settings: Settings, connecting: Connecting) -> Connec
 
 @contextmanager
 def _not_connected(settings: Settings) -> Iterator[None]:
-    """Let an error say that nothing was changed, and where the database was configured."""
+    """Let an error before the connection say that nothing was changed, and which database it is."""
     try:
         yield
     except ConnectionFailed as error:
