@@ -840,6 +840,41 @@ def test_a_signal_ends_the_command_with_the_shells_exit_code(
     assert not has_history(database)
 
 
+@pytest.mark.any_version  # the client's waiting is tested
+@pytest.mark.process
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+def test_a_signal_ends_a_backup_whose_network_has_gone_silent(
+    name: str, database: str, folder: Write, tmp_path: Path
+) -> None:
+    """New connections are made, and so the cancel request succeeds; the old one hears no more."""
+    files = folder({"001_a.up.sql": "CREATE TABLE a (t text)"})
+    up(database, files)
+    # More than the network holds, so that what is lost is in the middle.
+    execute(
+        database,
+        "INSERT INTO a SELECT repeat('x', 10000) FROM generate_series(1, 2000)",
+        "INSERT INTO a VALUES ('stalls here')",
+        "INSERT INTO a SELECT repeat('x', 10000) FROM generate_series(1, 2000)",
+    )
+    held = {"way": "down", "hold_client": True, "hold_server": True}
+    with Cutter(target_of(database), b"stalls here", **held) as proxy:  # type: ignore[arg-type]  # mypy does not look into a mapping
+        url = through(database, proxy.port)
+        command = ["backup", "--sql-dir", str(files), "--database-url", url]
+        process = subprocess.Popen(
+            [sys.executable, "-m", "lfmigrate", *command, "--out", str(tmp_path / "kept")],
+            stdin=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        wait_until(lambda: proxy.cuts == 1, "the network fell silent")
+        process.send_signal(signal.Signals[name])
+        _, err = process.communicate(timeout=60)
+
+    assert process.returncode == 128 + signal.Signals[name]
+    assert "error: interrupted" in err
+    assert not list(tmp_path.glob("*kept*"))
+
+
 def up_command(url: str, files: Path) -> list[str]:
     """Return the arguments of an ``up``."""
     return ["up", "--sql-dir", str(files), "--database-url", url]

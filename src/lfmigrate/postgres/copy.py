@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import selectors
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import NamedTuple
@@ -16,6 +17,9 @@ from lfmigrate.postgres.wire import SIGNAL_CHECK_S, await_socket, connection_los
 # How much of a COPY TO is handed over at once. The socket holds what the server sends while a block
 # of this size is hashed and written; with larger ones it has to wait.
 _BLOCK_BYTES = 1 << 17
+
+# How long to wait for the end of a COPY that was cancelled: after Ctrl-C, a process should end.
+_STOP_S = 2.0
 
 # Takes a block of complete rows, and their number.
 Take = Callable[[bytearray, int], None]
@@ -162,16 +166,28 @@ def _read_rows(pgconn: pq.abc.PGconn, take: Take, wait: Callable[[], None]) -> N
 
 
 def _stop(conn: Connection) -> None:
-    """Cancel what is under way, so that the transaction can be rolled back."""
+    """Cancel what is under way, so that the transaction can be rolled back.
+
+    A connection on which the rest does not arrive in time is closed: the network may have dropped
+    it in silence.
+    """
     pgconn = conn.pgconn
     if pgconn.transaction_status != pq.TransactionStatus.ACTIVE:
         return
+    give_up_at = time.monotonic() + _STOP_S
+
+    def wait() -> None:
+        if time.monotonic() > give_up_at:
+            raise TimeoutError
+        await_socket(pgconn)
+
     try:
-        conn.cancel_safe(timeout=2.0)
-        while (result := pgconn.get_result()) is not None:
+        conn.cancel_safe(timeout=_STOP_S)
+        while (result := _next_result(pgconn, wait)) is not None:
             if result.status == pq.ExecStatus.COPY_OUT:
-                while pgconn.get_copy_data(0)[0] > 0:
-                    pass
+                while (size := pgconn.get_copy_data(1)[0]) >= 0:
+                    if size == 0:
+                        wait()
     except (psycopg.Error, OSError):
         conn.close()
 
@@ -194,8 +210,12 @@ def _finish(pgconn: pq.abc.PGconn, result: pq.abc.PGresult | None) -> None:
 
 
 def _await_result(pgconn: pq.abc.PGconn) -> pq.abc.PGresult | None:
+    return _next_result(pgconn, lambda: await_socket(pgconn))
+
+
+def _next_result(pgconn: pq.abc.PGconn, wait: Callable[[], object]) -> pq.abc.PGresult | None:
     while pgconn.is_busy():
-        await_socket(pgconn)
+        wait()
     return pgconn.get_result()
 
 

@@ -294,7 +294,8 @@ def _of_no_table(path: Path, tables: Sequence[StagingTable]) -> CsvFileError:
         "there is no staging table for this file",
         hint=f"load.sql expects {names}."
         if names
-        else "load.sql does not begin with CREATE TEMPORARY TABLE, so it expects no files.",
+        else "load.sql does not begin with CREATE TEMPORARY TABLE"
+        f" {PREFIX}{path.stem.lower()}, so it does not expect it.",
         file=path.name,
     )
 
