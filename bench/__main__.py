@@ -53,11 +53,16 @@ BENCHMARKS = {
 }
 
 
+# Those that compare with nothing that has to be installed.
+OWN = {"startup", "connecting", "foreign", "rows", "seed", "dashboard", "growth"}
+
+
 def main() -> int:
     """Run the benchmarks that the command line names, or all; return the exit code."""
     options = parse(sys.argv[1:])
     installed.install()
-    peers.install()
+    if not OWN.issuperset(options.names or BENCHMARKS):
+        peers.install()
     url = options.url or server_url()
     machine, versions = report.machine(), report.versions(url)
     sections = []
@@ -86,13 +91,21 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("names", nargs="*", metavar="NAME")
-    parser.add_argument("--runs", type=int, help="number of measurements; medians are shown")
+    parser.add_argument(
+        "--runs", type=_at_least_one, help="number of measurements; medians are shown"
+    )
     parser.add_argument("--url", help="a superuser's database (default: an embedded server's)")
     options = parser.parse_args(arguments)
     # As `choices`, Python 3.11 would hold no name at all against them.
     if unknown := [name for name in options.names if name not in BENCHMARKS]:
         parser.error(f"no benchmark is named {unknown[0]}: {', '.join(BENCHMARKS)}")
     return options
+
+
+def _at_least_one(text: str) -> int:
+    if (number := int(text)) < 1:
+        raise ValueError
+    return number
 
 
 def _measure(name: str, settings: Settings) -> Section:

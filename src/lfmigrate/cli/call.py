@@ -88,7 +88,7 @@ class Call:
     @functools.cached_property
     def screen(self) -> Screen:
         """Return where it prints. Made when it is first needed: rich is slow to import."""
-        from lfmigrate.output.screen import Screen  # noqa: PLC0415 (as above)
+        from lfmigrate.output.screen import Screen  # noqa: PLC0415 (slow; --help needs none)
 
         return Screen(
             as_json=self.flags.json,
@@ -105,7 +105,7 @@ class Call:
     @contextmanager
     def progress(self) -> Iterator[Working]:
         """Show that the command works, where that can be seen."""
-        from lfmigrate.output.working import Working  # noqa: PLC0415 (--help needs none)
+        from lfmigrate.output.working import Working  # noqa: PLC0415 (as above)
 
         if self.flags.verbose or sys.stderr.isatty():
             with self.screen.progress() as working:
@@ -137,7 +137,7 @@ class Call:
             report: A command's report.
             preview: Whether a question follows, and nothing has been done yet.
         """
-        from lfmigrate.output.dispatch import to_json  # noqa: PLC0415 (--help needs none)
+        from lfmigrate.output.dispatch import to_json  # noqa: PLC0415 (as above)
 
         if not preview:
             self.reports.append(report)
@@ -249,7 +249,7 @@ def _target(call: Call, read: Callable[[Chosen, Settings], Folder] | None) -> It
 
     settings = read_settings(call)
     with ExitStack() as stack:
-        with _not_connected(settings):
+        with _still_unchanged(settings):
             # For files that cannot be run, no private server is started, and no password printed.
             is_early = settings.database_url is not None and settings.password_command is None
             early = stack.enter_context(_connecting(call, settings)) if is_early else None
@@ -351,7 +351,7 @@ def opened(
         limit_s: How many seconds each attempt may take; None for what is usual.
     """
     with ExitStack() as stack:
-        with _not_connected(settings):
+        with _still_unchanged(settings):
             connecting = stack.enter_context(_connecting(call, settings, limit_s=limit_s))
             conn = _connected(call, settings, connecting)
         yield conn, connecting.url
@@ -384,7 +384,7 @@ def _connected(call: Call, settings: Settings, connecting: Connecting) -> Connec
 
 
 @contextmanager
-def _not_connected(settings: Settings) -> Iterator[None]:
+def _still_unchanged(settings: Settings) -> Iterator[None]:
     """Let an error before the connection say that nothing was changed, and which database it is."""
     try:
         yield

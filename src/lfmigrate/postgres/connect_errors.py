@@ -23,6 +23,7 @@ _TRANSIENT = re.compile(
 _FINAL = re.compile(
     "password authentication failed|no password supplied|pg_hba.conf|connection is insecure"
     "|ssl required|does not support ssl|certificate|weak sslmode"
+    "|invalid port number|invalid [a-z_]+ value"
 )
 
 # Added to what libpq says where TLS fails that the server was not asked for.
