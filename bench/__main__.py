@@ -104,7 +104,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
 
 def _at_least_one(text: str) -> int:
     if (number := int(text)) < 1:
-        raise ValueError
+        raise argparse.ArgumentTypeError("at least one run is needed")
     return number
 
 
