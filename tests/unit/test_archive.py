@@ -60,6 +60,16 @@ def test_a_backup_with_a_name_of_before_is_read(tmp_path: Path) -> None:
     assert archive.read(tmp_path / "out").tables[0].file == "-x.csv"
 
 
+def test_a_file_that_cannot_be_read_any_more_is_named(tmp_path: Path) -> None:
+    """Checking the manifest does not open it; the disk fails when its rows are needed."""
+    write(tmp_path / "out", ["x"])
+    saved = archive.read(tmp_path / "out", content=False)
+    (tmp_path / "out" / "x.csv").unlink()
+
+    with pytest.raises(ArchiveError, match=r"x\.csv cannot be read: No such file"):
+        list(archive.blocks(saved, saved.tables[0]))
+
+
 def test_every_new_folder_is_private_and_on_the_disk(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

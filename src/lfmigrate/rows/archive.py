@@ -303,13 +303,16 @@ def blocks(
     """Return a file in blocks of a size, and verify its checksum.
 
     Raises:
-        ArchiveError: The file was changed since it was written.
+        ArchiveError: The file was changed since it was written, or cannot be read.
     """
     digest = sha256()
-    with (archive.path / table.file).open("rb") as file:
-        while block := file.read(size):
-            digest.update(block)
-            yield block
+    try:
+        with (archive.path / table.file).open("rb") as file:
+            while block := file.read(size):
+                digest.update(block)
+                yield block
+    except OSError as error:
+        raise ArchiveError(f"{table.file} cannot be read: {error.strerror}") from None
     if digest.hexdigest() != table.sha256:
         raise ArchiveError(f"{table.file} does not match its checksum")
 
