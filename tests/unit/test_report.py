@@ -9,14 +9,17 @@ from typing import Any
 
 import pytest
 from rich.cells import cell_len
+from rich.console import Console
 
 from lfmigrate.catalog.sessions import Server
 from lfmigrate.commands.verify import VerifyReport
 from lfmigrate.errors import LfmigrateError, StatementFailed, UsageError
 from lfmigrate.output.page import STYLES
+from lfmigrate.output.progress import progress_line
 from lfmigrate.output.relations import _ORDER
 from lfmigrate.output.screen import Screen
 from lfmigrate.output.tables import broken
+from lfmigrate.rows.dump import CopyProgress
 from lfmigrate.schema.compare import Difference, Verdict
 from lfmigrate.schema.relation import Relation
 
@@ -285,3 +288,21 @@ def test_json_leaves_nothing_else_on_either_stream(screen: Make, out: Stream, er
 
     assert (working.statement, working.rows) == (None, None)
     assert (out.getvalue(), err.getvalue()) == ("", "")
+
+
+@pytest.mark.parametrize(("encoding", "ends_with_dots"), [("ascii", False), ("utf-8", True)])
+def test_what_is_too_long_for_the_progress_line_is_cut(
+    encoding: str, *, ends_with_dots: bool
+) -> None:
+    """Without the character of an ellipsis, where only ASCII can be shown."""
+    stream = Stream()
+    stream.encoding = encoding
+    console = Console(file=stream, force_terminal=True, width=60)
+
+    with progress_line(console, str) as working:
+        assert working.rows is not None
+        working.rows(CopyProgress("cost_category_discharging_hospitals", 15, 1_200, 1_200))
+
+    assert "cost_category" in stream.getvalue()
+    assert stream.getvalue().isascii() is (encoding == "ascii")
+    assert ("\N{HORIZONTAL ELLIPSIS}" in stream.getvalue()) is ends_with_dots

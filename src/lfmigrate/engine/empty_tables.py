@@ -104,7 +104,7 @@ def save_and_empty(
         if error.sqlstate != dump.REFERENCED:
             raise
         raise Refused(
-            "tables outside the migrations reference those to be truncated",
+            "other tables reference those to be truncated",
             detail=error.detail,
             hint="Truncate or drop them first.",
         ) from None

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
+from rich.console import Console, OverflowMethod
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Column
 
 from lfmigrate.output.page import counted, size
 from lfmigrate.output.working import Working
@@ -23,11 +24,13 @@ _BAR_WIDTH = 16
 @contextmanager
 def progress_line(console: Console, printable: Callable[[str], str]) -> Iterator[Working]:
     """Show a line that is updated in place, and cleared at the end."""
+    # An ellipsis is a character that not every terminal has.
+    overflow: OverflowMethod = "crop" if console.options.ascii_only else "ellipsis"
     with Progress(
         SpinnerColumn("line"),  # ASCII, which every terminal has
         BarColumn(bar_width=_BAR_WIDTH),
         TimeElapsedColumn(),
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", table_column=Column(no_wrap=True, overflow=overflow)),
         console=console,
         transient=True,
     ) as bar:
