@@ -104,7 +104,7 @@ def save_and_empty(
         if error.sqlstate != dump.REFERENCED:
             raise
         raise Refused(
-            "other tables reference those to be truncated",
+            "tables outside the migrations reference those to be truncated",
             detail=error.detail,
             hint="Truncate or drop them first.",
         ) from None

@@ -29,8 +29,12 @@ def progress_line(console: Console, printable: Callable[[str], str]) -> Iterator
     with Progress(
         SpinnerColumn("line"),  # ASCII, which every terminal has
         BarColumn(bar_width=_BAR_WIDTH),
-        TimeElapsedColumn(),
-        TextColumn("{task.description}", table_column=Column(no_wrap=True, overflow=overflow)),
+        TimeElapsedColumn(table_column=Column(no_wrap=True, overflow=overflow)),
+        # What is being done has the rest of the line, and is cut if it needs more.
+        TextColumn(
+            "{task.description}", table_column=Column(no_wrap=True, overflow=overflow, ratio=1)
+        ),
+        expand=True,
         console=console,
         transient=True,
     ) as bar:
